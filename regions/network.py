@@ -1,0 +1,508 @@
+"""The network as everything else sees it: affine maps in a chain, some followed by a ReLU.
+
+Validates once, on construction; afterwards shapes, finiteness and immutability can be relied on.
+Reading other people's formats is left to `loaders`, geometry to `domain` and below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
+
+__all__ = ["Network"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+_LARGEST_EXACT_INTEGER = 2**53
+_LAYER_KEY = re.compile(r"([Wb])(0|[1-9][0-9]*)")
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A chain of affine layers, each followed by a ReLU or not, with exact float64 weights.
+
+    Layer l maps `h` to `weights[l] @ h + biases[l]` and then, iff `relu[l]`, to its positive part.
+    A unit is a row of a ReLU layer; units are numbered flat, ReLU layer after ReLU layer.
+    Two networks are equal when their weights, biases and ReLU flags are the same bits.
+
+    Parameters
+    ----------
+    weights : tuple of (n_l, n_{l-1}) float64; copied, kept read-only and C-contiguous
+    biases : tuple of (n_l,) float64; likewise
+    relu : tuple of bool, one per affine layer
+    name : str, for reports only; not part of equality
+
+    Raises
+    ------
+    InvalidNetworkError
+        If there is no layer, shapes do not chain, a width is zero, a number is NaN or infinite, or an
+        array cannot be stored in float64 without rounding (complex, object, integers beyond 2**53).
+
+    Examples
+    --------
+    >>> network = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.5]])
+    >>> network.forward([[2.0], [-3.0]])
+    array([[2.5],
+           [3.5]])
+    """
+
+    weights: tuple[FloatArray, ...]
+    biases: tuple[FloatArray, ...]
+    relu: tuple[bool, ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        weights = _float_arrays("weights", self.weights, 2)
+        biases = _float_arrays("biases", self.biases, 1)
+        _check_chain(weights, biases)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "biases", biases)
+        object.__setattr__(self, "relu", _relu_flags(self.relu, len(weights)))
+        object.__setattr__(self, "name", str(self.name))
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest() == other.digest() if isinstance(other, Network) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
+        # pickled arrays come back writable; going through the constructor freezes them again
+        return (Network, (self.weights, self.biases, self.relu, self.name))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        weights: Sequence[ArrayLike],
+        biases: Sequence[ArrayLike],
+        relu: Sequence[bool] | None = None,
+        *,
+        name: str = "",
+    ) -> Network:
+        """Network of the given weights `(out, in)` and biases `(out,)`.
+
+        Parameters
+        ----------
+        weights : sequence of (n_l, n_{l-1}) arrays
+        biases : sequence of (n_l,) arrays
+        relu : sequence of bool, optional
+            Whether a ReLU follows each layer; default after every layer but the last.
+        name : str, optional
+
+        Raises
+        ------
+        InvalidNetworkError : as for `Network`
+
+        Examples
+        --------
+        >>> Network.from_arrays([[[1.0, 2.0]]], [[3.0]]).relu
+        (False,)
+        """
+        if relu is None:
+            n_layers = len(weights) if hasattr(weights, "__len__") else 0
+            relu = [True] * (n_layers - 1) + [False] * min(n_layers, 1)
+        arrays = cast(tuple[tuple[FloatArray, ...], tuple[FloatArray, ...]], (weights, biases))
+        return cls(*arrays, cast(tuple[bool, ...], relu), name)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Network stored in a `.npz` with keys `W0, b0, W1, b1, ...` (`W` is `(out, in)`).
+
+        A ReLU follows every layer but the last, unless a key `relu` lists one flag per layer. Keys
+        `name` (a string) and any others not of the form `W3` or `b3` may be there and are left alone.
+
+        Parameters
+        ----------
+        path : path of the file; it names the network if there is no key `name`
+
+        Raises
+        ------
+        InvalidInputError : if there is no such file
+        InvalidNetworkError : if it is no readable `.npz`, a key is missing or the arrays do not fit
+
+        Examples
+        --------
+        >>> import tempfile, os
+        >>> network = Network.from_arrays([[[1.0]]], [[0.5]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     network.save(os.path.join(folder, "net.npz"))
+        ...     Network.load(os.path.join(folder, "net.npz")) == network
+        True
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise InvalidInputError(f"no network file at {str(file)!r}; give the path of a .npz file")
+        stored = _read_npz(file)
+        n_layers = _count_stored_layers(file, stored)
+        relu = stored.get("relu")
+        if relu is not None and (relu.ndim != 1 or relu.dtype != np.bool_):
+            raise InvalidNetworkError(
+                f"{file}: key 'relu' is {relu.dtype} of shape {relu.shape}; store one bool per layer"
+            )
+        try:
+            return cls.from_arrays(
+                [stored[f"W{layer}"] for layer in range(n_layers)],
+                [stored[f"b{layer}"] for layer in range(n_layers)],
+                None if relu is None else relu.tolist(),
+                name=str(stored.get("name", file.stem)),
+            )
+        except InvalidNetworkError as error:
+            raise InvalidNetworkError(f"{file}: {error}") from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as `.npz`, in the form that `load` reads back bit for bit.
+
+        Parameters
+        ----------
+        path : path of the file, written exactly there
+
+        Raises
+        ------
+        InvalidInputError : if the file cannot be written
+
+        Examples
+        --------
+        >>> import tempfile, os
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Network.from_arrays([[[1.0]]], [[0.5]]).save(os.path.join(folder, "net.npz"))
+        ...     os.listdir(folder)
+        ['net.npz']
+        """
+        stored: dict[str, Any] = {f"W{layer}": weight for layer, weight in enumerate(self.weights)}
+        stored |= {f"b{layer}": bias for layer, bias in enumerate(self.biases)}
+        stored |= {"relu": np.array(self.relu), "name": np.array(self.name)}
+        try:
+            # an open file, because given a path numpy appends ".npz" to names without it
+            with open(path, "wb") as file:
+                np.savez(file, **stored)
+        except OSError as error:
+            raise InvalidInputError(f"cannot write the network to {str(path)!r}: {error}") from error
+
+    @property
+    def n_layers(self) -> int:
+        """Number of affine layers."""
+        return len(self.weights)
+
+    @property
+    def input_dim(self) -> int:
+        """Number of inputs."""
+        return int(self.weights[0].shape[1])
+
+    @property
+    def output_dim(self) -> int:
+        """Number of outputs."""
+        return int(self.weights[-1].shape[0])
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of units of each ReLU layer."""
+        return tuple(bias.size for bias, relu in zip(self.biases, self.relu, strict=True) if relu)
+
+    @property
+    def n_units(self) -> int:
+        """Number of units of all ReLU layers."""
+        return sum(self.widths)
+
+    @cached_property
+    def unit_offsets(self) -> NDArray[np.int64]:
+        """Flat number of the first unit of each ReLU layer, and the total: `(n_relu_layers + 1,)`."""
+        offsets = np.concatenate([[0], np.cumsum(self.widths, dtype=np.int64)]).astype(np.int64)
+        offsets.setflags(write=False)
+        return offsets
+
+    def forward(self, x: ArrayLike) -> FloatArray:
+        """Outputs of the network, in float64.
+
+        Parameters
+        ----------
+        x : (N, input_dim) or (input_dim,) array
+
+        Returns
+        -------
+        y : (N, output_dim) or (output_dim,) float64
+
+        Raises
+        ------
+        InvalidInputError : if x has another shape or holds NaN or infinity
+
+        Examples
+        --------
+        >>> Network.from_arrays([[[1.0, 2.0]]], [[3.0]]).forward([1.0, 1.0])
+        array([6.])
+        """
+        return self._run(x)[0]
+
+    def pre_activations(self, x: ArrayLike) -> list[FloatArray]:
+        """Values of the units before their ReLU, one array per ReLU layer.
+
+        Parameters
+        ----------
+        x : (N, input_dim) or (input_dim,) array
+
+        Returns
+        -------
+        z : list of (N, width) or (width,) float64
+
+        Raises
+        ------
+        InvalidInputError : if x has another shape or holds NaN or infinity
+
+        Examples
+        --------
+        >>> Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0, 0], [0]]).pre_activations([2.0])
+        [array([ 2., -2.])]
+        """
+        return self._run(x)[1]
+
+    def activation_pattern(self, x: ArrayLike) -> BoolArray:
+        """Which units are active (`z > 0`; a unit at exactly 0 is inactive), in flat order.
+
+        Parameters
+        ----------
+        x : (N, input_dim) or (input_dim,) array
+
+        Returns
+        -------
+        pattern : (N, n_units) or (n_units,) bool
+
+        Raises
+        ------
+        InvalidInputError : if x has another shape or holds NaN or infinity
+
+        Examples
+        --------
+        >>> network = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0, 0], [0]])
+        >>> network.activation_pattern([[2.0], [0.0]])
+        array([[ True, False],
+               [False, False]])
+        """
+        output, values = self._run(x)
+        active = [value > 0.0 for value in values]
+        return np.concatenate(active, axis=-1) if active else np.zeros((*output.shape[:-1], 0), np.bool_)
+
+    def affine_map(self, pattern: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """The affine map `x -> A @ x + c` that the network is where it has this activation pattern.
+
+        Parameters
+        ----------
+        pattern : (n_units,) bool
+
+        Returns
+        -------
+        A : (output_dim, input_dim) float64
+        c : (output_dim,) float64
+
+        Raises
+        ------
+        InvalidInputError : if the pattern has another shape or values other than 0 and 1
+
+        Examples
+        --------
+        >>> network = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0, 0], [0]])
+        >>> network.affine_map([False, True])
+        (array([[-1.]]), array([0.]))
+        """
+        return self._compose(pattern)[0]
+
+    def unit_maps(self, pattern: ArrayLike) -> list[tuple[FloatArray, FloatArray]]:
+        """The affine maps of the pre-activations where the network has this activation pattern.
+
+        Parameters
+        ----------
+        pattern : (n_units,) bool; the last ReLU layer's own states do not matter
+
+        Returns
+        -------
+        maps : list over ReLU layers of (A (width, input_dim), c (width,)) float64
+
+        Raises
+        ------
+        InvalidInputError : if the pattern has another shape or values other than 0 and 1
+
+        Examples
+        --------
+        >>> network = Network.from_arrays([[[2.0]], [[3.0]], [[1.0]]], [[1.0], [0.0], [0.0]])
+        >>> network.unit_maps([True, False])
+        [(array([[2.]]), array([1.])), (array([[6.]]), array([3.]))]
+        """
+        return self._compose(pattern)[1]
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all weights.
+
+        Examples
+        --------
+        >>> network = Network.from_arrays([[[1.0]]], [[0.5]])
+        >>> len(network.digest()), network.digest() == Network.from_arrays([[[1]]], [[0.5]]).digest()
+        (64, True)
+        """
+        state = hashlib.sha256()
+        for weight, bias, relu in zip(self.weights, self.biases, self.relu, strict=True):
+            state.update(f"{weight.shape} {relu};".encode())
+            state.update(weight.astype("<f8").tobytes())
+            state.update(bias.astype("<f8").tobytes())
+        return state.hexdigest()
+
+    def describe(self) -> str:
+        """One line for reports: name, widths from input to output, units.
+
+        Examples
+        --------
+        >>> Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0, 0], [0]], name="abs").describe()
+        'abs: 1 -> 2 -> 1, 2 ReLU units in 1 layer'
+        """
+        layers = len(self.widths)
+        sizes = [self.input_dim, *(bias.size for bias in self.biases)]
+        return (
+            f"{self.name or 'network'}: {' -> '.join(map(str, sizes))}, "
+            f"{self.n_units} ReLU units in {layers} layer{'' if layers == 1 else 's'}"
+        )
+
+    def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
+        value = _float64("x", x, InvalidInputError)
+        if value.ndim not in (1, 2) or value.shape[-1] != self.input_dim:
+            raise InvalidInputError(
+                f"x has shape {value.shape}; expected (N, {self.input_dim}) or ({self.input_dim},)"
+            )
+        before_relu = []
+        for weight, bias, relu in zip(self.weights, self.biases, self.relu, strict=True):
+            value = value @ weight.T + bias
+            if relu:
+                before_relu.append(value)
+                value = np.maximum(value, 0.0)
+        return value, before_relu
+
+    def _compose(
+        self, pattern: ArrayLike
+    ) -> tuple[tuple[FloatArray, FloatArray], list[tuple[FloatArray, FloatArray]]]:
+        active = _unit_states(pattern, self.n_units)
+        unit_maps = []
+        A, c = np.eye(self.input_dim), np.zeros(self.input_dim)
+        start = 0
+        for index, (weight, bias, relu) in enumerate(zip(self.weights, self.biases, self.relu, strict=True)):
+            # the first map is the layer itself, to the bit, without a product by the identity
+            A, c = (weight @ A, weight @ c + bias) if index else (weight.copy(), bias.copy())
+            if relu:
+                unit_maps.append((A, c))
+                on = active[start : start + bias.size]
+                A, c = np.where(on[:, None], A, 0.0), np.where(on, c, 0.0)
+                start += bias.size
+        return (A, c), unit_maps
+
+
+def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
+    """A C-contiguous float64 copy, or the given error if that would round or is not finite."""
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError) as failure:
+        raise error(f"{what} is not an array of numbers: {failure}") from failure
+    if given.dtype.kind not in "biuf":
+        raise error(f"{what} has dtype {given.dtype}; expected real numbers that float64 can hold")
+    with np.errstate(over="ignore"):
+        array = np.array(given, dtype=np.float64, order="C")
+    if not np.isfinite(array).all():
+        where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+        raise error(f"{what} holds {array[where]} at index {where}; every number must be finite")
+    if given.dtype.kind in "iu":
+        rounded = bool(((given > _LARGEST_EXACT_INTEGER) | (given < -_LARGEST_EXACT_INTEGER)).any())
+    else:
+        rounded = given.dtype.itemsize > 8 and bool((array != given).any())
+    if rounded:
+        raise error(f"{what} ({given.dtype}) would be rounded by float64; round it yourself if that is meant")
+    return array
+
+
+def _float_arrays(what: str, values: Any, ndim: int) -> tuple[FloatArray, ...]:
+    try:
+        items = list(values)
+    except TypeError as error:
+        raise InvalidNetworkError(f"{what} is a {type(values).__name__}; give one array per layer") from error
+    arrays = []
+    for layer, item in enumerate(items):
+        array = _float64(f"{what}[{layer}]", item, InvalidNetworkError)
+        if array.ndim != ndim:
+            raise InvalidNetworkError(f"{what}[{layer}] has shape {array.shape}; expected {ndim} axes")
+        array.setflags(write=False)
+        arrays.append(array)
+    return tuple(arrays)
+
+
+def _check_chain(weights: tuple[FloatArray, ...], biases: tuple[FloatArray, ...]) -> None:
+    if not weights:
+        raise InvalidNetworkError("weights is empty; a network needs at least one layer")
+    if len(weights) != len(biases):
+        raise InvalidNetworkError(f"{len(weights)} weights but {len(biases)} biases; give one per layer")
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        if 0 in weight.shape:
+            raise InvalidNetworkError(f"weights[{layer}] has shape {weight.shape}; no width may be zero")
+        if bias.size != weight.shape[0]:
+            raise InvalidNetworkError(
+                f"weights[{layer}] has {weight.shape[0]} rows but biases[{layer}] has {bias.size} entries"
+            )
+        if layer and weight.shape[1] != weights[layer - 1].shape[0]:
+            raise InvalidNetworkError(
+                f"weights[{layer}] takes {weight.shape[1]} inputs but layer {layer - 1} gives "
+                f"{weights[layer - 1].shape[0]}; W is (out, in), transpose it if it is stored (in, out)"
+            )
+
+
+def _relu_flags(relu: Any, n_layers: int) -> tuple[bool, ...]:
+    try:
+        flags = list(relu)
+    except TypeError as error:
+        raise InvalidNetworkError(f"relu is a {type(relu).__name__}; give one bool per layer") from error
+    if len(flags) != n_layers:
+        raise InvalidNetworkError(f"relu has {len(flags)} flags for {n_layers} layers; give one per layer")
+    for layer, flag in enumerate(flags):
+        if not isinstance(flag, bool | np.bool_):
+            raise InvalidNetworkError(f"relu[{layer}] is {flag!r}; expected True or False")
+    return tuple(bool(flag) for flag in flags)
+
+
+def _unit_states(pattern: ArrayLike, n_units: int) -> BoolArray:
+    states = np.asarray(pattern)
+    if states.shape != (n_units,):
+        raise InvalidInputError(
+            f"pattern has shape {states.shape}; expected ({n_units},), one state per unit, unpacked"
+        )
+    if n_units and (states.dtype.kind not in "biu" or not ((states == 0) | (states == 1)).all()):
+        raise InvalidInputError(f"pattern ({states.dtype}) must hold only 0/1 or False/True")
+    return states.astype(np.bool_)
+
+
+def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
+    broken = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+    load = cast(Callable[..., Any], np.load)
+    try:
+        with load(file, allow_pickle=False) as stored:
+            wanted = [key for key in stored.files if _LAYER_KEY.fullmatch(key) or key in ("relu", "name")]
+            return {key: stored[key] for key in wanted}
+    except (*broken, AttributeError, TypeError) as error:
+        raise InvalidNetworkError(
+            f"cannot read {str(file)!r} as a .npz of plain arrays W0, b0, W1, b1, ...: {error}"
+        ) from error
+
+
+def _count_stored_layers(file: Path, stored: dict[str, NDArray[Any]]) -> int:
+    layers = {int(match[2]) for key in stored if (match := _LAYER_KEY.fullmatch(key))}
+    if not layers:
+        raise InvalidNetworkError(f"{file} has no keys W0, b0, W1, b1, ...; it holds no network")
+    wanted = (f"{kind}{layer}" for layer in range(max(layers) + 1) for kind in "Wb")
+    missing = next((key for key in wanted if key not in stored), None)
+    if missing is not None:
+        raise InvalidNetworkError(f"{file} has layers up to {max(layers)} but no key {missing}")
+    return max(layers) + 1
