@@ -11,7 +11,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,9 +99,8 @@ class Network:
         ----------
         weights : sequence of (n_l, n_{l-1}) arrays
         biases : sequence of (n_l,) arrays
-        relu : sequence of bool, optional
-            Whether a ReLU follows each layer; default after every layer but the last.
-        name : str, optional
+        relu : sequence of bool, one per layer; default a ReLU after every layer but the last
+        name : str, for reports
 
         Raises
         ------
@@ -390,9 +389,8 @@ class Network:
         self, pattern: ArrayLike
     ) -> tuple[tuple[FloatArray, FloatArray], list[tuple[FloatArray, FloatArray]]]:
         active = _unit_states(pattern, self.n_units)
-        unit_maps = []
+        unit_maps, start = [], 0
         A, c = np.eye(self.input_dim), np.zeros(self.input_dim)
-        start = 0
         for index, (weight, bias, relu) in enumerate(zip(self.weights, self.biases, self.relu, strict=True)):
             # the first map is the layer itself, to the bit, without a product by the identity
             A, c = (weight @ A, weight @ c + bias) if index else (weight.copy(), bias.copy())
@@ -426,13 +424,16 @@ def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
     return array
 
 
-def _float_arrays(what: str, values: Any, ndim: int) -> tuple[FloatArray, ...]:
+def _listed(what: str, values: Any) -> list[Any]:
     try:
-        items = list(values)
+        return list(values)
     except TypeError as error:
-        raise InvalidNetworkError(f"{what} is a {type(values).__name__}; give one array per layer") from error
+        raise InvalidNetworkError(f"{what} is a {type(values).__name__}; give one per layer") from error
+
+
+def _float_arrays(what: str, values: Any, ndim: int) -> tuple[FloatArray, ...]:
     arrays = []
-    for layer, item in enumerate(items):
+    for layer, item in enumerate(_listed(what, values)):
         array = _float64(f"{what}[{layer}]", item, InvalidNetworkError)
         if array.ndim != ndim:
             raise InvalidNetworkError(f"{what}[{layer}] has shape {array.shape}; expected {ndim} axes")
@@ -461,10 +462,7 @@ def _check_chain(weights: tuple[FloatArray, ...], biases: tuple[FloatArray, ...]
 
 
 def _relu_flags(relu: Any, n_layers: int) -> tuple[bool, ...]:
-    try:
-        flags = list(relu)
-    except TypeError as error:
-        raise InvalidNetworkError(f"relu is a {type(relu).__name__}; give one bool per layer") from error
+    flags = _listed("relu", relu)
     if len(flags) != n_layers:
         raise InvalidNetworkError(f"relu has {len(flags)} flags for {n_layers} layers; give one per layer")
     for layer, flag in enumerate(flags):
@@ -486,9 +484,8 @@ def _unit_states(pattern: ArrayLike, n_units: int) -> BoolArray:
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
     broken = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-    load = cast(Callable[..., Any], np.load)
     try:
-        with load(file, allow_pickle=False) as stored:
+        with np.load(file, allow_pickle=False) as stored:
             wanted = [key for key in stored.files if _LAYER_KEY.fullmatch(key) or key in ("relu", "name")]
             return {key: stored[key] for key in wanted}
     except (*broken, AttributeError, TypeError) as error:
