@@ -1,0 +1,50 @@
+"""The sets that are enumerated: `Box`, `Segment`, `Slice` and `Polytope`, all immutable.
+
+Each reduces to intrinsic coordinates, x = origin + basis @ t, and a starting polytope
+{t : A t <= b} with its vertices and incidence, exactly right for the stored floats.
+Which network is defined on it, and what happens inside, is left to `enumeration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from regions.domain.base import Domain
+from regions.domain.shapes import Box, Polytope, Segment
+from regions.domain.slices import Slice
+from regions.errors import InvalidDomainError
+
+__all__ = ["Box", "Domain", "Polytope", "Segment", "Slice", "domain_from_dict"]
+
+
+def domain_from_dict(data: Mapping[str, Any]) -> Domain:
+    """The domain that `to_dict` described, bit for bit (also after a trip through JSON).
+
+    Raises
+    ------
+    InvalidDomainError
+        If the kind is unknown, an entry is missing, or the domain itself is invalid.
+
+    Examples
+    --------
+    >>> domain_from_dict({"kind": "box", "low": [0.0], "high": [0.1]}) == Box(0, 0.1)
+    True
+    """
+    try:
+        match data.get("kind"):
+            case "box":
+                return Box(data["low"], data["high"])
+            case "segment":
+                return Segment(data["a"], data["b"])
+            case "slice":
+                A, b = data["polygon"]
+                return Slice(data["origin"], data["basis"], (A, b), tuple(data["names"]))
+            case "polytope":
+                return Polytope(data["A"], data["b"])
+            case kind:
+                raise InvalidDomainError(
+                    f"unknown kind of domain {kind!r}; known: box, segment, slice, polytope"
+                )
+    except KeyError as error:
+        raise InvalidDomainError(f"the {data['kind']} has no entry {error}") from None
