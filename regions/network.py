@@ -41,16 +41,14 @@ class Network:
 
     Parameters
     ----------
-    weights : tuple of (n_l, n_{l-1}) float64; copied, kept read-only and C-contiguous
-    biases : tuple of (n_l,) float64; likewise
+    weights, biases : tuples of (n_l, n_{l-1}) and (n_l,) float64; copied, read-only, C-contiguous
     relu : tuple of bool, one per affine layer
     name : str, for reports only; not part of equality
 
     Raises
     ------
-    InvalidNetworkError
-        If there is no layer, shapes do not chain, a width is zero, a number is NaN or infinite, or an
-        array cannot be stored in float64 without rounding (complex, object, integers beyond 2**53).
+    InvalidNetworkError : if there is no layer, shapes do not chain, a width is zero, a number is NaN or
+        infinite, or float64 would round an array or cannot hold it (complex, object, integers > 2**53)
 
     Examples
     --------
@@ -97,8 +95,7 @@ class Network:
 
         Parameters
         ----------
-        weights : sequence of (n_l, n_{l-1}) arrays
-        biases : sequence of (n_l,) arrays
+        weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) arrays
         relu : sequence of bool, one per layer; default a ReLU after every layer but the last
         name : str, for reports
 
@@ -302,8 +299,7 @@ class Network:
 
         Returns
         -------
-        A : (output_dim, input_dim) float64
-        c : (output_dim,) float64
+        A, c : (output_dim, input_dim) and (output_dim,) float64
 
         Raises
         ------
@@ -364,12 +360,9 @@ class Network:
         >>> Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0, 0], [0]], name="abs").describe()
         'abs: 1 -> 2 -> 1, 2 ReLU units in 1 layer'
         """
-        layers = len(self.widths)
-        sizes = [self.input_dim, *(bias.size for bias in self.biases)]
-        return (
-            f"{self.name or 'network'}: {' -> '.join(map(str, sizes))}, "
-            f"{self.n_units} ReLU units in {layers} layer{'' if layers == 1 else 's'}"
-        )
+        sizes = " -> ".join(str(size) for size in [self.input_dim, *(bias.size for bias in self.biases)])
+        layers = "1 layer" if len(self.widths) == 1 else f"{len(self.widths)} layers"
+        return f"{self.name or 'network'}: {sizes}, {self.n_units} ReLU units in {layers}"
 
     def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
         value = _float64("x", x, InvalidInputError)
@@ -413,8 +406,8 @@ def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
     with np.errstate(over="ignore"):
         array = np.array(given, dtype=np.float64, order="C")
     if not np.isfinite(array).all():
-        where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
-        raise error(f"{what} holds {array[where]} at index {where}; every number must be finite")
+        at = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+        raise error(f"{what} holds {array[at]} at index {at}; every number must be finite")
     if given.dtype.kind in "iu":
         rounded = bool(((given > _LARGEST_EXACT_INTEGER) | (given < -_LARGEST_EXACT_INTEGER)).any())
     else:

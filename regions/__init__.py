@@ -1,0 +1,116 @@
+"""Exact linear regions of ReLU networks: cells, adjacency graphs, nonlinear-locus volumes.
+
+Everything for users is here, by name; each name is imported from its module on first use, so that
+`import regions` itself loads no numba, torch or matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from regions import errors
+from regions.errors import (
+    BudgetExceededError,
+    CertificateError,
+    InvalidDomainError,
+    InvalidInputError,
+    InvalidNetworkError,
+    RegionsError,
+    SolverError,
+)
+
+if TYPE_CHECKING:
+    from regions.cell_complex import CellComplex, Completeness
+    from regions.density import GaussianDensity, UniformDensity
+    from regions.domain import Box, Segment, Slice
+    from regions.enumeration import CellCount, count_cells, enumerate_cells
+    from regions.estimators import Estimate, local_complexity
+    from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
+    from regions.locus import LocusVolume, locus_volume
+    from regions.network import Network
+    from regions.validation import ValidationReport, exact_local_complexity, validate
+
+__version__ = "0.1.0"
+
+_MODULE_OF = {
+    "Network": "network",
+    "load_network": "loaders",
+    "from_torch": "loaders",
+    "from_onnx": "loaders",
+    "from_sklearn": "loaders",
+    "from_arrays": "loaders",
+    "Box": "domain",
+    "Segment": "domain",
+    "Slice": "domain",
+    "enumerate_cells": "enumeration",
+    "count_cells": "enumeration",
+    "CellCount": "enumeration",
+    "CellComplex": "cell_complex",
+    "Completeness": "cell_complex",
+    "adjacency_graph": "graph",
+    "to_scipy_sparse": "graph",
+    "write_graph": "graph",
+    "read_graph": "graph",
+    "UniformDensity": "density",
+    "GaussianDensity": "density",
+    "locus_volume": "locus",
+    "LocusVolume": "locus",
+    "local_complexity": "estimators",
+    "Estimate": "estimators",
+    "exact_local_complexity": "validation",
+    "validate": "validation",
+    "ValidationReport": "validation",
+}
+
+__all__ = [
+    "Network",
+    "load_network",
+    "from_torch",
+    "from_onnx",
+    "from_sklearn",
+    "from_arrays",
+    "Box",
+    "Segment",
+    "Slice",
+    "enumerate_cells",
+    "count_cells",
+    "CellCount",
+    "CellComplex",
+    "Completeness",
+    "adjacency_graph",
+    "to_scipy_sparse",
+    "write_graph",
+    "read_graph",
+    "UniformDensity",
+    "GaussianDensity",
+    "locus_volume",
+    "LocusVolume",
+    "local_complexity",
+    "Estimate",
+    "exact_local_complexity",
+    "validate",
+    "ValidationReport",
+    "errors",
+    "RegionsError",
+    "InvalidNetworkError",
+    "InvalidDomainError",
+    "InvalidInputError",
+    "SolverError",
+    "CertificateError",
+    "BudgetExceededError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'regions' has no attribute {name!r}")
+    value = getattr(import_module(f"regions.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
