@@ -7,6 +7,7 @@ vertices come from `exact_polytope`. The kinds of domain are in `shapes` and `sl
 from __future__ import annotations
 
 from functools import cached_property
+from math import fsum
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -155,7 +156,7 @@ def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> Starti
     volumes = [simplex_volume([exact.vertices[i] for i in simplex]) for simplex in simplices]
     try:
         vertices = np.array([[float(x) for x in vertex] for vertex in exact.vertices])
-        volume = float(sum(volumes))
+        volume = fsum(float(v) for v in volumes)
     except OverflowError:
         raise InvalidDomainError("the polytope reaches beyond the largest float; scale it down") from None
     rows = list(exact.rows)

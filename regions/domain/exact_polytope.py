@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from math import factorial, gcd
+from math import factorial, gcd, lcm, prod
 
 import numpy as np
 import numpy.typing as npt
@@ -142,20 +142,12 @@ def simplex_volume(points: Sequence[Sequence[Fraction]]) -> Fraction:
     >>> simplex_volume([[Fraction(0)], [Fraction(1, 3)]])
     Fraction(1, 3)
     """
-    base = points[0]
-    matrix = [[x - y for x, y in zip(point, base, strict=True)] for point in points[1:]]
-    size, determinant = len(matrix), Fraction(1)
-    for column in range(size):
-        pivot = next((i for i in range(column, size) if matrix[i][column]), None)
-        if pivot is None:
-            return Fraction(0)
-        matrix[column], matrix[pivot] = matrix[pivot], matrix[column]
-        determinant *= matrix[column][column]
-        for row in matrix[column + 1 :]:
-            factor = row[column] / matrix[column][column]
-            for j in range(column, size):
-                row[j] -= factor * matrix[column][j]
-    return abs(determinant) / factorial(size)
+    scales = [lcm(*(x.denominator for x in point)) for point in points]
+    matrix = [
+        [scale] + [x.numerator * (scale // x.denominator) for x in point]
+        for point, scale in zip(points, scales, strict=True)
+    ]
+    return abs(Fraction(_determinant(matrix), prod(scales) * factorial(len(points) - 1)))
 
 
 def exact_volume(polytope: ExactPolytope) -> Fraction:
@@ -180,6 +172,22 @@ def _integer_row(values: Sequence[float]) -> IntegerRow:
 def _primitive(values: Sequence[int]) -> IntegerRow:
     divisor = gcd(*values) or 1
     return tuple(value // divisor for value in values)
+
+
+def _determinant(matrix: list[list[int]]) -> int:
+    """Determinant by Bareiss's fraction-free elimination, which overwrites the matrix."""
+    size, previous, sign = len(matrix), 1, 1
+    for k in range(size - 1):
+        pivot = next((i for i in range(k, size) if matrix[i][k]), None)
+        if pivot is None:
+            return 0
+        if pivot != k:
+            matrix[k], matrix[pivot], sign = matrix[pivot], matrix[k], -sign
+        top = matrix[k]
+        for row in matrix[k + 1 :]:
+            row[k + 1 :] = [(top[k] * row[j] - row[k] * top[j]) // previous for j in range(k + 1, size)]
+        previous = top[k]
+    return sign * matrix[-1][-1]
 
 
 def _dot(row: IntegerRow, ray: IntegerRow) -> int:
@@ -275,9 +283,7 @@ def _inverse_columns(matrix: Sequence[IntegerRow]) -> list[IntegerRow]:
                 work[i] = [x - factor * y for x, y in pairs]
     columns = []
     for j in range(size, 2 * size):
-        denominator = 1
-        for row in work:
-            denominator *= row[j].denominator // gcd(denominator, row[j].denominator)
+        denominator = lcm(*(row[j].denominator for row in work))
         columns.append(_primitive([int(row[j] * denominator) for row in work]))
     return columns
 
