@@ -264,7 +264,7 @@ def _orthonormal(u: FloatArray, v: FloatArray, what: str) -> FloatArray:
         raise InvalidDomainError(f"{what}; a slice needs a plane")
     second = second / np.linalg.norm(second)
     second = second - (first @ second) * first
-    return np.stack([first, second / np.linalg.norm(second)], axis=1)
+    return np.stack([first, second / np.linalg.norm(second)], axis=1) + 0.0  # no negative zeros
 
 
 def _clip_halfspaces(
