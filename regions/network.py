@@ -183,7 +183,7 @@ class Network:
         stored |= {"relu": np.array(self.relu), "name": np.array(self.name)}
         try:
             # an open file, because given a path numpy appends ".npz" to names without it
-            with open(path, "wb") as file:
+            with Path(path).open("wb") as file:
                 np.savez(file, **stored)
         except OSError as error:
             raise InvalidInputError(f"cannot write the network to {str(path)!r}: {error}") from error
