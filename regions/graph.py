@@ -1,0 +1,500 @@
+"""The adjacency graph of a cell complex: which cells touch, across which unit's facet.
+
+Builds networkx graphs and scipy matrices straight from the facet table and writes them to
+files that other programs read.  What a facet is, and how large, was decided in
+`cell_complex`; nothing is recomputed here.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import numbers
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from xml.sax.saxutils import escape, quoteattr
+
+import networkx as nx
+import numpy as np
+from scipy import sparse
+
+from regions.errors import CertificateError, InvalidInputError
+
+if TYPE_CHECKING:
+    from regions.cell_complex import CellComplex
+
+Rows: TypeAlias = list[tuple[Any, ...]]
+
+_GRAPHML_TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
+
+
+def adjacency_graph(complex: CellComplex) -> nx.Graph:
+    """Adjacency graph of the cells: one node per cell, one edge per interior facet.
+
+    Two cells are convex, so they share at most one facet and a simple graph is enough.  All
+    attributes are plain Python scalars, so that every file format can hold them.
+
+    Parameters
+    ----------
+    complex : CellComplex with n cells in d intrinsic dimensions
+
+    Returns
+    -------
+    networkx.Graph
+        Nodes ``0 .. n - 1`` with ``volume`` (intrinsic units to the power d), ``pattern``
+        (hex of the packed activation pattern), ``n_facets`` (domain facets included) and
+        ``centroid_0 .. centroid_{d-1}`` (intrinsic coordinates).  Edges with ``layer`` and
+        ``unit`` (the unit whose zero set the facet lies on), ``facet_volume`` (power d - 1)
+        and ``jump`` (norm of the change of the Jacobian; 0.0 where the network is affine
+        across the facet).  Graph attributes ``status``, ``dimension``, ``network``,
+        ``domain``.  A TRUNCATED complex gives the graph of the cells that it holds.
+
+    Raises
+    ------
+    CertificateError
+        If the facet table names the same two cells twice.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> line = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> graph = adjacency_graph(enumerate_cells(line, Box([-1.0], [3.0])))
+    >>> sorted(volume for _, volume in graph.nodes(data="volume"))
+    [1.0, 3.0]
+    >>> [(edge["layer"], edge["unit"], edge["jump"]) for _, _, edge in graph.edges(data=True)]
+    [(0, 0, 1.0)]
+    """
+    graph = nx.Graph(
+        status=complex.status.name,
+        dimension=int(complex.dimension),
+        network=complex.network.describe(),
+        domain=complex.domain.describe(),
+    )
+    nodes = _node_columns(complex)
+    graph.add_nodes_from(
+        enumerate(dict(zip(nodes, row, strict=True)) for row in zip(*nodes.values(), strict=True))
+    )
+    edges = _edge_columns(complex)
+    names = ("layer", "unit", "facet_volume", "jump")
+    graph.add_edges_from(
+        (row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in zip(*edges.values(), strict=True)
+    )
+    if graph.number_of_edges() != len(edges["source"]):
+        raise CertificateError(
+            f"the facet table has {len(edges['source'])} interior facets but only "
+            f"{graph.number_of_edges()} different pairs of cells: two convex cells cannot share "
+            "two facets, so the complex must not be used"
+        )
+    return graph
+
+
+def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -> sparse.csr_array:
+    """Symmetric adjacency matrix of the cells.
+
+    Parameters
+    ----------
+    complex : CellComplex with n cells
+    weight : {"facet_volume", "jump", None}
+        What an entry holds; None writes 1.0.  Facets of jump 0.0 are kept as stored zeros,
+        so the sparsity pattern is the adjacency for every weight.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, (n, n) float64, indices sorted
+
+    Raises
+    ------
+    InvalidInputError
+        If `weight` is something else.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> line = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> to_scipy_sparse(enumerate_cells(line, Box([-1.0], [3.0])), weight=None).toarray()
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    facets = complex.facets
+    interior = facets.interior
+    a, b = facets.cell_a[interior], facets.cell_b[interior]
+    match weight:
+        case "facet_volume":
+            values = facets.volume[interior]
+        case "jump":
+            values = facets.jump[interior]
+        case None:
+            values = np.ones(a.size)
+        case _:
+            raise InvalidInputError(
+                f'weight is {weight!r}; use "facet_volume", "jump" or None (every entry 1.0)'
+            )
+    rows, columns = np.concatenate([a, b]), np.concatenate([b, a])
+    matrix = sparse.coo_array(
+        (np.concatenate([values, values]), (rows, columns)), shape=(complex.n_cells,) * 2
+    ).tocsr()
+    matrix.sort_indices()
+    return matrix
+
+
+def write_graph(graph: nx.Graph, path: str | Path, format: str | None = None) -> tuple[Path, ...]:
+    """Write a graph to a file that other programs read.
+
+    Parameters
+    ----------
+    graph : networkx.Graph with scalar attributes (`adjacency_graph` makes one)
+    path : file to write; an existing one is replaced
+    format : {"graphml", "gexf", "json", "csv", "parquet", "npz"}, optional
+        Default: from the suffix of `path`.  ``graphml``, ``gexf`` and ``json`` (node-link)
+        hold everything.  ``csv`` and ``parquet`` are edge lists (columns ``source``,
+        ``target`` and the edge attributes) and put the node table beside it, in
+        ``<stem>.nodes.csv`` or ``.parquet``.  ``npz`` is the (n, n) adjacency matrix
+        weighted by ``facet_volume`` (1.0 where an edge has none), for
+        `scipy.sparse.load_npz`; rows in the order of the nodes.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    InvalidInputError
+        If the format is unknown, or an attribute is not a bool, int, float or str, or (for
+        ``parquet``) pyarrow is not installed.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, networkx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = write_graph(networkx.path_graph(3), f"{folder}/path.graphml")
+    ...     again = read_graph(files[0])
+    >>> again.edges
+    EdgeView([(0, 1), (1, 2)])
+    """
+    target = Path(path)
+    writer = _WRITERS[_format_of(target, format, _WRITERS)]
+    return writer(graph, target)
+
+
+def read_graph(path: str | Path, format: str | None = None) -> nx.Graph:
+    """Read back a graph that `write_graph` wrote as graphml, gexf or json.
+
+    Parameters
+    ----------
+    path : file to read
+    format : {"graphml", "gexf", "json"}, optional
+        Default: from the suffix of `path`.
+
+    Returns
+    -------
+    networkx.Graph
+        With integer nodes and the attributes that were written.
+
+    Raises
+    ------
+    InvalidInputError
+        If the format is unknown or holds no whole graph, or the file is not of that format.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import tempfile, networkx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = write_graph(networkx.cycle_graph(4), f"{folder}/cycle.json")
+    ...     read_graph(files[0]).number_of_edges()
+    4
+    """
+    source = Path(path)
+    kind = _format_of(source, format, _READERS)
+    try:
+        return _READERS[kind](source)
+    except (ElementTree.ParseError, nx.NetworkXError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInputError(f"{source} is not a {kind} graph with integer nodes: {error}") from error
+
+
+def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
+    """Node attributes as columns of Python scalars."""
+    digits = 2 * complex.patterns.shape[1]
+    text = np.ascontiguousarray(complex.patterns).tobytes().hex()
+    columns: dict[str, list[Any]] = {
+        "volume": complex.volumes.tolist(),
+        "pattern": [text[k * digits : (k + 1) * digits] for k in range(complex.n_cells)],
+        "n_facets": complex.n_facets.tolist(),
+    }
+    for k in range(complex.dimension):
+        columns[f"centroid_{k}"] = complex.centroids[:, k].tolist()
+    return columns
+
+
+def _edge_columns(complex: CellComplex) -> dict[str, list[Any]]:
+    """Interior facets as columns of Python scalars."""
+    facets = complex.facets
+    interior = facets.interior
+    columns = {
+        "source": facets.cell_a,
+        "target": facets.cell_b,
+        "layer": facets.layer,
+        "unit": facets.unit,
+        "facet_volume": facets.volume,
+        "jump": facets.jump,
+    }
+    return {name: column[interior].tolist() for name, column in columns.items()}
+
+
+def _format_of(path: Path, format: str | None, known: Mapping[str, object]) -> str:
+    """The format asked for, or the one that the suffix names."""
+    kind = (format if format is not None else path.suffix.lstrip(".")).lower()
+    if kind not in known:
+        said = f"format {format!r}" if format is not None else f"the suffix of {path.name!r}"
+        raise InvalidInputError(f"{said} is none of {', '.join(known)}; pass one as format")
+    return kind
+
+
+def _scalar_type(value: object) -> type:
+    """The Python scalar type that files use for a value."""
+    if isinstance(value, bool | np.bool_):
+        return bool
+    if isinstance(value, numbers.Integral):
+        return int
+    if isinstance(value, numbers.Real):
+        return float
+    if isinstance(value, str):
+        return str
+    raise InvalidInputError(
+        f"a graph attribute is {value!r} of type {type(value).__name__}; "
+        "files hold bool, int, float and str: convert it first"
+    )
+
+
+def _attribute_types(records: Iterable[Mapping[str, Any]]) -> dict[str, type]:
+    """Type of every attribute that occurs; ints and floats under one name become floats."""
+    types: dict[str, type] = {}
+    for record in records:
+        for name, value in record.items():
+            found = _scalar_type(value)
+            known = types.setdefault(name, found)
+            if known is not found:
+                if {known, found} != {int, float}:
+                    raise InvalidInputError(
+                        f"attribute {name!r} is {known.__name__} in one place and "
+                        f"{found.__name__} in another; give it one type"
+                    )
+                types[name] = float
+    return types
+
+
+def _text(value: object, kind: type) -> str:
+    """How XML files spell a scalar; `repr` of a float is the shortest that reads back."""
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float:
+        return repr(float(value))  # type: ignore[arg-type]
+    return escape(str(value))
+
+
+def _write_graphml(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+    """GraphML in one pass: networkx builds a tree of elements first, ten times slower."""
+    scopes = {
+        "graph": _attribute_types([graph.graph]),
+        "node": _attribute_types(data for _, data in graph.nodes(data=True)),
+        "edge": _attribute_types(data for _, _, data in graph.edges(data=True)),
+    }
+    names = [(scope, name) for scope, types in scopes.items() for name in types]
+    keys = {pair: f"d{k}" for k, pair in enumerate(names)}
+
+    def data(scope: str, record: Mapping[str, Any]) -> str:
+        types = scopes[scope]
+        return "".join(
+            f'<data key="{keys[scope, name]}">{_text(value, types[name])}</data>'
+            for name, value in record.items()
+        )
+
+    with path.open("w", encoding="utf-8") as file:
+        file.write(
+            '<?xml version="1.0" encoding="utf-8"?>\n'
+            '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
+        )
+        for (scope, name), key in keys.items():
+            kind = _GRAPHML_TYPES[scopes[scope][name]]
+            file.write(f'<key id="{key}" for="{scope}" attr.name={quoteattr(name)} attr.type="{kind}"/>\n')
+        file.write('<graph edgedefault="undirected">\n')
+        file.write(data("graph", graph.graph) + "\n")
+        file.writelines(
+            f"<node id={quoteattr(str(node))}>{data('node', record)}</node>\n"
+            for node, record in graph.nodes(data=True)
+        )
+        file.writelines(
+            f"<edge source={quoteattr(str(a))} target={quoteattr(str(b))}>{data('edge', record)}</edge>\n"
+            for a, b, record in graph.edges(data=True)
+        )
+        file.write("</graph>\n</graphml>\n")
+    return (path,)
+
+
+def _write_gexf(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+    """GEXF 1.2 in one pass; it has no graph attributes, so they go to the description."""
+    node_types = _attribute_types(data for _, data in graph.nodes(data=True))
+    edge_types = _attribute_types(data for _, _, data in graph.edges(data=True))
+    keys = {pair: k for k, pair in enumerate(_scoped(node_types, edge_types))}
+
+    def declare(file: TextIO, scope: str, types: Mapping[str, type]) -> None:
+        file.write(f'<attributes mode="static" class="{scope}">\n')
+        for name, kind in types.items():
+            spelled = _GRAPHML_TYPES[kind]
+            file.write(f'<attribute id="{keys[scope, name]}" title={quoteattr(name)} type="{spelled}"/>\n')
+        file.write("</attributes>\n")
+
+    def values(scope: str, types: Mapping[str, type], record: Mapping[str, Any]) -> str:
+        inner = "".join(
+            f'<attvalue for="{keys[scope, name]}" '
+            f"value={quoteattr(_text(value, types[name]) if types[name] is not str else value)}/>"
+            for name, value in record.items()
+        )
+        return f"<attvalues>{inner}</attvalues>"
+
+    with path.open("w", encoding="utf-8") as file:
+        file.write(
+            '<?xml version="1.0" encoding="utf-8"?>\n'
+            '<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2">\n'
+            f"<meta><description>{escape(json.dumps(graph.graph))}</description></meta>\n"
+            '<graph defaultedgetype="undirected" mode="static">\n'
+        )
+        declare(file, "node", node_types)
+        declare(file, "edge", edge_types)
+        file.write("<nodes>\n")
+        file.writelines(
+            f"<node id={quoteattr(str(node))} label={quoteattr(str(node))}>"
+            f"{values('node', node_types, record)}</node>\n"
+            for node, record in graph.nodes(data=True)
+        )
+        file.write("</nodes>\n<edges>\n")
+        file.writelines(
+            f'<edge id="{k}" source={quoteattr(str(a))} target={quoteattr(str(b))}>'
+            f"{values('edge', edge_types, record)}</edge>\n"
+            for k, (a, b, record) in enumerate(graph.edges(data=True))
+        )
+        file.write("</edges>\n</graph>\n</gexf>\n")
+    return (path,)
+
+
+def _scoped(node_types: Iterable[str], edge_types: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """All attribute names of a GEXF file, nodes first."""
+    yield from (("node", name) for name in node_types)
+    yield from (("edge", name) for name in edge_types)
+
+
+def _write_json(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+    """Node-link JSON as networkx and d3 read it."""
+    text = json.dumps(nx.node_link_data(graph, edges="edges"), default=_plain)
+    path.write_text(text + "\n", encoding="utf-8")
+    return (path,)
+
+
+def _plain(value: object) -> object:
+    """A numpy scalar as the Python one, for JSON."""
+    return _scalar_type(value)(value)
+
+
+def _tables(graph: nx.Graph) -> tuple[list[str], Rows, list[str], Rows]:
+    """Edge and node tables: names of the columns and rows, None where nothing is stored."""
+    edge_names = list(_attribute_types(data for _, _, data in graph.edges(data=True)))
+    node_names = list(_attribute_types(data for _, data in graph.nodes(data=True)))
+    edges: Rows = [(a, b, *map(data.get, edge_names)) for a, b, data in graph.edges(data=True)]
+    nodes: Rows = [(node, *map(data.get, node_names)) for node, data in graph.nodes(data=True)]
+    return ["source", "target", *edge_names], edges, ["node", *node_names], nodes
+
+
+def _node_table_path(path: Path) -> Path:
+    """Where the node table goes that belongs to the edge list `path`."""
+    return path.with_name(f"{path.stem}.nodes{path.suffix}")
+
+
+def _write_csv(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+    """Edge list and node table as CSV with a header line."""
+    edge_names, edges, node_names, nodes = _tables(graph)
+    beside = _node_table_path(path)
+    for target, names, rows in ((path, edge_names, edges), (beside, node_names, nodes)):
+        with target.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(names)
+            writer.writerows(rows)
+    return path, beside
+
+
+def _write_parquet(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+    """Edge list and node table as Parquet; the graph attributes are schema metadata."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InvalidInputError(
+            "Parquet needs pyarrow, which is not installed: "
+            "pip install pyarrow, or write csv, graphml, json or npz"
+        ) from error
+    edge_names, edges, node_names, nodes = _tables(graph)
+    metadata = {name: str(value) for name, value in graph.graph.items()}
+    beside = _node_table_path(path)
+    for target, names, rows in ((path, edge_names, edges), (beside, node_names, nodes)):
+        columns = list(zip(*rows, strict=True)) if rows else [() for _ in names]
+        table = pa.table({name: list(c) for name, c in zip(names, columns, strict=True)})
+        pq.write_table(table.replace_schema_metadata(metadata), target)
+    return path, beside
+
+
+def _write_npz(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+    """Adjacency matrix weighted by facet volume, for `scipy.sparse.load_npz`."""
+    if graph.number_of_nodes() == 0:
+        raise InvalidInputError("the graph has no nodes, so it has no adjacency matrix")
+    matrix = nx.to_scipy_sparse_array(graph, weight="facet_volume", dtype=np.float64)
+    # Through an open file, as scipy appends .npz to a path that does not end in it.
+    with path.open("wb") as file:
+        sparse.save_npz(file, matrix)
+    return (path,)
+
+
+def _read_graphml(path: Path) -> nx.Graph:
+    graph = nx.read_graphml(path, node_type=int)
+    for empty in ("node_default", "edge_default"):  # networkx's own, not in the file
+        graph.graph.pop(empty, None)
+    return graph
+
+
+def _read_gexf(path: Path) -> nx.Graph:
+    """GEXF without the labels and edge numbers that the format itself asks for."""
+    graph = nx.read_gexf(path, node_type=int)
+    for _, record in graph.nodes(data=True):
+        record.pop("label", None)
+    for _, _, record in graph.edges(data=True):
+        record.pop("id", None)
+    graph.graph.clear()
+    for _, element in ElementTree.iterparse(path):
+        if element.tag.endswith("}description"):
+            graph.graph.update(json.loads(element.text or "{}"))
+            break
+    return graph
+
+
+def _read_json(path: Path) -> nx.Graph:
+    return nx.node_link_graph(json.loads(path.read_text(encoding="utf-8")), edges="edges")
+
+
+_WRITERS: dict[str, Callable[[nx.Graph, Path], tuple[Path, ...]]] = {
+    "graphml": _write_graphml,
+    "gexf": _write_gexf,
+    "json": _write_json,
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+    "npz": _write_npz,
+}
+
+_READERS: dict[str, Callable[[Path], nx.Graph]] = {
+    "graphml": _read_graphml,
+    "gexf": _read_gexf,
+    "json": _read_json,
+}

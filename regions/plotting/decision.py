@@ -1,0 +1,284 @@
+"""Where a network's decision changes inside each cell of a planar complex, exactly.
+
+On a cell every output is affine, so the class regions inside it are convex polygons and the
+decision boundary is made of straight segments: cells are clipped by output differences, many
+at once.  Array work only; drawing is left to `cells`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from regions.cell_complex import CellComplex
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_CHUNK_CELLS = 4096
+
+
+@dataclass(frozen=True)
+class ClassPieces:
+    """Partition of a planar complex into convex pieces with one cell and one class each.
+
+    Attributes
+    ----------
+    points : (K, 2) float64, corners of the pieces in counterclockwise order, intrinsic
+    offsets : (p + 1,) int64, piece k has the corners ``points[offsets[k]:offsets[k + 1]]``
+    cell : (p,) int64
+    label : (p,) int64, index of the largest output; with one output, 1 where it is positive
+    boundary : (s, 2, 2) float64, segments on which the largest output changes
+    """
+
+    points: Floats
+    offsets: Ints
+    cell: Ints
+    label: Ints
+    boundary: Floats
+
+
+@dataclass(frozen=True)
+class _Polygons:
+    """Ragged polygons: corners with their scores, and what the edge leaving each corner is.
+
+    ``edge`` is -1 on an edge of the cell and j on the line where class j takes over.
+    """
+
+    points: Floats  # (K, 2)
+    scores: Floats  # (K, classes)
+    edge: Ints  # (K,)
+    offsets: Ints  # (p + 1,)
+    cell: Ints  # (p,)
+
+
+def output_maps(complex: CellComplex, chunk: int = _CHUNK_CELLS) -> Iterator[tuple[int, int, Floats, Floats]]:
+    """Affine maps of the outputs in intrinsic coordinates, for runs of consecutive cells.
+
+    Consecutive cells of a depth-first enumeration share the patterns of their first layers,
+    and such a run is carried through these layers once.
+
+    Parameters
+    ----------
+    complex : CellComplex in d dimensions
+    chunk : cells per step; bounds the memory
+
+    Yields
+    ------
+    start, stop : int, the cells of this step
+    A : (stop - start, out, d) float64
+    c : (stop - start, out) float64
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> net = Network.from_arrays([[[1.0]], [[2.0]]], [[0.0], [1.0]])
+    >>> [(start, stop, A, c)] = output_maps(enumerate_cells(net, Box([-1.0], [3.0])))
+    >>> sorted(A[:, 0, 0])
+    [np.float64(0.0), np.float64(2.0)]
+    """
+    network, domain = complex.network, complex.domain
+    offsets = network.unit_offsets
+    patterns = np.ascontiguousarray(complex.patterns)
+    for start in range(0, complex.n_cells, chunk):
+        stop = min(start + chunk, complex.n_cells)
+        bits = np.unpackbits(patterns[start:stop], axis=1, count=network.n_units, bitorder="little")
+        runs = np.zeros(1, dtype=np.int64)
+        # One affine map per run of cells: d rows of coefficients and one of constants.
+        maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :]
+        layer = 0
+        for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
+            maps = maps @ weight.T
+            maps[:, -1, :] += bias
+            if relu:
+                own = bits[:, offsets[layer] : offsets[layer + 1]]
+                runs, parent = _refine_runs(runs, own)
+                maps = maps[parent] * own[runs][:, None, :]
+                layer += 1
+        run_of = np.searchsorted(runs, np.arange(stop - start), side="right") - 1
+        maps = maps[run_of]
+        yield start, stop, maps[:, :-1, :].transpose(0, 2, 1), maps[:, -1, :]
+
+
+def _refine_runs(runs: Ints, bits: NDArray[np.uint8]) -> tuple[Ints, Ints]:
+    """Split runs of rows where `bits` changes: new starts, and the old run of each."""
+    new = np.zeros(bits.shape[0], dtype=np.bool_)
+    new[runs] = True
+    new[1:] |= (bits[1:] != bits[:-1]).any(axis=1)
+    starts = np.flatnonzero(new)
+    return starts, np.searchsorted(runs, starts, side="right") - 1
+
+
+def scores_of(outputs: Floats) -> Floats:
+    """Scores whose argmax is the class: the outputs, or (0, output) when there is one.
+
+    Examples
+    --------
+    >>> scores_of(np.array([[2.0], [-1.0]])).argmax(axis=1)
+    array([1, 0])
+    """
+    if outputs.shape[1] > 1:
+        return outputs
+    return np.concatenate([np.zeros_like(outputs), outputs], axis=1)
+
+
+def class_pieces(complex: CellComplex) -> ClassPieces:
+    """Cut every cell of a planar complex where the largest output changes.
+
+    Parameters
+    ----------
+    complex : CellComplex of dimension 2
+
+    Returns
+    -------
+    ClassPieces
+        The pieces tile the cells.  Ties over a whole cell go to the smaller class; the
+        arithmetic is float64.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> net = Network.from_arrays([np.eye(2), [[1.0, -1.0]]], [np.zeros(2), np.zeros(1)])
+    >>> pieces = class_pieces(enumerate_cells(net, Box([-1.0, -1.0], [1.0, 1.0])))
+    >>> float(np.linalg.norm(np.diff(pieces.boundary, axis=1), axis=2).max().round(12))
+    1.414213562373
+    """
+    ring_points, ring_offsets = complex.polygons()
+    labels = np.full(complex.n_cells, -1, dtype=np.int64)
+    found: list[_Polygons] = []
+    found_label: list[Ints] = []
+    boundary: list[Floats] = []
+    for start, stop, A, c in output_maps(complex):
+        offsets = ring_offsets[start : stop + 1] - ring_offsets[start]
+        points = ring_points[ring_offsets[start] : ring_offsets[stop]]
+        owner = np.repeat(np.arange(stop - start), np.diff(offsets))
+        scores = scores_of(np.einsum("kod,kd->ko", A[owner], points) + c[owner])
+        block = _Polygons(
+            points,
+            scores,
+            np.full(len(points), -1, dtype=np.int64),
+            offsets,
+            np.arange(start, stop),
+        )
+        uniform, label = _uniform_labels(block)
+        labels[start:stop] = np.where(uniform, label, -1)
+        found.append(_select(block, uniform))
+        found_label.append(label[uniform])
+        for k, pieces in _split_by_class(_select(block, ~uniform)):
+            found.append(pieces)
+            found_label.append(np.full(pieces.cell.size, k, dtype=np.int64))
+            boundary.append(_edges_above(pieces, k))
+    boundary.append(_boundary_on_facets(complex, labels))
+    sizes = np.concatenate([np.diff(part.offsets) for part in found])
+    return ClassPieces(
+        points=np.concatenate([part.points for part in found]),
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        cell=np.concatenate([part.cell for part in found]),
+        label=np.concatenate(found_label),
+        boundary=np.concatenate(boundary),
+    )
+
+
+def _uniform_labels(block: _Polygons) -> tuple[Bools, Ints]:
+    """Which cells have one class at all corners, hence everywhere, and that class."""
+    best = block.scores == block.scores.max(axis=1, keepdims=True)
+    everywhere = np.logical_and.reduceat(best, block.offsets[:-1], axis=0)
+    return everywhere.any(axis=1), everywhere.argmax(axis=1)
+
+
+def _select(block: _Polygons, keep: Bools) -> _Polygons:
+    """The polygons for which `keep` holds."""
+    sizes = np.diff(block.offsets)
+    corner = np.repeat(keep, sizes)
+    return _Polygons(
+        block.points[corner],
+        block.scores[corner],
+        block.edge[corner],
+        np.concatenate([[0], np.cumsum(sizes[keep])]),
+        block.cell[keep],
+    )
+
+
+def _split_by_class(mixed: _Polygons) -> Iterator[tuple[int, _Polygons]]:
+    """For every class the parts of the polygons in which it has the largest score."""
+    if mixed.cell.size == 0:
+        return
+    possible = _possible_classes(mixed)
+    classes = np.flatnonzero(possible.any(axis=0))
+    for k in classes:
+        part = _select(mixed, possible[:, k])
+        for j in classes:
+            if j != k and part.cell.size:
+                part = _clip(part, int(k), int(j))
+        if part.cell.size:
+            yield int(k), part
+
+
+def _possible_classes(mixed: _Polygons) -> Bools:
+    """(cells, classes): False where one class beats another at every corner of a cell."""
+    starts = mixed.offsets[:-1]
+    scores = mixed.scores
+    wins = scores == scores.max(axis=1, keepdims=True)
+    winners = np.flatnonzero(wins.any(axis=0))
+    possible = np.ones((mixed.cell.size, scores.shape[1]), dtype=np.bool_)
+    for j in winners:
+        lead = np.maximum.reduceat(scores - scores[:, j : j + 1], starts, axis=0)
+        possible &= lead >= 0.0
+    return possible
+
+
+def _clip(block: _Polygons, k: int, j: int) -> _Polygons:
+    """The parts of convex polygons where score k is at least score j (Sutherland-Hodgman)."""
+    value = block.scores[:, k] - block.scores[:, j]
+    starts = block.offsets[:-1]
+    tie = np.logical_and.reduceat(value == 0.0, starts)
+    alive = np.logical_or.reduceat(value > 0.0, starts) | (tie if k < j else False)
+    if not alive.all():
+        value = value[np.repeat(alive, np.diff(block.offsets))]
+        block = _select(block, alive)
+    inside = value >= 0.0 if k < j else value > 0.0
+    following = np.arange(1, value.size + 1)
+    following[block.offsets[1:] - 1] = block.offsets[:-1]
+    crosses = inside != inside[following]
+    if not crosses.any():
+        return block
+    emitted = inside.astype(np.int64) + crosses
+    place = np.cumsum(emitted) - emitted
+    at_corner, at_cut = place[inside], (place + inside)[crosses]
+    share = (value / np.where(crosses, value - value[following], 1.0))[crosses, None]
+
+    def emit(column: Floats) -> Floats:
+        out = np.empty((int(emitted.sum()), column.shape[1]))
+        out[at_corner] = column[inside]
+        begin, end = column[crosses], column[following][crosses]
+        out[at_cut] = begin + share * (end - begin)
+        return out
+
+    edge = np.empty(int(emitted.sum()), dtype=np.int64)
+    edge[at_corner] = block.edge[inside]
+    edge[at_cut] = np.where(inside[crosses], j, block.edge[crosses])
+    sizes = np.add.reduceat(emitted, block.offsets[:-1])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return _Polygons(emit(block.points), emit(block.scores), edge, offsets, block.cell)
+
+
+def _edges_above(pieces: _Polygons, k: int) -> Floats:
+    """(s, 2, 2) edges towards a class above k: every boundary segment from one side only."""
+    following = np.arange(1, pieces.edge.size + 1)
+    following[pieces.offsets[1:] - 1] = pieces.offsets[:-1]
+    mine = pieces.edge > k
+    return np.stack([pieces.points[mine], pieces.points[following[mine]]], axis=1)
+
+
+def _boundary_on_facets(complex: CellComplex, labels: Ints) -> Floats:
+    """(s, 2, 2) interior facets between cells of one class each, where these differ."""
+    facets = complex.facets
+    simplices, facet = complex.facet_simplices()
+    a, b = labels[facets.cell_a[facet]], labels[facets.cell_b[facet]]
+    return simplices[(a != b) & (a >= 0) & (b >= 0)]

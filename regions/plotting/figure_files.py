@@ -1,0 +1,59 @@
+"""Writing figures to files, with names and suffixes checked first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from regions.errors import InvalidInputError
+
+
+def save_figure(figure: Figure | Axes, path: str | Path, *, dpi: int = 300) -> Path:
+    """Write a figure, cropped to its contents, without a time stamp.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure, or Axes of one
+    path : file to write; the suffix names the format (png, pdf, svg, ...)
+    dpi : dots per inch of pixel formats, and of the cells in vector formats where more than
+        20,000 of them are drawn as an image
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InvalidInputError
+        If matplotlib has no such format or `dpi` is not positive.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import matplotlib.pyplot as plt
+    >>> _, ax = plt.subplots()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_figure(ax, f"{folder}/empty.png", dpi=50).name
+    'empty.png'
+    """
+    target = Path(path)
+    whole = figure if isinstance(figure, Figure) else figure.get_figure(root=True)
+    if not isinstance(whole, Figure):
+        raise InvalidInputError(f"{type(figure).__name__} belongs to no figure; pass a Figure or its Axes")
+    suffix = target.suffix.lstrip(".").lower()
+    known = whole.canvas.get_supported_filetypes()
+    if suffix not in known:
+        raise InvalidInputError(
+            f"cannot write {target.name!r}: use a suffix among {', '.join(sorted(known))}"
+        )
+    if dpi <= 0:
+        raise InvalidInputError(f"dpi is {dpi}; it must be positive")
+    stamp = {"pdf": "CreationDate", "svg": "Date"}.get(suffix)
+    metadata = {stamp: None} if stamp else None
+    whole.savefig(target, dpi=dpi, bbox_inches="tight", pad_inches=0.03, metadata=metadata)
+    return target

@@ -1,0 +1,238 @@
+"""Laws of the pictures: what is drawn is what the complex holds."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from grid_complex import GridComplex
+
+from regions.domain import Box, Segment, Slice
+from regions.errors import InvalidInputError
+from regions.network import Network
+from regions.plotting import (
+    class_pieces,
+    interactive_figure,
+    jacobian_norms,
+    mark_points,
+    plot_cells,
+    plot_graph,
+    save_figure,
+)
+from regions.plotting.decision import output_maps
+
+COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def grid():
+    return GridComplex([0.25, 0.5], [0.3, 0.6, 0.9], shift=-0.1)
+
+
+def random_network(seed, sizes, scale=0.4):
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=(m, n)) / np.sqrt(n) for n, m in pairwise(sizes)]
+    return Network.from_arrays(weights, [scale * rng.normal(size=len(w)) for w in weights])
+
+
+def enumerated(network, domain, **options):
+    from regions.enumeration import enumerate_cells
+
+    return enumerate_cells(network, domain, **options)
+
+
+def areas(points, offsets):
+    following = np.arange(1, len(points) + 1)
+    following[offsets[1:] - 1] = offsets[:-1]
+    x, y = points.T
+    return 0.5 * np.add.reduceat(x * y[following] - x[following] * y, offsets[:-1])
+
+
+def assert_pieces_are_right(complex):
+    """Pieces tile each cell, lie in their class, and the boundary has equal best outputs."""
+    pieces = class_pieces(complex)
+    area = areas(pieces.points, pieces.offsets)
+    assert area.min() >= -1e-12
+    total = np.bincount(pieces.cell, area, minlength=complex.n_cells)
+    assert np.allclose(total, complex.volumes, rtol=1e-9, atol=1e-12)
+    center = np.add.reduceat(pieces.points, pieces.offsets[:-1], axis=0)
+    center /= np.diff(pieces.offsets)[:, None]
+    out = complex.network.forward(complex.domain.to_input(center))
+    scores = out if out.shape[1] > 1 else np.column_stack([np.zeros(len(out)), out])
+    behind = scores.max(axis=1) - scores[np.arange(len(scores)), pieces.label]
+    assert behind.max() < 1e-9
+    middle = pieces.boundary.mean(axis=1)
+    if len(middle):
+        out = complex.network.forward(complex.domain.to_input(middle))
+        scores = out if out.shape[1] > 1 else np.column_stack([np.zeros(len(out)), out])
+        best = np.sort(scores, axis=1)
+        assert np.max(best[:, -1] - best[:, -2]) < 1e-9
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("color", COLORS)
+def test_every_color_draws(grid, color, outputs):
+    ax = plot_cells(GridComplex([0.2, 0.5], [0.3], shift=-0.1, outputs=outputs), color)
+    ax.figure.canvas.draw()
+    assert ax.get_xlim() == (0.0, 1.0) and ax.get_ylim() == (0.0, 1.0)
+
+
+def test_one_output_and_its_graph_do_not_raise(grid):
+    plot_cells(grid).figure.canvas.draw()
+    plot_graph(grid).figure.canvas.draw()
+
+
+@pytest.mark.parametrize("shift", [-0.1, 0.0, 0.3])
+def test_zero_level_set_of_a_grid_is_exact(shift):
+    assert_pieces_are_right(GridComplex([0.25, 0.5], [0.3, 0.6], shift=shift))
+
+
+def test_boundary_along_a_facet_is_found():
+    # Both are 0 left of x = 0.5 (a tie goes to class 0); right of it output 1 leads.
+    grid = GridComplex([0.5], [0.5])
+    grid.network = Network.from_arrays(
+        [[[1.0, 0.0], [0.0, 1.0]], [[0.25, 0.0], [1.0, 0.0]]], [[-0.5, -0.5], [0.0, 0.0]]
+    )
+    boundary = class_pieces(grid).boundary
+    assert np.allclose(boundary[:, :, 0], 0.5)
+    assert np.linalg.norm(np.diff(boundary, axis=1), axis=2).sum() == pytest.approx(1.0)
+
+
+def test_batched_output_maps_are_the_networks(grid):
+    for chunk in (1, 5, 4096):
+        for start, stop, A, c in output_maps(grid, chunk):
+            for i in range(start, stop):
+                expected = grid.affine_map(i)
+                assert np.allclose(A[i - start], expected[0])
+                assert np.allclose(c[i - start], expected[1])
+
+
+def test_jacobian_norms_are_norms_of_the_maps(grid):
+    expected = [np.linalg.norm(grid.affine_map(i)[0]) for i in range(grid.n_cells)]
+    assert np.allclose(jacobian_norms(grid), expected)
+
+
+def test_graph_draws_one_line_per_interior_facet(grid):
+    ax = plot_graph(grid)
+    assert len(ax.collections[0].get_segments()) == len(grid.facets.cell_a)
+
+
+def test_points_are_marked_where_they_are(grid):
+    ax = plot_cells(grid, points=[[0.2, 0.7]], point_labels=["here"])
+    assert np.allclose(ax.lines[0].get_xydata(), [[0.2, 0.7]])
+    assert ax.texts[0].get_text() == "here"
+
+
+def test_images_sit_beside_their_points(grid):
+    ax = plot_cells(grid)
+    mark_points(ax, [[0.2, 0.7], [0.9, 0.1]], labels=["a", "b"], images=[np.eye(8), np.eye(8)])
+    ax.figure.canvas.draw()
+    assert len(ax.texts) == 2
+
+
+def test_given_axes_are_used(grid):
+    _, ax = plt.subplots()
+    assert plot_cells(grid, ax=ax) is ax and plot_graph(grid, ax=ax) is ax
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"color": "colour"}, "pattern, volume"),
+        ({"cmap": "nope"}, "nope"),
+        ({"points": [[1.0, 2.0, 3.0]]}, r"\(k, 2\)"),
+        ({"points": [[0.1, 0.2]], "point_labels": ["a", "b"]}, "2 labels"),
+    ],
+)
+def test_bad_arguments_say_what_came_in(grid, arguments, says):
+    with pytest.raises(InvalidInputError, match=says):
+        plot_cells(grid, **arguments)
+
+
+def test_three_dimensions_say_what_to_do(grid):
+    grid.dimension = 3
+    with pytest.raises(InvalidInputError, match="Slice"):
+        plot_cells(grid)
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_figures_are_written(grid, tmp_path, suffix):
+    path = save_figure(plot_cells(grid), tmp_path / f"cells.{suffix}", dpi=60)
+    assert path.stat().st_size > 1000
+
+
+def test_same_picture_gives_the_same_bytes(grid, tmp_path):
+    first = save_figure(plot_cells(grid), tmp_path / "a.png", dpi=60)
+    second = save_figure(plot_cells(grid), tmp_path / "b.png", dpi=60)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_unknown_figure_format_is_refused(grid, tmp_path):
+    with pytest.raises(InvalidInputError, match="png"):
+        save_figure(plot_cells(grid), tmp_path / "cells.docx")
+
+
+def test_interactive_plane_draws_every_cell(grid):
+    pytest.importorskip("plotly")
+    grid.pattern_hex = lambda i: grid.patterns[i].tobytes().hex()
+    figure = interactive_figure(grid)
+    assert len(figure.data[-1].x) == grid.n_cells
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+def test_class_pieces_of_random_networks_are_exact(outputs):
+    for seed in range(5):
+        network = random_network(seed, [2, 10, 10, outputs])
+        assert_pieces_are_right(enumerated(network, Box([-1.0, -1.0], [1.0, 1.0])))
+
+
+@pytest.mark.kernels
+def test_class_pieces_on_a_slice_of_many_inputs_are_exact():
+    rng = np.random.default_rng(5)
+    network = random_network(5, [20, 16, 16, 4])
+    assert_pieces_are_right(enumerated(network, Slice.through(*rng.normal(size=(3, 20)))))
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):
+    network = random_network(2, [3, 8, 8, outputs])
+    complex = enumerated(network, Segment([-2.0, 0.0, 1.0], [2.0, 1.0, -1.0]))
+    ax = plot_cells(complex, color)
+    ax.figure.canvas.draw()
+    t = ax.lines[0].get_xdata()
+    drawn = ax.lines[0].get_ydata()
+    expected = network.forward(complex.domain.to_input(np.asarray(t)[:, None]))[:, 0]
+    assert np.allclose(drawn, expected, atol=1e-9)
+    plot_graph(complex)
+
+
+@pytest.mark.kernels
+def test_interactive_space_draws_every_facet():
+    pytest.importorskip("plotly")
+    complex = enumerated(random_network(1, [3, 6, 4, 1]), Box([-1.0] * 3, [1.0] * 3))
+    triangles = sum(len(mesh.i) for mesh in interactive_figure(complex).data)
+    assert triangles == len(complex.facet_simplices()[0])
+
+
+@pytest.mark.kernels
+def test_a_large_picture_takes_seconds(tmp_path):
+    complex = enumerated(random_network(0, [2, 64, 64, 64, 3]), Box([-1.0, -1.0], [1.0, 1.0]))
+    start = time.perf_counter()
+    save_figure(plot_cells(complex, "class"), tmp_path / "large.png", dpi=150)
+    assert time.perf_counter() - start < 30.0
