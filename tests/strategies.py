@@ -1,0 +1,145 @@
+"""Small networks to test with: random ones (hypothesis), degenerate ones, closed forms."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Case(NamedTuple):
+    """A network as arrays and a box to enumerate it on."""
+
+    weights: list[FloatArray]
+    biases: list[FloatArray]
+    relu: list[bool]
+    low: list[float]
+    high: list[float]
+
+    @property
+    def dimension(self) -> int:
+        return len(self.low)
+
+
+_INTEGERS = st.sampled_from([-2.0, -1.0, -1.0, 0.0, 1.0, 1.0, 2.0])
+_QUARTERS = st.sampled_from([k / 4 for k in range(-6, 7)])
+_OFFSETS = st.sampled_from([-1.0, -0.5, -0.25, 0.0, 0.0, 0.25, 0.5, 1.0])
+_BOUNDS = st.sampled_from([(-1.0, 1.0), (-1.0, 1.0), (-1.0, 2.0), (0.0, 1.0), (-0.5, 0.25), (-3.0, 3.0)])
+
+
+@st.composite
+def _rows(draw: st.DrawFn, width: int, fan_in: int, entries: st.SearchStrategy[float]) -> FloatArray:
+    """Rows of one layer: new ones, zero ones, and multiples (1, -1, 2, -1/2) of earlier ones."""
+    rows: list[list[float]] = []
+    for _ in range(width):
+        kind = draw(st.sampled_from(["new"] * 9 + ["multiple"] * 2 + ["zero"]))
+        if kind == "multiple" and rows:
+            factor = draw(st.sampled_from([1.0, -1.0, 2.0, -0.5]))
+            rows.append([factor * x for x in draw(st.sampled_from(rows))])
+        elif kind == "zero":
+            rows.append([0.0] * fan_in)
+        else:
+            rows.append(draw(st.lists(entries, min_size=fan_in, max_size=fan_in)))
+    return np.array(rows) + 0.0
+
+
+@st.composite
+def _widths(draw: st.DrawFn, max_layers: int, max_width: int) -> tuple[int, ...]:
+    choices = [w for w in range(1, max_width + 1) for _ in range(w * w)]  # wide ones more often
+    count = draw(st.sampled_from(range(1, max_layers + 1)))
+    return tuple(draw(st.sampled_from(choices)) for _ in range(count))
+
+
+@st.composite
+def rational_networks(
+    draw: st.DrawFn, max_dimension: int = 3, max_layers: int = 3, max_width: int = 4
+) -> Case:
+    """Small integer or quarter-grid weights: repeated, opposite, parallel, zero, dead units.
+
+    Some have no bias at all, so that every first-layer hyperplane goes through one point;
+    some have an affine layer without ReLU in between; boxes have corners on the grid too.
+
+    Examples
+    --------
+    >>> case = rational_networks().example()  # doctest: +SKIP
+    """
+    d = draw(st.sampled_from([d for d in range(1, max_dimension + 1) for _ in range(d)]))
+    entries = draw(st.sampled_from([_INTEGERS, _QUARTERS]))
+    offsets = draw(st.sampled_from([st.just(0.0), _OFFSETS, _OFFSETS]))
+    sizes = [*draw(_widths(max_layers, max_width)), draw(st.integers(1, 2))]
+    weights, biases, relu = [], [], []
+    fan_in = d
+    for layer, width in enumerate(sizes):
+        weights.append(draw(_rows(width, fan_in, entries)))
+        bias = draw(st.lists(offsets, min_size=width, max_size=width))
+        if draw(st.sampled_from([True] + [False] * 11)):
+            bias[0] = draw(st.sampled_from([-64.0, 64.0]))  # dead or always active
+        biases.append(np.array(bias))
+        last = layer == len(sizes) - 1
+        relu.append(not last and (layer == 0 or draw(st.sampled_from([True] * 7 + [False]))))
+        fan_in = width
+    bounds = draw(st.lists(_BOUNDS, min_size=d, max_size=d))
+    return Case(weights, biases, relu, [b[0] for b in bounds], [b[1] for b in bounds])
+
+
+@st.composite
+def float_networks(draw: st.DrawFn, max_dimension: int = 3, max_layers: int = 3, max_width: int = 4) -> Case:
+    """Normally distributed weights: generic with probability one."""
+    d = draw(st.sampled_from([d for d in range(1, max_dimension + 1) for _ in range(d)]))
+    widths = draw(_widths(max_layers, max_width))
+    return random_case(d, widths, draw(st.integers(0, 2**32 - 1)))
+
+
+def random_case(dimension: int, widths: tuple[int, ...], seed: int, outputs: int = 2) -> Case:
+    """A network with normal weights on [-1, 1]^d, the same for the same seed.
+
+    Examples
+    --------
+    >>> [w.shape for w in random_case(2, (4, 3), seed=0).weights]
+    [(4, 2), (3, 4), (2, 3)]
+    """
+    rng = np.random.default_rng(seed)
+    sizes = [dimension, *widths, outputs]
+    weights = [rng.normal(size=(n, m)) / np.sqrt(m) for m, n in pairwise(sizes)]
+    biases = [0.4 * rng.normal(size=n) for n in sizes[1:]]
+    relu = [True] * len(widths) + [False]
+    return Case(weights, biases, relu, [-1.0] * dimension, [1.0] * dimension)
+
+
+def chain(*layers: tuple[Any, Any]) -> tuple[list[FloatArray], list[FloatArray], list[bool]]:
+    """(weights, biases, relu) of layers (W, b), with a ReLU after all but the last."""
+    weights = [np.array(W, dtype=np.float64) for W, _ in layers]
+    biases = [np.array(b, dtype=np.float64) for _, b in layers]
+    return weights, biases, [True] * (len(layers) - 1) + [False]
+
+
+def sawtooth(layers: int) -> tuple[list[FloatArray], list[FloatArray], list[bool]]:
+    """2 relu(x) - 4 relu(x - 1/2), iterated: 2^layers cells on [0, 1]."""
+    first = ([[1], [1]], [0, -0.5])
+    again = ([[2, -4], [2, -4]], [0, -0.5])
+    return chain(first, *[again] * (layers - 1), ([[2, -4]], [0]))
+
+
+# Normals and offsets of four lines n.x = c: all crossings inside the unit square and
+# different, or all in its centre, two of them its diagonals.
+CROSSING_LINES = ([[1, 0], [0, 1], [1, 1], [1, -1]], [0.5, 0.5, 1.125, 0.0625])
+CONCURRENT_LINES = ([[1, 0], [0, 1], [1, 1], [1, -1]], [0.5, 0.5, 1.0, 0.0])
+
+
+def folding(
+    p: int, folds: int, lines: tuple[Any, Any]
+) -> tuple[list[FloatArray], list[FloatArray], list[bool]]:
+    """Both coordinates folded p to one, `folds` times, then lines in the unit square."""
+    zigzag = [1.0 if k == 0 else 2.0 * (-1) ** k for k in range(p)]
+    knots = np.tile(-np.arange(float(p)), 2)
+    merge = np.kron(np.eye(2), [zigzag])
+    first = p * np.kron(np.eye(2), np.ones((p, 1)))
+    normals = np.array(lines[0], dtype=np.float64)
+    layers = [(first, knots)] + [(first @ merge, knots)] * (folds - 1)
+    last = (normals @ merge, -np.array(lines[1]))
+    return chain(*layers, last, (np.ones((1, len(normals))), [0.0]))
