@@ -27,7 +27,6 @@ __all__ = ["Network"]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_LARGEST_EXACT_INTEGER = 2**53
 _LAYER_KEY = re.compile(r"([Wb])(0|[1-9][0-9]*)")
 
 
@@ -110,9 +109,8 @@ class Network:
         """
         if relu is None:
             n_layers = len(weights) if hasattr(weights, "__len__") else 0
-            relu = [True] * (n_layers - 1) + [False] * min(n_layers, 1)
-        arrays = cast(tuple[tuple[FloatArray, ...], tuple[FloatArray, ...]], (weights, biases))
-        return cls(*arrays, cast(tuple[bool, ...], relu), name)
+            relu = [layer < n_layers - 1 for layer in range(n_layers)]
+        return cls(cast(Any, weights), cast(Any, biases), cast(Any, relu), name)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
@@ -178,9 +176,10 @@ class Network:
         ...     os.listdir(folder)
         ['net.npz']
         """
-        stored: dict[str, Any] = {f"W{layer}": weight for layer, weight in enumerate(self.weights)}
+        # the flags come first, so that damage which hides the last entries cannot hide their absence
+        stored: dict[str, Any] = {"relu": np.array(self.relu), "name": np.array(self.name)}
+        stored |= {f"W{layer}": weight for layer, weight in enumerate(self.weights)}
         stored |= {f"b{layer}": bias for layer, bias in enumerate(self.biases)}
-        stored |= {"relu": np.array(self.relu), "name": np.array(self.name)}
         try:
             # an open file, because given a path numpy appends ".npz" to names without it
             with Path(path).open("wb") as file:
@@ -403,13 +402,12 @@ def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
         raise error(f"{what} is not an array of numbers: {failure}") from failure
     if given.dtype.kind not in "biuf":
         raise error(f"{what} has dtype {given.dtype}; expected real numbers that float64 can hold")
-    with np.errstate(over="ignore"):
-        array = np.array(given, dtype=np.float64, order="C")
+    array = np.array(given, dtype=np.float64, order="C")
     if not np.isfinite(array).all():
         at = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
         raise error(f"{what} holds {array[at]} at index {at}; every number must be finite")
     if given.dtype.kind in "iu":
-        rounded = bool(((given > _LARGEST_EXACT_INTEGER) | (given < -_LARGEST_EXACT_INTEGER)).any())
+        rounded = bool(((given > 2**53) | (given < -(2**53))).any())
     else:
         rounded = given.dtype.itemsize > 8 and bool((array != given).any())
     if rounded:
@@ -476,9 +474,12 @@ def _unit_states(pattern: ArrayLike, n_units: int) -> BoolArray:
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
-    broken = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+    broken = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
     try:
         with np.load(file, allow_pickle=False) as stored:
+            # every entry, for a damaged name would turn a wanted key into one to be left alone
+            if damaged := stored.zip.testzip():
+                raise zipfile.BadZipFile(f"entry {damaged} is damaged")
             wanted = [key for key in stored.files if _LAYER_KEY.fullmatch(key) or key in ("relu", "name")]
             return {key: stored[key] for key in wanted}
     except (*broken, AttributeError, TypeError) as error:

@@ -42,8 +42,8 @@ def from_sklearn(model: Any, *, name: str = "") -> Network:
     >>> import numpy as np
     >>> from sklearn.neural_network import MLPRegressor
     >>> x = np.linspace(-1.0, 1.0, 20)[:, None]
-    >>> model = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=3, random_state=0).fit(x, abs(x[:, 0]))
-    >>> network = from_sklearn(model)
+    >>> model = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", tol=1.0, random_state=0)
+    >>> network = from_sklearn(model.fit(x, abs(x[:, 0])))
     >>> bool(np.allclose(network.forward(x)[:, 0], model.predict(x)))
     True
     """

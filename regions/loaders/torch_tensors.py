@@ -12,6 +12,8 @@ from regions.loaders.checks import FloatArray
 
 def source_dtype(tensor: Any, where: str) -> str:
     """ "float32" or "float64"; anything else, or a tensor without data, is an error."""
+    if type(tensor).__name__ == "UninitializedParameter":
+        raise InvalidNetworkError(f"{where} is a lazy layer without weights yet; run the model once first")
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in ("float32", "float64") or tensor.device.type == "meta":
         raise InvalidNetworkError(
