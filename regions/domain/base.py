@@ -147,9 +147,7 @@ def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> Starti
     >>> interval.A.ravel().tolist(), interval.volume, interval.side_names
     ([1.0, -1.0], 2.0, ('halfspace 0', 'halfspace 1'))
     """
-    if names is None:
-        names = tuple(f"halfspace {k}" for k in range(len(b)))
-    if len(names) != len(b):
+    if names is not None and len(names) != len(b):
         raise InvalidDomainError(f"{len(names)} side names for {len(b)} halfspaces")
     exact = exact_polytope(A, b)
     simplices = triangulate(exact)
@@ -160,6 +158,7 @@ def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> Starti
     except OverflowError:
         raise InvalidDomainError("the polytope reaches beyond the largest float; scale it down") from None
     rows = list(exact.rows)
+    kept = [f"halfspace {k}" if names is None else names[row] for k, row in enumerate(rows)]
     masks = [[bool(facet >> i & 1) for facet in exact.facets] for i in range(len(vertices))]
     return StartingPolytope(
         A=read_only(A[rows]),
@@ -167,7 +166,7 @@ def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> Starti
         vertices=read_only(vertices),
         incidence=read_only(np.array(masks, dtype=bool)),
         volume=volume,
-        side_names=tuple(names[k] for k in rows),
+        side_names=tuple(kept),
         simplices=read_only(np.array(simplices, dtype=np.int64)),
         simplex_volumes=read_only(np.array([float(v) for v in volumes])),
     )

@@ -31,7 +31,8 @@ class ExactPolytope:
     ----------
     rows : the irredundant rows of the given (A, b), one per facet; for d = 2 in
         counterclockwise order, starting with the first irredundant one
-    vertices : exact coordinates; for d = 2 facet k runs from vertex k to vertex k + 1
+    vertices : exact coordinates in lexicographic order; for d = 2 instead in the order in
+        which facet k runs from vertex k to vertex k + 1
     facets : for each facet the set of its vertices as a bit mask
 
     Examples
@@ -84,7 +85,10 @@ def exact_polytope(A: FloatArray, b: FloatArray) -> ExactPolytope:
     if len(_independent(rows)) < d + 1:
         _raise_rank_deficient(A, b)
     rays = _extreme_rays(rows)
-    finite = [(ray, tight) for ray, tight in rays if ray[0] > 0]
+    finite = sorted(
+        ((ray, tight) for ray, tight in rays if ray[0] > 0),
+        key=lambda item: [Fraction(value, item[0][0]) for value in item[0][1:]],
+    )
     if not finite:
         raise InvalidDomainError("the polytope is empty: no point satisfies A t <= b")
     if len(finite) < len(rays):

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from regions.domain.base import (
     BoolArray,
@@ -27,7 +28,7 @@ from regions.errors import BudgetExceededError, InvalidDomainError
 _MAX_BOX_VERTEX_DIMENSION = 16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Box(Domain):
     """All x with low <= x <= high; its intrinsic coordinates are x itself.
 
@@ -57,9 +58,9 @@ class Box(Domain):
     low: FloatArray
     high: FloatArray
 
-    def __post_init__(self) -> None:
-        low = np.atleast_1d(finite_array(self.low, "low"))
-        high = np.atleast_1d(finite_array(self.high, "high"))
+    def __init__(self, low: npt.ArrayLike, high: npt.ArrayLike) -> None:
+        low = np.atleast_1d(finite_array(low, "low"))
+        high = np.atleast_1d(finite_array(high, "high"))
         if low.ndim != 1 or low.shape != high.shape or low.size == 0:
             raise InvalidDomainError(
                 f"low has shape {low.shape} and high has shape {high.shape}; "
@@ -156,7 +157,7 @@ class Box(Domain):
         return {"kind": "box", "low": self.low.tolist(), "high": self.high.tolist()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Segment(Domain):
     """The straight segment from a to b in any input dimension; t is the length from a.
 
@@ -179,9 +180,9 @@ class Segment(Domain):
     a: FloatArray
     b: FloatArray
 
-    def __post_init__(self) -> None:
-        a = np.atleast_1d(finite_array(self.a, "a"))
-        b = np.atleast_1d(finite_array(self.b, "b"))
+    def __init__(self, a: npt.ArrayLike, b: npt.ArrayLike) -> None:
+        a = np.atleast_1d(finite_array(a, "a"))
+        b = np.atleast_1d(finite_array(b, "b"))
         if a.ndim != 1 or a.shape != b.shape or a.size == 0:
             raise InvalidDomainError(
                 f"a has shape {a.shape} and b has shape {b.shape}; a segment needs two points"
@@ -207,7 +208,7 @@ class Segment(Domain):
         return {"kind": "segment", "a": self.a.tolist(), "b": self.b.tolist()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Polytope(Domain):
     """All x with A @ x <= b: bounded, full-dimensional, in few dimensions.
 
@@ -233,8 +234,8 @@ class Polytope(Domain):
     A: FloatArray
     b: FloatArray
 
-    def __post_init__(self) -> None:
-        A, b = halfspace_arrays((self.A, self.b), None)
+    def __init__(self, A: npt.ArrayLike, b: npt.ArrayLike) -> None:
+        A, b = halfspace_arrays((A, b), None)
         shape = solve(A, b, None)
         d = A.shape[1]
         store(self, A=shape.A, b=shape.b, origin=np.zeros(d), basis=np.eye(d), _shape=shape)

@@ -6,6 +6,7 @@ clipped to input bounds; the exact polygon itself comes from `base.solve`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,19 +23,21 @@ from regions.domain.base import (
     solve,
     store,
 )
+from regions.domain.exact_polytope import exact_polytope
 from regions.errors import InvalidDomainError
 
 _ORTHONORMAL_TOLERANCE = 1e-9  # on |basis.T @ basis - I|
 _COLLINEAR_TOLERANCE = 1e-12  # relative height of a triangle that still spans a plane
+_BOUND_TOLERANCE = 1e-12  # relative to an input's size: bounds closer than this are one side
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Slice(Domain):
     """A convex polygon in a two-dimensional plane of the input space.
 
     Usually made by `Slice.through`, `Slice.around` or `Slice.pca`. It is exactly what the
-    stored floats say: x = origin + basis @ t for the t with A @ t <= b, where a bound of
-    an input coordinate has been rounded once, to a stored b.
+    stored floats say: x = origin + basis @ t for the t with A @ t <= b. In those three, a
+    clip bound becomes a row with a rounded b; bounds that agree to 1e-12 become one side.
 
     Parameters
     ----------
@@ -59,11 +62,17 @@ class Slice(Domain):
     origin: FloatArray
     basis: FloatArray
     polygon: tuple[FloatArray, FloatArray]
-    names: tuple[str, ...] | None = None
+    names: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        origin = finite_array(self.origin, "origin")
-        basis = finite_array(self.basis, "basis")
+    def __init__(
+        self,
+        origin: npt.ArrayLike,
+        basis: npt.ArrayLike,
+        polygon: tuple[npt.ArrayLike, npt.ArrayLike],
+        names: Sequence[str] | None = None,
+    ) -> None:
+        origin = finite_array(origin, "origin")
+        basis = finite_array(basis, "basis")
         if origin.ndim != 1 or basis.shape != (origin.size, 2) or origin.size < 2:
             raise InvalidDomainError(
                 f"origin has shape {origin.shape} and basis has shape {basis.shape}; "
@@ -75,11 +84,10 @@ class Slice(Domain):
                 f"basis.T @ basis differs from the identity by {error:.3g}; use orthonormal "
                 "columns, or Slice.around, which makes them"
             )
-        A, b = halfspace_arrays(self.polygon, 2)
-        shape = solve(A, b, self.names)
-        polygon = (shape.A, shape.b)
-        store(self, origin=origin, basis=basis, names=shape.side_names, _shape=shape)
-        object.__setattr__(self, "polygon", polygon)
+        A, b = halfspace_arrays(polygon, 2)
+        shape = solve(A, b, None if names is None else tuple(names))
+        store(self, origin=origin, basis=basis, polygon=(shape.A, shape.b))
+        store(self, names=shape.side_names, _shape=shape)
 
     @classmethod
     def through(
@@ -219,10 +227,12 @@ class Slice(Domain):
         names = (f"t1 = {-h:g}", f"t0 = {h:g}", f"t1 = {h:g}", f"t0 = {-h:g}")
         if clip is None:
             return cls(origin, basis, (A, b), names)
-        rows, bounds, clip_names = _clip_halfspaces(origin, basis, h, clip)
+        rows, bounds, slack, clip_names = _clip_halfspaces(origin, basis, h, clip)
+        A, b = np.vstack([A, rows]), np.concatenate([b, bounds])
+        slack = np.concatenate([np.full(4, _BOUND_TOLERANCE * h), slack])
         try:
-            polygon = (np.vstack([A, rows]), np.concatenate([b, bounds]))
-            return cls(origin, basis, polygon, names + clip_names)
+            kept = _without_slivers(A, b, slack)
+            return cls(origin, basis, (A[kept], b[kept]), [(names + clip_names)[k] for k in kept])
         except InvalidDomainError as error:
             raise InvalidDomainError(
                 "the clip box does not meet the inside of the slice's square: move the "
@@ -272,11 +282,12 @@ def _clip_halfspaces(
     basis: FloatArray,
     half_width: float,
     clip: tuple[npt.ArrayLike, npt.ArrayLike],
-) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
+) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
     """Halfspaces of low <= origin + basis @ t <= high that may touch the square.
 
     Those that clearly miss |t0|, |t1| <= half_width are left out by a float test with a
-    margin far above rounding; what remains is decided exactly by `solve`.
+    margin far above rounding; what remains is decided exactly by `solve`. Also returns how
+    far each may be overstepped before it counts as a side of its own.
     """
     if len(clip) != 2:
         raise InvalidDomainError(f"clip holds {len(clip)} parts; it must be (low, high)")
@@ -289,7 +300,7 @@ def _clip_halfspaces(
     low, high = (np.broadcast_to(bound, origin.shape) for bound in bounds)
     check_order(low, high, "clip box")
     reach = half_width * np.abs(basis).sum(axis=1) * (1 + 1e-9)
-    kept, offsets, names = [], [], []
+    kept, offsets, slack, names = [], [], [], []
     for k in range(origin.size):
         for sign, bound in ((-1.0, low[k]), (1.0, high[k])):
             offset = sign * (bound - origin[k])
@@ -303,5 +314,32 @@ def _clip_halfspaces(
             if np.any(basis[k]):
                 kept.append(sign * basis[k])
                 offsets.append(offset)
+                slack.append(_BOUND_TOLERANCE * (abs(bound) + abs(origin[k]) + reach[k]))
                 names.append(f"x{k} = {bound:g}")
-    return np.reshape(kept, (-1, 2)), np.array(offsets), tuple(names)
+    return np.reshape(kept, (-1, 2)), np.array(offsets), np.array(slack), tuple(names)
+
+
+def _without_slivers(A: FloatArray, b: FloatArray, slack: FloatArray) -> list[int]:
+    """Rows of a polygon {t : A t <= b} that are not implied by the others up to `slack`.
+
+    Three images that share black pixels give many bounds on the same line but for rounding,
+    and their exact polygon has edges of length 1e-17 there. The least needed row is dropped,
+    as long as the corner that replaces it oversteps no given row by more than its slack.
+    """
+    ring = list(exact_polytope(A, b).rows)
+    while len(ring) > 3:
+        candidates = []
+        for k in range(len(ring)):
+            before, after = ring[k - 1], ring[(k + 1) % len(ring)]
+            turn = float(A[before, 0] * A[after, 1] - A[before, 1] * A[after, 0])
+            if turn <= 0.0:  # the neighbours do not meet beyond this side
+                continue
+            x = (b[before] * A[after, 1] - b[after] * A[before, 1]) / turn
+            y = (A[before, 0] * b[after] - A[after, 0] * b[before]) / turn
+            excess = float(np.max((A @ np.array([x, y]) - b) / slack))
+            candidates.append((excess, k))
+        excess, k = min(candidates, default=(np.inf, 0))
+        if not excess <= 1.0:
+            break
+        del ring[k]
+    return sorted(ring)
