@@ -96,14 +96,14 @@ def exact_polytope(A: FloatArray, b: FloatArray) -> ExactPolytope:
         scale = max(abs(value) for value in direction)
         shown = [round(value / scale, 6) for value in direction]
         raise InvalidDomainError(f"the polytope is unbounded in direction {shown}; add halfspaces")
-    incident = [sum(1 << i for i, (_, tight) in enumerate(finite) if tight >> (k + 1) & 1) for k in range(m)]
+    incident = [_vertices_on(k, finite) for k in range(m)]
     everything = (1 << len(finite)) - 1
-    for k in range(m):
-        if incident[k] == everything and any(rows[k + 1][1:]):
-            raise InvalidDomainError(
-                f"the polytope is flat: all of it lies on the hyperplane of row {k}; "
-                "describe it in its own affine plane instead"
-            )
+    flat = next((k for k in range(m) if incident[k] == everything and any(rows[k + 1][1:])), None)
+    if flat is not None:
+        raise InvalidDomainError(
+            f"the polytope is flat: all of it lies on the hyperplane of row {flat}; "
+            "describe it in its own affine plane instead"
+        )
     kept = _irredundant(incident, everything)
     vertices = [tuple(Fraction(value, ray[0]) for value in ray[1:]) for ray, _ in finite]
     facets = [incident[k] for k in kept]
@@ -290,6 +290,11 @@ def _inverse_columns(matrix: Sequence[IntegerRow]) -> list[IntegerRow]:
         denominator = lcm(*(row[j].denominator for row in work))
         columns.append(_primitive([int(row[j] * denominator) for row in work]))
     return columns
+
+
+def _vertices_on(row: int, vertices: Sequence[tuple[IntegerRow, int]]) -> int:
+    """Bit mask of the vertices on halfspace `row` (the cone's row after t0 >= 0)."""
+    return sum(1 << i for i, (_, tight) in enumerate(vertices) if tight >> (row + 1) & 1)
 
 
 def _irredundant(incident: Sequence[int], everything: int) -> list[int]:
