@@ -84,18 +84,7 @@ def exact_polytope(A: FloatArray, b: FloatArray) -> ExactPolytope:
         raise InvalidDomainError("the polytope is empty: a zero row of A has a negative b")
     if len(_independent(rows)) < d + 1:
         _raise_rank_deficient(A, b)
-    rays = _extreme_rays(rows)
-    finite = sorted(
-        ((ray, tight) for ray, tight in rays if ray[0] > 0),
-        key=lambda item: [Fraction(value, item[0][0]) for value in item[0][1:]],
-    )
-    if not finite:
-        raise InvalidDomainError("the polytope is empty: no point satisfies A t <= b")
-    if len(finite) < len(rays):
-        direction = next(ray[1:] for ray, _ in rays if ray[0] == 0)
-        scale = max(abs(value) for value in direction)
-        shown = [round(value / scale, 6) for value in direction]
-        raise InvalidDomainError(f"the polytope is unbounded in direction {shown}; add halfspaces")
+    finite = _finite_vertices(_extreme_rays(rows))
     incident = [_vertices_on(k, finite) for k in range(m)]
     everything = (1 << len(finite)) - 1
     flat = next((k for k in range(m) if incident[k] == everything and any(rows[k + 1][1:])), None)
@@ -290,6 +279,19 @@ def _inverse_columns(matrix: Sequence[IntegerRow]) -> list[IntegerRow]:
         denominator = lcm(*(row[j].denominator for row in work))
         columns.append(_primitive([int(row[j] * denominator) for row in work]))
     return columns
+
+
+def _finite_vertices(rays: Sequence[tuple[IntegerRow, int]]) -> list[tuple[IntegerRow, int]]:
+    """The rays with t0 > 0, in lexicographic order of the points they mean."""
+    finite = [(ray, tight) for ray, tight in rays if ray[0] > 0]
+    if not finite:
+        raise InvalidDomainError("the polytope is empty: no point satisfies A t <= b")
+    if len(finite) < len(rays):
+        direction = next(ray[1:] for ray, _ in rays if ray[0] == 0)
+        scale = max(abs(value) for value in direction)
+        shown = [round(value / scale, 6) for value in direction]
+        raise InvalidDomainError(f"the polytope is unbounded in direction {shown}; add halfspaces")
+    return sorted(finite, key=lambda item: [Fraction(value, item[0][0]) for value in item[0][1:]])
 
 
 def _vertices_on(row: int, vertices: Sequence[tuple[IntegerRow, int]]) -> int:
