@@ -1,0 +1,124 @@
+"""Laws of the package as a whole: what importing it costs and shows, and its one-way order."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+import regions
+
+PACKAGE = Path(regions.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MAX_MODULE_LINES = 500
+MAX_FUNCTION_LINES = 60
+MAX_KERNEL_LINES = 120
+MAX_ARGUMENTS = 8
+
+HEAVY = (
+    "numba",
+    "matplotlib",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "sklearn",
+    "cvxpy",
+    "plotly",
+    "pandas",
+    "pyarrow",
+)
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Names of the modules that a fresh interpreter has loaded after a statement."""
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import regions",
+        "from regions import Network, load_network, from_torch, from_onnx, from_sklearn",
+        "from regions import Box, Segment, Slice",
+    ],
+)
+def test_importing_and_reading_networks_loads_nothing_heavy(statement: str) -> None:
+    assert not loaded_after(statement) & set(HEAVY)
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    for name in regions.__all__:
+        assert getattr(regions, name) is not None
+        assert name in dir(regions)
+    assert len(set(regions.__all__)) == len(regions.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'enumerate_regions'"):
+        regions.enumerate_regions  # noqa: B018
+
+
+def test_names_for_type_checkers_are_the_lazy_names() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    checked = {
+        alias.name: str(node.module).removeprefix("regions.")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert checked == regions._MODULE_OF
+
+
+def test_the_installed_version_is_the_packages() -> None:
+    try:
+        installed = version("relu-regions")
+    except PackageNotFoundError:
+        pytest.skip("relu-regions is not installed, only on the path")
+    assert installed == regions.__version__
+
+
+def test_the_package_is_marked_as_typed() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_and_functions_stay_small_and_documented(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_MODULE_LINES
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "a module opens with what it is for"
+    kernel = "kernels" in path.parts
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        lines = int(node.end_lineno or 0) - _first_statement(node).lineno + 1
+        assert lines <= (MAX_KERNEL_LINES if kernel else MAX_FUNCTION_LINES), node.name
+        arguments = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        # commands of the command line have an argument for each option
+        if "cli" not in path.parts and not kernel:
+            assert len([name for name in arguments if name not in ("self", "cls")]) <= MAX_ARGUMENTS, (
+                node.name
+            )
+
+
+def _first_statement(node: ast.FunctionDef) -> ast.stmt:
+    """First statement after the docstring, so that documentation does not count as length."""
+    documented = ast.get_docstring(node) is not None and len(node.body) > 1
+    return node.body[1 if documented else 0]
+
+
+def test_only_the_command_line_prints() -> None:
+    for path in MODULES:
+        if "cli" in path.relative_to(PACKAGE).parts[0]:
+            continue
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"], (
+            path
+        )
