@@ -1,0 +1,218 @@
+"""Polygons (d = 2) as vertex rings: cutting one, copying one, its area and sides.
+
+Ring entry i of a node is a vertex and, in `edge`, the hyperplane of the side from it to the next.
+"""
+
+import numpy as np
+from numba import njit
+
+from regions.kernels import state
+from regions.kernels.layers import (
+    add_event,
+    mark_new_vertex,
+    place_vertex,
+    sign_at,
+)
+from regions.kernels.output import add_half
+from regions.kernels.radius import set_radius
+from regions.kernels.table import I64, f1, f2, i1, i2, u1
+
+
+@njit(cache=True, nogil=True)
+def copy_polygon(t: I64, top: int) -> None:
+    """Give a node fresh copies of its vertices, so that a new layer's signs can be kept with them."""
+    definitions = i2(t, state.DEFINITIONS)
+    edges = i1(t, state.EDGES)
+    nodes = i2(t, state.NODES)
+    points = f2(t, state.POINTS)
+    radii = f1(t, state.RADII)
+    ring = i1(t, state.RING)
+    node = nodes[top]
+    target, vertices = node[state.RING_TOP], node[state.VERTEX_TOP]
+    count = node[state.N_VERTICES]
+    for i in range(count):
+        old = ring[node[state.VERTICES] + i]
+        new = vertices + i
+        points[new, 0] = points[old, 0]
+        points[new, 1] = points[old, 1]
+        radii[new] = radii[old]
+        definitions[new, 0] = definitions[old, 0]
+        definitions[new, 1] = definitions[old, 1]
+        ring[target + i] = new
+        edges[target + i] = edges[node[state.VERTICES] + i]
+    node[state.VERTICES] = target
+    node[state.RING_TOP] = target + count
+    node[state.VERTEX_TOP] = vertices + count
+
+
+@njit(cache=True, nogil=True)
+def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> None:
+    """Make vertex `new` where candidate c cuts the side from `a` (positive) to `b` (negative)."""
+    cut_units = i1(t, state.CUT_UNITS)
+    definitions = i2(t, state.DEFINITIONS)
+    nodes = i2(t, state.NODES)
+    node = nodes[top]
+    unit = cut_units[node[state.CANDIDATES] + c]
+    place_vertex(t, node[state.MAP_SLOT], unit, a, b, new)
+    definitions[new, 0] = side
+    definitions[new, 1] = node[state.HYPERPLANES]
+    if t[state.CERTIFIED] == 1:
+        set_radius(t, node[state.MAP_SLOT], unit, new)
+    mark_new_vertex(t, top, new, c)
+
+
+@njit(cache=True, nogil=True)
+def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
+    """Cut a node's polygon by candidate c: (new vertices, entries of the negative, of the positive part).
+
+    The two rings are written from state.RING_TOP on, the negative one first.
+    """
+    edges = i1(t, state.EDGES)
+    nodes = i2(t, state.NODES)
+    ring = i1(t, state.RING)
+    node = nodes[top]
+    count = node[state.N_VERTICES]
+    start = node[state.VERTICES]
+    line = node[state.HYPERPLANES]
+    new = node[state.VERTEX_TOP]
+    minus = node[state.RING_TOP]
+    plus = minus + count + 2
+    n_minus = 0
+    n_plus = 0
+    n_new = 0
+    here = sign_at(t, ring[start], c)
+    for i in range(count):
+        a = ring[start + i]
+        side = edges[start + i]
+        b = ring[start + (i + 1 if i + 1 < count else 0)]
+        there = sign_at(t, b, c)
+        if here >= 0:
+            ring[plus + n_plus] = a
+            edges[plus + n_plus] = line if here == 0 and there < 0 else side
+            n_plus += 1
+        if here <= 0:
+            ring[minus + n_minus] = a
+            edges[minus + n_minus] = line if here == 0 and there > 0 else side
+            n_minus += 1
+        if here * there < 0:
+            vertex = new + n_new
+            n_new += 1
+            if here > 0:
+                cut_side(t, top, c, a, b, vertex, side)
+            else:
+                cut_side(t, top, c, b, a, vertex, side)
+            ring[plus + n_plus] = vertex
+            edges[plus + n_plus] = line if here > 0 else side
+            n_plus += 1
+            ring[minus + n_minus] = vertex
+            edges[minus + n_minus] = side if here > 0 else line
+            n_minus += 1
+        here = there
+    for i in range(n_plus):
+        ring[minus + n_minus + i] = ring[plus + i]
+        edges[minus + n_minus + i] = edges[plus + i]
+    return n_new, n_minus, n_plus
+
+
+@njit(cache=True, nogil=True)
+def touched_side(t: I64, top: int, unit: int) -> None:
+    """Record the side on which a touching unit vanishes, if any (signs in `tree.z`)."""
+    edges = i1(t, state.EDGES)
+    nodes = i2(t, state.NODES)
+    unit_keys = u1(t, state.UNIT_KEYS)
+    unit_starts = i1(t, state.UNIT_STARTS)
+    values = f2(t, state.VALUES)
+    node = nodes[top]
+    count = node[state.N_VERTICES]
+    for i in range(count):
+        if values[i, unit] == 0.0 and values[(i + 1) % count, unit] == 0.0:
+            key = unit_keys[unit_starts[node[state.LAYER]] + unit]
+            add_event(t, top, edges[node[state.VERTICES] + i], key)
+
+
+@njit(cache=True, nogil=True)
+def touched_side_of_candidate(t: I64, top: int, c: int) -> None:
+    """Record the side on which a candidate that has just become active vanishes, if any."""
+    cut_units = i1(t, state.CUT_UNITS)
+    edges = i1(t, state.EDGES)
+    nodes = i2(t, state.NODES)
+    ring = i1(t, state.RING)
+    unit_keys = u1(t, state.UNIT_KEYS)
+    unit_starts = i1(t, state.UNIT_STARTS)
+    node = nodes[top]
+    count = node[state.N_VERTICES]
+    start = node[state.VERTICES]
+    for i in range(count):
+        a = ring[start + i]
+        b = ring[start + (i + 1) % count]
+        if sign_at(t, a, c) == 0 and sign_at(t, b, c) == 0:
+            unit = cut_units[node[state.CANDIDATES] + c]
+            key = unit_keys[unit_starts[node[state.LAYER]] + unit]
+            add_event(t, top, edges[start + i], key)
+
+
+@njit(cache=True, nogil=True)
+def polygon_area(t: I64, top: int) -> float:
+    """Area of a node's polygon, from its first vertex so that small cells keep their digits."""
+    nodes = i2(t, state.NODES)
+    points = f2(t, state.POINTS)
+    ring = i1(t, state.RING)
+    node = nodes[top]
+    start = node[state.VERTICES]
+    x0 = points[ring[start], 0]
+    y0 = points[ring[start], 1]
+    last = ring[start + 1]
+    ux, uy = points[last, 0] - x0, points[last, 1] - y0
+    twice = 0.0
+    for i in range(2, node[state.N_VERTICES]):
+        vertex = ring[start + i]
+        vx, vy = points[vertex, 0] - x0, points[vertex, 1] - y0
+        twice += ux * vy - uy * vx
+        ux, uy = vx, vy
+    return 0.5 * abs(twice)
+
+
+@njit(cache=True, nogil=True)
+def collect_polygon(t: I64, top: int) -> float:
+    """Write a polygon's area, centroid and sides to the output; returns the area."""
+    edges = i1(t, state.EDGES)
+    nodes = i2(t, state.NODES)
+    out_centroid = f2(t, state.OUT_CENTROID)
+    out_facets = i1(t, state.OUT_FACETS)
+    out_point = f2(t, state.OUT_POINT)
+    out_vertices = i1(t, state.OUT_VERTICES)
+    points = f2(t, state.POINTS)
+    reg = i1(t, state.REG)
+    ring = i1(t, state.RING)
+    node = nodes[top]
+    start = node[state.VERTICES]
+    count = node[state.N_VERTICES]
+    at = reg[state.OUT_CELLS]
+    x0 = points[ring[start], 0]
+    y0 = points[ring[start], 1]
+    twice, cx, cy, mx, my = 0.0, 0.0, 0.0, 0.0, 0.0
+    half = reg[state.OUT_HALVES]
+    for i in range(count):
+        a = ring[start + i]
+        b = ring[start + (i + 1 if i + 1 < count else 0)]
+        ux, uy = points[a, 0] - x0, points[a, 1] - y0
+        vx, vy = points[b, 0] - x0, points[b, 1] - y0
+        cross = ux * vy - uy * vx
+        twice += cross
+        cx += cross * (ux + vx)
+        cy += cross * (uy + vy)
+        mx += ux
+        my += uy
+        length = np.sqrt((vx - ux) * (vx - ux) + (vy - uy) * (vy - uy))
+        out_point[half + i, 0] = points[a, 0]
+        out_point[half + i, 1] = points[a, 1]
+        add_half(t, top, edges[start + i], length)
+    if twice > 0.0:
+        cx, cy = cx / (3.0 * twice), cy / (3.0 * twice)
+    else:
+        cx, cy = mx / count, my / count
+    out_centroid[at, 0] = x0 + cx
+    out_centroid[at, 1] = y0 + cy
+    out_vertices[at] = count
+    out_facets[at] = count
+    return 0.5 * abs(twice)

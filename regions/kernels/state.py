@@ -1,0 +1,146 @@
+"""The arrays and registers of a walk over the splitting tree: names, shapes, meanings.
+
+Entry numbers of the walk's table (see `table`), grouped: the network on the domain (read only), the
+walk (resumable after every step), scratch, the output buffer, scratch of `volume`.
+"""
+
+# Scalars in the header of the table.
+DIMENSION = 0
+N_LAYERS = 1  # layers before the output
+CERTIFIED = 2
+
+# Registers (int64), entry REG.
+SP = 0  # nodes on the stack
+CELLS = 1  # cells found
+OUT_CELLS = 2  # cells in the output buffer
+OUT_HALVES = 3  # half-facets in the output buffer
+SPLITS = 4  # splits made
+DECISIONS = 5  # signs of a unit at a vertex that were looked at
+DOUBTFUL = 6  # of these, the ones inside the error bound
+MODE = 7  # what to do at a cell: COUNT, MEASURE, COLLECT
+WANT_MAP = 8  # 1: carry the affine map through to the output
+CELL_LIMIT = 9  # stop when CELLS reaches this
+PREFIX_LENGTH = 10  # number of leading splits that are prescribed
+FRONTIER = 11  # list the nodes of this depth instead of splitting them (0: off)
+GUIDED = 12  # 1: follow the pattern in GUIDE only
+ANSWERED = 13  # exact signs available for the step under way
+ASKED = 14  # exact signs that the step under way needs
+N_REGISTERS = 16
+
+# Float registers, entry FREG.
+PROGRESS = 0  # part of the tree that is done, each split halving it
+VOLUME = 1  # sum of the cells' volumes ...
+VOLUME_LOST = 2  # ... and what rounding lost of it (Neumaier)
+GAMMA_POINT = 3  # rounding of an evaluation at a point
+RADIUS = 4  # position error given to every vertex in float arithmetic
+N_FLOAT_REGISTERS = 8
+
+# Modes.
+COUNT = 0
+MEASURE = 1
+COLLECT = 2
+
+# What a run ends with.
+DONE = 0
+PAUSED = 1
+GROW = 2
+GROW_BITS = 3
+FLUSH = 4
+LIMIT = 5
+ASK = 6
+
+# Fields of a node (int64), entry NODES.
+LAYER = 0  # layer whose units are being decided
+SLOT = 1  # slot of the next layer's map, as far as it is known
+MAP_SLOT = 2  # slot of this layer's map
+VERTICES = 3  # first entry of the node's vertices in RING
+N_VERTICES = 4
+VERTEX_TOP = 5  # arena tops at the node's creation
+RING_TOP = 6
+HYPERPLANES = 7
+CANDIDATES = 8  # first entry in CUT_UNITS
+N_CANDIDATES = 9
+EVENTS = 10  # the node's latest event, -1 if none
+DEPTH = 11
+FACETS = 12  # first entry in EDGES of the facet numbering (cells only)
+N_FACETS = 13
+EVENT_TOP = 14
+N_FIELDS = 15
+
+# Entries of the table.
+WIDTHS = 0  # (layers,) the last is the output
+RELUS = 1  # (layers,) 1 where a ReLU follows
+WEIGHTS = 2  # all W_l transposed, flat: W_l[k, j] at WEIGHT_STARTS[l] + j * width + k
+WEIGHT_STARTS = 3
+BIASES = 4
+BIAS_STARTS = 5
+UNIT_STARTS = 6  # flat unit number of a layer's first unit (ReLU layers only count)
+WORD_STARTS = 7  # first pattern word of a layer
+UNIT_KEYS = 8  # a random word per flat unit
+FACET_KEYS = 9  # another one
+EXTENTS = 10  # (d,) largest |coordinate| in the domain
+GAMMAS = 11  # (layers,) rounding of a sum over the layer below
+REG = 12
+FREG = 13
+NODES = 14  # (nodes, N_FIELDS)
+CANDS = 15  # (nodes, candidate words) candidates that still cut
+PATS = 16  # (nodes, pattern words)
+KEYS = 17  # (nodes,) combined unit keys of the active units
+PATHS = 18  # (nodes,) the splits taken, one bit each, for depths up to 64
+SLOTS = 19  # (slots, d + 3, widest): d coefficients, constant, error, error passed on
+POINTS = 20  # (vertices, d)
+RADII = 21  # (vertices,) position error
+POS = 22  # (vertices, candidate words) signs of the candidates
+NEG = 23
+INC = 24  # (vertices, incidence words)
+DEFINITIONS = 25  # (vertices, d) hyperplanes that define a vertex
+RING = 26  # vertex lists
+EDGES = 27  # d = 2: hyperplane of each side, along RING; else facet numberings
+LABELS = 28  # hyperplane -> flat unit number, or -1 - side
+ROWS_OF = 29  # (hyperplanes, d + 2): coefficients, constant, error
+CUT_UNITS = 30  # candidate -> unit
+EVENT_PLANES = 31  # an active unit vanishes on the facet on this hyperplane
+EVENT_KEYS = 32  # its unit key
+EVENT_BEFORE = 33  # the event before, -1 if none
+VALUES = 34  # (vertices of one cell, widest)
+LOWS = 35
+HIGHS = 36
+BOUNDS = 37
+UNITS = 38  # list of units
+WORK = 39  # list of vertices or units
+MASKS = 40  # (4, candidate words)
+PAIRS = 41  # (cut edges, 2)
+GATHER = 42  # list of incidences
+PICKED = 43  # list of vertices
+RANKS = 44  # new facet numbers
+GUIDE = 45  # (pattern words,) the pattern to follow
+PREFIX = 46  # (1,) the leading splits
+QUESTIONS = 47  # (questions, 2): vertex, unit
+ANSWERS = 48  # exact signs
+OUT_PATTERN = 49  # (cells, words) units in flat order
+OUT_VOLUME = 50
+OUT_CENTROID = 51  # (cells, d)
+OUT_VERTICES = 52
+OUT_FACETS = 53
+OUT_JACOBIAN = 54  # (cells, outputs * d)
+OUT_LABEL = 55  # (halves,) flat unit number or -1 - side
+OUT_MATCH = 56  # (halves,) equal for the two halves of a facet
+OUT_MEASURE = 57  # (halves,) (d-1)-volume
+OUT_POINT = 58  # (halves, 2) d = 2: the vertex that the side starts from
+FACE_POINTS = 59  # (vertices, d)
+FACE_NORMALS = 60  # (facets, d)
+FACE_ON = 61  # (facets, vertex words): vertices on a hyperplane
+FACE_SETS = 62  # (levels, vertex words): the face in hand at a level
+FACE_BELOW = 63  # (levels, facets, vertex words): facets of that face
+FACE_COUNTS = 64  # (levels,) how many
+FACE_NEXT = 65  # (levels,) which is next
+FACE_PLANES = 66  # (levels, facets) their hyperplanes
+FACE_APEX = 67  # (levels,)
+FACE_MAXIMAL = 68  # (facets,)
+FACE_PIVOT = 69  # (levels,)
+FACE_LOCAL = 70  # (levels, vertices, d): coordinates with the apexes eliminated
+FACE_TOTAL = 71  # (levels,) sum of the simplices' determinants
+FACE_MOMENT = 72  # (levels, d) ... times the sum of the simplices' vertices
+FACE_MEASURE = 73  # (facets,) volume of each facet, 0 where a hyperplane is none
+FACE_CENTRE = 74  # (facets, d) its centroid
+N_ENTRIES = 75

@@ -1,0 +1,336 @@
+"""The depth-first walk over the splitting tree, resumable after every step.
+
+A node is a polytope with some units of one layer decided. `planar` and `cells` know what the
+polytope is; here are the order of the walk, the stacks, and the reasons to hand back control.
+"""
+
+import numpy as np
+from numba import njit
+
+from regions.kernels import state
+from regions.kernels.bits import trailing_zeros
+from regions.kernels.cells import (
+    collect_cell,
+    copy_cell,
+    cut_cell,
+    touched_facet,
+    touched_facet_of_candidate,
+)
+from regions.kernels.layers import (
+    ONE,
+    ZERO,
+    add_units,
+    copy_map,
+    decide_layer,
+    first_candidate,
+    needs_map,
+    set_active,
+    settle,
+    start_map,
+)
+from regions.kernels.output import write_jacobian, write_pattern
+from regions.kernels.planar import (
+    collect_polygon,
+    copy_polygon,
+    cut_polygon,
+    polygon_area,
+    touched_side,
+    touched_side_of_candidate,
+)
+from regions.kernels.radius import set_row
+from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
+
+
+@njit(cache=True, nogil=True)
+def has_room(t: I64, top: int) -> bool:
+    """Whether the stacks have room for any one step from this node (new vertices of a cut aside)."""
+    cut_units = i1(t, state.CUT_UNITS)
+    edges = i1(t, state.EDGES)
+    event_planes = i1(t, state.EVENT_PLANES)
+    labels = i1(t, state.LABELS)
+    nodes = i2(t, state.NODES)
+    points = f2(t, state.POINTS)
+    ring = i1(t, state.RING)
+    slots = f3(t, state.SLOTS)
+    units = i1(t, state.UNITS)
+    values = f2(t, state.VALUES)
+    work = i1(t, state.WORK)
+    node = nodes[top]
+    count = node[state.N_VERTICES]
+    widest = units.shape[0]
+    needed = node[state.RING_TOP] + 3 * count + 8
+    return (
+        top + 3 < nodes.shape[0]
+        and node[state.SLOT] + 3 < slots.shape[0]
+        and node[state.VERTEX_TOP] + count + 4 < points.shape[0]
+        and needed < ring.shape[0]
+        and node[state.HYPERPLANES] + 2 < labels.shape[0]
+        and node[state.CANDIDATES] + node[state.N_CANDIDATES] + widest < cut_units.shape[0]
+        and node[state.EVENT_TOP] + 2 * widest < event_planes.shape[0]
+        and node[state.FACETS] + node[state.N_FACETS] + 2 < edges.shape[0]
+        and count < values.shape[0]
+        and widest + 1 < work.shape[0]
+    )
+
+
+@njit(cache=True, nogil=True)
+def enter_layer(t: I64, top: int) -> int:
+    """Take a node whose layer is decided on to the next one."""
+    nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
+    work = i1(t, state.WORK)
+    node = nodes[top]
+    spare = nodes[nodes.shape[0] - 1]
+    for f in range(node.shape[0]):
+        spare[f] = node[f]
+    if t[state.DIMENSION] == 2:
+        copy_polygon(t, top)
+    else:
+        copy_cell(t, top)
+    node[state.CANDIDATES] += node[state.N_CANDIDATES]
+    node[state.LAYER] += 1
+    node[state.MAP_SLOT] = node[state.SLOT]
+    layer = node[state.LAYER]
+    active = decide_layer(t, top)
+    if active < 0:
+        for f in range(node.shape[0]):
+            node[f] = spare[f]
+        return state.ASK
+    reg[state.ANSWERED] = 0
+    reg[state.ASKED] = 0
+    for i in range(work[0]):
+        if t[state.DIMENSION] == 2:
+            touched_side(t, top, work[1 + i])
+        else:
+            touched_facet(t, top, work[1 + i])
+    if needs_map(t, layer + 1):
+        node[state.SLOT] += 1
+        start_map(t, layer + 1, node[state.SLOT])
+        add_units(t, layer + 1, node[state.MAP_SLOT], node[state.SLOT], active)
+    return state.DONE
+
+
+@njit(cache=True, nogil=True)
+def finish_child(t: I64, top: int, unit: int) -> None:
+    """Bring a fresh child up to date: what has become stable, the next layer's map.
+
+    `unit` is the unit that the split made active, -1 in the negative child.
+    """
+    masks = u2(t, state.MASKS)
+    nodes = i2(t, state.NODES)
+    units = i1(t, state.UNITS)
+    work = i1(t, state.WORK)
+    node = nodes[top]
+    layer = node[state.LAYER]
+    work[0] = 0
+    if unit >= 0:
+        units[0] = unit
+        work[0] = 1
+        set_active(t, top, layer, unit)
+    count = settle(t, top)
+    for w in range((node[state.N_CANDIDATES] + 63) >> 6):
+        rest = masks[2, w]
+        while rest != ZERO:
+            c = (w << 6) + trailing_zeros(rest)
+            rest &= rest - ONE
+            if t[state.DIMENSION] == 2:
+                touched_side_of_candidate(t, top, c)
+            else:
+                touched_facet_of_candidate(t, top, c)
+    if count > 0 and needs_map(t, layer + 1):
+        add_units(t, layer + 1, node[state.MAP_SLOT], node[state.SLOT], count)
+
+
+@njit(cache=True, nogil=True)
+def wanted_children(t: I64, top: int, unit: int) -> int:
+    """Which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
+    guide = u1(t, state.GUIDE)
+    nodes = i2(t, state.NODES)
+    prefix = u1(t, state.PREFIX)
+    reg = i1(t, state.REG)
+    word_starts = i1(t, state.WORD_STARTS)
+    node = nodes[top]
+    if reg[state.GUIDED] == 1:
+        word = guide[word_starts[node[state.LAYER]] + (unit >> 6)]
+        return 1 if (word >> np.uint64(unit & 63)) & ONE != ZERO else 2
+    depth = node[state.DEPTH]
+    if depth < reg[state.PREFIX_LENGTH]:
+        return 1 if (prefix[0] >> np.uint64(depth)) & ONE != ZERO else 2
+    return 3
+
+
+@njit(cache=True, nogil=True)
+def split(t: I64, top: int, c: int) -> int:
+    """Replace a node by its two parts, the positive one on top of the stack."""
+    cands = u2(t, state.CANDS)
+    cut_units = i1(t, state.CUT_UNITS)
+    edges = i1(t, state.EDGES)
+    keys = u1(t, state.KEYS)
+    labels = i1(t, state.LABELS)
+    nodes = i2(t, state.NODES)
+    paths = u1(t, state.PATHS)
+    pats = u2(t, state.PATS)
+    reg = i1(t, state.REG)
+    unit_starts = i1(t, state.UNIT_STARTS)
+    node = nodes[top]
+    unit = cut_units[node[state.CANDIDATES] + c]
+    if t[state.DIMENSION] == 2:
+        n_new, n_minus, n_plus = cut_polygon(t, top, c)
+    else:
+        n_new, n_minus, n_plus = cut_cell(t, top, c)
+        if n_new < 0:
+            return state.GROW if n_new == -1 else state.GROW_BITS
+    if reg[state.ASKED] > reg[state.ANSWERED]:
+        return state.ASK
+    reg[state.ANSWERED] = 0
+    reg[state.ASKED] = 0
+    reg[state.SPLITS] += 1
+    wanted = wanted_children(t, top, unit)
+    layer = node[state.LAYER]
+    line = node[state.HYPERPLANES]
+    labels[line] = unit_starts[layer] + unit
+    set_row(t, node[state.MAP_SLOT], unit, line)
+    cands[top, c >> 6] &= ~(ONE << np.uint64(c & 63))
+    if node[state.DEPTH] < 64:
+        paths[top] &= ~(ONE << np.uint64(node[state.DEPTH]))
+    node[state.VERTEX_TOP] += n_new
+    node[state.HYPERPLANES] += 1
+    if t[state.DIMENSION] != 2:
+        edges[node[state.FACETS] + node[state.N_FACETS]] = line
+        node[state.N_FACETS] += 1
+    first = node[state.RING_TOP]
+    upper = top
+    if wanted == 3:
+        upper = top + 1
+        for f in range(node.shape[0]):
+            nodes[upper, f] = node[f]
+        for w in range(cands.shape[1]):
+            cands[upper, w] = cands[top, w]
+        for w in range(pats.shape[1]):
+            pats[upper, w] = pats[top, w]
+        keys[upper] = keys[top]
+        paths[upper] = paths[top]
+        if needs_map(t, layer + 1):
+            nodes[upper, state.SLOT] = node[state.SLOT] + 1
+            copy_map(t, layer + 1, node[state.SLOT], node[state.SLOT] + 1)
+    if wanted & 2:
+        node[state.VERTICES] = first
+        node[state.N_VERTICES] = n_minus
+        node[state.RING_TOP] = first + n_minus
+        node[state.DEPTH] += 1
+        finish_child(t, top, -1)
+    if wanted & 1:
+        child = nodes[upper]
+        if child[state.DEPTH] < 64:
+            paths[upper] |= ONE << np.uint64(child[state.DEPTH])
+        child[state.EVENT_TOP] = node[state.EVENT_TOP]
+        child[state.VERTICES] = first + n_minus
+        child[state.N_VERTICES] = n_plus
+        child[state.RING_TOP] = first + n_minus + n_plus
+        child[state.DEPTH] += 1
+        finish_child(t, upper, unit)
+    reg[state.SP] = upper + 1
+    return state.DONE
+
+
+@njit(cache=True, nogil=True)
+def add_volume(t: I64, volume: float) -> None:
+    """Neumaier's sum of the cells' volumes."""
+    freg = f1(t, state.FREG)
+    total = freg[state.VOLUME]
+    new = total + volume
+    if abs(total) >= abs(volume):
+        freg[state.VOLUME_LOST] += (total - new) + volume
+    else:
+        freg[state.VOLUME_LOST] += (volume - new) + total
+    freg[state.VOLUME] = new
+
+
+@njit(cache=True, nogil=True)
+def finish_cell(t: I64, top: int) -> int:
+    """Count, measure or write a finished cell, and take it off the stack."""
+    freg = f1(t, state.FREG)
+    nodes = i2(t, state.NODES)
+    out_label = i1(t, state.OUT_LABEL)
+    out_volume = f1(t, state.OUT_VOLUME)
+    reg = i1(t, state.REG)
+    node = nodes[top]
+    if reg[state.CELLS] >= reg[state.CELL_LIMIT]:
+        return state.LIMIT
+    mode = reg[state.MODE]
+    if mode == state.COLLECT:
+        room = 1 + (node[state.N_VERTICES] if t[state.DIMENSION] == 2 else node[state.N_FACETS])
+        if (
+            reg[state.OUT_CELLS] + 1 >= out_volume.shape[0]
+            or reg[state.OUT_HALVES] + room >= out_label.shape[0]
+        ):
+            return state.FLUSH
+        if t[state.DIMENSION] == 2:
+            volume = collect_polygon(t, top)
+        else:
+            volume = collect_cell(t, top)
+            if volume < 0.0:
+                return state.GROW
+        write_pattern(t, top)
+        write_jacobian(t, top)
+        out_volume[reg[state.OUT_CELLS]] = volume
+        reg[state.OUT_CELLS] += 1
+        add_volume(t, volume)
+    elif t[state.DIMENSION] == 2:
+        add_volume(t, polygon_area(t, top))
+    elif mode != state.COUNT:
+        volume = collect_cell(t, top)
+        if volume < 0.0:
+            return state.GROW
+        reg[state.OUT_HALVES] = 0
+        add_volume(t, volume)
+    reg[state.CELLS] += 1
+    freg[state.PROGRESS] += 2.0 ** (-node[state.DEPTH])
+    reg[state.SP] = top
+    return state.DONE
+
+
+@njit(cache=True, nogil=True)
+def write_task(t: I64, top: int) -> int:
+    """List a node of the frontier: the splits that lead to it."""
+    nodes = i2(t, state.NODES)
+    out_pattern = u2(t, state.OUT_PATTERN)
+    out_vertices = i1(t, state.OUT_VERTICES)
+    out_volume = f1(t, state.OUT_VOLUME)
+    paths = u1(t, state.PATHS)
+    reg = i1(t, state.REG)
+    at = reg[state.OUT_CELLS]
+    if at + 1 >= out_volume.shape[0]:
+        return state.FLUSH
+    out_pattern[at, 0] = paths[top]
+    out_vertices[at] = nodes[top, state.DEPTH]
+    reg[state.OUT_CELLS] = at + 1
+    reg[state.SP] = top
+    return state.DONE
+
+
+@njit(cache=True, nogil=True)
+def walk(t: I64, steps: int) -> int:
+    """Go on with a walk for at most `steps` steps; returns why it stopped."""
+    nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
+    for _ in range(steps):
+        top = reg[state.SP] - 1
+        if top < 0:
+            return state.DONE
+        if not has_room(t, top):
+            return state.GROW
+        c = first_candidate(t, top)
+        finished = c < 0 and nodes[top, state.LAYER] == t[state.N_LAYERS] - 1
+        deep = c >= 0 and nodes[top, state.DEPTH] >= reg[state.FRONTIER]
+        if reg[state.FRONTIER] > 0 and (finished or deep):
+            status = write_task(t, top)
+        elif c >= 0:
+            status = split(t, top, c)
+        elif finished:
+            status = finish_cell(t, top)
+        else:
+            status = enter_layer(t, top)
+        if status != state.DONE:
+            return status
+    return state.PAUSED

@@ -1,0 +1,476 @@
+"""Running the kernels' walk: lowering a network on a domain to arrays, growing stacks, cutting into tasks.
+
+Knows nothing of results; `enumeration` and `cell_complex` decide what to do with the cells.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.domain import Domain
+from regions.errors import BudgetExceededError, InvalidDomainError
+from regions.kernels import state
+from regions.kernels.table import ENTRY, HEADER, fill_entry
+from regions.kernels.walk import walk
+from regions.network import Network
+
+UNIT_ROUNDOFF = 2.0**-53
+STEPS_PER_CALL = 1 << 15
+LARGEST_STACK = 1 << 26
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Capacities of a walk's arrays, in entries."""
+
+    nodes: int = 256
+    slots: int = 64
+    vertices: int = 1024
+    ring: int = 8192
+    candidates: int = 1024
+    events: int = 1024
+    polytope: int = 256
+    bits: int = 1
+
+    def doubled(self) -> Sizes:
+        """Twice the room everywhere but in the incidence bits."""
+        if self.ring > LARGEST_STACK:
+            raise BudgetExceededError(
+                f"a walk needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
+                "for the vertex engine; use a smaller domain or a lower dimension"
+            )
+        return Sizes(
+            2 * self.nodes,
+            2 * self.slots,
+            2 * self.vertices,
+            2 * self.ring,
+            2 * self.candidates,
+            2 * self.events,
+            2 * self.polytope,
+            self.bits,
+        )
+
+    def with_more_bits(self) -> Sizes:
+        """Twice the incidence bits."""
+        return Sizes(
+            self.nodes,
+            self.slots,
+            self.vertices,
+            self.ring,
+            self.candidates,
+            self.events,
+            self.polytope,
+            2 * self.bits,
+        )
+
+
+def rounding(n: int) -> float:
+    """`gamma_n = n u / (1 - n u)`, the relative error of a sum of n products (Higham 2002, lemma 3.1)."""
+    return n * UNIT_ROUNDOFF / (1.0 - n * UNIT_ROUNDOFF)
+
+
+def _affine_chain(
+    network: Network,
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[bool]]:
+    """Weights, biases and ReLU flags with an affine output layer at the end."""
+    weights, biases, relu = list(network.weights), list(network.biases), list(network.relu)
+    if relu[-1]:
+        n = weights[-1].shape[0]
+        weights.append(np.eye(n))
+        biases.append(np.zeros(n))
+        relu.append(False)
+    return weights, biases, relu
+
+
+def first_map(
+    weights: NDArray[np.float64], biases: NDArray[np.float64], domain: Domain
+) -> NDArray[np.float64]:
+    """The first layer's map in intrinsic coordinates: rows coefficients, constant, error, (spare).
+
+    Exact for a Box, whose intrinsic coordinates are the inputs; otherwise `W @ basis` and
+    `W @ origin + b` round, and the error row bounds the effect of that over the domain.
+    """
+    d = domain.dimension
+    n = weights.shape[0]
+    rows = np.zeros((d + 3, n))
+    if np.array_equal(domain.basis, np.eye(d)) and not domain.origin.any():
+        rows[:d] = weights.T
+        rows[d] = biases
+        return rows
+    rows[:d] = (weights @ domain.basis).T
+    rows[d] = weights @ domain.origin + biases
+    gamma = rounding(weights.shape[1] + 2) * (1 + 1e-9)
+    reach = np.abs(domain.basis) @ extent_of(domain) + np.abs(domain.origin)
+    rows[d + 1] = gamma * (np.abs(weights) @ reach + np.abs(biases))
+    return rows
+
+
+def extent_of(domain: Domain) -> NDArray[np.float64]:
+    """Largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
+    return np.abs(domain.vertices).max(axis=0) * (1 + 1e-9)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A network on a domain as the kernels read it: header scalars and arrays by entry number."""
+
+    dimension: int
+    n_layers: int
+    certified: bool
+    radius: float
+    width: NDArray[np.int64]
+    word_start: NDArray[np.int64]
+    n_units: int
+    first: NDArray[np.float64]
+    arrays: dict[int, NDArray[Any]]
+
+
+def lower(network: Network, domain: Domain, *, radius: float, certified: bool) -> Lowered:
+    """The network on a domain as the kernels read it.
+
+    Raises
+    ------
+    InvalidDomainError
+        If the domain does not live in the network's input space.
+    """
+    if domain.input_dim != network.input_dim:
+        raise InvalidDomainError(
+            f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
+        )
+    weights, biases, relu = _affine_chain(network)
+    n_layers = len(weights) - 1
+    width = np.array([w.shape[0] for w in weights], dtype=np.int64)
+    is_relu = np.array([*relu[:n_layers], False], dtype=np.int64)
+    units = np.concatenate([[0], np.cumsum(width * is_relu)]).astype(np.int64)
+    words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
+    rng = np.random.default_rng(20241218)
+    n_units = int(units[-1])
+    arrays: dict[int, NDArray[Any]] = {
+        state.WIDTHS: width,
+        state.RELUS: is_relu,
+        state.WEIGHTS: np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
+        state.WEIGHT_STARTS: np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
+        state.BIASES: np.concatenate(biases),
+        state.BIAS_STARTS: np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
+        state.UNIT_STARTS: units,
+        state.WORD_STARTS: words,
+        state.UNIT_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        state.FACET_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        state.EXTENTS: extent_of(domain),
+        state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
+    }
+    first = first_map(weights[0], biases[0], domain)
+    return Lowered(domain.dimension, n_layers, certified, radius, width, words, n_units, first, arrays)
+
+
+def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
+    """Arrays of the walk that keep their contents when they grow."""
+    d = net.dimension
+    widest = int(net.width.max())
+    words = max(1, (widest + 63) // 64)
+    patterns = max(1, int(net.word_start[-1]))
+    vertices = sizes.vertices + 2 * sizes.polytope
+    events = sizes.events + 4 * widest
+    u64, i64 = np.uint64, np.int64
+    return {
+        state.REG: np.zeros(state.N_REGISTERS, i64),
+        state.FREG: np.zeros(state.N_FLOAT_REGISTERS),
+        state.NODES: np.zeros((sizes.nodes, state.N_FIELDS), i64),
+        state.CANDS: np.zeros((sizes.nodes, words), u64),
+        state.PATS: np.zeros((sizes.nodes, patterns), u64),
+        state.KEYS: np.zeros(sizes.nodes, u64),
+        state.PATHS: np.zeros(sizes.nodes, u64),
+        state.SLOTS: np.zeros((sizes.slots + net.n_layers, d + 3, widest)),
+        state.POINTS: np.zeros((vertices, d)),
+        state.RADII: np.zeros(vertices),
+        state.POS: np.zeros((vertices, words), u64),
+        state.NEG: np.zeros((vertices, words), u64),
+        state.INC: np.zeros((vertices, sizes.bits), u64),
+        state.DEFINITIONS: np.zeros((vertices, d), i64),
+        state.RING: np.zeros(sizes.ring, i64),
+        state.EDGES: np.zeros(sizes.ring, i64),
+        state.LABELS: np.zeros(sizes.candidates, i64),
+        state.ROWS_OF: np.zeros((sizes.candidates, d + 2)),
+        state.CUT_UNITS: np.zeros(sizes.candidates + 2 * widest, i64),
+        state.EVENT_PLANES: np.zeros(events, i64),
+        state.EVENT_KEYS: np.zeros(events, u64),
+        state.EVENT_BEFORE: np.zeros(events, i64),
+        state.GUIDE: np.zeros(patterns, u64),
+        state.PREFIX: np.zeros(1, u64),
+    }
+
+
+def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
+    """Arrays of the walk that hold nothing between steps."""
+    d = net.dimension
+    widest = int(net.width.max())
+    words = max(1, (widest + 63) // 64)
+    vertices, planes = sizes.polytope, 64 * sizes.bits
+    vertex_words = (vertices + 63) // 64
+    questions = 4 * vertices * widest if net.certified else 1
+    u64, i64 = np.uint64, np.int64
+    return {
+        state.VALUES: np.zeros((vertices, widest)),
+        state.LOWS: np.zeros(widest),
+        state.HIGHS: np.zeros(widest),
+        state.BOUNDS: np.zeros(widest),
+        state.UNITS: np.zeros(widest + 1, i64),
+        state.WORK: np.zeros(widest + vertices + 8, i64),
+        state.MASKS: np.zeros((4, words), u64),
+        state.PAIRS: np.zeros((4 * vertices, 2), i64),
+        state.GATHER: np.zeros(vertices, u64),
+        state.PICKED: np.zeros(vertices + 1, i64),
+        state.RANKS: np.zeros(planes, i64),
+        state.QUESTIONS: np.zeros((questions, 2), i64),
+        state.ANSWERS: np.zeros(questions, i64),
+        state.FACE_POINTS: np.zeros((vertices, d)),
+        state.FACE_NORMALS: np.zeros((planes, d)),
+        state.FACE_ON: np.zeros((planes, vertex_words), u64),
+        state.FACE_SETS: np.zeros((d + 1, vertex_words), u64),
+        state.FACE_BELOW: np.zeros((d + 1, planes, vertex_words), u64),
+        state.FACE_COUNTS: np.zeros(d + 1, i64),
+        state.FACE_NEXT: np.zeros(d + 1, i64),
+        state.FACE_PLANES: np.zeros((d + 1, planes), i64),
+        state.FACE_APEX: np.zeros(d + 1, i64),
+        state.FACE_MAXIMAL: np.zeros(planes, i64),
+        state.FACE_PIVOT: np.zeros(d + 1),
+        state.FACE_LOCAL: np.zeros((d + 1, vertices, d)),
+        state.FACE_TOTAL: np.zeros(d + 1),
+        state.FACE_MOMENT: np.zeros((d + 1, d)),
+        state.FACE_MEASURE: np.zeros(planes),
+        state.FACE_CENTRE: np.zeros((planes, d)),
+    }
+
+
+OUT_CELL_ARRAYS = (
+    state.OUT_PATTERN,
+    state.OUT_VOLUME,
+    state.OUT_CENTROID,
+    state.OUT_VERTICES,
+    state.OUT_FACETS,
+    state.OUT_JACOBIAN,
+)
+OUT_HALF_ARRAYS = (state.OUT_LABEL, state.OUT_MATCH, state.OUT_MEASURE, state.OUT_POINT)
+
+
+def _output(net: Lowered, cells: int, halves: int, outputs: int) -> dict[int, NDArray[Any]]:
+    d = net.dimension
+    words = max(1, (net.n_units + 63) // 64)
+    return {
+        state.OUT_PATTERN: np.zeros((cells, words), np.uint64),
+        state.OUT_VOLUME: np.zeros(cells),
+        state.OUT_CENTROID: np.zeros((cells, d)),
+        state.OUT_VERTICES: np.zeros(cells, np.int64),
+        state.OUT_FACETS: np.zeros(cells, np.int64),
+        state.OUT_JACOBIAN: np.zeros((cells, outputs * d)),
+        state.OUT_LABEL: np.zeros(halves, np.int64),
+        state.OUT_MATCH: np.zeros(halves, np.uint64),
+        state.OUT_MEASURE: np.zeros(halves),
+        state.OUT_POINT: np.zeros((halves if d == 2 else 0, 2)),
+    }
+
+
+class Output(NamedTuple):
+    """Finished cells, structure of arrays; half-facets are listed cell by cell."""
+
+    pattern: NDArray[np.uint64]
+    volume: NDArray[np.float64]
+    centroid: NDArray[np.float64]
+    n_vertices: NDArray[np.int64]
+    n_facets: NDArray[np.int64]
+    jacobian: NDArray[np.float64]
+    label: NDArray[np.int64]
+    match: NDArray[np.uint64]
+    measure: NDArray[np.float64]
+    point: NDArray[np.float64]
+
+
+@dataclass
+class Block:
+    """Cells that one task found, in the order of the walk; the output buffers that it filled."""
+
+    outputs: list[Output] = field(default_factory=list)
+    cells: int = 0
+    volume: float = 0.0
+    decisions: int = 0
+    doubtful: int = 0
+    splits: int = 0
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A subtree: the first `depth` splits go the way that the bits of `path` say."""
+
+    path: int = 0
+    depth: int = 0
+
+
+WHOLE = Task()
+NO_LIMIT = 2**62
+
+
+class Walker:
+    """One resumable walk with its own arrays; one thread uses it at a time.
+
+    Parameters
+    ----------
+    net : Lowered
+    domain : Domain
+    mode : state.COUNT, state.MEASURE or state.COLLECT
+    """
+
+    def __init__(self, net: Lowered, domain: Domain, mode: int) -> None:
+        self.net = net
+        self.domain = domain
+        self.mode = mode
+        n_vertices, n_sides = domain.incidence.shape
+        sizes = Sizes()
+        while sizes.bits * 64 < n_sides + 8:
+            sizes = sizes.with_more_bits()
+        while sizes.polytope < 2 * n_vertices + 64:
+            sizes = sizes.doubled()
+        self.sizes = sizes
+        self.table = np.zeros(HEADER + ENTRY * state.N_ENTRIES, np.int64)
+        self.table[state.DIMENSION] = net.dimension
+        self.table[state.N_LAYERS] = net.n_layers
+        self.table[state.CERTIFIED] = int(net.certified)
+        self.arrays: dict[int, NDArray[Any]] = {}
+        collect = mode == state.COLLECT
+        self._use(net.arrays)
+        self._use(_stacks(net, sizes))
+        self._use(_scratch(net, sizes))
+        self._use(_output(net, 4096, (1 << 16) if collect else 512, int(net.width[-1]) if collect else 0))
+        self.reg = self.arrays[state.REG]
+        self.freg = self.arrays[state.FREG]
+
+    def _use(self, arrays: dict[int, NDArray[Any]]) -> None:
+        for entry, array in arrays.items():
+            self.arrays[entry] = array
+            fill_entry(self.table, entry, array)
+
+    def _grow(self, sizes: Sizes) -> None:
+        self.sizes = sizes
+        stacks = _stacks(self.net, sizes)
+        for entry, array in stacks.items():
+            before = self.arrays[entry]
+            array[tuple(slice(0, n) for n in before.shape)] = before
+        self._use(stacks)
+        self._use(_scratch(self.net, sizes))
+        self.reg = self.arrays[state.REG]
+        self.freg = self.arrays[state.FREG]
+
+    def start(self, task: Task = WHOLE, cell_limit: int = NO_LIMIT, frontier: int = 0) -> None:
+        """Put the domain's polytope on an empty stack."""
+        net, domain, arrays = self.net, self.domain, self.arrays
+        d = net.dimension
+        vertices = domain.vertices
+        a, b = domain.halfspaces
+        n, m = vertices.shape[0], a.shape[0]
+        reg, node = self.reg, arrays[state.NODES][0]
+        reg[:] = 0
+        self.freg[:] = 0.0
+        self.freg[state.GAMMA_POINT] = rounding(d + 2)
+        self.freg[state.RADIUS] = net.radius
+        reg[state.MODE] = self.mode
+        reg[state.WANT_MAP] = int(self.mode == state.COLLECT)
+        reg[state.CELL_LIMIT] = cell_limit
+        reg[state.PREFIX_LENGTH] = task.depth
+        reg[state.FRONTIER] = frontier
+        arrays[state.PREFIX][0] = task.path
+        node[:] = 0
+        node[state.LAYER] = -1
+        node[state.N_VERTICES] = node[state.VERTEX_TOP] = node[state.RING_TOP] = n
+        node[state.HYPERPLANES] = m
+        node[state.N_FACETS] = 0 if d == 2 else m
+        node[state.EVENTS] = -1
+        for entry in (state.CANDS, state.PATS, state.KEYS, state.PATHS):
+            arrays[entry][0] = 0
+        arrays[state.SLOTS][0, :, : net.width[0]] = net.first
+        arrays[state.POINTS][:n] = vertices
+        arrays[state.RADII][:n] = net.radius
+        arrays[state.RING][:n] = np.arange(n)
+        arrays[state.LABELS][:m] = -1 - np.arange(m)
+        arrays[state.ROWS_OF][:m] = np.column_stack([a, -b, np.zeros(m)])
+        arrays[state.EDGES][:m] = np.arange(m)
+        inc = arrays[state.INC]
+        inc[:n] = 0
+        for v, f in zip(*np.nonzero(domain.incidence), strict=True):
+            inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
+        reg[state.SP] = 1
+
+    def step(self, steps: int = STEPS_PER_CALL) -> int:
+        """Walk on; grows arrays as needed; returns DONE, PAUSED, FLUSH, LIMIT or ASK."""
+        while True:
+            status = int(walk(self.table, steps))
+            if status == state.GROW:
+                self._grow(self.sizes.doubled())
+            elif status == state.GROW_BITS:
+                self._grow(self.sizes.with_more_bits())
+            else:
+                return status
+
+    def take_output(self) -> Output:
+        """Copy what is in the output buffer, and empty it."""
+        cells = int(self.reg[state.OUT_CELLS])
+        halves = int(self.reg[state.OUT_HALVES])
+        taken = Output(
+            *(self.arrays[entry][:cells].copy() for entry in OUT_CELL_ARRAYS),
+            *(self.arrays[entry][:halves].copy() for entry in OUT_HALF_ARRAYS),
+        )
+        if cells == 0:  # a single cell has more facets than the buffer holds
+            outputs = self.arrays[state.OUT_JACOBIAN].shape[1] // self.net.dimension
+            size = 2 * self.arrays[state.OUT_LABEL].shape[0]
+            self._use(_output(self.net, self.arrays[state.OUT_VOLUME].shape[0], size, outputs))
+        self.reg[state.OUT_CELLS] = 0
+        self.reg[state.OUT_HALVES] = 0
+        return taken
+
+    def run(
+        self,
+        task: Task,
+        cell_limit: int,
+        stop: threading.Event,
+        report: Callable[[int, float], None],
+    ) -> Block:
+        """Walk a whole task, until it is done, the limit is reached or `stop` is set."""
+        self.start(task, cell_limit)
+        block = Block()
+        while True:
+            status = self.step()
+            if status == state.FLUSH:
+                block.outputs.append(self.take_output())
+            report(int(self.reg[state.CELLS]), float(self.freg[state.PROGRESS]))
+            if status in (state.DONE, state.LIMIT) or stop.is_set():
+                break
+        if self.mode == state.COLLECT and self.reg[state.OUT_CELLS] > 0:
+            block.outputs.append(self.take_output())
+        reg, freg = self.reg, self.freg
+        block.cells = int(reg[state.CELLS])
+        block.volume = float(freg[state.VOLUME] + freg[state.VOLUME_LOST])
+        block.decisions = int(reg[state.DECISIONS])
+        block.doubtful = int(reg[state.DOUBTFUL])
+        block.splits = int(reg[state.SPLITS])
+        block.complete = status == state.DONE
+        return block
+
+    def frontier(self, depth: int) -> list[Task]:
+        """Subtrees that together make the whole tree, in the order of the walk."""
+        self.start(frontier=depth)
+        tasks: list[Task] = []
+        while True:
+            status = self.step()
+            if status in (state.FLUSH, state.DONE):
+                n = int(self.reg[state.OUT_CELLS])
+                paths = self.arrays[state.OUT_PATTERN][:n, 0]
+                depths = self.arrays[state.OUT_VERTICES][:n]
+                tasks += [Task(int(p), int(k)) for p, k in zip(paths, depths, strict=True)]
+                self.reg[state.OUT_CELLS] = 0
+            if status == state.DONE:
+                return tasks
