@@ -192,7 +192,7 @@ class UniformDensity:
         return f"uniform on {self.domain.describe()}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class GaussianDensity:
     """The normal density N(mean, cov) on the whole of the intrinsic coordinates, not renormalised.
 
@@ -215,20 +215,23 @@ class GaussianDensity:
 
     mean: FloatArray
     cov: FloatArray
-    rtol: float = 1e-9
-    max_pieces: int = 1 << 19
-    _chol: FloatArray = field(init=False, repr=False)
+    rtol: float
+    max_pieces: int
+    _chol: FloatArray = field(repr=False)
 
-    def __post_init__(self) -> None:
-        mean, cov = _moments(self.mean, self.cov)
-        if not 0.0 < self.rtol < 1.0:
-            raise InvalidInputError(f"rtol is {self.rtol!r}; give a number between 0 and 1")
-        if self.max_pieces < 1:
-            raise InvalidInputError(f"max_pieces is {self.max_pieces!r}; give at least 1")
-        chol = np.linalg.cholesky(cov)
-        for name, array in (("mean", mean), ("cov", cov), ("_chol", chol)):
+    def __init__(
+        self, mean: ArrayLike, cov: ArrayLike, *, rtol: float = 1e-9, max_pieces: int = 1 << 19
+    ) -> None:
+        centre, spread = _moments(mean, cov)
+        if not 0.0 < rtol < 1.0:
+            raise InvalidInputError(f"rtol is {rtol!r}; give a number between 0 and 1")
+        if max_pieces < 1:
+            raise InvalidInputError(f"max_pieces is {max_pieces!r}; give at least 1")
+        arrays = {"mean": centre, "cov": spread, "_chol": np.linalg.cholesky(spread)}
+        for array in arrays.values():
             array.setflags(write=False)
-            object.__setattr__(self, name, array)
+        for name, value in {**arrays, "rtol": float(rtol), "max_pieces": int(max_pieces)}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def dimension(self) -> int:

@@ -1,0 +1,179 @@
+"""Laws of locus volumes, on complexes made by hand: every facet is stated in the test itself."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from regions.density import GaussianDensity, UniformDensity
+from regions.domain import Box
+from regions.errors import BudgetExceededError, InvalidInputError
+from regions.locus import locus_volume
+from regions.network import Network
+from regions.simplex_integrals import simplex_volumes
+
+
+def complex_of(network, domain, simplices, facet, unit_of, jump, status="COMPLETE"):
+    """A complex that holds just what `locus_volume` asks for; its last facet is a domain facet."""
+    simplices, facet = np.asarray(simplices, dtype=float), np.asarray(facet)
+    count = len(unit_of)
+    volume = np.bincount(facet, simplex_volumes(simplices)[0], count)
+    layer, unit = np.array(unit_of, dtype=np.int32).reshape(-1, 2).T
+    facets = SimpleNamespace(
+        interior=np.append(np.ones(count, bool), False),
+        jump=np.append(np.asarray(jump, dtype=float), math.nan),
+        layer=np.append(layer, np.int32(-1)),
+        unit=np.append(unit, np.int32(-1)),
+        volume=np.append(volume, 7.0),
+    )
+    return SimpleNamespace(
+        network=network,
+        domain=domain,
+        dimension=domain.dimension,
+        status=SimpleNamespace(name=status),
+        facets=facets,
+        facet_simplices=lambda: (simplices, facet),
+    )
+
+
+def cross(status="COMPLETE"):
+    """|x| + |y|-like network on a square: the x-axis belongs to unit (0, 0), the y-axis to (1, 1)."""
+    rng = np.random.default_rng(0)
+    network = Network.from_arrays(
+        [rng.normal(size=(1, 2)), rng.normal(size=(3, 1)), rng.normal(size=(1, 3))],
+        [np.zeros(1), np.zeros(3), np.zeros(1)],
+    )
+    square = Box([-1.0, -1.0], [1.0, 1.0])
+    arms = [[[-1, 0], [0, 0]], [[0, 0], [1, 0]], [[0, -1], [0, 0]], [[0, 0], [0, 1]]]
+    units = [(0, 0), (0, 0), (1, 1), (1, 1)]
+    return complex_of(network, square, arms, range(4), units, [1.0, 2.0, 0.0, 0.5], status)
+
+
+def test_plain_volume_sums_facets_by_unit_and_layer():
+    locus = locus_volume(cross(), kind="activation")
+    assert locus.total == 4.0
+    assert_allclose(locus.by_unit, [2.0, 0.0, 2.0, 0.0])
+    assert_allclose(locus.by_layer, [2.0, 2.0])
+    assert locus.n_facets == 4
+    assert locus.density is locus.mass is None
+
+
+def test_facets_without_a_jump_are_not_in_the_gradient_locus():
+    locus = locus_volume(cross())
+    assert locus.kind == "gradient"
+    assert locus.total == 3.0
+    assert_allclose(locus.by_unit, [2.0, 0.0, 1.0, 0.0])
+
+
+def test_uniform_density_divides_by_the_volume_of_the_domain():
+    cells = cross()
+    locus = locus_volume(cells, UniformDensity(cells.domain))
+    assert abs(locus.total - 3.0 / 4.0) <= locus.error <= 1e-14
+    assert locus.mass == 1.0
+
+
+def test_gaussian_density_on_axes_is_a_product_of_normal_integrals():
+    locus = locus_volume(cross(), GaussianDensity([0.0, 0.0], 0.25), kind="activation")
+    arm = 0.5 * math.erf(1 / 0.5 / math.sqrt(2)) / (0.5 * math.sqrt(2 * math.pi))
+    assert abs(locus.total - 4 * arm) <= locus.error <= 1e-13
+    assert_allclose(locus.by_unit.sum(), locus.total, rtol=1e-15)
+    assert_allclose(locus.by_layer.sum(), locus.total, rtol=1e-15)
+    assert_allclose(locus.mass, math.erf(2 / math.sqrt(2)) ** 2, rtol=1e-14)
+
+
+def test_normalising_divides_by_the_mass_in_the_domain():
+    density = GaussianDensity([0.3, 0.0], 1.0)
+    plain, divided = (locus_volume(cross(), density, normalise=flag) for flag in (False, True))
+    assert_allclose(divided.total * plain.mass, plain.total, rtol=1e-14)
+    assert_allclose(divided.by_unit * plain.mass, plain.by_unit, rtol=1e-14)
+    assert divided.normalised
+
+
+def test_a_facet_of_several_simplices_is_counted_once():
+    network = Network.from_arrays([[[1.0, 0.0, 0.0]], [[1.0]]], [[0.0], [0.0]])
+    cube = Box(-np.ones(3), np.ones(3))
+    halves = [[[0, -1, -1], [0, 1, -1], [0, 1, 1]], [[0, -1, -1], [0, 1, 1], [0, -1, 1]]]
+    cells = complex_of(network, cube, halves, [0, 0], [(0, 0)], [1.0])
+    density = GaussianDensity(np.zeros(3), 1.0)
+    locus = locus_volume(cells, density)
+    expected = math.erf(1 / math.sqrt(2)) ** 2 / math.sqrt(2 * math.pi)
+    assert abs(locus.total - expected) <= locus.error <= 1e-9
+    assert locus.n_facets == 1
+    assert locus_volume(cells).total == 4.0
+
+
+def test_points_count_one_each_in_one_dimension():
+    network = Network.from_arrays([[[1.0], [1.0]], [[1.0, 1.0]]], [[0.0, -0.5], [0.0]])
+    segment = Box([-1.0], [1.0])
+    cells = complex_of(network, segment, [[[0.0]], [[0.5]]], [0, 1], [(0, 0), (0, 1)], [1.0, 1.0])
+    assert locus_volume(cells).total == 2.0
+    density = GaussianDensity([0.0], 1.0)
+    locus = locus_volume(cells, density)
+    assert_allclose(locus.by_unit, density.pdf([[0.0], [0.5]]), rtol=1e-14)
+
+
+def test_the_order_of_the_facets_does_not_change_the_sums():
+    rng = np.random.default_rng(5)
+    network = Network.from_arrays([rng.normal(size=(30, 2)), np.ones((1, 30))], [np.zeros(30), [0.0]])
+    square = Box([-2.0, -2.0], [2.0, 2.0])
+    segments, units = rng.uniform(-2, 2, size=(3000, 2, 2)), rng.integers(30, size=3000)
+
+    def run(order):
+        pairs = np.column_stack([np.zeros(3000, int), units])[order]
+        jumps = np.ones(3000)
+        return locus_volume(complex_of(network, square, segments[order], range(3000), pairs, jumps))
+
+    first, second = run(np.arange(3000)), run(rng.permutation(3000))
+    assert first.total == second.total
+    assert np.array_equal(first.by_unit, second.by_unit)
+
+
+def test_an_empty_locus_has_volume_zero():
+    network = Network.from_arrays([[[1.0, 0.0]], [[1.0]]], [[5.0], [0.0]])
+    cells = complex_of(network, Box([-1, -1], [1, 1]), np.zeros((0, 2, 2)), np.zeros(0, int), [], [])
+    for density in (None, GaussianDensity([0.0, 0.0], 1.0), UniformDensity(cells.domain)):
+        locus = locus_volume(cells, density)
+        assert locus.total == locus.error == 0.0
+        assert locus.by_unit.tolist() == locus.by_layer.tolist() == [0.0]
+
+
+def test_a_truncated_complex_gives_a_named_lower_bound_or_nothing():
+    with pytest.raises(InvalidInputError, match="TRUNCATED"):
+        locus_volume(cross("TRUNCATED"))
+    bound = locus_volume(cross("TRUNCATED"), allow_truncated=True)
+    assert bound.is_lower_bound
+    assert bound.to_dict()["is_lower_bound"]
+    assert not locus_volume(cross()).is_lower_bound
+
+
+def test_the_dictionary_survives_json():
+    locus = locus_volume(cross(), GaussianDensity([0.0, 0.0], 1.0))
+    data = json.loads(json.dumps(locus.to_dict(), allow_nan=False))
+    assert data["total"] == locus.total
+    assert data["by_layer"] == locus.by_layer.tolist()
+
+
+def test_a_mass_out_of_reach_is_not_needed_unless_it_divides():
+    cells = cross()
+    density = GaussianDensity([0.0, 0.0], [[1e-6, 5e-7], [5e-7, 1e-6]], max_pieces=8)
+    locus = locus_volume(cells, density)
+    assert math.isnan(locus.mass)
+    assert locus.to_dict()["mass"] is None
+    with pytest.raises(BudgetExceededError):
+        locus_volume(cells, density, normalise=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "both"}, "kind"),
+        ({"density": GaussianDensity([0.0], 1.0)}, "coordinates"),
+        ({"normalise": True}, "density"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        locus_volume(cross(), **arguments)
