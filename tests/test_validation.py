@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.integrate import nquad
+from scipy.integrate import trapezoid
 
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Segment, Slice
@@ -74,12 +74,12 @@ def test_the_estimator_agrees_with_the_exact_value(case, sigma, kind):
         density,
         sigma=sigma,
         n_samples=20_000,
-        n_bias=60,
+        # on a line the count of breaks is a small integer, whose rare changes take more draws to see
+        n_bias=400 if domain.dimension == 1 else 80,
         rng=np.random.default_rng(case),
         kind=kind,
     )
     assert abs(report.z) < 4, report.table()
-    assert report.exact.stderr > 0
 
 
 @pytest.mark.kernels
@@ -134,15 +134,16 @@ def test_closed_form_of_one_hidden_layer_equals_quadrature(d, sigma):
     density = GaussianDensity(mean, cov)
     W, b = network.weights[0], network.biases[0]
 
-    def term(*x):
-        z = (W @ np.array(x) + b) / sigma
-        rho = np.exp(-0.5 * z * z) / (sigma * math.sqrt(2 * math.pi))
-        return float(density.pdf([x])[0] * (np.linalg.norm(W, axis=1) @ rho))
-
+    # the trapezoidal rule converges faster than any power on Gaussians that have died out at the ends
     reach = 9 * np.sqrt(np.diag(cov))
-    limits = [(m - r, m + r) for m, r in zip(mean, reach, strict=True)]
-    expected, _ = nquad(term, limits, opts={"epsabs": 1e-8, "epsrel": 1e-8, "limit": 200})
-    assert abs(one_hidden_layer_local_complexity(network, mean, cov, sigma) - expected) < 1e-6
+    axes = [np.linspace(m - r, m + r, 1601) for m, r in zip(mean, reach, strict=True)]
+    x = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
+    z = (x @ W.T + b) / sigma
+    rho = np.exp(-0.5 * z * z) / (sigma * math.sqrt(2 * math.pi))
+    values = (density.pdf(x) * (rho @ np.linalg.norm(W, axis=1))).reshape((1601,) * d)
+    for axis in reversed(axes):
+        values = trapezoid(values, axis)
+    assert abs(one_hidden_layer_local_complexity(network, mean, cov, sigma) - values) < 1e-9
 
 
 def test_closed_form_of_one_hidden_layer_agrees_with_the_estimator():
