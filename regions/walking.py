@@ -248,6 +248,14 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
     }
 
 
+def _header(net: Lowered) -> NDArray[np.int64]:
+    table = np.zeros(HEADER + ENTRY * state.N_ENTRIES, np.int64)
+    table[state.DIMENSION] = net.dimension
+    table[state.N_LAYERS] = net.n_layers
+    table[state.CERTIFIED] = int(net.certified)
+    return table
+
+
 OUT_CELL_ARRAYS = (
     state.OUT_PATTERN,
     state.OUT_VOLUME,
@@ -337,10 +345,7 @@ class Walker:
         while sizes.polytope < 2 * n_vertices + 64:
             sizes = sizes.doubled()
         self.sizes = sizes
-        self.table = np.zeros(HEADER + ENTRY * state.N_ENTRIES, np.int64)
-        self.table[state.DIMENSION] = net.dimension
-        self.table[state.N_LAYERS] = net.n_layers
-        self.table[state.CERTIFIED] = int(net.certified)
+        self.table = _header(net)
         self.arrays: dict[int, NDArray[Any]] = {}
         collect = mode == state.COLLECT
         self._use(net.arrays)
@@ -349,6 +354,14 @@ class Walker:
         self._use(_output(net, 4096, (1 << 16) if collect else 512, int(net.width[-1]) if collect else 0))
         self.reg = self.arrays[state.REG]
         self.freg = self.arrays[state.FREG]
+
+    @staticmethod
+    def table_of(net: Lowered) -> NDArray[np.int64]:
+        """A table with the network's entries only; `net` keeps the arrays alive."""
+        table = _header(net)
+        for entry, array in net.arrays.items():
+            fill_entry(table, entry, array)
+        return table
 
     def _use(self, arrays: dict[int, NDArray[Any]]) -> None:
         for entry, array in arrays.items():

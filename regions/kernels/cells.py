@@ -7,6 +7,7 @@ Prodon 1996): if one of them is simple, exactly d - 1 common bits; otherwise no 
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
@@ -14,7 +15,7 @@ from regions.kernels.layers import ONE, ZERO, add_event, mark_new_vertex, place_
 from regions.kernels.output import add_half
 from regions.kernels.radius import set_radius
 from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2
-from regions.kernels.volume import polytope_volume
+from regions.kernels.volume import list_simplices, open_facets, polytope_volume
 
 
 @njit(cache=True, nogil=True)
@@ -397,3 +398,15 @@ def collect_cell(t: I64, top: int) -> float:
     out_vertices[at] = count
     out_facets[at] = face_counts[d]
     return volume
+
+
+@njit(cache=True, nogil=True)
+def list_cell_simplices(t: I64, top: int, place: int, simplices: NDArray[np.int64]) -> int:
+    """List the simplices of one facet of a finished cell: vertex numbers in FACE_POINTS; -1: no room."""
+    nodes = i2(t, state.NODES)
+    node = nodes[top]
+    d = t[state.DIMENSION]
+    simple = load_faces(t, top)
+    count = node[state.N_VERTICES]
+    open_facets(t, d, count, node[state.N_FACETS], simple)
+    return list_simplices(t, d, place, (count + 63) >> 6, simple, simplices, 0)

@@ -332,3 +332,50 @@ def polytope_volume(
     for i in range(d):
         centroid[i] = centroid[i] / volume if volume > 0.0 else mean[i]
     return volume
+
+
+@njit(cache=True, nogil=True)
+def list_simplices(
+    t: I64, d: int, index: int, words: int, simple: bool, simplices: NDArray[np.int64], start: int
+) -> int:
+    """List the simplices of facet `index` (vertex numbers) from row `start` on; the next free row.
+
+    The same pulling triangulation as in `measure_facet`. -1: no room.
+    """
+    face_apex = i1(t, state.FACE_APEX)
+    face_below = u3(t, state.FACE_BELOW)
+    face_counts = i1(t, state.FACE_COUNTS)
+    face_next = i1(t, state.FACE_NEXT)
+    top = d - 1
+    open_face(t, d, index, words, simple)
+    level = top
+    row = start
+    while True:
+        i = face_next[level]
+        if i >= face_counts[level]:
+            if level == top:
+                return row
+            level += 1
+            continue
+        face_next[level] = i + 1
+        if contains(face_below[level, i], face_apex[level]):
+            continue
+        if level > 2:
+            open_face(t, level, i, words, simple)
+            level -= 1
+            continue
+        if size(face_below[2, i], words) != 2:
+            continue
+        if row >= simplices.shape[0]:
+            return -1
+        column = 0
+        for m in range(top, 1, -1):
+            simplices[row, column] = face_apex[m]
+            column += 1
+        for w in range(words):
+            rest = face_below[2, i, w]
+            while rest != ZERO:
+                simplices[row, column] = 64 * w + trailing_zeros(rest)
+                column += 1
+                rest &= rest - ONE
+        row += 1
