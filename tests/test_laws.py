@@ -178,7 +178,7 @@ def test_four_dimensional_patterns_agree_with_the_oracle(seed: int) -> None:
 @examples(100, 20)
 def test_counting_and_listing_agree(case: Case) -> None:
     network, box = network_of(case), box_of(case)
-    counted, listed = count_cells(network, box), enumerate_cells(network, box)
+    counted, listed = count_cells(network, box, check_volumes=True), enumerate_cells(network, box)
     assert (counted.cells, counted.status) == (listed.n_cells, listed.status)
     assert counted.volume_sum == pytest.approx(listed.volume_sum, rel=1e-12)
     assert listed.volume_sum == pytest.approx(box.volume, rel=1e-9)
@@ -187,17 +187,18 @@ def test_counting_and_listing_agree(case: Case) -> None:
 @pytest.mark.small
 @given(rational_networks(max_dimension=2))
 @examples(100, 15)
-def test_engines_agree_in_the_plane(case: Case) -> None:
-    if case.dimension == 1:
-        case = case._replace(
-            weights=[np.repeat(case.weights[0], 2, axis=1), *case.weights[1:]],
-            low=case.low * 2,
-            high=case.high * 2,
-        )
-    network, box = network_of(case), box_of(case)
-    truth = solve_naively(network, box)
-    for engine in ("planar", "cells"):
-        assert_same_complex(enumerate_cells(network, box, engine=engine), truth)
+def test_engines_agree_on_a_network_and_the_prism_over_it(case: Case) -> None:
+    """A coordinate that nothing depends on turns `cells` (d = 1) into `planar`, and that into `cells`."""
+    idle = np.zeros((len(case.weights[0]), 1))
+    prism = Network.from_arrays(
+        [np.hstack([case.weights[0], idle]), *case.weights[1:]], case.biases, case.relu
+    )
+    flat = enumerate_cells(network_of(case), box_of(case))
+    tall = enumerate_cells(prism, Box([*case.low, 0.25], [*case.high, 1.25]))
+    assert {flat.engine, tall.engine} == {"planar", "cells"}
+    assert volume_by_pattern(tall) == pytest.approx(volume_by_pattern(flat), rel=1e-9, abs=1e-14)
+    bends = [np.sort(found.facets.jump[found.facets.interior]) for found in (flat, tall)]
+    assert bends[0] == pytest.approx(bends[1], rel=1e-9)
 
 
 def medium(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Network, Box]:
@@ -308,11 +309,10 @@ def test_deep_sawtooth_has_two_to_the_layers_cells() -> None:
 
 
 @pytest.mark.small
-@pytest.mark.parametrize("engine", ["planar", "cells"])
 @pytest.mark.parametrize(("p", "folds", "cells"), [(2, 1, 44), (2, 2, 176), (3, 1, 99)])
-def test_folding_multiplies_the_arrangement(p: int, folds: int, cells: int, engine: str) -> None:
+def test_folding_multiplies_the_arrangement(p: int, folds: int, cells: int) -> None:
     network = Network.from_arrays(*folding(p, folds, CROSSING_LINES))
-    found = enumerate_cells(network, Box([0, 0], [1, 1]), engine=engine)
+    found = enumerate_cells(network, Box([0, 0], [1, 1]))
     assert found.n_cells == cells == p ** (2 * folds) * (1 + 4 + comb(4, 2))
 
 
@@ -460,6 +460,15 @@ def test_planar_engine_refuses_other_dimensions(dimension: int) -> None:
     network, box = medium(dimension, (3,))
     with pytest.raises(InvalidInputError, match="planar"):
         count_cells(network, box, engine="planar")
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_auto_is_the_engine_that_it_names(dimension: int) -> None:
+    network, box = medium(dimension, (5, 4))
+    chosen = enumerate_cells(network, box)
+    asked = enumerate_cells(network, box, engine=chosen.engine)
+    assert chosen.engine_reason and asked.patterns.tobytes() == chosen.patterns.tobytes()
 
 
 def test_boxes_beyond_the_engines_are_refused() -> None:
