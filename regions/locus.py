@@ -81,7 +81,7 @@ class LocusVolume:
 
 
 def locus_volume(
-    complex: CellComplex,  # noqa: A002
+    complex: CellComplex,
     density: Density | None = None,
     kind: Literal["gradient", "activation"] = "gradient",
     *,

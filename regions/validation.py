@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,7 @@ from regions.locus import locus_volume
 from regions.network import Network
 
 __all__ = [
+    "Effort",
     "EnumerationOptions",
     "ValidationReport",
     "ValidationSettings",
@@ -49,12 +50,17 @@ class EnumerationOptions(TypedDict, total=False):
     progress: Callable[[int, float], None] | None
 
 
-class ValidationSettings(EnumerationOptions, total=False):
-    """The settings of `validate`: noise, effort, kind of locus, and those of the enumeration."""
+class Effort(TypedDict):
+    """The settings that `validate` cannot do without."""
 
-    sigma: Required[float]
-    n_samples: Required[int]
-    n_bias: Required[int]
+    sigma: float
+    n_samples: int
+    n_bias: int
+
+
+class ValidationSettings(Effort, EnumerationOptions, total=False):
+    """The settings of `validate`: noise and effort, kind of locus, and those of the enumeration."""
+
     kind: LocusKind
 
 
@@ -197,14 +203,15 @@ def exact_local_complexity(
         raise InvalidInputError(f"sigma is {sigma!r}; give a finite number, at least 0")
     if sigma > 0.0 and n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
-    progress = options.pop("progress", None)
+    progress = options.get("progress")
     count = n_bias if sigma > 0.0 else 1
     draws = np.empty(count)
     for draw in range(count):
         noisy = network
         if sigma > 0.0:
             noisy = _with_bias_noise(network, sigma * rng.standard_normal(network.n_units))
-        cells = enumerate_cells(noisy, domain, progress=_part_of(progress, draw, count), **options)
+        options["progress"] = _part_of(progress, draw, count)
+        cells = enumerate_cells(noisy, domain, **options)
         draws[draw] = locus_volume(cells, density, kind).total
         if progress is not None:
             progress(draw + 1, (draw + 1) / count)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.testing import assert_allclose
 
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box
+from regions.enumeration import enumerate_cells
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.locus import locus_volume
 from regions.network import Network
@@ -177,3 +179,67 @@ def test_a_mass_out_of_reach_is_not_needed_unless_it_divides():
 def test_arguments_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         locus_volume(cross(), **arguments)
+
+
+def random_network(seed, widths):
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=(b, a)) * np.sqrt(2 / a) for a, b in pairwise(widths)]
+    return Network.from_arrays(weights, [0.3 * rng.normal(size=b) for b in widths[1:]])
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("kind", ["gradient", "activation"])
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+def test_a_box_cut_in_two_has_the_locus_of_its_halves(d, kind):
+    network, density = random_network(d, (d, 5, 3, 1)), GaussianDensity(0.2 * np.ones(d), 0.7)
+    low, high, middle = -np.ones(d), np.ones(d), 0.1
+    left, right = np.array(high), np.array(low)
+    left[0] = right[0] = middle
+    whole, first, second = (
+        enumerate_cells(network, box) for box in (Box(low, high), Box(low, left), Box(right, high))
+    )
+    for p in (None, density):
+        parts = [locus_volume(cells, p, kind) for cells in (whole, first, second)]
+        assert_allclose(parts[0].by_unit, parts[1].by_unit + parts[2].by_unit, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("d", [2, 3])
+def test_turning_input_and_weights_together_keeps_a_radial_locus(d):
+    rng = np.random.default_rng(d)
+    network = random_network(d, (d, 5, 3, 2))
+    turn, _ = np.linalg.qr(rng.normal(size=(d, d)))
+    turned = Network.from_arrays([network.weights[0] @ turn, *network.weights[1:]], list(network.biases))
+    density, box = GaussianDensity(np.zeros(d), 0.15), Box(-3 * np.ones(d), 3 * np.ones(d))
+    # the box does not turn with it, but holds all the mass but 1e-13 or so
+    first, second = (locus_volume(enumerate_cells(net, box), density) for net in (network, turned))
+    assert_allclose(first.by_unit, second.by_unit, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.kernels
+def test_permuting_units_permutes_their_volumes():
+    network, box = random_network(1, (2, 6, 4, 1)), Box([-1.0, -1.0], [1.0, 1.0])
+    order = np.random.default_rng(0).permutation(6)
+    w, b = network.weights, network.biases
+    permuted = Network([w[0][order], w[1][:, order], w[2]], [b[0][order], b[1], b[2]], network.relu)
+    first, second = (locus_volume(enumerate_cells(net, box)) for net in (network, permuted))
+    assert_allclose(second.by_unit[:6], first.by_unit[order], rtol=1e-12)
+    assert_allclose(second.by_unit[6:], first.by_unit[6:], rtol=1e-12)
+
+
+@pytest.mark.kernels
+def test_the_gradient_locus_is_part_of_the_activation_locus():
+    # with one unit in the last layer, first-layer facets vanish where that unit is inactive
+    network, box = random_network(7, (2, 4, 1, 1)), Box([-1.0, -1.0], [1.0, 1.0])
+    cells = enumerate_cells(network, box)
+    gradient, activation = (locus_volume(cells, kind=kind) for kind in ("gradient", "activation"))
+    assert np.all(gradient.by_unit <= activation.by_unit)
+    assert gradient.total < activation.total
+
+
+@pytest.mark.kernels
+def test_a_hyperplane_through_a_box_has_its_known_section():
+    # the plane x + y + z = 0 cuts the cube in a regular hexagon of side sqrt 2
+    network = Network.from_arrays([[[1.0, 1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
+    locus = locus_volume(enumerate_cells(network, Box(-np.ones(3), np.ones(3))))
+    assert_allclose(locus.total, 3 * math.sqrt(3), rtol=1e-12)
