@@ -15,7 +15,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
@@ -40,7 +39,7 @@ Floats = NDArray[np.float64]
 CellColor: TypeAlias = Literal["pattern", "volume", "jacobian", "layer", "class"]
 
 _RASTER_FROM = 20_000
-_LABELS = {"volume": ("length", "area"), "jacobian": "norm of the Jacobian"}
+_LABELS = {"volume": ("length", "area"), "jacobian": "norm of the Jacobian (output per input unit)"}
 _COLOR_MAPS = {"volume": "viridis", "jacobian": "magma"}
 _MOST_OUTPUTS = 10
 
@@ -115,7 +114,7 @@ def mark_points(
     *,
     labels: Sequence[str] | None = None,
     images: Sequence[ArrayLike] | None = None,
-    image_inches: float = 0.42,
+    image_inches: float = 0.38,
 ) -> None:
     """Mark points of a plot made by `plot_cells`, with labels or little pictures beside them.
 
@@ -151,33 +150,29 @@ def mark_points(
     )  # fmt: skip
     middle = np.array([np.mean(ax.get_xlim()), np.mean(ax.get_ylim())])
     for k, point in enumerate(where):
-        # Away from the nearer side, so that nothing hangs over the frame.
-        right = point[0] <= middle[0]
-        up = 1.0 if point[1] <= middle[1] else -1.0
         if images is not None:
-            _place_image(ax, point, np.asarray(images[k]), image_inches, right, up)
+            _place_image(ax, point, np.asarray(images[k]), middle, image_inches)
+            offset = (0.0, -10.0 if point[1] > middle[1] else 10.0)
+        else:
+            # Towards the middle, so that nothing hangs over the frame.
+            offset = (9.0 if point[0] <= middle[0] else -9.0, 6.0 if point[1] <= middle[1] else -6.0)
         if labels is not None:
-            lift = 0.0 if images is None else 72 * image_inches * 0.5 + 10.0
-            ax.annotate(
-                labels[k], point, textcoords="offset points",
-                xytext=(9 if right else -9, up * (6 + (2 * lift if images is not None else 0))),
-                ha="left" if right else "right", va="center", fontsize=9, zorder=11,
-                bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8},
-            )  # fmt: skip
+            side = "center" if images is not None else "left" if offset[0] > 0 else "right"
+            text = ax.annotate(labels[k], point, xytext=offset, textcoords="offset points", fontsize=8)
+            text.set(ha=side, va="center", zorder=12)
+            text.set_bbox({"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.75})
 
 
-def _place_image(ax: Axes, point: Floats, image: Floats, inches: float, right: bool, up: float) -> None:
-    """A framed picture beside a point, on the side of the frame's middle."""
-    zoom = 72.0 * inches / image.shape[1]
-    box = OffsetImage(image, zoom=zoom, cmap="gray_r", interpolation="nearest")
-    half = 36.0 * inches + 9.0
-    ax.add_artist(
-        AnnotationBbox(
-            box, (point[0], point[1]), xybox=(half if right else -half, up * half),
-            boxcoords="offset points", pad=0.12, frameon=True,
-            bboxprops={"edgecolor": "black", "linewidth": 0.7}, zorder=11,
-        )
+def _place_image(ax: Axes, point: Floats, image: Floats, middle: Floats, inches: float) -> None:
+    """A framed picture beside a point, away from the middle where the lines are busiest."""
+    half = 36.0 * inches + 8.0
+    up = half if point[1] > middle[1] else -half
+    box = OffsetImage(image, zoom=72.0 * inches / image.shape[1], cmap="gray_r", interpolation="nearest")
+    frame = AnnotationBbox(
+        box, (point[0], point[1]), xybox=(0.0, up), boxcoords="offset points", pad=0.1,
+        bboxprops={"edgecolor": "black", "linewidth": 0.7}, zorder=11,
     )  # fmt: skip
+    ax.add_artist(frame)
 
 
 def _check(complex: CellComplex, color: str, cmap: str | None) -> None:
@@ -214,7 +209,7 @@ def line_style(n: int) -> tuple[float, float]:
     ((0.7, 0.9), (0.08, 0.2))
     """
     crowd = np.sqrt(max(n, 1))
-    width, alpha = float(np.clip(24.0 / crowd, 0.08, 0.7)), float(np.clip(40.0 / crowd, 0.2, 0.9))
+    width, alpha = float(np.clip(14.0 / crowd, 0.08, 0.7)), float(np.clip(34.0 / crowd, 0.2, 0.9))
     return round(width, 3), round(alpha, 3)
 
 
@@ -264,13 +259,11 @@ def _cell_colors(ax: Axes, complex: CellComplex, color: CellColor, cmap: str) ->
     if color == "pattern":
         return pattern_colors(complex)
     values = complex.volumes if color == "volume" else jacobian_norms(complex)
-    fill, low, high = value_colors(values, cmap)
+    fill, scale = value_colors(values, cmap)
     name = _LABELS[color]
     label = name if isinstance(name, str) else f"{name[complex.dimension - 1]} of the cell"
-    bar = ax.figure.colorbar(
-        ScalarMappable(LogNorm(low, high), cmap), ax=ax, label=label, fraction=0.046, pad=0.03
-    )
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar = ax.figure.colorbar(ScalarMappable(scale, cmap), ax=ax, label=label, fraction=0.046, pad=0.03)
+    bar.ax.tick_params(labelsize=8)
     return fill
 
 

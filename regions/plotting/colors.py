@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LogNorm, Normalize, to_rgb
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
-# Okabe-Ito, ordered so that the first few differ most, then two of Tol's muted scheme.
+# Okabe-Ito, ordered so that the first few differ most, with grey, violet and brown.
 _QUALITATIVE = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9",
-    "#D55E00", "#F0E442", "#8C8C8C", "#882255", "#44AA99",
+    "#D55E00", "#F0E442", "#8C8C8C", "#6B4C9A", "#8B5E3C",
 )  # fmt: skip
 
 # OKLab to linear sRGB: B. Ottosson, "A perceptual color space for image processing" (2020).
@@ -37,6 +37,7 @@ _LMS_TO_RGB = np.array(
 )  # fmt: skip
 
 _SAMPLE = 4096
+_DECADE = 20.0
 
 
 def class_palette(n: int) -> Floats:
@@ -79,7 +80,7 @@ def layer_palette(n: int) -> Floats:
     (2, 3)
     """
     if n <= 3:
-        return np.array([to_rgb(color) for color in ("#1b1b3a", "#d1495b", "#e8a33d")[:n]])
+        return np.array([to_rgb(color) for color in ("#35618f", "#d1495b", "#e8a33d")[:n]])
     return np.asarray(matplotlib.colormaps["plasma"](np.linspace(0.0, 0.85, n)))[:, :3]
 
 
@@ -150,34 +151,36 @@ def pattern_hash(patterns: Bytes) -> Floats:
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def value_colors(values: ArrayLike, cmap: str) -> tuple[Floats, float, float]:
-    """RGB of positive numbers on a logarithmic scale, and the ends of that scale.
+def value_colors(values: ArrayLike, cmap: str) -> tuple[Floats, Normalize]:
+    """RGB of positive numbers, and the scale: logarithmic if they span more than a decade or so.
 
     Parameters
     ----------
-    values : (n,) nonnegative numbers; zeros take the colour of the smallest
+    values : (n,) nonnegative numbers; on a logarithmic scale zeros take the colour of its low end
     cmap : name of a matplotlib colour map
 
     Returns
     -------
     colors : (n, 3) float64
-    low, high : float, 0 < low < high
+    scale : matplotlib Normalize
 
     Examples
     --------
-    >>> value_colors([0.01, 1.0], "viridis")[1:]
-    (0.01, 1.0)
+    >>> _, scale = value_colors([0.01, 1.0], "viridis")
+    >>> type(scale).__name__, scale.vmin, scale.vmax
+    ('LogNorm', 0.01, 1.0)
     """
     numbers = np.asarray(values, dtype=np.float64)
     positive = numbers[numbers > 0.0]
-    low, high = (positive.min(), positive.max()) if positive.size else (1.0, 1.0)
-    if high <= low * (1.0 + 1e-9):
-        low, high = low / 1.5, high * 1.5
+    low, high = (float(positive.min()), float(positive.max())) if positive.size else (0.5, 2.0)
     # Slivers of no area would take most of the scale, so it starts at the smallest percent.
     if positive.size > 100:
-        low = max(low, min(float(np.quantile(positive, 0.01)), high / 1.5))
-    share = np.log(np.maximum(numbers, low) / low) / np.log(high / low)
-    return np.asarray(matplotlib.colormaps[cmap](share))[:, :3], float(low), float(high)
+        low = min(float(np.quantile(positive, 0.01)), high)
+    if high <= low * (1.0 + 1e-9):
+        low, high = 0.5 * low, 1.5 * high
+    scale: Normalize = LogNorm(low, high) if high > _DECADE * low else Normalize(low, high)
+    shares = np.asarray(scale(np.clip(numbers, low, high)))
+    return np.asarray(matplotlib.colormaps[cmap](shares))[:, :3], scale
 
 
 def tint(colors: Floats, amount: ArrayLike) -> Floats:

@@ -54,7 +54,7 @@ def interactive_figure(complex: CellComplex, *, opacity: float = 0.35) -> Any:
         ) from error
     if not 1 <= complex.n_cells <= _MOST_CELLS:
         raise InvalidInputError(
-            f"{complex.n_cells} cells; a browser draws 1 to {_MOST_CELLS}: shrink the domain or use plot_cells"
+            f"{complex.n_cells} cells; a browser draws 1 to {_MOST_CELLS}: use plot_cells or a smaller domain"
         )
     if not 0.0 < opacity <= 1.0:
         raise InvalidInputError(f"opacity is {opacity}; it must be in (0, 1]")

@@ -1,0 +1,352 @@
+"""The commands on networks and on result files, but for validate and demo.
+
+Each reads its words, calls one public function and prints what came back.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regions.cli.options import (
+    ArithmeticOption,
+    AsJson,
+    BoxOption,
+    CenterOption,
+    ClipOption,
+    ComplexPath,
+    DataOption,
+    DirectionSeedOption,
+    DomainWords,
+    EngineOption,
+    EngineWords,
+    HalfWidthOption,
+    MarginOption,
+    MaxCellsOption,
+    NetworkPath,
+    SegmentOption,
+    SliceOption,
+    TrustCode,
+    WorkersOption,
+    read_complex,
+    read_points,
+    writable,
+)
+from regions.cli.session import (
+    INTERRUPTED,
+    cells_in_words,
+    err,
+    print_facts,
+    print_json,
+    print_table,
+    was_interrupted,
+    watched,
+)
+
+
+class Kind(StrEnum):
+    """Which facets belong to the locus."""
+
+    gradient = "gradient"
+    activation = "activation"
+
+
+class By(StrEnum):
+    """How finely a locus volume is broken down."""
+
+    layer = "layer"
+    unit = "unit"
+
+
+class Color(StrEnum):
+    """What the colours of a picture mean."""
+
+    pattern = "pattern"
+    volume = "volume"
+    jacobian = "jacobian"
+    layer = "layer"
+    classes = "class"
+
+
+class GraphFormat(StrEnum):
+    """File formats of graphs."""
+
+    graphml = "graphml"
+    gexf = "gexf"
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
+    npz = "npz"
+
+
+def count(
+    net: NetworkPath,
+    box: BoxOption = None,
+    slice: SliceOption = None,
+    segment: SegmentOption = None,
+    margin: MarginOption = None,
+    center: CenterOption = None,
+    half_width: HalfWidthOption = None,
+    data: DataOption = None,
+    direction_seed: DirectionSeedOption = 0,
+    clip: ClipOption = None,
+    engine: EngineOption = "auto",
+    arithmetic: ArithmeticOption = "float",
+    max_cells: MaxCellsOption = None,
+    workers: WorkersOption = None,
+    check_volumes: Annotated[
+        bool | None,
+        typer.Option(
+            "--check-volumes/--no-check-volumes",
+            help="Sum the cells' volumes and compare with the domain's [default: if d <= 2].",
+        ),
+    ] = None,
+    trust_code: TrustCode = False,
+    json: AsJson = False,
+) -> None:
+    """Count the cells of a network in a domain (keeps none, so memory stays small).
+
+    Ctrl-C prints what was counted so far, marked TRUNCATED, and exits with 130.
+    """
+    from regions.loaders import load_network
+
+    network = load_network(net, allow_code=trust_code)
+    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
+    domain = words.build(network)
+    options = EngineWords(engine, arithmetic, max_cells, workers)
+    from regions.enumeration import count_cells
+
+    with watched("counting") as progress:
+        found = count_cells(
+            network, domain, progress=progress, check_volumes=check_volumes, **options.arguments()
+        )
+    status = found.status.name
+    if json:
+        print_json(
+            {
+                "cells": found.cells,
+                "status": status,
+                "dimension": domain.dimension,
+                "engine": found.engine,
+                "arithmetic": arithmetic,
+                "seconds": found.seconds,
+                "volume_sum": found.volume_sum,
+                "network": network.describe(),
+                "domain": domain.describe(),
+            }
+        )
+    else:
+        volume = f"{domain.volume:.9g} (sum over cells not asked for: --check-volumes)"
+        if found.volume_sum is not None:
+            volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
+        print_facts(
+            {
+                "network": network.describe(),
+                "domain": domain.describe(),
+                "cells": cells_in_words(found.cells, status),
+                "volume": volume,
+                "engine": f"{found.engine}, {arithmetic} arithmetic, {found.seconds:.3g} s",
+            }
+        )
+    _leave_if_interrupted(status, found.cells, max_cells)
+
+
+def enumerate_(
+    net: NetworkPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
+    box: BoxOption = None,
+    slice: SliceOption = None,
+    segment: SegmentOption = None,
+    margin: MarginOption = None,
+    center: CenterOption = None,
+    half_width: HalfWidthOption = None,
+    data: DataOption = None,
+    direction_seed: DirectionSeedOption = 0,
+    clip: ClipOption = None,
+    engine: EngineOption = "auto",
+    arithmetic: ArithmeticOption = "float",
+    max_cells: MaxCellsOption = None,
+    workers: WorkersOption = None,
+    trust_code: TrustCode = False,
+    json: AsJson = False,
+) -> None:
+    """List the cells with volumes, centroids and facets, and write them to a file.
+
+    Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
+    """
+    from regions.loaders import load_network
+
+    writable(output)
+    network = load_network(net, allow_code=trust_code)
+    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
+    domain = words.build(network)
+    options = EngineWords(engine, arithmetic, max_cells, workers)
+    from regions.enumeration import enumerate_cells
+
+    with watched("enumerating") as progress:
+        complex = enumerate_cells(network, domain, progress=progress, **options.arguments())
+    complex.save(output)
+    if json:
+        print_json({**summary(complex), "file": str(output)})
+    else:
+        print_facts({**_facts(complex), "file": str(output)})
+    _leave_if_interrupted(complex.status.name, complex.n_cells, max_cells)
+
+
+def graph(
+    cells: ComplexPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the graph.")],
+    format: Annotated[GraphFormat | None, typer.Option(help="Default: from the suffix of the file.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Write the adjacency graph: nodes are cells, edges are interior facets."""
+    from regions.graph import adjacency_graph, write_graph
+
+    writable(output)
+    complex = read_complex(cells)
+    made = adjacency_graph(complex)
+    files = write_graph(made, output, None if format is None else format.value)
+    facts: dict[str, Any] = {
+        "nodes": made.number_of_nodes(),
+        "edges": made.number_of_edges(),
+        "status": complex.status.name,
+        "files": [str(path) for path in files],
+    }
+    if json:
+        print_json(facts)
+    else:
+        print_facts({**facts, "files": ", ".join(facts["files"])})
+
+
+def locus(
+    cells: ComplexPath,
+    density: Annotated[
+        str | None,
+        typer.Option(
+            metavar="uniform|gaussian:...",
+            help="Weigh by a density, e.g. 'gaussian:mean=0,0;std=0.5' (intrinsic coordinates).",
+        ),
+    ] = None,
+    kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,
+    by: Annotated[By | None, typer.Option(help="Also break the total down.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Exact (d-1)-volume of the locus: where the network bends."""
+    from regions.density import from_spec
+    from regions.locus import locus_volume
+
+    complex = read_complex(cells)
+    weight = None if density is None else from_spec(density, complex.domain)
+    found = locus_volume(complex, weight, kind=kind.value, allow_truncated=True)
+    layers = [float(part) for part in found.by_layer]
+    units = [[layer, unit, value] for layer, unit, value in _unit_rows(complex, found.by_unit)]
+    status = complex.status.name
+    if json:
+        payload: dict[str, Any] = {
+            "kind": kind.value,
+            "total": float(found.total),
+            "error": float(found.error),
+            "by_layer": layers,
+            "status": status,
+            "density": None if weight is None else weight.describe(),
+        }
+        if by is By.unit:
+            payload["by_unit"] = units
+        print_json(payload)
+        return
+    total = f"{found.total:.9g} ± {found.error:.1g}"
+    print_facts(
+        {
+            "kind": kind.value,
+            "density": "none: plain volume" if weight is None else weight.describe(),
+            "total": total if status == "COMPLETE" else f"at least {total} ({status})",
+        }
+    )
+    if by is By.layer:
+        print_table(["layer", "volume"], [(k, f"{part:.9g}") for k, part in enumerate(layers)])
+    elif by is By.unit:
+        print_table(["layer", "unit", "volume"], [(k, u, f"{part:.9g}") for k, u, part in units])
+
+
+def plot(
+    cells: ComplexPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture: .png, .pdf, .svg, or .html.")],
+    color: Annotated[Color, typer.Option(help="What the colours mean.")] = Color.pattern,
+    points: Annotated[
+        Path | None, typer.Option(metavar="P.npy", help="Points of the input space to mark, one per row.")
+    ] = None,
+    boundary: Annotated[bool, typer.Option(help="Draw the decision boundary.")] = True,
+    graph: Annotated[bool, typer.Option("--graph", help="Draw the adjacency graph instead.")] = False,
+    dpi: Annotated[int, typer.Option(help="Dots per inch.")] = 300,
+    json: AsJson = False,
+) -> None:
+    """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn."""
+    writable(output)
+    complex = read_complex(cells)
+    if output.suffix.lower() == ".html":
+        from regions.plotting import interactive_figure
+
+        interactive_figure(complex).write_html(output)
+    else:
+        from regions.plotting import plot_cells, plot_graph, save_figure
+
+        marked = None if points is None else read_points(points, complex.network.input_dim)
+        if graph:
+            axes = plot_graph(complex)
+        else:
+            axes = plot_cells(complex, color.value, points=marked, decision_boundary=boundary)
+        save_figure(axes, output, dpi=dpi)
+    facts = {"file": str(output), "cells": complex.n_cells, "status": complex.status.name}
+    if json:
+        print_json(facts)
+    else:
+        print_facts(facts)
+
+
+def summary(complex: Any) -> dict[str, Any]:
+    """The numbers of a complex, as `--json` names them."""
+    return {
+        "cells": complex.n_cells,
+        "status": complex.status.name,
+        "dimension": complex.dimension,
+        "engine": complex.engine,
+        "arithmetic": complex.arithmetic,
+        "seconds": complex.seconds,
+        "volume_sum": complex.volume_sum,
+        "interior_facets": int(complex.facets.interior.sum()),
+        "network": complex.network.describe(),
+        "domain": complex.domain.describe(),
+    }
+
+
+def _facts(complex: Any) -> dict[str, object]:
+    """The same for people."""
+    facts = summary(complex)
+    return {
+        "network": facts["network"],
+        "domain": facts["domain"],
+        "cells": cells_in_words(facts["cells"], facts["status"]),
+        "facets": f"{facts['interior_facets']:,} between cells",
+        "volume": f"{facts['volume_sum']:.9g} of {complex.domain.volume:.9g}",
+        "engine": f"{facts['engine']}, {facts['arithmetic']} arithmetic, {facts['seconds']:.3g} s",
+    }
+
+
+def _unit_rows(complex: Any, by_unit: Any) -> list[tuple[int, int, float]]:
+    """Layer, index and volume of every unit that has any."""
+    offsets = complex.network.unit_offsets
+    rows = []
+    for layer in range(len(offsets) - 1):
+        for unit, value in enumerate(by_unit[offsets[layer] : offsets[layer + 1]]):
+            if value > 0.0:
+                rows.append((layer, unit, float(value)))
+    return rows
+
+
+def _leave_if_interrupted(status: str, cells: int, max_cells: int | None) -> None:
+    if was_interrupted(status, cells, max_cells):
+        err().print("interrupted: what is printed above is a lower bound", style="yellow")
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,320 @@
+"""What the commands have in common on the command line, and how its words become objects.
+
+Parsing only; every message names what was typed and what would be accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regions.errors import InvalidDomainError, InvalidInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from regions.cell_complex import CellComplex
+    from regions.domain import Domain
+    from regions.network import Network
+
+_DOMAIN, _ENGINE = "Domain", "Enumeration"
+
+NetworkPath = Annotated[
+    Path, typer.Argument(metavar="NET", help="Network: .npz or .onnx; .pt2, .pt, .joblib with --trust-code.")
+]
+ComplexPath = Annotated[
+    Path, typer.Argument(metavar="OUT.regions", help="Cells written by `regions enumerate -o`.")
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        "--allow-code",
+        help="Read pickled torch or scikit-learn models. Reading one RUNS CODE that its author put there.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+
+BoxOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        metavar="LO HI", help="Input box: numbers, or comma lists (-1,0 1,2).", rich_help_panel=_DOMAIN
+    ),
+]
+SliceOption = Annotated[
+    tuple[Path, Path, Path] | None,
+    typer.Option(
+        metavar="A.npy B.npy C.npy", help="Square in the plane of three points.", rich_help_panel=_DOMAIN
+    ),
+]
+SegmentOption = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(metavar="A.npy B.npy", help="Segment between two points.", rich_help_panel=_DOMAIN),
+]
+MarginOption = Annotated[
+    float | None,
+    typer.Option(
+        help="With --slice: room around the points, relative. [default: 0.1]", rich_help_panel=_DOMAIN
+    ),
+]
+CenterOption = Annotated[
+    Path | None,
+    typer.Option(metavar="X.npy", help="Square around a point, in a plane.", rich_help_panel=_DOMAIN),
+]
+HalfWidthOption = Annotated[
+    float | None,
+    typer.Option(help="With --center or --data: half the square's side.", rich_help_panel=_DOMAIN),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DATA.npy",
+        help="The plane of the data's first two principal axes [default: two random directions].",
+        rich_help_panel=_DOMAIN,
+    ),
+]
+DirectionSeedOption = Annotated[
+    int, typer.Option(help="Seed of the random directions.", rich_help_panel=_DOMAIN)
+]
+ClipOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        metavar="LO HI", help="Clip a slice to an input box (pixel range).", rich_help_panel=_DOMAIN
+    ),
+]
+
+EngineOption = Annotated[
+    str, typer.Option(help="auto, or an engine by name (planar, cells).", rich_help_panel=_ENGINE)
+]
+ArithmeticOption = Annotated[str, typer.Option(help="How signs are decided.", rich_help_panel=_ENGINE)]
+MaxCellsOption = Annotated[
+    int | None, typer.Option(help="Stop there; the result says TRUNCATED.", rich_help_panel=_ENGINE)
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Threads [default: all cores].", rich_help_panel=_ENGINE)
+]
+
+
+@dataclass(frozen=True)
+class DomainWords:
+    """The words that name a domain, as typed."""
+
+    box: tuple[str, str] | None = None
+    slice: tuple[Path, Path, Path] | None = None
+    segment: tuple[Path, Path] | None = None
+    margin: float | None = None
+    center: Path | None = None
+    half_width: float | None = None
+    data: Path | None = None
+    direction_seed: int = 0
+    clip: tuple[str, str] | None = None
+
+    def build(self, network: Network) -> Domain:
+        """The domain, checked against the network's input."""
+        self._check_combination()
+        n = network.input_dim
+        if self.box is not None:
+            return _box(self.box, n)
+        from regions.domain import Segment, Slice
+
+        if self.segment is not None:
+            return Segment(*(read_point(path, n) for path in self.segment))
+        clip = None if self.clip is None else (_bound(self.clip[0], n), _bound(self.clip[1], n))
+        if self.slice is not None:
+            margin = 0.1 if self.margin is None else self.margin
+            return Slice.through(*(read_point(path, n) for path in self.slice), margin=margin, clip=clip)
+        assert self.half_width is not None  # by _check_combination
+        center = None if self.center is None else read_point(self.center, n)
+        if self.data is not None:
+            data = read_points(self.data, n)
+            return Slice.pca(data, center, half_width=self.half_width, clip=clip)
+        return Slice.around(center, self._directions(n), self.half_width, clip)
+
+    def _directions(self, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        import numpy as np
+
+        if n == 2:
+            return np.array([1.0, 0.0]), np.array([0.0, 1.0])
+        first, second = np.random.default_rng(self.direction_seed).normal(size=(2, n))
+        return first, second
+
+    def _check_combination(self) -> None:
+        around = self.center is not None or self.data is not None
+        chosen = [
+            name
+            for name, given in (
+                ("--box", self.box is not None),
+                ("--slice", self.slice is not None),
+                ("--segment", self.segment is not None),
+                ("--center/--data", around),
+            )
+            if given
+        ]
+        if len(chosen) != 1:
+            found = " and ".join(chosen) if chosen else "none"
+            raise InvalidDomainError(
+                "say where to look with one of --box LO HI, --slice A.npy B.npy C.npy, "
+                f"--segment A.npy B.npy, or --center X.npy --half-width H [--data X.npy]; got {found}"
+            )
+        if around and self.half_width is None:
+            raise InvalidDomainError("--center and --data need --half-width H, half the side of the square")
+        for name, value, needs, present in (
+            ("--half-width", self.half_width, "--center or --data", around),
+            ("--margin", self.margin, "--slice", self.slice is not None),
+            ("--clip", self.clip, "a slice", around or self.slice is not None),
+        ):
+            if value is not None and not present:
+                raise InvalidDomainError(f"{name} goes with {needs}, not with {chosen[0]}")
+
+
+@dataclass(frozen=True)
+class EngineWords:
+    """The options of an enumeration, as typed."""
+
+    engine: str = "auto"
+    arithmetic: str = "float"
+    max_cells: int | None = None
+    workers: int | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `enumerate_cells` and `count_cells`."""
+        return {
+            "engine": self.engine,
+            "arithmetic": self.arithmetic,
+            "max_cells": self.max_cells,
+            "workers": self.workers,
+        }
+
+
+def numbers(text: str, what: str) -> list[float]:
+    """The numbers of a comma list.
+
+    Raises
+    ------
+    InvalidInputError
+        If a part is no number.
+
+    Examples
+    --------
+    >>> numbers("-1,0.5", "--box")
+    [-1.0, 0.5]
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidInputError(
+            f"{what}: {text!r} is no number and no comma list of numbers such as -1,0.5"
+        ) from None
+
+
+def read_point(path: Path, input_dim: int) -> NDArray[np.float64]:
+    """One point of the input space from a .npy file; an image is flattened row by row.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing, no numeric .npy array, or has another number of entries.
+    """
+    array = read_array(path).ravel()
+    if array.size != input_dim:
+        raise InvalidInputError(f"{path} holds {array.size} numbers; the network has {input_dim} inputs")
+    return array
+
+
+def read_points(path: Path, input_dim: int) -> NDArray[np.float64]:
+    """Points of the input space, (k, input_dim), from a .npy file; images are flattened.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing, no numeric .npy array, or its rows have another length.
+    """
+    array = read_array(path)
+    rows = array.reshape(1, -1) if array.size == input_dim else array.reshape(max(len(array), 1), -1)
+    if array.size == 0 or rows.shape[1] != input_dim:
+        raise InvalidInputError(
+            f"{path} has shape {array.shape}; give points as (k, {input_dim}), one per row"
+        )
+    return rows
+
+
+def read_array(path: Path) -> NDArray[np.float64]:
+    """A numeric array of at least one dimension from a .npy file, as float64.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing, no .npy array, or not numeric.
+    """
+    import numpy as np
+
+    if not path.is_file():
+        raise InvalidInputError(f"{path}: no such file")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InvalidInputError(f"{path} is no .npy array of numbers; write one with numpy.save") from error
+    if not isinstance(array, np.ndarray):
+        names = ", ".join(array.files[:6])
+        raise InvalidInputError(f"{path} is an .npz archive ({names}); save one array with numpy.save")
+    if array.dtype.kind not in "biuf":
+        raise InvalidInputError(f"{path} holds {array.dtype}, not real numbers")
+    return np.atleast_1d(array.astype(np.float64))
+
+
+def writable(path: Path) -> Path:
+    """The path itself, if its folder is there: said before the work and not after it.
+
+    Raises
+    ------
+    InvalidInputError
+        If a file cannot be written there.
+    """
+    if not path.parent.is_dir():
+        raise InvalidInputError(f"{path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise InvalidInputError(f"{path} is a folder; give the name of a file")
+    return path
+
+
+def read_complex(path: Path) -> CellComplex:
+    """Cells that `regions enumerate` wrote.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such file.
+    """
+    from regions.cell_complex import CellComplex
+
+    if not path.exists():
+        raise InvalidInputError(f"{path}: no such file; `regions enumerate NET <domain> -o {path}` makes one")
+    return CellComplex.load(path)
+
+
+def _bound(text: str, n: int) -> Any:
+    """A bound in every input coordinate, or one number for all."""
+    import numpy as np
+
+    values = numbers(text, "--clip")
+    if len(values) not in (1, n):
+        raise InvalidDomainError(f"--clip: {len(values)} numbers for {n} inputs; give one, or {n}")
+    return np.array(values) if len(values) > 1 else values[0]
+
+
+def _box(words: tuple[str, str], n: int) -> Domain:
+    """The input box; a single number holds for every coordinate."""
+    from regions.domain import Box
+
+    bounds = [numbers(text, "--box") for text in words]
+    for text, values in zip(words, bounds, strict=True):
+        if len(values) not in (1, n):
+            raise InvalidDomainError(
+                f"--box: {text!r} has {len(values)} numbers, the network has {n} inputs; give one, or {n}"
+            )
+    low, high = (values * n if len(values) == 1 else values for values in bounds)
+    return Box(low, high)

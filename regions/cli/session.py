@@ -1,0 +1,193 @@
+"""What a terminal sees while something runs, and how results get out.
+
+Progress and notices go to stderr, results to stdout: as tables for people, as one JSON object
+for programs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+INTERRUPTED = 130
+_QUIET_SECONDS = 2.0
+_LONG_COMPILE_SECONDS = 1.5
+
+
+def out() -> Console:
+    """Console of the results, made anew so that it follows redirections."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """Console of progress, notices and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(payload: Mapping[str, Any]) -> None:
+    """One JSON object on stdout; NaN and infinity, which JSON lacks, become null."""
+    print(json.dumps(_finite(payload), indent=2))  # noqa: T201
+
+
+def print_text(text: str) -> None:
+    """Text as it is."""
+    out().print(text, markup=False)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Two columns, names and values."""
+    width = max(map(len, facts))
+    console = out()
+    for name, value in facts.items():
+        line = Text(f"{name:<{width}}  ", style="bold")
+        console.print(line.append(str(value), style="not bold"))
+
+
+def print_table(names: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
+    """A table with numbers to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for k, name in enumerate(names):
+        table.add_column(name, justify="left" if k == 0 else "right", header_style="bold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    out().print(table)
+
+
+class ProgressCallback(Protocol):
+    """How an enumeration reports: cells so far, fraction done."""
+
+    def __call__(self, cells_so_far: int, fraction_done: float) -> None: ...
+
+
+class _LateBar:
+    """A progress bar that appears on a terminal once the work has taken two seconds."""
+
+    def __init__(self, label: str, unit: str) -> None:
+        self._label, self._unit = label, unit
+        self._console = err()
+        self._start = time.monotonic()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __call__(self, cells_so_far: int, fraction_done: float) -> None:
+        if not self._console.is_terminal or time.monotonic() - self._start < _QUIET_SECONDS:
+            return
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f} %  {task.fields[done]:,} " + self._unit),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._bar.add_task(self._label, total=1.0, done=0)
+            self._bar.start()
+        assert self._task is not None
+        self._bar.update(self._task, completed=fraction_done, done=cells_so_far)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+@contextmanager
+def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
+    """Progress of an enumeration, and a notice when kernels are compiled for long."""
+    bar = _LateBar(label, unit)
+    with announced_compilation():
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+
+@contextmanager
+def announced_compilation() -> Iterator[None]:
+    """Say so, once, if numba compiles for more than a moment: the first run on a machine."""
+    from numba.core import event
+
+    class Watch(event.Listener):  # type: ignore[misc]
+        """Starts a clock with every compilation; a short one stops it before it rings."""
+
+        def __init__(self) -> None:
+            self.depth = 0
+            self.spent = 0.0
+            self.begin = 0.0
+            self.said = False
+            self.clock: threading.Timer | None = None
+
+        def on_start(self, event: Any) -> None:
+            self.depth += 1
+            if self.depth == 1 and not self.said:
+                self.begin = time.monotonic()
+                self.clock = threading.Timer(max(_LONG_COMPILE_SECONDS - self.spent, 0.0), self.say)
+                self.clock.daemon = True
+                self.clock.start()
+
+        def on_end(self, event: Any) -> None:
+            self.depth -= 1
+            if self.depth == 0 and self.clock is not None:
+                self.clock.cancel()
+                self.spent += time.monotonic() - self.begin
+
+        def say(self) -> None:
+            if not self.said:
+                self.said = True
+                err().print("compiling kernels, once per machine (up to a minute) ...", style="dim")
+
+    watch = Watch()
+    event.register("numba:compile", watch)
+    try:
+        yield
+    finally:
+        if watch.clock is not None:
+            watch.clock.cancel()
+        event.unregister("numba:compile", watch)
+
+
+def was_interrupted(status: str, cells: int, max_cells: int | None) -> bool:
+    """Whether a TRUNCATED result ended by Ctrl-C and not by the number of cells asked for.
+
+    Examples
+    --------
+    >>> was_interrupted("TRUNCATED", 10, 10), was_interrupted("TRUNCATED", 7, None)
+    (False, True)
+    """
+    return status == "TRUNCATED" and (max_cells is None or cells < max_cells)
+
+
+def cells_in_words(cells: int, status: str) -> str:
+    """A count, and what it is worth.
+
+    Examples
+    --------
+    >>> cells_in_words(2869, "COMPLETE"), cells_in_words(10, "TRUNCATED")
+    ('2,869', 'at least 10 (TRUNCATED: the enumeration was cut short)')
+    """
+    if status == "COMPLETE":
+        return f"{cells:,}"
+    return f"at least {cells:,} ({status}: the enumeration was cut short)"
+
+
+def _finite(value: Any) -> Any:
+    """Numbers that JSON can hold, in the same structure."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
