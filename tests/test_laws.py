@@ -17,14 +17,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from regions.cell_complex import CellComplex, Completeness
-from regions.domain import Box, Domain, Segment, Slice
-from regions.enumeration import count_cells, enumerate_cells
-from regions.errors import InvalidDomainError, InvalidInputError
-from regions.network import Network
-from tests.naive import NaiveComplex, generic_arrangement_count, naive_complex
-from tests.strategies import (
+from naive import NaiveComplex, generic_arrangement_count, naive_complex
+from strategies import (
     CONCURRENT_LINES,
     CROSSING_LINES,
     Case,
@@ -34,6 +28,12 @@ from tests.strategies import (
     rational_networks,
     sawtooth,
 )
+
+from regions.cell_complex import CellComplex, Completeness
+from regions.domain import Box, Domain, Segment, Slice
+from regions.enumeration import count_cells, enumerate_cells
+from regions.errors import InvalidDomainError, InvalidInputError
+from regions.network import Network
 
 pytestmark = pytest.mark.kernels
 

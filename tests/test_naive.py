@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-
-from tests.naive import NaiveComplex, generic_arrangement_count, naive_box, naive_complex
-from tests.strategies import (
+from naive import NaiveComplex, generic_arrangement_count, naive_box, naive_complex
+from strategies import (
     CONCURRENT_LINES,
     CROSSING_LINES,
     Case,
