@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from regions.errors import CertificateError, InvalidInputError
@@ -236,7 +237,7 @@ def _edge_columns(complex: CellComplex) -> dict[str, list[Any]]:
     """Interior facets as columns of Python scalars."""
     facets = complex.facets
     interior = facets.interior
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         "source": facets.cell_a,
         "target": facets.cell_b,
         "layer": facets.layer,
@@ -258,6 +259,8 @@ def _format_of(path: Path, format: str | None, known: Mapping[str, object]) -> s
 
 def _scalar_type(value: object) -> type:
     """The Python scalar type that files use for a value."""
+    if type(value) in _GRAPHML_TYPES:
+        return type(value)
     if isinstance(value, bool | np.bool_):
         return bool
     if isinstance(value, numbers.Integral):
@@ -291,11 +294,11 @@ def _attribute_types(records: Iterable[Mapping[str, Any]]) -> dict[str, type]:
 
 def _text(value: object, kind: type) -> str:
     """How XML files spell a scalar; `repr` of a float is the shortest that reads back."""
-    if kind is bool:
-        return "true" if value else "false"
     if kind is float:
         return repr(float(value))  # type: ignore[arg-type]
-    return escape(str(value))
+    if kind is bool:
+        return "true" if value else "false"
+    return escape(str(value)) if kind is str else str(value)
 
 
 def _write_graphml(graph: nx.Graph, path: Path) -> tuple[Path, ...]:

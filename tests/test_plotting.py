@@ -27,6 +27,7 @@ from regions.plotting import (
     save_figure,
 )
 from regions.plotting.decision import output_maps
+from regions.plotting.shapes import segments_of
 
 COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
 
@@ -127,7 +128,19 @@ def test_jacobian_norms_are_norms_of_the_maps(grid):
 
 def test_graph_draws_one_line_per_interior_facet(grid):
     ax = plot_graph(grid)
-    assert len(ax.collections[0].get_segments()) == len(grid.facets.cell_a)
+    drawn = segments_of(ax.collections[0])
+    facets = grid.facets
+    expected = np.stack([grid.centroids[facets.cell_a], grid.centroids[facets.cell_b]], axis=1)
+    assert np.array_equal(drawn, expected)
+
+
+def test_cells_are_filled_where_they_are(grid):
+    ax = plot_cells(grid, decision_boundary=False)
+    drawn = sorted(tuple(np.sort(path.vertices.ravel())) for path in ax.collections[0].get_paths())
+    points, offsets = grid.polygons()
+    rings = [points[a:b] for a, b in pairwise(offsets)]
+    assert drawn == sorted(tuple(np.sort(np.vstack([ring, ring[:1]]).ravel())) for ring in rings)
+    assert np.array_equal(segments_of(ax.collections[1]), grid.facet_simplices()[0])
 
 
 def test_points_are_marked_where_they_are(grid):

@@ -132,7 +132,7 @@ def _slice(
     from regions.domain import Slice
     from regions.enumeration import enumerate_cells
 
-    domain = Slice.through(*images, margin=_MARGIN)
+    domain = Slice.through(images[0], images[1], images[2], _MARGIN)
     with watched("enumerating the slice") if run.talks else nullcontext() as progress:
         complex = enumerate_cells(network, domain, workers=run.workers, progress=progress)
     complex.save(run.file("digits_slice.regions"))
@@ -169,7 +169,7 @@ def _pictures(
             ax,
             complex.domain.to_intrinsic(images),
             labels=[f"digit {label}" for label in labels],
-            images=images.reshape(-1, side, side),
+            images=list(images.reshape(-1, side, side)),
         )
         save_figure(ax, run.file(name))
     run.say("2. Pictures: the cells in the colour of the predicted class with the exact decision")
@@ -184,10 +184,10 @@ def _graph(run: _Demo, complex: CellComplex) -> None:
     write_graph(graph, run.file("digits_slice.graphml"))
     run.found["graph"] = {"nodes": graph.number_of_nodes(), "edges": graph.number_of_edges()}
     run.say(
-        f"3. The adjacency graph: {graph.number_of_nodes():,} cells, {graph.number_of_edges():,} facets between"
+        f"3. The adjacency graph: {graph.number_of_nodes():,} cells and {graph.number_of_edges():,} facets"
     )
     run.say(
-        "   them, each with its unit, its length and how much the network bends (digits_slice.graphml).\n"
+        "   between them, each with its unit, its length and the network's bend (digits_slice.graphml).\n"
     )
 
 
@@ -202,7 +202,8 @@ def _locus(run: _Demo, complex: CellComplex) -> None:
         "activation": {"total": float(switches.total), "by_layer": [float(v) for v in switches.by_layer]},
     }
     layers = ", ".join(f"{value:.6g} of layer {layer}" for layer, value in enumerate(bends.by_layer))
-    run.say(f"4. The network bends on lines of length {bends.total:.9g} in all ({layers}).")
+    run.say(f"4. The network bends on lines of length {bends.total:.9g} in all")
+    run.say(f"   ({layers}).")
     if bends.total == switches.total:
         run.say("   That is everywhere some unit switches: no facet is without a bend.\n")
     else:

@@ -122,16 +122,19 @@ class DomainWords:
         from regions.domain import Segment, Slice
 
         if self.segment is not None:
-            return Segment(*(read_point(path, n) for path in self.segment))
+            start, end = (read_point(path, n) for path in self.segment)
+            return Segment(start, end)
         clip = None if self.clip is None else (_bound(self.clip[0], n), _bound(self.clip[1], n))
         if self.slice is not None:
+            first, second, third = (read_point(path, n) for path in self.slice)
             margin = 0.1 if self.margin is None else self.margin
-            return Slice.through(*(read_point(path, n) for path in self.slice), margin=margin, clip=clip)
+            return Slice.through(first, second, third, margin, clip)
         assert self.half_width is not None  # by _check_combination
         center = None if self.center is None else read_point(self.center, n)
         if self.data is not None:
             data = read_points(self.data, n)
             return Slice.pca(data, center, half_width=self.half_width, clip=clip)
+        assert center is not None  # by _check_combination
         return Slice.around(center, self._directions(n), self.half_width, clip)
 
     def _directions(self, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

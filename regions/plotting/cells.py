@@ -30,6 +30,7 @@ from regions.plotting.colors import (
     value_colors,
 )
 from regions.plotting.decision import ClassPieces, class_pieces, output_maps, scores_of
+from regions.plotting.shapes import draw_segments, fill_polygons
 
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex
@@ -226,32 +227,20 @@ def _draw_plane(ax: Axes, complex: CellComplex, color: CellColor, cmap: str, dec
         _fill_classes(ax, complex, class_pieces(complex) if pieces is None else pieces, raster)
     elif color != "layer":
         points, offsets = complex.polygons()
-        _fill(ax, points, offsets, _cell_colors(ax, complex, color, cmap), raster)
+        fill_polygons(ax, points, offsets, _cell_colors(ax, complex, color, cmap), raster)
     _draw_facets(ax, complex, color, raster)
     if decision_boundary and pieces is not None:
         # White under black, so that the line stands out from cells of any colour.
         for ink, width, level in (("white", 2.6, 4), ("black", 1.3, 5)):
-            lines = LineCollection(list(pieces.boundary), colors=ink, linewidths=width, zorder=level)
-            lines.set_capstyle("round")
-            ax.add_collection(lines)
+            draw_segments(ax, pieces.boundary, ink, False, linewidth=width, zorder=level, capstyle="round")
 
 
 def _fill_classes(ax: Axes, complex: CellComplex, pieces: ClassPieces, raster: bool) -> None:
     """Fill by class, each cell in its own shade so that cells of one class stay visible."""
     base = class_palette(max(complex.network.output_dim, 2))
     shade = 0.30 + 0.32 * pattern_hash(np.ascontiguousarray(complex.patterns))
-    _fill(ax, pieces.points, pieces.offsets, tint(base[pieces.label], shade[pieces.cell]), raster)
+    fill_polygons(ax, pieces.points, pieces.offsets, tint(base[pieces.label], shade[pieces.cell]), raster)
     _class_legend(ax, complex, np.unique(pieces.label), base)
-
-
-def _fill(ax: Axes, points: Floats, offsets: NDArray[np.int64], fill: Floats, raster: bool) -> None:
-    """Fill polygons; a hairline of their own colour hides the seams of anti-aliasing."""
-    rings = np.split(points, offsets[1:-1])
-    ax.add_collection(
-        PolyCollection(
-            rings, facecolors=fill, edgecolors="face", linewidths=0.25, rasterized=raster, zorder=1
-        )
-    )
 
 
 def _cell_colors(ax: Axes, complex: CellComplex, color: CellColor, cmap: str) -> Floats:
@@ -296,9 +285,7 @@ def _draw_facets(ax: Axes, complex: CellComplex, color: CellColor, raster: bool)
     segments, facet = complex.facet_simplices()
     width, alpha = line_style(complex.n_cells)
     if color != "layer":
-        lines = LineCollection(segments, colors="black", linewidths=width, alpha=0.75 * alpha, zorder=2)
-        lines.set_rasterized(raster)
-        ax.add_collection(lines)
+        draw_segments(ax, segments, "black", raster, linewidth=width, alpha=0.75 * alpha, zorder=2)
         return
     layer = complex.facets.layer[facet]
     n_layers = len(complex.network.widths)
@@ -306,9 +293,9 @@ def _draw_facets(ax: Axes, complex: CellComplex, color: CellColor, raster: bool)
     for k in reversed(range(n_layers)):
         # A unit of an early layer bends everything behind it: draw it last and widest.
         weight = max(min(2.2 * width, 1.1) * (1.0 - 0.45 * k / max(n_layers - 1, 1)), 0.1)
-        lines = LineCollection(segments[layer == k], colors=[palette[k]], linewidths=weight)
-        lines.set(alpha=max(alpha, 0.6), rasterized=raster, zorder=3.0 - k / (n_layers + 1))
-        ax.add_collection(lines)
+        level = 3.0 - k / (n_layers + 1)
+        style = {"linewidth": weight, "alpha": max(alpha, 0.6), "zorder": level}
+        draw_segments(ax, segments[layer == k], palette[k], raster, **style)
     handles = [Line2D([], [], color=palette[k], lw=1.5) for k in range(n_layers)]
     legend_beside(ax, handles, [f"layer {k}" for k in range(n_layers)], "bends of")
 
@@ -396,7 +383,7 @@ def _draw_strips(
     """Background of a one-dimensional picture: one strip per cell, breakpoints as hairlines."""
     width, alpha = line_style(complex.n_cells)
     breakpoints = complex.facets.interior
-    at = _breakpoints(complex)
+    at = complex.facet_simplices()[0][:, 0, 0]
     if color == "class":
         middle = scores_of(values.mean(axis=1))
         fill = class_palette(max(complex.network.output_dim, 2))[middle.argmax(axis=1)]
@@ -420,14 +407,6 @@ def _draw_strips(
         ),
         autolim=False,
     )  # fmt: skip
-
-
-def _breakpoints(complex: CellComplex) -> Floats:
-    """Positions of the interior facets of a one-dimensional complex, in their order."""
-    facets = complex.facets
-    a, b = facets.cell_a[facets.interior], facets.cell_b[facets.interior]
-    center, half = complex.centroids[:, 0], 0.5 * complex.volumes
-    return np.where(center[a] < center[b], center[a] + half[a], center[a] - half[a])
 
 
 def _line_decisions(ends: Floats, scores: Floats) -> Floats:

@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize, to_rgb
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigh
 
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex
@@ -113,10 +114,12 @@ def pattern_colors(complex: CellComplex) -> Floats:
     sample = _signs(patterns[::step], n_units)
     if n_units and len(sample) > 1:
         center = sample.mean(axis=0)
-        _, _, components = np.linalg.svd(sample - center, full_matrices=False)
-        components = components[:3].T * np.sign(components[:3].sum(axis=1))
+        spread = (sample - center).T @ (sample - center)
+        top = max(n_units - 3, 0)
+        _, components = eigh(spread, subset_by_index=[top, n_units - 1])
+        components = components[:, ::-1] * np.where(components[:, ::-1].sum(axis=0) < 0.0, -1.0, 1.0)
         for start in range(0, n, 65536):
-            rows = _signs(patterns[start : start + 65536], n_units) - center
+            rows = _signs(patterns[start : start + 65536], n_units)
             axes[start : start + len(rows), : components.shape[1]] = rows @ components
     even = np.stack([_even(axes[:, k]) for k in range(3)], axis=1)
     jitter = pattern_hash(patterns) - 0.5

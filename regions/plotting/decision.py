@@ -94,7 +94,8 @@ def output_maps(complex: CellComplex, chunk: int = _CHUNK_CELLS) -> Iterator[tup
         maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :]
         layer = 0
         for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
-            maps = maps @ weight.T
+            # One large product: numpy would multiply a stack of small matrices one by one.
+            maps = (maps.reshape(-1, weight.shape[1]) @ weight.T).reshape(len(maps), -1, len(weight))
             maps[:, -1, :] += bias
             if relu:
                 own = bits[:, offsets[layer] : offsets[layer + 1]]
@@ -188,8 +189,8 @@ def class_pieces(complex: CellComplex) -> ClassPieces:
 def _uniform_labels(block: _Polygons) -> tuple[Bools, Ints]:
     """Which cells have one class at all corners, hence everywhere, and that class."""
     best = block.scores == block.scores.max(axis=1, keepdims=True)
-    everywhere = np.logical_and.reduceat(best, block.offsets[:-1], axis=0)
-    return everywhere.any(axis=1), everywhere.argmax(axis=1)
+    everywhere: Bools = np.logical_and.reduceat(best, block.offsets[:-1], axis=0)
+    return np.asarray(everywhere.any(axis=1)), everywhere.argmax(axis=1)
 
 
 def _select(block: _Polygons, keep: Bools) -> _Polygons:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError
 from regions.plotting.cells import legend_beside, line_style, name_axes
 from regions.plotting.colors import layer_palette
+from regions.plotting.shapes import draw_segments
 
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex
@@ -51,8 +51,8 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     >>> from regions import Box, Network, enumerate_cells
     >>> cross = Network.from_arrays([np.eye(2), [[1.0, 1.0]]], [np.zeros(2), np.zeros(1)])
     >>> drawn = plot_graph(enumerate_cells(cross, Box([-1.0, -1.0], [1.0, 1.0])))
-    >>> len(drawn.collections[0].get_segments())
-    4
+    >>> len(drawn.collections)  # one of lines for the only layer, one of dots
+    2
     """
     if complex.n_cells == 0:
         raise InvalidInputError("the complex holds no cells, so there is nothing to draw")
@@ -65,10 +65,10 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     n_layers = max(len(complex.network.widths), 1)
     palette = layer_palette(n_layers)
     width, alpha = line_style(complex.n_cells)
-    collection = LineCollection(list(lines), colors=palette[facets.layer[inner]])
     raster = complex.n_cells > _RASTER_FROM
-    collection.set(linewidths=max(1.4 * width, 0.1), alpha=max(alpha, 0.4), zorder=2, rasterized=raster)
-    ax.add_collection(collection)
+    style = {"linewidth": max(1.4 * width, 0.1), "alpha": max(alpha, 0.4), "zorder": 2}
+    for k in range(n_layers):
+        draw_segments(ax, lines[facets.layer[inner] == k], palette[k], raster, **style)
     share = np.sqrt(complex.volumes / complex.volumes.max())
     size = float(np.clip(900.0 / np.sqrt(complex.n_cells), 0.5, 60.0))
     ax.scatter(
