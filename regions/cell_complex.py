@@ -108,7 +108,7 @@ class CellComplex:
     engine, engine_reason, arithmetic : str
     tolerances : Tolerances
     seconds : float, wall time of the enumeration
-    rings : d = 2 only: (K, 2) vertices of all cells, counterclockwise, cell after cell
+    rings : engine "planar" only: (K, 2) vertices of all cells, counterclockwise, cell after cell
 
     Examples
     --------
@@ -210,7 +210,7 @@ class CellComplex:
 
     @cached_property
     def _replay(self) -> Replay:
-        return Replay(self.network, self.domain, self.tolerances.vertex_radius)
+        return Replay(self.network, self.domain, self.tolerances.vertex_radius, self.engine == "planar")
 
     def polygons(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """All cells of a 2-D complex as polygons.
@@ -220,15 +220,24 @@ class CellComplex:
         points : (K, 2) float64, intrinsic, counterclockwise within a cell
         offsets : (n + 1,) int64, cell i is `points[offsets[i]:offsets[i + 1]]`
         """
-        if self.rings is None:
+        if self.dimension != 2:
             raise InvalidInputError(f"polygons are for d = 2, this complex has d = {self.dimension}")
-        return self.rings, self._ring_offsets
+        return self._sorted_rings if self.rings is None else self.rings, self._ring_offsets
+
+    @cached_property
+    def _sorted_rings(self) -> NDArray[np.float64]:
+        rings = [np.zeros((0, 2))]
+        for i in range(self.n_cells):
+            points = self._replay.vertices(self.patterns[i])
+            from_middle = points - points.mean(axis=0)
+            rings.append(points[np.argsort(np.arctan2(from_middle[:, 1], from_middle[:, 0]))])
+        return np.concatenate(rings)
 
     def vertices(self, i: int) -> NDArray[np.float64]:
         """Vertices of cell i, (nv, d) intrinsic; in ring order for d = 2. Replays the cell for d > 2."""
         i = self._index(i)
-        if self.rings is not None:
-            return self.rings[self._ring_offsets[i] : self._ring_offsets[i + 1]]
+        if self.dimension == 2:
+            return self.polygons()[0][self._ring_offsets[i] : self._ring_offsets[i + 1]]
         return self._replay.vertices(self.patterns[i])
 
     @cached_property

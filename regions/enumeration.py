@@ -6,6 +6,7 @@ The walk is in `kernels`, its threads in `scheduling`, what a result can answer 
 from __future__ import annotations
 
 import math
+import numbers
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -84,19 +85,19 @@ def _plan(
             f"domain is a {type(domain).__name__}; give a Box, Segment, Slice or Polytope"
         )
     d = domain.dimension
-    if max_cells is not None and max_cells < 1:
-        raise InvalidInputError(f"max_cells={max_cells}; give at least 1, or None for no limit")
+    if max_cells is not None and (not isinstance(max_cells, numbers.Integral) or max_cells < 1):
+        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
     if arithmetic != "float":
         raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'float'")
-    natural = "planar" if d == 2 else "cells"
     if engine == "auto":
-        reason = f"{natural}: the vertex engine for d = {d}"
+        engine = "planar" if d == 2 else "cells"
+        reason = f"d = {d}: " + ("polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence")
     elif engine in ("planar", "cells"):
         reason = "as asked"
     else:
-        raise InvalidInputError(f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (other d)")
-    if engine != "auto" and engine != natural:
-        raise InvalidInputError(f"engine {engine!r} does not take d = {d}; use {natural!r} or 'auto'")
+        raise InvalidInputError(f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (any d)")
+    if engine == "planar" and d != 2:
+        raise InvalidInputError(f"engine 'planar' takes d = 2, the domain has d = {d}; use 'cells' or 'auto'")
     if d > LARGEST_DIMENSION:
         raise InvalidDomainError(
             f"the domain has dimension {d}; the vertex engine takes 1 to {LARGEST_DIMENSION}: use a slice"
@@ -106,8 +107,8 @@ def _plan(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
-    net = lower(network, domain, radius=radius, certified=False)
-    return _Plan(net, natural, reason, Tolerances(vertex_radius=radius), worker_count(workers))
+    net = lower(network, domain, radius=radius, certified=False, planar=engine == "planar")
+    return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers))
 
 
 def count_cells(
@@ -127,7 +128,7 @@ def count_cells(
     ----------
     network : Network
     domain : Box, Segment, Slice or Polytope of dimension 1 to 8
-    engine : "auto", "planar" (d = 2) or "cells" (d = 1, 3..8)
+    engine : "auto", "planar" (d = 2) or "cells" (any d)
     arithmetic : "float": plain floating point with running error bounds
     max_cells : stop after this many cells; the result is then TRUNCATED
     progress : called about ten times a second with cells found and fraction done
@@ -243,7 +244,7 @@ def enumerate_cells(
         arithmetic=arithmetic,
         tolerances=plan.tolerances,
         seconds=time.perf_counter() - start,
-        rings=found.point if domain.dimension == 2 else None,
+        rings=found.point if plan.net.planar else None,
     )
     if outcome.complete:
         _check_samples(cells)

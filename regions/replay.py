@@ -20,10 +20,11 @@ class Replay:
     ----------
     network, domain : as enumerated
     radius : float, the vertex radius of the enumeration
+    planar : bool, whether the enumeration split rings
     """
 
-    def __init__(self, network: Network, domain: Domain, radius: float) -> None:
-        self.net = lower(network, domain, radius=radius, certified=False)
+    def __init__(self, network: Network, domain: Domain, radius: float, planar: bool) -> None:
+        self.net = lower(network, domain, radius=radius, certified=False, planar=planar)
         self.network = network
         self.walker = Walker(self.net, domain, state.COUNT)
 

@@ -6,6 +6,7 @@ whatever the number of threads. Keeps what was found when it is interrupted.
 
 from __future__ import annotations
 
+import numbers
 import os
 import threading
 from collections.abc import Callable
@@ -43,8 +44,8 @@ def worker_count(workers: int | None) -> int:
     """
     if workers is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers < 1:
-        raise InvalidInputError(f"workers={workers}; give at least 1, or None for one per core")
+    if not isinstance(workers, numbers.Integral) or workers < 1:
+        raise InvalidInputError(f"workers={workers}; give a whole number from 1, or None for one per core")
     return int(workers)
 
 

@@ -123,6 +123,7 @@ class Lowered:
     dimension: int
     n_layers: int
     certified: bool
+    planar: bool
     radius: float
     width: NDArray[np.int64]
     word_start: NDArray[np.int64]
@@ -131,7 +132,7 @@ class Lowered:
     arrays: dict[int, NDArray[Any]]
 
 
-def lower(network: Network, domain: Domain, *, radius: float, certified: bool) -> Lowered:
+def lower(network: Network, domain: Domain, *, radius: float, certified: bool, planar: bool) -> Lowered:
     """The network on a domain as the kernels read it.
 
     Raises
@@ -166,7 +167,7 @@ def lower(network: Network, domain: Domain, *, radius: float, certified: bool) -
         state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
     }
     first = first_map(weights[0], biases[0], domain)
-    return Lowered(domain.dimension, n_layers, certified, radius, width, words, n_units, first, arrays)
+    return Lowered(domain.dimension, n_layers, certified, planar, radius, width, words, n_units, first, arrays)
 
 
 def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
@@ -186,7 +187,7 @@ def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.PATS: np.zeros((sizes.nodes, patterns), u64),
         state.KEYS: np.zeros(sizes.nodes, u64),
         state.PATHS: np.zeros(sizes.nodes, u64),
-        state.SLOTS: np.zeros((sizes.slots + net.n_layers, d + 3, widest)),
+        state.SLOTS: np.zeros((sizes.slots + net.n_layers, d + 5, widest)),
         state.POINTS: np.zeros((vertices, d)),
         state.RADII: np.zeros(vertices),
         state.POS: np.zeros((vertices, words), u64),
@@ -253,6 +254,7 @@ def _header(net: Lowered) -> NDArray[np.int64]:
     table[state.DIMENSION] = net.dimension
     table[state.N_LAYERS] = net.n_layers
     table[state.CERTIFIED] = int(net.certified)
+    table[state.PLANAR] = int(net.planar)
     return table
 
 
@@ -280,7 +282,7 @@ def _output(net: Lowered, cells: int, halves: int, outputs: int) -> dict[int, ND
         state.OUT_LABEL: np.zeros(halves, np.int64),
         state.OUT_MATCH: np.zeros(halves, np.uint64),
         state.OUT_MEASURE: np.zeros(halves),
-        state.OUT_POINT: np.zeros((halves if d == 2 else 0, 2)),
+        state.OUT_POINT: np.zeros((halves if net.planar else 0, 2)),
     }
 
 
@@ -401,11 +403,11 @@ class Walker:
         node[state.LAYER] = -1
         node[state.N_VERTICES] = node[state.VERTEX_TOP] = node[state.RING_TOP] = n
         node[state.HYPERPLANES] = m
-        node[state.N_FACETS] = 0 if d == 2 else m
+        node[state.N_FACETS] = 0 if net.planar else m
         node[state.EVENTS] = -1
         for entry in (state.CANDS, state.PATS, state.KEYS, state.PATHS):
             arrays[entry][0] = 0
-        arrays[state.SLOTS][0, :, : net.width[0]] = net.first
+        arrays[state.SLOTS][0, : d + 3, : net.width[0]] = net.first
         arrays[state.POINTS][:n] = vertices
         arrays[state.RADII][:n] = net.radius
         arrays[state.RING][:n] = np.arange(n)

@@ -9,7 +9,7 @@ from numba import njit
 
 from regions.kernels import state
 from regions.kernels.bits import trailing_zeros
-from regions.kernels.predicates import ACTIVE, INACTIVE, fill_bounds, point_bound, sign, unit_state
+from regions.kernels.predicates import ACTIVE, INACTIVE, fill_bounds, unit_state, vertex_sign
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 ONE = np.uint64(1)
@@ -102,7 +102,7 @@ def add_units(t: I64, layer: int, source: int, target: int, count: int) -> None:
         done += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def unit_value(t: I64, slot: int, unit: int, vertex: int) -> float:
     """Pre-activation of a unit at a vertex."""
     points = f2(t, state.POINTS)
@@ -111,28 +111,6 @@ def unit_value(t: I64, slot: int, unit: int, vertex: int) -> float:
     for i in range(t[state.DIMENSION]):
         value += slots[slot, i, unit] * points[vertex, i]
     return value
-
-
-@njit(cache=True, nogil=True)
-def vertex_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
-    """Sign of a unit at a vertex; a doubtful one is zero, or the next exact answer if certified."""
-    answers = i1(t, state.ANSWERS)
-    questions = i2(t, state.QUESTIONS)
-    reg = i1(t, state.REG)
-    bound = point_bound(t, slot, unit, vertex)
-    reg[state.DECISIONS] += 1
-    result = sign(value, bound)
-    if result == 0 and bound > 0.0:
-        reg[state.DOUBTFUL] += 1
-        if t[state.CERTIFIED] == 1:
-            asked = reg[state.ASKED]
-            reg[state.ASKED] = asked + 1
-            if asked < reg[state.ANSWERED]:
-                return answers[asked]
-            if asked < questions.shape[0]:
-                questions[asked, 0] = vertex
-                questions[asked, 1] = unit
-    return result
 
 
 @njit(cache=True, nogil=True)
@@ -304,7 +282,7 @@ def decide_layer(t: I64, top: int) -> int:
     return active
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def needs_map(t: I64, layer: int) -> bool:
     """Whether the map of `layer` will be read: a hidden layer's always, the output's on request."""
     reg = i1(t, state.REG)
@@ -377,7 +355,7 @@ def settle(t: I64, top: int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def first_candidate(t: I64, top: int) -> int:
     """The lowest candidate of a node, -1 if none is left."""
     cands = u2(t, state.CANDS)
@@ -390,7 +368,7 @@ def first_candidate(t: I64, top: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def sign_at(t: I64, vertex: int, c: int) -> int:
     """Sign of candidate c at a vertex."""
     neg = u2(t, state.NEG)

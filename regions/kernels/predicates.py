@@ -7,14 +7,14 @@ sign reads as zero (the vertex lies on the hyperplane); certified arithmetic ask
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.table import I64, f1, f2, f3, i1
+from regions.kernels.table import I64, f1, f2, f3, i1, i2
 
 ACTIVE = 1
 INACTIVE = -1
 LOOK = 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def sign(value: float, bound: float) -> int:
     """1, -1, or 0 where the bound does not exclude zero."""
     if value > bound:
@@ -24,7 +24,7 @@ def sign(value: float, bound: float) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def unit_state(low: float, high: float, bound: float) -> int:
     """State of a unit whose values at a cell's vertices lie in [low, high].
 
@@ -40,12 +40,13 @@ def unit_state(low: float, high: float, bound: float) -> int:
 
 @njit(cache=True, nogil=True)
 def fill_bounds(t: I64, layer: int, slot: int, reach: float, radius: float) -> None:
-    """Bounds of |computed - true| for a layer's units at the vertices of one polytope.
+    """Bounds of |computed - true| for a layer's units at the points of one polytope.
 
-    For unit k, a point with max-norm at most `reach` and position error at most `radius`:
-    `bound = E + |A|_1 radius + gamma (|A|_1 reach + |c|)`, E the map's own error over the domain;
-    the last term is the rounding of the evaluation (Higham 2002, eq. 3.5). Row d + 2 of the slot
-    gets what the unit's map passes on when it is added to the next layer's: E plus the rounding of
+    For unit k, a point with max-norm at most `reach` and position error at most r:
+    `bound = E + gamma (|A|_1 reach + |c|) + |A|_1 r`, E the map's own error over the domain, the
+    second term the rounding of the evaluation (Higham 2002, eq. 3.5). Rows d + 3 and d + 4 of the
+    slot keep the part without r and |A|_1; BOUNDS gets the bound for r = `radius`. Row d + 2 gets
+    what the unit's map passes on when it is added to the next layer's: E plus the rounding of
     products and sums, `gamma_l (sum_i |A_i| extent_i + |c|)`. The factor 1 + 1e-9 covers the
     rounding of the bounds themselves.
     """
@@ -56,26 +57,32 @@ def fill_bounds(t: I64, layer: int, slot: int, reach: float, radius: float) -> N
     slots = f3(t, state.SLOTS)
     widths = i1(t, state.WIDTHS)
     d = t[state.DIMENSION]
-    rows = slots[slot]
-    bound = bounds
+    gamma_point = freg[state.GAMMA_POINT]
     gamma = gammas[layer + 1]
     n = widths[layer]
-    constant = rows[d]
-    error = rows[d + 1]
-    passed = rows[d + 2]
+    constant = slots[slot, d]
+    error = slots[slot, d + 1]
+    passed = slots[slot, d + 2]
+    base = slots[slot, d + 3]
+    norm = slots[slot, d + 4]
+    row = slots[slot, 0]
+    extent = extents[0]
     for k in range(n):
-        bound[k] = abs(constant[k]) * freg[state.GAMMA_POINT] + error[k]
-        passed[k] = abs(constant[k])
-    scale = radius + freg[state.GAMMA_POINT] * reach
-    for i in range(d):
-        row = rows[i]
+        size = abs(row[k])
+        norm[k] = size
+        passed[k] = abs(constant[k]) + size * extent
+    for i in range(1, d):
+        row = slots[slot, i]
         extent = extents[i]
         for k in range(n):
             size = abs(row[k])
-            bound[k] += size * scale
+            norm[k] += size
             passed[k] += size * extent
     for k in range(n):
-        bound[k] *= 1.000000001
+        total = error[k] + gamma_point * (norm[k] * reach + abs(constant[k]))
+        base[k] = total * 1.000000001
+        norm[k] *= 1.000000001
+        bounds[k] = base[k] + norm[k] * radius
         passed[k] = (passed[k] * gamma + error[k]) * 1.000000001
 
 
@@ -95,3 +102,44 @@ def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
         shift += size
     bound = slots[slot, d + 1, unit] + shift * radii[vertex] + freg[state.GAMMA_POINT] * total
     return bound * 1.000000001
+
+
+@njit(cache=True, nogil=True)
+def doubtful_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
+    """Sign of a unit at a vertex where the polytope's bound does not decide it.
+
+    Tries the vertex's own bound. What is still doubtful is zero in float arithmetic; in certified
+    arithmetic it is the next exact answer, or becomes a question.
+    """
+    reg = i1(t, state.REG)
+    bound = point_bound(t, slot, unit, vertex)
+    result = sign(value, bound)
+    if result != 0 or bound == 0.0:
+        return result
+    reg[state.DOUBTFUL] += 1
+    if t[state.CERTIFIED] == 0:
+        return 0
+    answers = i1(t, state.ANSWERS)
+    questions = i2(t, state.QUESTIONS)
+    asked = reg[state.ASKED]
+    reg[state.ASKED] = asked + 1
+    if asked < reg[state.ANSWERED]:
+        return answers[asked]
+    if asked < questions.shape[0]:
+        questions[asked, 0] = vertex
+        questions[asked, 1] = unit
+    return 0
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def vertex_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
+    """Sign of a unit at a vertex of the polytope that `fill_bounds` was last called for at this slot."""
+    radii = f1(t, state.RADII)
+    slots = f3(t, state.SLOTS)
+    d = t[state.DIMENSION]
+    bound = slots[slot, d + 3, unit] + slots[slot, d + 4, unit] * radii[vertex]
+    if value > bound:
+        return 1
+    if value < -bound:
+        return -1
+    return doubtful_sign(t, slot, unit, vertex, value)

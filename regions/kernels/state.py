@@ -8,6 +8,7 @@ walk (resumable after every step), scratch, the output buffer, scratch of `volum
 DIMENSION = 0
 N_LAYERS = 1  # layers before the output
 CERTIFIED = 2
+PLANAR = 3  # 1: polygons as rings
 
 # Registers (int64), entry REG.
 SP = 0  # nodes on the stack
@@ -87,7 +88,7 @@ CANDS = 15  # (nodes, candidate words) candidates that still cut
 PATS = 16  # (nodes, pattern words)
 KEYS = 17  # (nodes,) combined unit keys of the active units
 PATHS = 18  # (nodes,) the splits taken, one bit each, for depths up to 64
-SLOTS = 19  # (slots, d + 3, widest): d coefficients, constant, error, error passed on
+SLOTS = 19  # (slots, d + 5, widest): d coefficients, constant, error, error passed on, bound, 1-norm
 POINTS = 20  # (vertices, d)
 RADII = 21  # (vertices,) position error
 POS = 22  # (vertices, candidate words) signs of the candidates

@@ -206,6 +206,8 @@ def add_edges(t: I64, d: int, words: int) -> None:
 @njit(cache=True, nogil=True)
 def sum_face(t: I64, top: int, d: int, words: int, simple: bool) -> None:
     """Sum the simplices of the face in hand at level `top`, whose own coordinates are ready."""
+    face_local = f3(t, state.FACE_LOCAL)
+    face_sets = u2(t, state.FACE_SETS)
     face_apex = i1(t, state.FACE_APEX)
     face_below = u3(t, state.FACE_BELOW)
     face_counts = i1(t, state.FACE_COUNTS)
@@ -214,6 +216,17 @@ def sum_face(t: I64, top: int, d: int, words: int, simple: bool) -> None:
     face_pivot = f1(t, state.FACE_PIVOT)
     face_points = f2(t, state.FACE_POINTS)
     face_total = f1(t, state.FACE_TOTAL)
+    if top == 1:
+        for w in range(words):
+            rest = face_sets[1, w]
+            while rest != ZERO:
+                v = 64 * w + trailing_zeros(rest)
+                rest &= rest - ONE
+                length = abs(face_local[1, v, 0])
+                face_total[1] += length
+                for i in range(d):
+                    face_moment[1, i] += length * face_points[v, i]
+        return
     level = top
     while True:
         if level == 2:
@@ -342,12 +355,24 @@ def list_simplices(
 
     The same pulling triangulation as in `measure_facet`. -1: no room.
     """
+    face_sets = u2(t, state.FACE_SETS)
     face_apex = i1(t, state.FACE_APEX)
     face_below = u3(t, state.FACE_BELOW)
     face_counts = i1(t, state.FACE_COUNTS)
     face_next = i1(t, state.FACE_NEXT)
     top = d - 1
     open_face(t, d, index, words, simple)
+    if top == 1:
+        if start >= simplices.shape[0]:
+            return -1
+        column = 0
+        for w in range(words):
+            rest = face_sets[1, w]
+            while rest != ZERO:
+                simplices[start, column] = 64 * w + trailing_zeros(rest)
+                column += 1
+                rest &= rest - ONE
+        return start + 1
     level = top
     row = start
     while True:

@@ -83,7 +83,7 @@ def enter_layer(t: I64, top: int) -> int:
     spare = nodes[nodes.shape[0] - 1]
     for f in range(node.shape[0]):
         spare[f] = node[f]
-    if t[state.DIMENSION] == 2:
+    if t[state.PLANAR] == 1:
         copy_polygon(t, top)
     else:
         copy_cell(t, top)
@@ -99,7 +99,7 @@ def enter_layer(t: I64, top: int) -> int:
     reg[state.ANSWERED] = 0
     reg[state.ASKED] = 0
     for i in range(work[0]):
-        if t[state.DIMENSION] == 2:
+        if t[state.PLANAR] == 1:
             touched_side(t, top, work[1 + i])
         else:
             touched_facet(t, top, work[1 + i])
@@ -133,7 +133,7 @@ def finish_child(t: I64, top: int, unit: int) -> None:
         while rest != ZERO:
             c = (w << 6) + trailing_zeros(rest)
             rest &= rest - ONE
-            if t[state.DIMENSION] == 2:
+            if t[state.PLANAR] == 1:
                 touched_side_of_candidate(t, top, c)
             else:
                 touched_facet_of_candidate(t, top, c)
@@ -174,7 +174,7 @@ def split(t: I64, top: int, c: int) -> int:
     unit_starts = i1(t, state.UNIT_STARTS)
     node = nodes[top]
     unit = cut_units[node[state.CANDIDATES] + c]
-    if t[state.DIMENSION] == 2:
+    if t[state.PLANAR] == 1:
         n_new, n_minus, n_plus = cut_polygon(t, top, c)
     else:
         n_new, n_minus, n_plus = cut_cell(t, top, c)
@@ -195,7 +195,7 @@ def split(t: I64, top: int, c: int) -> int:
         paths[top] &= ~(ONE << np.uint64(node[state.DEPTH]))
     node[state.VERTEX_TOP] += n_new
     node[state.HYPERPLANES] += 1
-    if t[state.DIMENSION] != 2:
+    if t[state.PLANAR] == 0:
         edges[node[state.FACETS] + node[state.N_FACETS]] = line
         node[state.N_FACETS] += 1
     first = node[state.RING_TOP]
@@ -259,13 +259,13 @@ def finish_cell(t: I64, top: int) -> int:
         return state.LIMIT
     mode = reg[state.MODE]
     if mode == state.COLLECT:
-        room = 1 + (node[state.N_VERTICES] if t[state.DIMENSION] == 2 else node[state.N_FACETS])
+        room = 1 + (node[state.N_VERTICES] if t[state.PLANAR] == 1 else node[state.N_FACETS])
         if (
             reg[state.OUT_CELLS] + 1 >= out_volume.shape[0]
             or reg[state.OUT_HALVES] + room >= out_label.shape[0]
         ):
             return state.FLUSH
-        if t[state.DIMENSION] == 2:
+        if t[state.PLANAR] == 1:
             volume = collect_polygon(t, top)
         else:
             volume = collect_cell(t, top)
@@ -276,7 +276,7 @@ def finish_cell(t: I64, top: int) -> int:
         out_volume[reg[state.OUT_CELLS]] = volume
         reg[state.OUT_CELLS] += 1
         add_volume(t, volume)
-    elif t[state.DIMENSION] == 2:
+    elif t[state.PLANAR] == 1:
         add_volume(t, polygon_area(t, top))
     elif mode != state.COUNT:
         volume = collect_cell(t, top)
