@@ -9,7 +9,7 @@ import json
 import os
 import zipfile
 from dataclasses import asdict, dataclass, fields
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ __all__ = ["CellComplex", "Completeness", "FacetTable", "Tolerances"]
 FILE_FORMAT = "regions cell complex 1"
 
 
-class Completeness(str, Enum):
+class Completeness(StrEnum):
     """Whether an enumeration ended by itself."""
 
     COMPLETE = "COMPLETE"
@@ -304,7 +304,7 @@ class CellComplex:
             arrays[f"facet_{column.name}"] = getattr(self.facets, column.name)
         if self.rings is not None:
             arrays["rings"] = self.rings
-        with open(path, "wb") as stream:
+        with Path(path).open("wb") as stream:
             np.savez_compressed(stream, **arrays)
 
     @classmethod

@@ -91,7 +91,8 @@ def _plan(
         raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'float'")
     if engine == "auto":
         engine = "planar" if d == 2 else "cells"
-        reason = f"d = {d}: " + ("polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence")
+        shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
+        reason = f"d = {d}: {shape}"
     elif engine in ("planar", "cells"):
         reason = "as asked"
     else:
@@ -150,7 +151,8 @@ def count_cells(
     Examples
     --------
     >>> from regions import Box, Network, count_cells
-    >>> lines = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [[1.0, 1.0, 1.0]]], [[0, 0, 0.5], [0]])
+    >>> normals, offsets = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 0.5]
+    >>> lines = Network.from_arrays([normals, [[1.0, 1.0, 1.0]]], [offsets, [0.0]])
     >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).cells
     7
     """

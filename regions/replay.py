@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,7 +78,7 @@ class Replay:
         owners: list[NDArray[np.int64]] = []
         order = np.argsort(cells, kind="stable")
         bounds = np.flatnonzero(np.diff(cells[order], prepend=-1, append=-1))
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in pairwise(bounds):
             group = order[start:end]
             self._go_to(patterns[cells[group[0]]])
             for f in group:
