@@ -23,7 +23,7 @@ from regions.errors import (
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex, Completeness
     from regions.density import GaussianDensity, UniformDensity
-    from regions.domain import Box, Segment, Slice
+    from regions.domain import Box, Polytope, Segment, Slice
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import Estimate, local_complexity
     from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
@@ -44,6 +44,7 @@ _MODULE_OF = {
     "Box": "domain",
     "Segment": "domain",
     "Slice": "domain",
+    "Polytope": "domain",
     "enumerate_cells": "enumeration",
     "count_cells": "enumeration",
     "CellCount": "enumeration",
@@ -74,6 +75,7 @@ __all__ = [
     "Box",
     "Segment",
     "Slice",
+    "Polytope",
     "enumerate_cells",
     "count_cells",
     "CellCount",

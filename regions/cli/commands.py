@@ -98,12 +98,12 @@ def count(
     max_cells: MaxCellsOption = None,
     workers: WorkersOption = None,
     check_volumes: Annotated[
-        bool | None,
+        bool,
         typer.Option(
             "--check-volumes/--no-check-volumes",
-            help="Sum the cells' volumes and compare with the domain's [default: if d <= 2].",
+            help="Sum the cells' volumes and compare with the domain's; costs some times the count if d > 2.",
         ),
-    ] = None,
+    ] = True,
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
@@ -139,7 +139,7 @@ def count(
             }
         )
     else:
-        volume = f"{domain.volume:.9g} (sum over cells not asked for: --check-volumes)"
+        volume = f"{domain.volume:.9g} (not compared with the cells: --no-check-volumes)"
         if found.volume_sum is not None:
             volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
         print_facts(
