@@ -1,0 +1,358 @@
+"""Laws of the command line: what programs read, what people read, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from regions.cli import main
+from regions.cli.options import DomainWords
+from regions.errors import InvalidDomainError, RegionsError
+from regions.network import Network
+
+COUNT_KEYS = {"cells", "status", "dimension", "engine", "seconds", "volume_sum", "network", "domain"}
+
+
+@pytest.fixture
+def net(tmp_path):
+    """A file with a network of two inputs whose cells in [-1, 1]^2 are the four quadrants."""
+    path = tmp_path / "quadrants.npz"
+    Network.from_arrays([np.eye(2), [[1.0, 1.0]]], [[0.0, 0.0], [0.0]]).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """A file with a random network of 20 inputs."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "wide.npz"
+    weights = [rng.normal(size=s) / 4 for s in ((12, 20), (10, 12), (3, 10))]
+    Network.from_arrays(weights, [0.2 * rng.normal(size=len(w)) for w in weights]).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def points(tmp_path):
+    """Files with three points of 20 coordinates, and one with many."""
+    rng = np.random.default_rng(1)
+    files = []
+    for name in "abc":
+        files.append(str(tmp_path / f"{name}.npy"))
+        np.save(files[-1], rng.normal(size=20))
+    np.save(tmp_path / "data.npy", rng.normal(size=(30, 4, 5)))
+    return files, str(tmp_path / "data.npy")
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command line: exit code, stdout, stderr."""
+
+    def call(*words):
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def assert_fails_in_one_line(result, says):
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1
+    assert says in err
+
+
+def test_help_loads_nothing_heavy():
+    heavy = ("numba", "matplotlib", "networkx", "scipy", "torch")
+    script = (
+        "import sys; from regions.cli import main; main(['--help']); main(['count', '--help']);"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version_is_the_packages(run):
+    import regions
+
+    assert run("--version") == (0, f"regions {regions.__version__}\n", "")
+
+
+def test_no_words_show_the_commands(run):
+    code, out, _ = run()
+    assert code == 0
+    for command in ("count", "enumerate", "graph", "locus", "validate", "plot", "demo"):
+        assert command in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["count", "nowhere.npz", "--box", "-1", "1"], "nowhere.npz"),
+        (["count", "NET"], "--box LO HI"),
+        (["count", "NET", "--box", "1", "-1"], "low >= high in coordinate 0"),
+        (["count", "NET", "--box", "-1", "one"], "'one'"),
+        (["count", "NET", "--box", "-1,-1,-1", "1"], "3 numbers, the network has 2 inputs"),
+        (["count", "NET", "--box", "-1"], "--box"),
+        (["count", "NET", "--box", "nan", "1"], "finite"),
+        (["count", "NET", "--box", "-1", "1", "--margin", "0.5"], "--slice"),
+        (["count", "NET", "--box", "-1", "1", "--clip", "0", "1"], "a slice"),
+        (["count", "NET", "--box", "-1", "1", "--center", "x.npy"], "--box and --center"),
+        (["count", "NET", "--center", "x.npy"], "--half-width"),
+        (["count", "NET", "--segment", "x.npy", "y.npy"], "x.npy: no such file"),
+        (["count", "NET", "--box", "-1", "1", "--nosuch"], "--nosuch"),
+        (["count", "NET", "--box", "-1", "1", "--workers", "two"], "regions count --help"),
+        (["cuont", "NET"], "cuont"),
+        (["enumerate", "NET", "--box", "-1", "1"], "--output"),
+        (["enumerate", "NET", "--box", "-1", "1", "-o", "/no/such/folder/x.regions"], "no folder"),
+        (["graph", "nowhere.regions", "-o", "g.graphml"], "nowhere.regions"),
+        (["locus", "nowhere.regions"], "regions enumerate"),
+        (["plot", "NET", "-o", "x.png"], "no readable cell complex"),
+        (["demo", "--box", "-1", "1"], "go together"),
+        (["validate", "NET", "--box", "-1", "1", "--sigma", "0.1", "--density", "cauchy"], "cauchy"),
+        (["validate", "NET", "--box", "-1", "1", "--sigma", "0.1", "--seed", "-3"], "--seed"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(run, net, words, says):
+    assert_fails_in_one_line(run(*[net if word == "NET" else word for word in words]), says)
+
+
+def test_bad_arrays_are_named(run, wide, tmp_path):
+    for name, content, says in (
+        ("text.npy", b"not an array", "no .npy array"),
+        ("empty.npy", b"", "no .npy array"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert_fails_in_one_line(
+            run("count", wide, "--center", tmp_path / name, "--half-width", "1"), f"{name} is {says}"
+        )
+    np.save(tmp_path / "short.npy", np.zeros(3))
+    result = run("count", wide, "--center", tmp_path / "short.npy", "--half-width", "1")
+    assert_fails_in_one_line(result, "3 numbers; the network has 20 inputs")
+    np.save(tmp_path / "words.npy", np.array(["a"]))
+    result = run("count", wide, "--center", tmp_path / "words.npy", "--half-width", "1")
+    assert_fails_in_one_line(result, "not real numbers")
+
+
+def test_models_that_run_code_need_the_flag_that_says_so(run, tmp_path):
+    path = tmp_path / "model.joblib"
+    path.write_bytes(b"anything")
+    assert_fails_in_one_line(run("count", path, "--box", "-1", "1"), "can run any code")
+    _, out, _ = run("count", "--help")
+    assert "RUNS CODE" in " ".join(out.split())
+
+
+def test_a_box_may_be_given_by_numbers_or_by_lists(net):
+    network = Network.load(net)
+    boxes = [
+        DomainWords(box=words).build(network) for words in (("-1", "1"), ("-1,-1", "1,1"), ("-1", "1,1"))
+    ]
+    assert boxes[0] == boxes[1] == boxes[2]
+
+
+def test_every_way_to_name_a_slice_gives_a_slice(wide, points):
+    from regions.domain import Segment, Slice
+
+    network = Network.load(wide)
+    (a, b, c), data = points
+    from pathlib import Path
+
+    x = [np.load(f) for f in (a, b, c)]
+    through = DomainWords(slice=(Path(a), Path(b), Path(c)), margin=0.5).build(network)
+    assert through == Slice.through(*x, margin=0.5)
+    clipped = DomainWords(slice=(Path(a), Path(b), Path(c)), clip=("-2", "2")).build(network)
+    assert clipped == Slice.through(*x, clip=(-2.0, 2.0))
+    cloud = np.load(data).reshape(30, 20)
+    pca = DomainWords(center=Path(a), data=Path(data), half_width=2.0).build(network)
+    assert pca == Slice.pca(cloud, x[0], half_width=2.0)
+    assert DomainWords(data=Path(data), half_width=2.0).build(network) == Slice.pca(cloud, half_width=2.0)
+    assert DomainWords(segment=(Path(a), Path(b))).build(network) == Segment(x[0], x[1])
+    around = [DomainWords(center=Path(a), half_width=1.0, direction_seed=s).build(network) for s in (0, 0, 1)]
+    assert around[0] == around[1] != around[2]
+    with pytest.raises(InvalidDomainError):
+        DomainWords(slice=(Path(a), Path(a), Path(b))).build(network)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("box", [["-1", "1"], ["-1,-1", "1,1"], ["-1e0", "+1"]])
+def test_count_prints_the_agreed_keys(run, net, box):
+    code, out, err = run("count", net, "--box", *box, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert "error" not in err  # the first run on a machine says that it compiles
+    assert found.keys() >= COUNT_KEYS
+    assert (found["cells"], found["status"], found["dimension"]) == (4, "COMPLETE", 2)
+    assert found["volume_sum"] == pytest.approx(4.0)
+
+
+@pytest.mark.kernels
+def test_count_for_people_names_network_domain_and_engine(run, net):
+    code, out, _ = run("count", net, "--box", "-1", "1")
+    assert code == 0
+    words = [line.split()[0] for line in out.splitlines()]
+    assert words == ["network", "domain", "cells", "volume", "engine"]
+
+
+@pytest.mark.kernels
+def test_a_limit_gives_a_truncated_count_and_no_error(run, wide, points):
+    (a, b, c), _ = points
+    code, out, _ = run("count", wide, "--slice", a, b, c, "--max-cells", "3", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["status"] == "TRUNCATED" and found["cells"] >= 3
+    _, out, _ = run("count", wide, "--slice", a, b, c, "--max-cells", "3")
+    assert "at least" in out and "TRUNCATED" in out
+
+
+@pytest.mark.kernels
+def test_engine_and_workers_do_not_change_the_count(run, wide, points):
+    (a, b, c), _ = points
+    counts = {
+        json.loads(run("count", wide, "--slice", a, b, c, "--json", *extra)[1])["cells"]
+        for extra in ([], ["--engine", "planar"], ["--workers", "1"], ["--workers", "2"])
+    }
+    assert len(counts) == 1
+
+
+@pytest.mark.kernels
+def test_the_whole_chain_of_files_fits_together(run, wide, points, tmp_path):
+    import networkx as nx
+
+    (a, b, c), _ = points
+    cells, graph, picture = (tmp_path / name for name in ("out.regions", "g.graphml", "fig.png"))
+    domain = ["--slice", a, b, c, "--margin", "0.5"]
+    counted = json.loads(run("count", wide, *domain, "--json")[1])
+    listed = json.loads(run("enumerate", wide, *domain, "-o", cells, "--json")[1])
+    assert listed["cells"] == counted["cells"] and listed["status"] == "COMPLETE"
+    code, out, _ = run("graph", cells, "--format", "graphml", "-o", graph, "--json")
+    assert code == 0
+    assert json.loads(out)["nodes"] == nx.read_graphml(graph).number_of_nodes() == listed["cells"]
+    assert json.loads(out)["edges"] == listed["interior_facets"]
+    for color in ("pattern", "volume", "jacobian", "layer", "class"):
+        code, _, _ = run("plot", cells, "-o", picture, "--color", color, "--points", a, "--dpi", "50")
+        assert code == 0 and picture.stat().st_size > 1000
+    code, _, _ = run("plot", cells, "-o", picture, "--graph", "--dpi", "50")
+    assert code == 0
+    assert_fails_in_one_line(run("plot", cells, "-o", tmp_path / "fig.docx"), "png")
+    assert_fails_in_one_line(run("graph", cells, "-o", tmp_path / "g.xyz"), "graphml")
+
+
+@pytest.mark.kernels
+def test_locus_prints_the_agreed_keys(run, net, tmp_path):
+    cells = tmp_path / "out.regions"
+    run("enumerate", net, "--box", "-1", "1", "-o", cells)
+    found = json.loads(run("locus", cells, "--json", "--by", "layer")[1])
+    assert found.keys() >= {"kind", "total", "error", "by_layer"}
+    assert found["kind"] == "gradient"
+    # relu(x) + relu(y) bends on the two axes of the square.
+    assert found["total"] == pytest.approx(4.0) and found["by_layer"] == pytest.approx([4.0])
+    weighed = json.loads(run("locus", cells, "--density", "uniform", "--json")[1])
+    assert weighed["total"] == pytest.approx(1.0)
+    gaussian = json.loads(run("locus", cells, "--density", "gaussian:mean=0,0;std=0.5", "--json")[1])
+    # A density of the plane, on each axis: its value at 0 times the mass within two sigmas.
+    assert gaussian["total"] == pytest.approx(2 * 0.797884560803 * 0.954499736104, rel=1e-9)
+    by_unit = json.loads(run("locus", cells, "--by", "unit", "--kind", "activation", "--json")[1])["by_unit"]
+    assert [row[:2] for row in by_unit] == [[0, 0], [0, 1]]
+    code, out, _ = run("locus", cells, "--by", "layer")
+    assert code == 0 and "total" in out
+
+
+@pytest.mark.kernels
+def test_locus_of_a_truncated_file_is_called_a_lower_bound(run, wide, points, tmp_path):
+    (a, b, c), _ = points
+    cells = tmp_path / "out.regions"
+    code, _, _ = run("enumerate", wide, "--slice", a, b, c, "--max-cells", "4", "-o", cells)
+    assert code == 0
+    code, out, _ = run("locus", cells)
+    assert code == 0 and "at least" in out
+    assert json.loads(run("locus", cells, "--json")[1])["status"] == "TRUNCATED"
+
+
+@pytest.mark.kernels
+def test_validate_prints_the_agreed_keys_and_repeats(run, net, tmp_path):
+    words = ["validate", net, "--box", "-1", "1", "--sigma", "0.2", "--samples", "4000"]
+    words += ["--bias-draws", "20", "--seed", "5", "--json"]
+    code, out, _ = run(*words, "-o", tmp_path / "report.json")
+    found = json.loads(out)
+    assert code == 0
+    for name in ("exact", "estimate"):
+        assert found[name].keys() == {"mean", "stderr", "n"}
+    assert abs(found["z"]) < 4
+    again = json.loads(run(*words)[1])
+    assert (again["exact"], again["estimate"], again["z"]) == (found["exact"], found["estimate"], found["z"])
+    assert json.loads((tmp_path / "report.json").read_text())["z"] == found["z"]
+    code, out, _ = run(*words[:-1])
+    assert code == 0 and "z = " in out
+
+
+@pytest.mark.kernels
+def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    from regions.cli import demo
+
+    monkeypatch.setattr(demo, "_SAMPLES", 2000)
+    monkeypatch.setattr(demo, "_BIAS_DRAWS", 5)
+    folder = tmp_path / "demo"
+    code, out, _ = run("demo", "-o", folder, "--network", net, "--box", "-1", "1", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["slice"]["status"] == found["five_dimensions"]["status"] == "COMPLETE"
+    assert found["own"]["cells"] == 4
+    assert found["graph"]["nodes"] == found["slice"]["cells"]
+    assert all(abs(report["z"]) < 4 for report in found["validation"])
+    assert {Path(path).name for path in found["files"]} == {path.name for path in folder.iterdir()}
+    assert all(Path(path).stat().st_size > 100 for path in found["files"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.kernels
+def test_ctrl_c_keeps_what_was_found(tmp_path):
+    rng = np.random.default_rng(0)
+    path, cells = tmp_path / "large.npz", tmp_path / "out.regions"
+    weights = [rng.normal(size=s) for s in ((40, 6), (40, 40), (1, 40))]
+    Network.from_arrays(weights, [0.1 * rng.normal(size=len(w)) for w in weights]).save(path)
+    small = tmp_path / "small.npz"
+    Network.from_arrays(weights[:1], [np.ones(40)], [True]).save(small)
+    words = [sys.executable, "-m", "regions.cli", "enumerate"]
+    tail = ["--workers", "2", "-o", str(cells), "--json"]
+    box = ["--box", "-0.05", "0.05"]
+    subprocess.run([*words, str(small), *box, *tail], check=True, capture_output=True)  # compiles
+    running = subprocess.Popen([*words, str(path), "--box", "-9", "9", *tail], stdout=subprocess.PIPE)
+    time.sleep(6.0)
+    running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    found = json.loads(out)
+    assert found["status"] == "TRUNCATED" and found["cells"] > 0
+    from regions.cell_complex import CellComplex
+
+    assert CellComplex.load(cells).n_cells == found["cells"]
+
+
+def test_errors_of_the_library_never_show_a_traceback(run, net, monkeypatch):
+    from regions.cli import commands
+
+    def fail(*_):
+        raise RegionsError("first line\nsecond line")
+
+    monkeypatch.setattr(commands.DomainWords, "build", fail)
+    assert_fails_in_one_line(run("count", net, "--box", "-1", "1"), "first line second line")
+
+
+def test_ctrl_c_outside_an_enumeration_has_its_own_code(run, net, monkeypatch):
+    from regions.cli import commands
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands.DomainWords, "build", interrupt)
+    assert run("count", net, "--box", "-1", "1")[0] == 130
