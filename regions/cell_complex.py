@@ -5,10 +5,11 @@ Finding the cells is left to `enumeration`, drawing to `plotting`, sums over fac
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -282,7 +283,13 @@ class CellComplex:
         return self._replay.facet_simplices(self.patterns, rows, a, place)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything, network and domain included, to one compressed file."""
+        """Write everything, network and domain included, to one compressed file.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file cannot be written.
+        """
         header = {
             "format": FILE_FORMAT,
             "status": self.status.value,
@@ -298,14 +305,18 @@ class CellComplex:
         arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
         for k, (w, b) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
             arrays[f"W{k}"], arrays[f"b{k}"] = w, b
-        for name in _ARRAYS:
+        for name in _CELL_ARRAYS:
             arrays[name] = getattr(self, name)
-        for column in fields(FacetTable):
-            arrays[f"facet_{column.name}"] = getattr(self.facets, column.name)
+        for name in _FACET_ARRAYS:
+            arrays[f"facet_{name}"] = getattr(self.facets, name)
         if self.rings is not None:
             arrays["rings"] = self.rings
-        with Path(path).open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+        try:
+            # an open file, because given a path numpy appends ".npz" to names without it
+            with Path(path).open("wb") as stream:
+                np.savez_compressed(stream, **arrays)
+        except OSError as error:
+            raise InvalidInputError(f"cannot write the cells to {str(path)!r}: {error}") from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CellComplex:
@@ -322,25 +333,51 @@ class CellComplex:
                 f"no file {str(file)!r}; make one with `regions enumerate NET ... -o FILE`"
             )
         try:
-            with np.load(file, allow_pickle=False) as stored:
-                data = {name: stored[name] for name in stored.files}
-            return _from_arrays(data)
-        except RegionsError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            return _from_arrays(_read_entries(file))
+        except RegionsError as error:
+            raise InvalidInputError(f"{str(file)!r} holds no cell complex: {error}") from error
+        except Exception as error:  # what a damaged file makes numpy and zipfile raise is open-ended
             raise InvalidInputError(
                 f"{str(file)!r} is no readable cell complex ({type(error).__name__}: {error}); "
                 "it may be damaged or of another kind"
             ) from error
 
 
-_ARRAYS = ("patterns", "volumes", "centroids", "witnesses", "n_vertices", "n_facets")
+_CELL_ARRAYS: dict[str, Any] = {
+    "patterns": np.uint8,
+    "volumes": np.float64,
+    "centroids": np.float64,
+    "witnesses": np.float64,
+    "n_vertices": np.int32,
+    "n_facets": np.int32,
+}
+_FACET_ARRAYS: dict[str, Any] = {
+    "cell_a": np.int64,
+    "cell_b": np.int64,
+    "side": np.int32,
+    "layer": np.int32,
+    "unit": np.int32,
+    "volume": np.float64,
+    "jump": np.float64,
+    "place": np.int32,
+}
+
+
+def _read_entries(file: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file; each entry is read whole, so that its checksum is compared."""
+    with zipfile.ZipFile(file) as stored:
+        return {
+            name.removesuffix(".npy"): np.lib.format.read_array(
+                io.BytesIO(stored.read(name)), allow_pickle=False
+            )
+            for name in stored.namelist()
+        }
 
 
 def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
     header = json.loads(str(data["header"]))
-    if header.get("format") != FILE_FORMAT:
-        raise InvalidInputError(f"file format {header.get('format')!r}; this version reads {FILE_FORMAT!r}")
+    if header["format"] != FILE_FORMAT:
+        raise InvalidInputError(f"file format {header['format']!r}; this version reads {FILE_FORMAT!r}")
     n_layers = len(header["relu"])
     network = Network.from_arrays(
         [data[f"W{k}"] for k in range(n_layers)],
@@ -348,25 +385,56 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
         header["relu"],
         name=header["network_name"],
     )
-    facets = FacetTable(**{column.name: data[f"facet_{column.name}"] for column in fields(FacetTable)})
-    arrays = {name: data[name] for name in _ARRAYS}
-    n = arrays["patterns"].shape[0]
-    lengths = {a.shape[0] for a in arrays.values()}
-    columns = {getattr(facets, column.name).shape[0] for column in fields(FacetTable)}
-    if lengths != {n} or len(columns) != 1:
-        raise InvalidInputError(
-            f"arrays of cells have lengths {sorted(lengths)}, of facets {sorted(columns)}"
-        )
+    domain = domain_from_dict(header["domain"])
+    cells = {name: data[name] for name in _CELL_ARRAYS}
+    facets = {name: data[f"facet_{name}"] for name in _FACET_ARRAYS}
+    rings = data["rings"] if header["engine"] == "planar" else None
+    _check_arrays(network, domain, cells, facets, rings)
     return CellComplex(
         network=network,
-        domain=domain_from_dict(header["domain"]),
-        **arrays,
-        facets=facets,
+        domain=domain,
+        **cells,
+        facets=FacetTable(**facets),
         status=Completeness(header["status"]),
         engine=header["engine"],
         engine_reason=header["engine_reason"],
         arithmetic=header["arithmetic"],
         tolerances=Tolerances(**header["tolerances"]),
         seconds=float(header["seconds"]),
-        rings=data.get("rings"),
+        rings=rings,
     )
+
+
+def _check_arrays(
+    network: Network,
+    domain: Domain,
+    cells: dict[str, NDArray[Any]],
+    facets: dict[str, NDArray[Any]],
+    rings: NDArray[Any] | None,
+) -> None:
+    """Raise InvalidInputError unless types, shapes and index ranges are those of a complex."""
+    n, m, d = cells["volumes"].shape[0], facets["cell_a"].shape[0], domain.dimension
+    axes = {"patterns": ((network.n_units + 7) // 8,), "centroids": (d,), "witnesses": (d,)}
+    wanted = [(name, cells[name], kind, (n, *axes.get(name, ()))) for name, kind in _CELL_ARRAYS.items()]
+    wanted += [(f"facet_{name}", facets[name], kind, (m,)) for name, kind in _FACET_ARRAYS.items()]
+    if rings is not None:
+        wanted.append(("rings", rings, np.float64, (int(cells["n_vertices"].sum()), 2)))
+    for name, array, kind, shape in wanted:
+        if array.dtype != kind or array.shape != shape:
+            raise InvalidInputError(
+                f"array {name!r} is {array.dtype} {array.shape}, expected {np.dtype(kind)} {shape}"
+            )
+    widths = np.array([*network.widths, 0])
+    a, b, layer = facets["cell_a"], facets["cell_b"], facets["layer"]
+    for name, low, high in (
+        ("cell_a", 0, n),
+        ("cell_b", -2, n),
+        ("side", -1, domain.halfspaces[0].shape[0]),
+        ("layer", -1, len(widths) - 1),
+        ("unit", -1, np.where(layer < 0, 0, widths[layer]) if m else 0),
+        ("place", 0, cells["n_facets"][a] if m else 0),
+    ):
+        if not np.all((facets[name] >= low) & (facets[name] < high)):
+            raise InvalidInputError(f"array 'facet_{name}' holds numbers out of range")
+    if np.any(a == b):
+        raise InvalidInputError("a facet lies between a cell and itself")
