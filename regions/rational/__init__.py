@@ -1,0 +1,50 @@
+"""Exact arithmetic: the network as the function of its stored floats, read as dyadic rationals.
+
+Integers throughout (python-flint and Python), one power of two per layer, so hardly any gcd. Knows
+networks and domains; lists no cells of its own accord, and nothing here rounds but the filters.
+"""
+
+from regions.rational.cells import (
+    ExactCell,
+    ExactFacet,
+    exact_cell,
+    interior_point,
+    neighbour_pattern,
+    strictly_inside,
+)
+from regions.rational.enclosures import (
+    bounds,
+    cell_volume,
+    distance_enclosure,
+    enclosure,
+    facet_volume_enclosure,
+    simplex_volume,
+    squared_volume,
+)
+from regions.rational.maps import ExactNetwork
+from regions.rational.polytope import RationalPolytope
+from regions.rational.residues import map_residues
+from regions.rational.rows import dyadic_integers, primitive, sign_at, solve_vertex
+
+__all__ = [
+    "ExactCell",
+    "ExactFacet",
+    "ExactNetwork",
+    "RationalPolytope",
+    "bounds",
+    "cell_volume",
+    "distance_enclosure",
+    "dyadic_integers",
+    "enclosure",
+    "exact_cell",
+    "facet_volume_enclosure",
+    "interior_point",
+    "map_residues",
+    "neighbour_pattern",
+    "primitive",
+    "sign_at",
+    "simplex_volume",
+    "solve_vertex",
+    "squared_volume",
+    "strictly_inside",
+]

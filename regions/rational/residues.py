@@ -1,0 +1,87 @@
+"""Output maps modulo a prime, all cells at once: maps with different residues are different, for certain.
+
+Equal residues prove nothing; `linear_regions` compares those maps exactly.
+"""
+
+from __future__ import annotations
+
+from math import isqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from regions.domain import Domain
+from regions.network import Network
+from regions.rational.rows import dyadic_integers
+
+_CHUNK = 1 << 22  # entries of the largest array
+
+
+def map_residues(network: Network, domain: Domain, patterns: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The integers of each cell's intrinsic output map (as in `ExactNetwork`) modulo a prime.
+
+    Matrix products in float64 are exact here, as the prime is small enough for the largest width.
+
+    Parameters
+    ----------
+    patterns : (n, n_units) bool
+
+    Returns
+    -------
+    residues : (n, out * (d + 1)) int64
+
+    Examples
+    --------
+    >>> from regions import Box, Network
+    >>> absolute = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0, 0], [0]])
+    >>> map_residues(absolute, Box([-1], [1]), np.array([[True, False], [False, True]])).shape
+    (2, 2)
+    """
+    widest = max(w.shape[1] for w in network.weights) + 1
+    p = _prime_below(min(isqrt(2**53 // widest), 2**26))
+    d, n = domain.dimension, patterns.shape[0]
+    start, shift = _residues(np.column_stack([domain.basis, domain.origin]), p)
+    layers = []
+    for weight, bias in zip(network.weights, network.biases, strict=True):
+        matrix, own = _residues(np.column_stack([weight, bias]), p)
+        layers.append((matrix[:, :-1], matrix[:, -1] * pow(2, shift, p) % p))
+        shift += own
+    first = layers[0][0] @ start % p
+    first[:, -1] = (first[:, -1] + layers[0][1]) % p
+    step = max(1, _CHUNK // (max(w.shape[0] for w in network.weights) * (d + 1)))
+    parts = []
+    for at in range(0, n, step):
+        parts.append(_chain(network, layers, first, patterns[at : at + step], p))
+    return np.concatenate(parts) if parts else np.zeros((0, network.output_dim * (d + 1)), np.int64)
+
+
+def _chain(
+    network: Network,
+    layers: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    first: NDArray[np.float64],
+    active: NDArray[np.bool_],
+    p: int,
+) -> NDArray[np.int64]:
+    """Residues of the output maps of some cells; intermediate maps are (cells, width, d + 1)."""
+    maps = np.broadcast_to(first, (active.shape[0], *first.shape))
+    unit = 0
+    for layer, relu in enumerate(network.relu):
+        if layer:
+            weight, bias = layers[layer]
+            maps = np.matmul(weight, maps) % p
+            maps[:, :, -1] = (maps[:, :, -1] + bias) % p
+        if relu:
+            width = maps.shape[1]
+            maps = np.where(active[:, unit : unit + width, None], maps, 0.0)
+            unit += width
+    return maps.reshape(active.shape[0], -1).astype(np.int64)
+
+
+def _residues(values: ArrayLike, p: int) -> tuple[NDArray[np.float64], int]:
+    array = np.asarray(values, dtype=np.float64)
+    integers, shift = dyadic_integers(array)
+    return np.array([x % p for x in integers], dtype=np.float64).reshape(array.shape), shift
+
+
+def _prime_below(n: int) -> int:
+    return next(p for p in range(n, 1, -1) if all(p % q for q in range(2, isqrt(p) + 1)))
