@@ -218,9 +218,9 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
     u64, i64 = np.uint64, np.int64
     return {
         state.VALUES: np.zeros((vertices, widest)),
-        state.LOWS: np.zeros(widest),
-        state.HIGHS: np.zeros(widest),
-        state.BOUNDS: np.zeros(widest),
+        state.MIDDLES: np.zeros(widest),
+        state.SPREADS: np.zeros(widest),
+        state.BOX: np.zeros((2, d)),
         state.UNITS: np.zeros(widest + 1, i64),
         state.WORK: np.zeros(widest + vertices + 8, i64),
         state.MASKS: np.zeros((4, words), u64),
@@ -461,7 +461,7 @@ class Walker:
             status = self.step()
             if status == state.FLUSH:
                 block.outputs.append(self.take_output())
-            report(int(self.reg[state.CELLS]), float(self.freg[state.PROGRESS]))
+            report(int(self.reg[state.CELLS]), float(self.reg[state.DONE_PARTS]) * 2.0**-40)
             if status in (state.DONE, state.LIMIT) or stop.is_set():
                 break
         if self.mode == state.COLLECT and self.reg[state.OUT_CELLS] > 0:

@@ -1,4 +1,4 @@
-"""Bit operations on uint64 words that numba does not offer by itself.
+"""Machine operations that numba does not offer by itself: bit counts, fused multiply-add.
 
 With `NUMBA_DISABLE_JIT=1` the same names are plain Python functions.
 """
@@ -17,6 +17,10 @@ if config.DISABLE_JIT:
     def trailing_zeros(word: Any) -> int:
         """Index of the lowest set bit of a nonzero uint64 word."""
         return (int(word) & -int(word)).bit_length() - 1
+
+    def fma(a: float, b: float, c: float) -> float:
+        """a * b + c; compiled it is rounded once, here twice: both within the error bounds."""
+        return a * b + c
 
 else:
 
@@ -37,3 +41,12 @@ else:
             return builder.cttz(args[0], context.get_constant(types.boolean, True))
 
         return types.int64(types.uint64), codegen
+
+    @intrinsic
+    def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
+        """a * b + c, rounded once."""
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return builder.fma(*args)
+
+        return types.float64(types.float64, types.float64, types.float64), codegen

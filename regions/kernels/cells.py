@@ -186,20 +186,18 @@ def cut_cell(t: I64, top: int, c: int) -> tuple[int, int, int]:
     if node[state.N_FACETS] >= 64 * inc.shape[1]:
         return -2, 0, 0
     minus = node[state.RING_TOP]
-    plus = minus + count
+    plus = minus + count + 1
     n_minus, n_plus, n_zero = 0, 0, 0
     for v in range(count):
         vertex = ring[start + v]
         s = sign_at(t, vertex, c)
-        if s > 0:
-            ring[plus + n_plus] = vertex
-            n_plus += 1
-        elif s < 0:
-            ring[minus + n_minus] = vertex
-            n_minus += 1
-        else:
-            work[n_zero] = vertex
-            n_zero += 1
+        # all lists are written always and kept where the sign says so: a branch cannot be predicted
+        ring[plus + n_plus] = vertex
+        n_plus += 1 if s > 0 else 0
+        ring[minus + n_minus] = vertex
+        n_minus += 1 if s < 0 else 0
+        work[n_zero] = vertex
+        n_zero += 1 if s == 0 else 0
     edges = cut_edges(t, top, plus, n_plus, minus, n_minus)
     n_new = edges + n_zero
     new = node[state.VERTEX_TOP]

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.bits import trailing_zeros
-from regions.kernels.predicates import ACTIVE, INACTIVE, fill_bounds, unit_state, vertex_sign
+from regions.kernels.bits import fma, trailing_zeros
+from regions.kernels.predicates import pass_on, screen_layer, set_bound, vertex_sign
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 ONE = np.uint64(1)
@@ -81,11 +81,13 @@ def add_units(t: I64, layer: int, source: int, target: int, count: int) -> None:
             m0, m1, m2, m3 = low[i, j0], low[i, j1], low[i, j2], low[i, j3]
             row = high[i]
             for k in range(n):
-                row[k] += (w0[k] * m0 + w1[k] * m1) + (w2[k] * m2 + w3[k] * m3)
+                row[k] = fma(w3[k], m3, fma(w2[k], m2, fma(w1[k], m1, fma(w0[k], m0, row[k]))))
         m0, m1, m2, m3 = low[d + 2, j0], low[d + 2, j1], low[d + 2, j2], low[d + 2, j3]
         row = high[d + 1]
         for k in range(n):
-            row[k] += (abs(w0[k]) * m0 + abs(w1[k]) * m1) + (abs(w2[k]) * m2 + abs(w3[k]) * m3)
+            row[k] = fma(
+                abs(w3[k]), m3, fma(abs(w2[k]), m2, fma(abs(w1[k]), m1, fma(abs(w0[k]), m0, row[k])))
+            )
         done += 4
     while done < count:
         j0 = units[done]
@@ -94,11 +96,11 @@ def add_units(t: I64, layer: int, source: int, target: int, count: int) -> None:
             m0 = low[i, j0]
             row = high[i]
             for k in range(n):
-                row[k] += w0[k] * m0
+                row[k] = fma(w0[k], m0, row[k])
         m0 = low[d + 2, j0]
         row = high[d + 1]
         for k in range(n):
-            row[k] += abs(w0[k]) * m0
+            row[k] = fma(abs(w0[k]), m0, row[k])
         done += 1
 
 
@@ -113,52 +115,36 @@ def unit_value(t: I64, slot: int, unit: int, vertex: int) -> float:
     return value
 
 
-@njit(cache=True, nogil=True)
-def evaluate_vertices(t: I64, layer: int, slot: int, first: int, count: int) -> None:
-    """Pre-activations of a whole layer at `count` vertices in `tree.z`, with their range and bounds."""
-    highs = f1(t, state.HIGHS)
-    lows = f1(t, state.LOWS)
+@njit(cache=True, nogil=True, forceinline=True)
+def bounding_box(t: I64, first: int, count: int) -> tuple[float, float]:
+    """Put the box around `count` vertices of RING in BOX (middle, half-widths).
+
+    Returns the largest |coordinate| and the largest position error of these vertices. The
+    half-widths are enlarged by a relative 1e-15 and by the rounding of the middle.
+    """
+    box = f2(t, state.BOX)
     points = f2(t, state.POINTS)
     radii = f1(t, state.RADII)
     ring = i1(t, state.RING)
-    slots = f3(t, state.SLOTS)
-    values = f2(t, state.VALUES)
-    widths = i1(t, state.WIDTHS)
-    d = t[state.DIMENSION]
-    n = widths[layer]
-    rows = slots[slot]
-    low = lows
-    high = highs
-    constant = rows[d]
     reach = 0.0
     radius = 0.0
     for v in range(count):
-        vertex = ring[first + v]
-        z = values[v]
-        radius = max(radius, radii[vertex])
-        for i in range(d):
-            reach = max(reach, abs(points[vertex, i]))
-        x0 = points[vertex, 0]
-        row = rows[0]
-        for k in range(n):
-            z[k] = constant[k] + row[k] * x0
-        for i in range(1, d):
-            xi = points[vertex, i]
-            row = rows[i]
-            for k in range(n):
-                z[k] += row[k] * xi
-        if v == 0:
-            for k in range(n):
-                low[k] = z[k]
-                high[k] = z[k]
-        else:
-            for k in range(n):
-                low[k] = min(low[k], z[k])
-                high[k] = max(high[k], z[k])
-    fill_bounds(t, layer, slot, reach, radius)
+        radius = max(radius, radii[ring[first + v]])
+    for i in range(t[state.DIMENSION]):
+        low = points[ring[first], i]
+        high = low
+        for v in range(1, count):
+            value = points[ring[first + v], i]
+            low = min(low, value)
+            high = max(high, value)
+        size = max(abs(low), abs(high))
+        reach = max(reach, size)
+        box[0, i] = 0.5 * (low + high)
+        box[1, i] = 0.5 * (high - low) + 1e-15 * size
+    return reach, radius
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def set_active(t: I64, top: int, layer: int, unit: int) -> None:
     """Record in a node's pattern and key that a unit is active."""
     keys = u1(t, state.KEYS)
@@ -172,10 +158,25 @@ def set_active(t: I64, top: int, layer: int, unit: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
-    """Signs of candidate c at all vertices of a node; 3 if both occur, 2 only +, 1 only -, 0 none.
+def clear_signs(t: I64, top: int) -> None:
+    """Forget the candidates' signs at a node's vertices."""
+    neg = u2(t, state.NEG)
+    nodes = i2(t, state.NODES)
+    pos = u2(t, state.POS)
+    ring = i1(t, state.RING)
+    for v in range(nodes[top, state.N_VERTICES]):
+        vertex = ring[nodes[top, state.VERTICES] + v]
+        for w in range(pos.shape[1]):
+            pos[vertex, w] = ZERO
+            neg[vertex, w] = ZERO
 
-    They also replace the unit's values in `tree.z`.
+
+@njit(cache=True, nogil=True, forceinline=True)
+def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
+    """Signs at all vertices of a node of a unit that may be its candidate c.
+
+    Returns the sum of 2 if + occurs, 1 if -, 4 if zero. The signs are kept in VALUES and, if both +
+    and - occur, in the candidate's bits of POS and NEG.
     """
     neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
@@ -183,46 +184,45 @@ def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
     ring = i1(t, state.RING)
     values = f2(t, state.VALUES)
     node = nodes[top]
+    slot = node[state.MAP_SLOT]
+    first = node[state.VERTICES]
     word = c >> 6
     bit = ONE << np.uint64(c & 63)
     seen = 0
     for v in range(node[state.N_VERTICES]):
-        vertex = ring[node[state.VERTICES] + v]
-        s = vertex_sign(t, node[state.MAP_SLOT], unit, vertex, values[v, unit])
-        pos[vertex, word] &= ~bit
-        neg[vertex, word] &= ~bit
+        vertex = ring[first + v]
+        s = vertex_sign(t, slot, unit, vertex, unit_value(t, slot, unit, vertex))
         values[v, unit] = s
-        if s > 0:
-            pos[vertex, word] |= bit
-            seen |= 2
-        elif s < 0:
-            neg[vertex, word] |= bit
-            seen |= 1
+        pos[vertex, word] |= bit if s > 0 else ZERO
+        neg[vertex, word] |= bit if s < 0 else ZERO
+        seen |= 2 if s > 0 else (1 if s < 0 else 4)
+    if seen & 3 != 3:
+        for v in range(node[state.N_VERTICES]):
+            vertex = ring[first + v]
+            pos[vertex, word] &= ~bit
+            neg[vertex, word] &= ~bit
     return seen
 
 
 @njit(cache=True, nogil=True)
 def decide_layer(t: I64, top: int) -> int:
-    """Sort the units of a node's layer; returns how many are active on all of it (in `tree.units`).
+    """Sort the units of a node's layer; returns how many are active on all of it (in UNITS).
 
     Units that the node's vertices cut become its candidates. Units that only touch it are decided
-    too: the active ones are listed in `tree.work[1:]`, their number in `tree.work[0]`, their signs
-    in `tree.z`, for the caller to look for facets on which they vanish. -1: exact signs are asked
-    for, and the node is as it was.
+    too: the active ones are listed in `WORK[1:]`, their number in `WORK[0]`, their signs in VALUES,
+    for the caller to look for facets on which they vanish. -1: exact signs are asked for, and the
+    node is as it was.
     """
-    bounds = f1(t, state.BOUNDS)
     cands = u2(t, state.CANDS)
     cut_units = i1(t, state.CUT_UNITS)
-    highs = f1(t, state.HIGHS)
     keys = u1(t, state.KEYS)
-    lows = f1(t, state.LOWS)
-    neg = u2(t, state.NEG)
+    middles = f1(t, state.MIDDLES)
     nodes = i2(t, state.NODES)
     pats = u2(t, state.PATS)
-    pos = u2(t, state.POS)
     reg = i1(t, state.REG)
     relus = i1(t, state.RELUS)
-    ring = i1(t, state.RING)
+    unit_keys = u1(t, state.UNIT_KEYS)
+    unit_starts = i1(t, state.UNIT_STARTS)
     units = i1(t, state.UNITS)
     widths = i1(t, state.WIDTHS)
     word_starts = i1(t, state.WORD_STARTS)
@@ -230,50 +230,51 @@ def decide_layer(t: I64, top: int) -> int:
     node = nodes[top]
     layer = node[state.LAYER]
     n = widths[layer]
-    active = 0
-    cuts = 0
-    touching = 0
-    words = pos.shape[1]
-    key = keys[top]
+    active, cuts, touching = 0, 0, 0
     work[0] = 0
     node[state.N_CANDIDATES] = 0
+    reach, radius = bounding_box(t, node[state.VERTICES], node[state.N_VERTICES])
+    slot = node[state.MAP_SLOT]
+    if needs_map(t, layer + 1):
+        pass_on(t, layer, slot)
     if relus[layer] == 0:
         for k in range(n):
             units[k] = k
-        fill_bounds(t, layer, node[state.MAP_SLOT], 0.0, 0.0)
         return n
-    for w in range(word_starts[layer], word_starts[layer + 1]):
-        pats[top, w] = ZERO
-    evaluate_vertices(t, layer, node[state.MAP_SLOT], node[state.VERTICES], node[state.N_VERTICES])
+    screen_layer(t, layer, slot, reach, radius)
     reg[state.DECISIONS] += n * node[state.N_VERTICES]
-    for v in range(node[state.N_VERTICES]):
-        vertex = ring[node[state.VERTICES] + v]
-        for w in range(words):
-            pos[vertex, w] = ZERO
-            neg[vertex, w] = ZERO
+    clear_signs(t, top)
+    key = keys[top]
+    first = word_starts[layer]
+    start = unit_starts[layer]
+    candidates = node[state.CANDIDATES]
+    word = ZERO
     for k in range(n):
-        found = unit_state(lows[k], highs[k], bounds[k])
-        if found == ACTIVE:
-            units[active] = k
-            active += 1
-            set_active(t, top, layer, k)
-        elif found != INACTIVE:
+        on = middles[k] > 0.0
+        if middles[k] == 0.0:
+            set_bound(t, slot, k, reach)
             seen = mark_signs(t, top, cuts, k)
-            if seen == 3:
-                cut_units[node[state.CANDIDATES] + cuts] = k
+            on = seen & 3 == 2
+            if seen & 3 == 3:
+                cut_units[candidates + cuts] = k
                 cuts += 1
-            elif seen == 2:
-                units[active] = k
-                active += 1
-                set_active(t, top, layer, k)
+            elif seen == 6:
                 touching += 1
                 work[touching] = k
+        if on:
+            units[active] = k
+            active += 1
+            word |= ONE << np.uint64(k & 63)
+            key ^= unit_keys[start + k]
+        if k & 63 == 63 or k == n - 1:
+            pats[top, first + (k >> 6)] = word
+            word = ZERO
     if reg[state.ASKED] > reg[state.ANSWERED]:
-        keys[top] = key
         return -1
+    keys[top] = key
     work[0] = touching
     node[state.N_CANDIDATES] = cuts
-    for w in range(words):
+    for w in range(cands.shape[1]):
         left = min(max(cuts - 64 * w, 0), 64)
         if left == 64:
             cands[top, w] = ~ZERO
@@ -304,7 +305,7 @@ def add_event(t: I64, top: int, hyperplane: int, key: np.uint64) -> None:
     nodes[top, state.EVENT_TOP] = at + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def settle(t: I64, top: int) -> int:
     """Decide the candidates that no longer cut a child; returns how many became active.
 
@@ -370,19 +371,15 @@ def first_candidate(t: I64, top: int) -> int:
 
 @njit(cache=True, nogil=True, forceinline=True)
 def sign_at(t: I64, vertex: int, c: int) -> int:
-    """Sign of candidate c at a vertex."""
+    """Sign of candidate c at a vertex, without a branch."""
     neg = u2(t, state.NEG)
     pos = u2(t, state.POS)
     word = c >> 6
-    bit = ONE << np.uint64(c & 63)
-    if pos[vertex, word] & bit:
-        return 1
-    if neg[vertex, word] & bit:
-        return -1
-    return 0
+    shift = np.uint64(c & 63)
+    return np.int64((pos[vertex, word] >> shift) & ONE) - np.int64((neg[vertex, word] >> shift) & ONE)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def mark_new_vertex(t: I64, top: int, vertex: int, skip: int) -> None:
     """Signs at a new vertex of a node's candidates, except `skip`, on whose hyperplane it lies."""
     cands = u2(t, state.CANDS)
@@ -406,15 +403,13 @@ def mark_new_vertex(t: I64, top: int, vertex: int, skip: int) -> None:
             unit = cut_units[node[state.CANDIDATES] + c]
             value = unit_value(t, slot, unit, vertex)
             s = vertex_sign(t, slot, unit, vertex, value)
-            if s > 0:
-                plus |= bit
-            elif s < 0:
-                minus |= bit
+            plus |= bit if s > 0 else ZERO
+            minus |= bit if s < 0 else ZERO
         pos[vertex, w] = plus
         neg[vertex, w] = minus
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def place_vertex(t: I64, slot: int, unit: int, a: int, b: int, vertex: int) -> None:
     """Put `vertex` where a unit's hyperplane cuts the edge from `a` (positive) to `b` (negative)."""
     freg = f1(t, state.FREG)

@@ -45,7 +45,7 @@ def copy_polygon(t: I64, top: int) -> None:
     node[state.VERTEX_TOP] = vertices + count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> None:
     """Make vertex `new` where candidate c cuts the side from `a` (positive) to `b` (negative)."""
     cut_units = i1(t, state.CUT_UNITS)
@@ -61,7 +61,7 @@ def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> N
     mark_new_vertex(t, top, new, c)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
     """Cut a node's polygon by candidate c: (new vertices, entries of the negative, of the positive part).
 
@@ -76,7 +76,7 @@ def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
     line = node[state.HYPERPLANES]
     new = node[state.VERTEX_TOP]
     minus = node[state.RING_TOP]
-    plus = minus + count + 2
+    plus = minus + count + 3
     n_minus = 0
     n_plus = 0
     n_new = 0
@@ -86,21 +86,17 @@ def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
         side = edges[start + i]
         b = ring[start + (i + 1 if i + 1 < count else 0)]
         there = sign_at(t, b, c)
-        if here >= 0:
-            ring[plus + n_plus] = a
-            edges[plus + n_plus] = line if here == 0 and there < 0 else side
-            n_plus += 1
-        if here <= 0:
-            ring[minus + n_minus] = a
-            edges[minus + n_minus] = line if here == 0 and there > 0 else side
-            n_minus += 1
+        # both lists are written always and kept where the sign says so: branches here cannot be predicted
+        ring[plus + n_plus] = a
+        edges[plus + n_plus] = line if here == 0 and there < 0 else side
+        n_plus += 1 if here >= 0 else 0
+        ring[minus + n_minus] = a
+        edges[minus + n_minus] = line if here == 0 and there > 0 else side
+        n_minus += 1 if here <= 0 else 0
         if here * there < 0:
             vertex = new + n_new
             n_new += 1
-            if here > 0:
-                cut_side(t, top, c, a, b, vertex, side)
-            else:
-                cut_side(t, top, c, b, a, vertex, side)
+            cut_side(t, top, c, a if here > 0 else b, b if here > 0 else a, vertex, side)
             ring[plus + n_plus] = vertex
             edges[plus + n_plus] = line if here > 0 else side
             n_plus += 1
@@ -151,7 +147,7 @@ def touched_side_of_candidate(t: I64, top: int, c: int) -> None:
             add_event(t, top, edges[start + i], key)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def polygon_area(t: I64, top: int) -> float:
     """Area of a node's polygon, from its first vertex so that small cells keep their digits."""
     nodes = i2(t, state.NODES)

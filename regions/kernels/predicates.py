@@ -9,10 +9,6 @@ from numba import njit
 from regions.kernels import state
 from regions.kernels.table import I64, f1, f2, f3, i1, i2
 
-ACTIVE = 1
-INACTIVE = -1
-LOOK = 2
-
 
 @njit(cache=True, nogil=True, forceinline=True)
 def sign(value: float, bound: float) -> int:
@@ -24,71 +20,100 @@ def sign(value: float, bound: float) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def unit_state(low: float, high: float, bound: float) -> int:
-    """State of a unit whose values at a cell's vertices lie in [low, high].
+@njit(cache=True, nogil=True)
+def screen_layer(t: I64, layer: int, slot: int, reach: float, radius: float) -> None:
+    """Sign of a layer's units over the box around one polytope, where it is the same everywhere.
 
-    ACTIVE or INACTIVE where all signs are certain and equal, LOOK where vertices must be looked at
-    one by one: some are cut off, or doubtful.
+    The box has middle and half-widths in BOX. For unit k, a point with max-norm at most `reach` and
+    position error at most `radius`: |computed - true| <= E + gamma (|A|_1 reach + |c|) + |A|_1 radius,
+    E the map's own error over the domain, the second term the rounding of the evaluation (Higham
+    2002, eq. 3.5). MIDDLE gets the value at the middle of the box where its size exceeds
+    `sum_i |A_i| halfwidth_i` plus this bound: its sign is then that of all points of the polytope;
+    otherwise 0. The factor 1 + 1e-9 covers the rounding of the bounds.
+
+    Loops write one array each: LLVM vectorises a loop only if few pairs of arrays may overlap.
     """
-    if low > bound:
-        return ACTIVE
-    if high < -bound:
-        return INACTIVE
-    return LOOK
+    box = f2(t, state.BOX)
+    freg = f1(t, state.FREG)
+    middles = f1(t, state.MIDDLES)
+    slots = f3(t, state.SLOTS)
+    spread = f1(t, state.SPREADS)
+    widths = i1(t, state.WIDTHS)
+    d = t[state.DIMENSION]
+    gamma = freg[state.GAMMA_POINT]
+    n = widths[layer]
+    constant = slots[slot, d]
+    error = slots[slot, d + 1]
+    scale = radius + gamma * reach
+    if d == 2:
+        row, column = slots[slot, 0], slots[slot, 1]
+        mx, my = box[0, 0], box[0, 1]
+        hx, hy = box[1, 0] + scale, box[1, 1] + scale
+        for k in range(n):
+            value = constant[k] + row[k] * mx + column[k] * my
+            size = abs(row[k]) * hx + abs(column[k]) * hy + gamma * abs(constant[k]) + error[k]
+            middles[k] = value if abs(value) > 1.000000001 * size else 0.0
+        return
+    for k in range(n):
+        spread[k] = gamma * abs(constant[k]) + error[k]
+        middles[k] = constant[k]
+    for i in range(d):
+        row = slots[slot, i]
+        middle, half = box[0, i], box[1, i] + scale
+        for k in range(n):
+            middles[k] += row[k] * middle
+        for k in range(n):
+            spread[k] += abs(row[k]) * half
+    for k in range(n):
+        middles[k] = middles[k] if abs(middles[k]) > 1.000000001 * spread[k] else 0.0
 
 
 @njit(cache=True, nogil=True)
-def fill_bounds(t: I64, layer: int, slot: int, reach: float, radius: float) -> None:
-    """Bounds of |computed - true| for a layer's units at the points of one polytope.
+def pass_on(t: I64, layer: int, slot: int) -> None:
+    """What each unit's map passes on, in row d + 2, when it is added to the next layer's map.
 
-    For unit k, a point with max-norm at most `reach` and position error at most r:
-    `bound = E + gamma (|A|_1 reach + |c|) + |A|_1 r`, E the map's own error over the domain, the
-    second term the rounding of the evaluation (Higham 2002, eq. 3.5). Rows d + 3 and d + 4 of the
-    slot keep the part without r and |A|_1; BOUNDS gets the bound for r = `radius`. Row d + 2 gets
-    what the unit's map passes on when it is added to the next layer's: E plus the rounding of
-    products and sums, `gamma_l (sum_i |A_i| extent_i + |c|)`. The factor 1 + 1e-9 covers the
-    rounding of the bounds themselves.
+    Its own error plus the rounding of the products and sums: `E + gamma_l (|A|_1 extent + |c|)`,
+    with the largest |coordinate| of the domain as extent.
     """
-    bounds = f1(t, state.BOUNDS)
     extents = f1(t, state.EXTENTS)
-    freg = f1(t, state.FREG)
     gammas = f1(t, state.GAMMAS)
     slots = f3(t, state.SLOTS)
     widths = i1(t, state.WIDTHS)
     d = t[state.DIMENSION]
-    gamma_point = freg[state.GAMMA_POINT]
-    gamma = gammas[layer + 1]
     n = widths[layer]
+    extent = extents[0]
+    for i in range(1, d):
+        extent = max(extent, extents[i])
+    gamma = gammas[layer + 1] * 1.000000001
+    extent *= gamma
+    passed = slots[slot, d + 2]
     constant = slots[slot, d]
     error = slots[slot, d + 1]
-    passed = slots[slot, d + 2]
-    base = slots[slot, d + 3]
-    norm = slots[slot, d + 4]
-    row = slots[slot, 0]
-    extent = extents[0]
     for k in range(n):
-        size = abs(row[k])
-        norm[k] = size
-        passed[k] = abs(constant[k]) + size * extent
-    for i in range(1, d):
+        passed[k] = error[k] * 1.000000001 + gamma * abs(constant[k])
+    for i in range(d):
         row = slots[slot, i]
-        extent = extents[i]
         for k in range(n):
-            size = abs(row[k])
-            norm[k] += size
-            passed[k] += size * extent
-    for k in range(n):
-        total = error[k] + gamma_point * (norm[k] * reach + abs(constant[k]))
-        base[k] = total * 1.000000001
-        norm[k] *= 1.000000001
-        bounds[k] = base[k] + norm[k] * radius
-        passed[k] = (passed[k] * gamma + error[k]) * 1.000000001
+            passed[k] += extent * abs(row[k])
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def set_bound(t: I64, slot: int, unit: int, reach: float) -> None:
+    """Keep a unit's error bound on a polytope: row d + 3 without the position error, its factor in d + 4."""
+    freg = f1(t, state.FREG)
+    slots = f3(t, state.SLOTS)
+    d = t[state.DIMENSION]
+    norm = 0.0
+    for i in range(d):
+        norm += abs(slots[slot, i, unit])
+    rounding = freg[state.GAMMA_POINT] * (norm * reach + abs(slots[slot, d, unit]))
+    slots[slot, d + 3, unit] = 1.000000001 * (slots[slot, d + 1, unit] + rounding)
+    slots[slot, d + 4, unit] = 1.000000001 * norm
 
 
 @njit(cache=True, nogil=True)
 def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
-    """The bound of `fill_bounds` for one unit at one vertex, from that vertex's own size and radius."""
+    """The bound of `set_bound` for one unit at one vertex, from that vertex's own size and radius."""
     freg = f1(t, state.FREG)
     points = f2(t, state.POINTS)
     radii = f1(t, state.RADII)
@@ -133,13 +158,11 @@ def doubtful_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> in
 
 @njit(cache=True, nogil=True, forceinline=True)
 def vertex_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
-    """Sign of a unit at a vertex of the polytope that `fill_bounds` was last called for at this slot."""
+    """Sign of a unit at a vertex of the polytope that `set_bound` was called for."""
     radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
     d = t[state.DIMENSION]
     bound = slots[slot, d + 3, unit] + slots[slot, d + 4, unit] * radii[vertex]
-    if value > bound:
-        return 1
-    if value < -bound:
-        return -1
+    if abs(value) > bound:
+        return 1 if value > 0.0 else -1
     return doubtful_sign(t, slot, unit, vertex, value)

@@ -25,15 +25,15 @@ PREFIX_LENGTH = 10  # number of leading splits that are prescribed
 FRONTIER = 11  # list the nodes of this depth instead of splitting them (0: off)
 GUIDED = 12  # 1: follow the pattern in GUIDE only
 ANSWERED = 13  # exact signs available for the step under way
+DONE_PARTS = 15  # part of the tree that is done, in units of 2**-40, each split halving it
 ASKED = 14  # exact signs that the step under way needs
 N_REGISTERS = 16
 
 # Float registers, entry FREG.
-PROGRESS = 0  # part of the tree that is done, each split halving it
-VOLUME = 1  # sum of the cells' volumes ...
-VOLUME_LOST = 2  # ... and what rounding lost of it (Neumaier)
-GAMMA_POINT = 3  # rounding of an evaluation at a point
-RADIUS = 4  # position error given to every vertex in float arithmetic
+VOLUME = 0  # sum of the cells' volumes ...
+VOLUME_LOST = 1  # ... and what rounding lost of it (Neumaier)
+GAMMA_POINT = 2  # rounding of an evaluation at a point
+RADIUS = 3  # position error given to every vertex in float arithmetic
 N_FLOAT_REGISTERS = 8
 
 # Modes.
@@ -104,9 +104,9 @@ EVENT_PLANES = 31  # an active unit vanishes on the facet on this hyperplane
 EVENT_KEYS = 32  # its unit key
 EVENT_BEFORE = 33  # the event before, -1 if none
 VALUES = 34  # (vertices of one cell, widest)
-LOWS = 35
-HIGHS = 36
-BOUNDS = 37
+MIDDLES = 35  # (widest,) values at the middle of the box, 0 where undecided
+SPREADS = 36  # (widest,)
+BOX = 37  # (2, d) middle and half-widths of the box around a polytope
 UNITS = 38  # list of units
 WORK = 39  # list of vertices or units
 MASKS = 40  # (4, candidate words)

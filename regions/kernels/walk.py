@@ -41,7 +41,7 @@ from regions.kernels.radius import set_row
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def has_room(t: I64, top: int) -> bool:
     """Whether the stacks have room for any one step from this node (new vertices of a cut aside)."""
     cut_units = i1(t, state.CUT_UNITS)
@@ -110,7 +110,7 @@ def enter_layer(t: I64, top: int) -> int:
     return state.DONE
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def finish_child(t: I64, top: int, unit: int) -> None:
     """Bring a fresh child up to date: what has become stable, the next layer's map.
 
@@ -141,7 +141,7 @@ def finish_child(t: I64, top: int, unit: int) -> None:
         add_units(t, layer + 1, node[state.MAP_SLOT], node[state.SLOT], count)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def wanted_children(t: I64, top: int, unit: int) -> int:
     """Which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
     guide = u1(t, state.GUIDE)
@@ -213,27 +213,25 @@ def split(t: I64, top: int, c: int) -> int:
         if needs_map(t, layer + 1):
             nodes[upper, state.SLOT] = node[state.SLOT] + 1
             copy_map(t, layer + 1, node[state.SLOT], node[state.SLOT] + 1)
-    if wanted & 2:
-        node[state.VERTICES] = first
-        node[state.N_VERTICES] = n_minus
-        node[state.RING_TOP] = first + n_minus
-        node[state.DEPTH] += 1
-        finish_child(t, top, -1)
-    if wanted & 1:
-        child = nodes[upper]
-        if child[state.DEPTH] < 64:
-            paths[upper] |= ONE << np.uint64(child[state.DEPTH])
+    # the negative part first: its events lie below those of the positive part, which is walked first
+    for sign in (2, 1):
+        if wanted & sign == 0:
+            continue
+        at = top if sign == 2 else upper
+        child = nodes[at]
         child[state.EVENT_TOP] = node[state.EVENT_TOP]
-        child[state.VERTICES] = first + n_minus
-        child[state.N_VERTICES] = n_plus
-        child[state.RING_TOP] = first + n_minus + n_plus
+        child[state.VERTICES] = first if sign == 2 else first + n_minus
+        child[state.N_VERTICES] = n_minus if sign == 2 else n_plus
+        child[state.RING_TOP] = child[state.VERTICES] + child[state.N_VERTICES]
+        if sign == 1 and child[state.DEPTH] < 64:
+            paths[at] |= ONE << np.uint64(child[state.DEPTH])
         child[state.DEPTH] += 1
-        finish_child(t, upper, unit)
+        finish_child(t, at, unit if sign == 1 else -1)
     reg[state.SP] = upper + 1
     return state.DONE
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def add_volume(t: I64, volume: float) -> None:
     """Neumaier's sum of the cells' volumes."""
     freg = f1(t, state.FREG)
@@ -249,7 +247,6 @@ def add_volume(t: I64, volume: float) -> None:
 @njit(cache=True, nogil=True)
 def finish_cell(t: I64, top: int) -> int:
     """Count, measure or write a finished cell, and take it off the stack."""
-    freg = f1(t, state.FREG)
     nodes = i2(t, state.NODES)
     out_label = i1(t, state.OUT_LABEL)
     out_volume = f1(t, state.OUT_VOLUME)
@@ -285,7 +282,8 @@ def finish_cell(t: I64, top: int) -> int:
         reg[state.OUT_HALVES] = 0
         add_volume(t, volume)
     reg[state.CELLS] += 1
-    freg[state.PROGRESS] += 2.0 ** (-node[state.DEPTH])
+    if node[state.DEPTH] <= 40:
+        reg[state.DONE_PARTS] += 1 << (40 - node[state.DEPTH])
     reg[state.SP] = top
     return state.DONE
 
