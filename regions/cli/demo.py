@@ -150,9 +150,8 @@ def _slice(
     count = cells_in_words(complex.n_cells, complex.status.name)
     run.say(f"1. A plane through three test images, the digits {three}: {count} cells.")
     run.say("   On each the network is one affine map; together they are all it does on this plane.")
-    run.say(
-        f"   Their areas sum to that of the square, {domain.volume:.6g} (relative difference {gap:.0e}).\n"
-    )
+    close = "to the last digit" if gap == 0.0 else f"within a relative {gap:.0e}"
+    run.say(f"   Their areas sum to that of the square, {domain.volume:.6g}, {close}.\n")
     return complex
 
 

@@ -22,6 +22,7 @@ from rich.text import Text
 INTERRUPTED = 130
 _QUIET_SECONDS = 2.0
 _LONG_COMPILE_SECONDS = 1.5
+_announced: list[bool] = []  # whether this process has said that it compiles
 
 
 def out() -> Console:
@@ -124,12 +125,11 @@ def announced_compilation() -> Iterator[None]:
             self.depth = 0
             self.spent = 0.0
             self.begin = 0.0
-            self.said = False
             self.clock: threading.Timer | None = None
 
         def on_start(self, event: Any) -> None:
             self.depth += 1
-            if self.depth == 1 and not self.said:
+            if self.depth == 1 and not _announced:
                 self.begin = time.monotonic()
                 self.clock = threading.Timer(max(_LONG_COMPILE_SECONDS - self.spent, 0.0), self.say)
                 self.clock.daemon = True
@@ -142,8 +142,8 @@ def announced_compilation() -> Iterator[None]:
                 self.spent += time.monotonic() - self.begin
 
         def say(self) -> None:
-            if not self.said:
-                self.said = True
+            if not _announced:
+                _announced.append(True)
                 err().print("compiling kernels, once per machine (up to a minute) ...", style="dim")
 
     watch = Watch()
