@@ -54,8 +54,8 @@ class ExactNetwork:
     >>> from regions import Box, Network
     >>> network = Network.from_arrays([[[0.5], [1.0]], [[1.0, 3.0]], [[1.0]]], [[0, -1], [0.25], [0]])
     >>> exact = ExactNetwork(network, Box([-2.0], [2.0]))
-    >>> [int(x) for x in exact.unit_row([True, False], 1, 0)], exact.shifts[1]
-    ([2, 1], 2)
+    >>> [int(x) for x in exact.unit_row([True, False], 1, 0)], exact.unit_shift(1)  # 0.5 t + 0.25
+    ([4, 2], 3)
     """
 
     def __init__(self, network: Network, domain: Domain, cache_size: int = 1024) -> None:

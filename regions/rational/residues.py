@@ -49,9 +49,7 @@ def map_residues(network: Network, domain: Domain, patterns: NDArray[np.bool_]) 
     first = layers[0][0] @ start % p
     first[:, -1] = (first[:, -1] + layers[0][1]) % p
     step = max(1, _CHUNK // (max(w.shape[0] for w in network.weights) * (d + 1)))
-    parts = []
-    for at in range(0, n, step):
-        parts.append(_chain(network, layers, first, patterns[at : at + step], p))
+    parts = [_chain(network, layers, first, patterns[at : at + step], p) for at in range(0, n, step)]
     return np.concatenate(parts) if parts else np.zeros((0, network.output_dim * (d + 1)), np.int64)
 
 
