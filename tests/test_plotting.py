@@ -26,6 +26,7 @@ from regions.plotting import (
     plot_graph,
     save_figure,
 )
+from regions.plotting.colors import class_palette, tint
 from regions.plotting.decision import output_maps
 from regions.plotting.shapes import segments_of
 
@@ -233,6 +234,21 @@ def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):
     expected = network.forward(complex.domain.to_input(np.asarray(t)[:, None]))[:, 0]
     assert np.allclose(drawn, expected, atol=1e-9)
     plot_graph(complex)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_strips_of_a_segment_have_the_colour_of_their_class(outputs):
+    network = random_network(4, [3, 10, 10, outputs])
+    complex = enumerated(network, Segment([-3.0, 0.0, 1.0], [3.0, 1.0, -1.0]))
+    strips = plot_cells(complex, "class").collections[0]
+    palette = tint(class_palette(max(outputs, 2)), 0.55)
+    for path, color in zip(strips.get_paths(), strips.get_facecolor(), strict=True):
+        left, right = path.vertices[:, 0].min(), path.vertices[:, 0].max()
+        inside = left + (right - left) * np.array([[0.01], [0.5], [0.99]])
+        out = network.forward(complex.domain.to_input(inside))
+        label = out.argmax(axis=1) if outputs > 1 else (out[:, 0] > 0).astype(int)
+        assert right - left < 1e-9 or np.allclose(palette[label], color[:3])
 
 
 @pytest.mark.kernels

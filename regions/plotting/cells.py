@@ -362,7 +362,13 @@ def _draw_line(ax: Axes, complex: CellComplex, color: CellColor, cmap: str, deci
     domain = complex.domain.vertices[:, 0]
     ax.set_xlim(domain.min(), domain.max())
     name_axes(ax, complex, [0])
-    _draw_strips(ax, complex, color, cmap, ends, values)
+    decisions = _line_decisions(ends, scores_of(values.reshape(-1, values.shape[2])))
+    if color == "class":
+        strips, fill = _class_strips(ends[order], values[order], decisions)
+        _draw_strips(ax, complex, strips, fill, layered=False)
+    else:
+        fill = np.ones((complex.n_cells, 3)) if color == "layer" else _cell_colors(ax, complex, color, cmap)
+        _draw_strips(ax, complex, ends, fill, layered=color == "layer")
     shown = min(complex.network.output_dim, _MOST_OUTPUTS)
     palette = class_palette(max(shown, 2))
     lines = [
@@ -373,24 +379,26 @@ def _draw_line(ax: Axes, complex: CellComplex, color: CellColor, cmap: str, deci
     if shown > 1:
         legend_beside(ax, lines, [str(k) for k in range(shown)], "output")
     if decision_boundary:
-        for t in _line_decisions(ends, scores_of(values.reshape(-1, values.shape[2]))):
+        for t in decisions:
             ax.axvline(t, color="black", lw=1.1, ls=(0, (4, 2)), zorder=4)
 
 
-def _draw_strips(
-    ax: Axes, complex: CellComplex, color: CellColor, cmap: str, ends: Floats, values: Floats
-) -> None:
-    """Background of a one-dimensional picture: one strip per cell, breakpoints as hairlines."""
+def _class_strips(ends: Floats, values: Floats, decisions: Floats) -> tuple[Floats, Floats]:
+    """Strips between neighbouring breakpoints and decisions, (s, 2), and the colour of their class."""
+    cuts = np.unique(np.concatenate([ends.ravel(), decisions]))
+    middle = 0.5 * (cuts[:-1] + cuts[1:])
+    at = np.stack(
+        [np.interp(middle, ends.ravel(), column) for column in values.reshape(-1, values.shape[2]).T]
+    )
+    base = class_palette(max(values.shape[2], 2))
+    return np.stack([cuts[:-1], cuts[1:]], axis=1), base[scores_of(at.T).argmax(axis=1)]
+
+
+def _draw_strips(ax: Axes, complex: CellComplex, ends: Floats, fill: Floats, *, layered: bool) -> None:
+    """Background of a one-dimensional picture: coloured strips, breakpoints as hairlines."""
     width, alpha = line_style(complex.n_cells)
     breakpoints = complex.facets.interior
     at = complex.facet_simplices()[0][:, 0, 0]
-    if color == "class":
-        middle = scores_of(values.mean(axis=1))
-        fill = class_palette(max(complex.network.output_dim, 2))[middle.argmax(axis=1)]
-    elif color == "layer":
-        fill = np.ones((complex.n_cells, 3))
-    else:
-        fill = _cell_colors(ax, complex, color, cmap)
     corners = np.stack([ends[:, [0, 1, 1, 0]], np.tile([0.0, 0.0, 1.0, 1.0], (len(ends), 1))], 2)
     across = ax.get_xaxis_transform()
     ax.add_collection(
@@ -399,7 +407,7 @@ def _draw_strips(
     )
     layers = complex.facets.layer[breakpoints]
     palette = layer_palette(max(len(complex.network.widths), 1))
-    colors = palette[layers] if color == "layer" else np.full((len(at), 3), 0.25)
+    colors = palette[layers] if layered else np.full((len(at), 3), 0.25)
     ax.add_collection(
         LineCollection(
             [[(t, 0.0), (t, 1.0)] for t in at], colors=colors, linewidths=max(width, 0.3),
