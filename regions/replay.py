@@ -59,7 +59,7 @@ class Replay:
         node = arrays[state.NODES][0]
         first = node[state.VERTICES]
         ring = arrays[state.RING][first : first + node[state.N_VERTICES]]
-        return arrays[state.POINTS][ring].copy()
+        return np.ascontiguousarray(arrays[state.POINTS][:, ring].T)
 
     def facet_simplices(
         self,

@@ -188,7 +188,7 @@ def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.KEYS: np.zeros(sizes.nodes, u64),
         state.PATHS: np.zeros(sizes.nodes, u64),
         state.SLOTS: np.zeros((sizes.slots + net.n_layers, d + 5, widest)),
-        state.POINTS: np.zeros((vertices, d)),
+        state.POINTS: np.zeros((d, vertices)),
         state.RADII: np.zeros(vertices),
         state.POS: np.zeros((vertices, words), u64),
         state.NEG: np.zeros((vertices, words), u64),
@@ -218,6 +218,7 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
     u64, i64 = np.uint64, np.int64
     return {
         state.VALUES: np.zeros((vertices, widest)),
+        state.LINE: np.zeros(vertices),
         state.MIDDLES: np.zeros(widest),
         state.SPREADS: np.zeros(widest),
         state.BOX: np.zeros((2, d)),
@@ -408,7 +409,7 @@ class Walker:
         for entry in (state.CANDS, state.PATS, state.KEYS, state.PATHS):
             arrays[entry][0] = 0
         arrays[state.SLOTS][0, : d + 3, : net.width[0]] = net.first
-        arrays[state.POINTS][:n] = vertices
+        arrays[state.POINTS][:, :n] = vertices.T
         arrays[state.RADII][:n] = net.radius
         arrays[state.RING][:n] = np.arange(n)
         arrays[state.LABELS][:m] = -1 - np.arange(m)

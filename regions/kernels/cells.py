@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
-from regions.kernels.layers import ONE, ZERO, add_event, mark_new_vertex, place_vertex, sign_at
+from regions.kernels.layers import ONE, ZERO, add_event, mark_new_vertices, place_vertex, sign_at
 from regions.kernels.output import add_half
 from regions.kernels.radius import set_radius
 from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2
@@ -24,51 +24,86 @@ def copy_vertex(t: I64, old: int, new: int) -> None:
     definitions = i2(t, state.DEFINITIONS)
     points = f2(t, state.POINTS)
     radii = f1(t, state.RADII)
-    for i in range(points.shape[1]):
-        points[new, i] = points[old, i]
+    for i in range(points.shape[0]):
+        points[i, new] = points[i, old]
         definitions[new, i] = definitions[old, i]
     radii[new] = radii[old]
 
 
 @njit(cache=True, nogil=True)
 def copy_cell(t: I64, top: int) -> None:
-    """Give a node fresh copies of its vertices and number its hyperplanes anew, without gaps."""
+    """Give a node fresh copies of its vertices, so that a new layer's signs can be kept with them.
+
+    When the incidence bits are nearly used up, the hyperplanes are numbered anew without gaps.
+    """
+    inc = u2(t, state.INC)
+    nodes = i2(t, state.NODES)
+    points = f2(t, state.POINTS)
+    ring = i1(t, state.RING)
+    node = nodes[top]
+    target, vertices = node[state.RING_TOP], node[state.VERTEX_TOP]
+    first = node[state.VERTICES]
+    count = node[state.N_VERTICES]
+    words = inc.shape[1]
+    for i in range(points.shape[0]):
+        for v in range(count):
+            points[i, vertices + v] = points[i, ring[first + v]]
+    copy_radii(t, first, vertices, count)
+    for v in range(count):
+        for w in range(words):
+            inc[vertices + v, w] = inc[ring[first + v], w]
+        ring[target + v] = vertices + v
+    if 2 * node[state.N_FACETS] > 64 * words:
+        renumber_facets(t, top, vertices, count)
+    node[state.VERTICES] = target
+    node[state.RING_TOP] = target + count
+    node[state.VERTEX_TOP] = vertices + count
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def copy_radii(t: I64, first: int, vertices: int, count: int) -> None:
+    """Copy the position errors and, if certified, the definitions of listed vertices."""
+    definitions = i2(t, state.DEFINITIONS)
+    radii = f1(t, state.RADII)
+    ring = i1(t, state.RING)
+    for v in range(count):
+        radii[vertices + v] = radii[ring[first + v]]
+    if t[state.CERTIFIED] == 1:
+        for v in range(count):
+            for i in range(definitions.shape[1]):
+                definitions[vertices + v, i] = definitions[ring[first + v], i]
+
+
+@njit(cache=True, nogil=True)
+def renumber_facets(t: I64, top: int, vertices: int, count: int) -> None:
+    """Number anew, without gaps, the hyperplanes that a node's copied vertices lie on."""
     edges = i1(t, state.EDGES)
     inc = u2(t, state.INC)
     nodes = i2(t, state.NODES)
     ranks = i1(t, state.RANKS)
-    ring = i1(t, state.RING)
     node = nodes[top]
-    target, vertices = node[state.RING_TOP], node[state.VERTEX_TOP]
-    count = node[state.N_VERTICES]
     words = inc.shape[1]
     facets = node[state.FACETS] + node[state.N_FACETS]
     total = 0
     for w in range(words):
         used = ZERO
         for v in range(count):
-            used |= inc[ring[node[state.VERTICES] + v], w]
+            used |= inc[vertices + v, w]
         while used != ZERO:
-            edges[facets + total] = edges[node[state.FACETS] + 64 * w + trailing_zeros(used)]
-            ranks[64 * w + trailing_zeros(used)] = total
+            b = 64 * w + trailing_zeros(used)
+            edges[facets + total] = edges[node[state.FACETS] + b]
+            ranks[b] = total
             total += 1
             used &= used - ONE
-    for v in range(count):
-        old = ring[node[state.VERTICES] + v]
-        new = vertices + v
-        copy_vertex(t, old, new)
+    for v in range(vertices, vertices + count):
+        # a bit never moves up, so the words below are final when a word is read
         for w in range(words):
-            inc[new, w] = ZERO
-        for w in range(words):
-            rest = inc[old, w]
+            rest = inc[v, w]
+            inc[v, w] = ZERO
             while rest != ZERO:
                 b = ranks[64 * w + trailing_zeros(rest)]
-                inc[new, b >> 6] |= ONE << np.uint64(b & 63)
+                inc[v, b >> 6] |= ONE << np.uint64(b & 63)
                 rest &= rest - ONE
-        ring[target + v] = new
-    node[state.VERTICES] = target
-    node[state.RING_TOP] = target + count
-    node[state.VERTEX_TOP] = vertices + count
     node[state.FACETS] = facets
     node[state.N_FACETS] = total
 
@@ -112,7 +147,7 @@ def cut_edges(t: I64, top: int, plus: int, n_plus: int, minus: int, n_minus: int
     pairs = i2(t, state.PAIRS)
     points = f2(t, state.POINTS)
     ring = i1(t, state.RING)
-    d = points.shape[1]
+    d = points.shape[0]
     words = inc.shape[1]
     found = 0
     if words == 1:
@@ -161,7 +196,6 @@ def cut_vertex(t: I64, top: int, c: int, a: int, b: int, new: int) -> None:
     if t[state.CERTIFIED] == 1:
         set_radius(t, node[state.MAP_SLOT], unit, new)
     inc[new, node[state.N_FACETS] >> 6] |= ONE << np.uint64(node[state.N_FACETS] & 63)
-    mark_new_vertex(t, top, new, c)
 
 
 @njit(cache=True, nogil=True)
@@ -201,7 +235,7 @@ def cut_cell(t: I64, top: int, c: int) -> tuple[int, int, int]:
     edges = cut_edges(t, top, plus, n_plus, minus, n_minus)
     n_new = edges + n_zero
     new = node[state.VERTEX_TOP]
-    if edges < 0 or new + n_new + 2 >= points.shape[0] or minus + 2 * (count + n_new) + 2 >= ring.shape[0]:
+    if edges < 0 or new + n_new + 2 >= points.shape[1] or minus + 2 * (count + n_new) + 2 >= ring.shape[0]:
         return -1, 0, 0
     for i in range(n_zero):
         copy_vertex(t, work[i], new + i)
@@ -213,6 +247,7 @@ def cut_cell(t: I64, top: int, c: int) -> tuple[int, int, int]:
             neg[new + i, w] = neg[work[i], w]
     for i in range(edges):
         cut_vertex(t, top, c, pairs[i, 0], pairs[i, 1], new + n_zero + i)
+    mark_new_vertices(t, top, new + n_zero, edges, c)
     # the positive list moves up to make room for the new vertices at the end of the negative one
     for i in range(n_plus):
         picked[i] = ring[plus + i]
@@ -314,7 +349,7 @@ def load_faces(t: I64, top: int) -> bool:
     rows_of = f2(t, state.ROWS_OF)
     node = nodes[top]
     count = node[state.N_VERTICES]
-    d = points.shape[1]
+    d = points.shape[0]
     vertex_words = (count + 63) >> 6
     planes = node[state.N_FACETS]
     for f in range(planes):
@@ -327,7 +362,7 @@ def load_faces(t: I64, top: int) -> bool:
     for v in range(count):
         vertex = ring[node[state.VERTICES] + v]
         for i in range(d):
-            face_points[v, i] = points[vertex, i]
+            face_points[v, i] = points[i, vertex]
         for w in range(inc.shape[1]):
             rest = inc[vertex, w]
             bits += popcount(rest)
@@ -359,10 +394,10 @@ def collect_segment(t: I64, top: int) -> float:
             if inc[vertex, w] != ZERO:
                 bit = 64 * w + trailing_zeros(inc[vertex, w])
                 add_half(t, top, edges[node[state.FACETS] + bit], 1.0)
-    out_centroid[at, 0] = 0.5 * (points[a, 0] + points[b, 0])
+    out_centroid[at, 0] = 0.5 * (points[0, a] + points[0, b])
     out_vertices[at] = 2
     out_facets[at] = 2
-    return abs(points[b, 0] - points[a, 0])
+    return abs(points[0, b] - points[0, a])
 
 
 @njit(cache=True, nogil=True)

@@ -41,21 +41,32 @@ def start_map(t: I64, layer: int, slot: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def copy_map(t: I64, layer: int, source: int, target: int) -> None:
-    """Copy the map of `layer` from one slot to another."""
+def copy_map_with(t: I64, layer: int, source: int, target: int, below: int, unit: int) -> None:
+    """Copy the map of `layer` from one slot to another, adding one active unit of the map in `below`."""
     slots = f3(t, state.SLOTS)
+    weight_starts = i1(t, state.WEIGHT_STARTS)
+    weights = f1(t, state.WEIGHTS)
     widths = i1(t, state.WIDTHS)
     n = widths[layer]
-    for i in range(t[state.DIMENSION] + 2):
+    d = t[state.DIMENSION]
+    at = weight_starts[layer] + unit * n
+    column = weights[at : at + n]
+    for i in range(d + 1):
+        factor = slots[below, i, unit]
         old = slots[source, i]
         new = slots[target, i]
         for k in range(n):
-            new[k] = old[k]
+            new[k] = fma(column[k], factor, old[k])
+    factor = slots[below, d + 2, unit]
+    old = slots[source, d + 1]
+    new = slots[target, d + 1]
+    for k in range(n):
+        new[k] = fma(abs(column[k]), factor, old[k])
 
 
 @njit(cache=True, nogil=True)
 def add_units(t: I64, layer: int, source: int, target: int, count: int) -> None:
-    """Add `count` active units (listed in `tree.units`) of the map in `source` to that of `layer`.
+    """Add `count` active units (listed in UNITS) of the map in `source` to that of `layer`.
 
     `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
     target row serves four products; the error row takes `|W[k, j]|` times what a unit passes on.
@@ -111,7 +122,7 @@ def unit_value(t: I64, slot: int, unit: int, vertex: int) -> float:
     slots = f3(t, state.SLOTS)
     value = slots[slot, t[state.DIMENSION], unit]
     for i in range(t[state.DIMENSION]):
-        value += slots[slot, i, unit] * points[vertex, i]
+        value += slots[slot, i, unit] * points[i, vertex]
     return value
 
 
@@ -131,10 +142,10 @@ def bounding_box(t: I64, first: int, count: int) -> tuple[float, float]:
     for v in range(count):
         radius = max(radius, radii[ring[first + v]])
     for i in range(t[state.DIMENSION]):
-        low = points[ring[first], i]
+        low = points[i, ring[first]]
         high = low
         for v in range(1, count):
-            value = points[ring[first + v], i]
+            value = points[i, ring[first + v]]
             low = min(low, value)
             high = max(high, value)
         size = max(abs(low), abs(high))
@@ -171,36 +182,64 @@ def clear_signs(t: I64, top: int) -> None:
             neg[vertex, w] = ZERO
 
 
+@njit(cache=True, nogil=True)
+def values_at(t: I64, slot: int, unit: int, first: int, count: int) -> None:
+    """Pre-activations of a unit at `count` vertices, numbered on from `first`, in LINE."""
+    line = f1(t, state.LINE)
+    points = f2(t, state.POINTS)
+    slots = f3(t, state.SLOTS)
+    d = t[state.DIMENSION]
+    constant, factor = slots[slot, d, unit], slots[slot, 0, unit]
+    axis = points[0, first : first + count]
+    for v in range(count):
+        line[v] = constant + factor * axis[v]
+    for i in range(1, d):
+        factor = slots[slot, i, unit]
+        axis = points[i, first : first + count]
+        for v in range(count):
+            line[v] += factor * axis[v]
+
+
 @njit(cache=True, nogil=True, forceinline=True)
 def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
-    """Signs at all vertices of a node of a unit that may be its candidate c.
+    """Signs at all vertices of a node, just copied, of a unit that may be its candidate c.
 
-    Returns the sum of 2 if + occurs, 1 if -, 4 if zero. The signs are kept in VALUES and, if both +
-    and - occur, in the candidate's bits of POS and NEG.
+    Returns the sum of 2 if + occurs, 1 if -, 4 if zero. The signs are kept in the candidate's bits
+    of POS and NEG if both + and - occur, and in VALUES if + and zero occur only.
     """
+    line = f1(t, state.LINE)
     neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
     pos = u2(t, state.POS)
     ring = i1(t, state.RING)
     values = f2(t, state.VALUES)
+    points = f2(t, state.POINTS)
+    slots = f3(t, state.SLOTS)
+    second = min(1, t[state.DIMENSION] - 1)  # a valid axis where there is no second one
     node = nodes[top]
     slot = node[state.MAP_SLOT]
-    first = node[state.VERTICES]
+    first = ring[node[state.VERTICES]]
+    count = node[state.N_VERTICES]
     word = c >> 6
     bit = ONE << np.uint64(c & 63)
     seen = 0
-    for v in range(node[state.N_VERTICES]):
-        vertex = ring[first + v]
-        s = vertex_sign(t, slot, unit, vertex, unit_value(t, slot, unit, vertex))
-        values[v, unit] = s
-        pos[vertex, word] |= bit if s > 0 else ZERO
-        neg[vertex, word] |= bit if s < 0 else ZERO
+    planar = t[state.PLANAR] == 1
+    constant, a, b = slots[slot, t[state.DIMENSION], unit], slots[slot, 0, unit], slots[slot, 1, unit]
+    if not planar:
+        values_at(t, slot, unit, first, count)
+    for v in range(count):
+        value = constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
+        s = vertex_sign(t, slot, unit, first + v, value)
+        pos[first + v, word] |= bit if s > 0 else ZERO
+        neg[first + v, word] |= bit if s < 0 else ZERO
         seen |= 2 if s > 0 else (1 if s < 0 else 4)
+    if seen == 6:
+        for v in range(count):
+            values[v, unit] = 1.0 if pos[first + v, word] & bit != ZERO else 0.0
     if seen & 3 != 3:
-        for v in range(node[state.N_VERTICES]):
-            vertex = ring[first + v]
-            pos[vertex, word] &= ~bit
-            neg[vertex, word] &= ~bit
+        for v in range(count):
+            pos[first + v, word] &= ~bit
+            neg[first + v, word] &= ~bit
     return seen
 
 
@@ -309,8 +348,7 @@ def add_event(t: I64, top: int, hyperplane: int, key: np.uint64) -> None:
 def settle(t: I64, top: int) -> int:
     """Decide the candidates that no longer cut a child; returns how many became active.
 
-    These are appended to `tree.units` after the `tree.work[0]` entries already there. Mask row 2
-    holds, on return, the candidates that became active and vanish at some vertex.
+    They are listed in UNITS. Mask row 2 holds, on return, those that vanish at some vertex.
     """
     cands = u2(t, state.CANDS)
     cut_units = i1(t, state.CUT_UNITS)
@@ -320,7 +358,6 @@ def settle(t: I64, top: int) -> int:
     pos = u2(t, state.POS)
     ring = i1(t, state.RING)
     units = i1(t, state.UNITS)
-    work = i1(t, state.WORK)
     node = nodes[top]
     words = (node[state.N_CANDIDATES] + 63) >> 6
     layer = node[state.LAYER]
@@ -339,7 +376,7 @@ def settle(t: I64, top: int) -> int:
         masks[0, w] = plus
         masks[1, w] = minus
         masks[2, w] = ~signed
-    count = work[0]
+    count = 0
     for w in range(words):
         before = cands[top, w]
         cut = before & masks[0, w] & masks[1, w]
@@ -379,34 +416,43 @@ def sign_at(t: I64, vertex: int, c: int) -> int:
     return np.int64((pos[vertex, word] >> shift) & ONE) - np.int64((neg[vertex, word] >> shift) & ONE)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def mark_new_vertex(t: I64, top: int, vertex: int, skip: int) -> None:
-    """Signs at a new vertex of a node's candidates, except `skip`, on whose hyperplane it lies."""
+@njit(cache=True, nogil=True)
+def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> None:
+    """Signs of a node's candidates, but for `skip`, at the `count` new vertices that it cuts."""
     cands = u2(t, state.CANDS)
     cut_units = i1(t, state.CUT_UNITS)
+    line = f1(t, state.LINE)
     neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
     pos = u2(t, state.POS)
+    points = f2(t, state.POINTS)
+    slots = f3(t, state.SLOTS)
+    planar = t[state.PLANAR] == 1
+    second = min(1, t[state.DIMENSION] - 1)  # a valid axis where there is no second one
     node = nodes[top]
     words = (node[state.N_CANDIDATES] + 63) >> 6
     slot = node[state.MAP_SLOT]
     for w in range(words):
+        for v in range(first, first + count):
+            pos[v, w] = ZERO
+            neg[v, w] = ZERO
         rest = cands[top, w]
-        plus = ZERO
-        minus = ZERO
+        if w == skip >> 6:
+            rest &= ~(ONE << np.uint64(skip & 63))
         while rest != ZERO:
             bit = rest & (~rest + ONE)
-            c = (w << 6) + trailing_zeros(rest)
+            unit = cut_units[node[state.CANDIDATES] + (w << 6) + trailing_zeros(rest)]
             rest ^= bit
-            if c == skip:
-                continue
-            unit = cut_units[node[state.CANDIDATES] + c]
-            value = unit_value(t, slot, unit, vertex)
-            s = vertex_sign(t, slot, unit, vertex, value)
-            plus |= bit if s > 0 else ZERO
-            minus |= bit if s < 0 else ZERO
-        pos[vertex, w] = plus
-        neg[vertex, w] = minus
+            constant, a, b = slots[slot, t[state.DIMENSION], unit], slots[slot, 0, unit], slots[slot, 1, unit]
+            if not planar:
+                values_at(t, slot, unit, first, count)
+            for v in range(count):
+                value = (
+                    constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
+                )
+                s = vertex_sign(t, slot, unit, first + v, value)
+                pos[first + v, w] |= bit if s > 0 else ZERO
+                neg[first + v, w] |= bit if s < 0 else ZERO
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -420,6 +466,6 @@ def place_vertex(t: I64, slot: int, unit: int, a: int, b: int, vertex: int) -> N
     total = above + below
     part = above / total if total > 0.0 else 0.5
     for i in range(t[state.DIMENSION]):
-        xa = points[a, i]
-        points[vertex, i] = xa + part * (points[b, i] - xa)
+        xa = points[i, a]
+        points[i, vertex] = xa + part * (points[i, b] - xa)
     radii[vertex] = freg[state.RADIUS]

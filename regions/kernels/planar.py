@@ -9,7 +9,7 @@ from numba import njit
 from regions.kernels import state
 from regions.kernels.layers import (
     add_event,
-    mark_new_vertex,
+    mark_new_vertices,
     place_vertex,
     sign_at,
 )
@@ -33,8 +33,8 @@ def copy_polygon(t: I64, top: int) -> None:
     for i in range(count):
         old = ring[node[state.VERTICES] + i]
         new = vertices + i
-        points[new, 0] = points[old, 0]
-        points[new, 1] = points[old, 1]
+        points[0, new] = points[0, old]
+        points[1, new] = points[1, old]
         radii[new] = radii[old]
         definitions[new, 0] = definitions[old, 0]
         definitions[new, 1] = definitions[old, 1]
@@ -58,7 +58,6 @@ def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> N
     definitions[new, 1] = node[state.HYPERPLANES]
     if t[state.CERTIFIED] == 1:
         set_radius(t, node[state.MAP_SLOT], unit, new)
-    mark_new_vertex(t, top, new, c)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -104,6 +103,7 @@ def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
             edges[minus + n_minus] = side if here > 0 else line
             n_minus += 1
         here = there
+    mark_new_vertices(t, top, new, n_new, c)
     for i in range(n_plus):
         ring[minus + n_minus + i] = ring[plus + i]
         edges[minus + n_minus + i] = edges[plus + i]
@@ -155,14 +155,14 @@ def polygon_area(t: I64, top: int) -> float:
     ring = i1(t, state.RING)
     node = nodes[top]
     start = node[state.VERTICES]
-    x0 = points[ring[start], 0]
-    y0 = points[ring[start], 1]
+    x0 = points[0, ring[start]]
+    y0 = points[1, ring[start]]
     last = ring[start + 1]
-    ux, uy = points[last, 0] - x0, points[last, 1] - y0
+    ux, uy = points[0, last] - x0, points[1, last] - y0
     twice = 0.0
     for i in range(2, node[state.N_VERTICES]):
         vertex = ring[start + i]
-        vx, vy = points[vertex, 0] - x0, points[vertex, 1] - y0
+        vx, vy = points[0, vertex] - x0, points[1, vertex] - y0
         twice += ux * vy - uy * vx
         ux, uy = vx, vy
     return 0.5 * abs(twice)
@@ -184,15 +184,15 @@ def collect_polygon(t: I64, top: int) -> float:
     start = node[state.VERTICES]
     count = node[state.N_VERTICES]
     at = reg[state.OUT_CELLS]
-    x0 = points[ring[start], 0]
-    y0 = points[ring[start], 1]
+    x0 = points[0, ring[start]]
+    y0 = points[1, ring[start]]
     twice, cx, cy, mx, my = 0.0, 0.0, 0.0, 0.0, 0.0
     half = reg[state.OUT_HALVES]
     for i in range(count):
         a = ring[start + i]
         b = ring[start + (i + 1 if i + 1 < count else 0)]
-        ux, uy = points[a, 0] - x0, points[a, 1] - y0
-        vx, vy = points[b, 0] - x0, points[b, 1] - y0
+        ux, uy = points[0, a] - x0, points[1, a] - y0
+        vx, vy = points[0, b] - x0, points[1, b] - y0
         cross = ux * vy - uy * vx
         twice += cross
         cx += cross * (ux + vx)
@@ -200,8 +200,8 @@ def collect_polygon(t: I64, top: int) -> float:
         mx += ux
         my += uy
         length = np.sqrt((vx - ux) * (vx - ux) + (vy - uy) * (vy - uy))
-        out_point[half + i, 0] = points[a, 0]
-        out_point[half + i, 1] = points[a, 1]
+        out_point[half + i, 0] = points[0, a]
+        out_point[half + i, 1] = points[1, a]
         add_half(t, top, edges[start + i], length)
     if twice > 0.0:
         cx, cy = cx / (3.0 * twice), cy / (3.0 * twice)

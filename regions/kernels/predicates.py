@@ -123,7 +123,7 @@ def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
     shift = 0.0
     for i in range(d):
         size = abs(slots[slot, i, unit])
-        total += size * abs(points[vertex, i])
+        total += size * abs(points[i, vertex])
         shift += size
     bound = slots[slot, d + 1, unit] + shift * radii[vertex] + freg[state.GAMMA_POINT] * total
     return bound * 1.000000001

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.bits import trailing_zeros
+from regions.kernels.bits import popcount, trailing_zeros
 from regions.kernels.cells import (
     collect_cell,
     copy_cell,
@@ -20,7 +20,7 @@ from regions.kernels.layers import (
     ONE,
     ZERO,
     add_units,
-    copy_map,
+    copy_map_with,
     decide_layer,
     first_candidate,
     needs_map,
@@ -62,7 +62,7 @@ def has_room(t: I64, top: int) -> bool:
     return (
         top + 3 < nodes.shape[0]
         and node[state.SLOT] + 3 < slots.shape[0]
-        and node[state.VERTEX_TOP] + count + 4 < points.shape[0]
+        and node[state.VERTEX_TOP] + count + 4 < points.shape[1]
         and needed < ring.shape[0]
         and node[state.HYPERPLANES] + 2 < labels.shape[0]
         and node[state.CANDIDATES] + node[state.N_CANDIDATES] + widest < cut_units.shape[0]
@@ -118,14 +118,9 @@ def finish_child(t: I64, top: int, unit: int) -> None:
     """
     masks = u2(t, state.MASKS)
     nodes = i2(t, state.NODES)
-    units = i1(t, state.UNITS)
-    work = i1(t, state.WORK)
     node = nodes[top]
     layer = node[state.LAYER]
-    work[0] = 0
     if unit >= 0:
-        units[0] = unit
-        work[0] = 1
         set_active(t, top, layer, unit)
     count = settle(t, top)
     for w in range((node[state.N_CANDIDATES] + 63) >> 6):
@@ -212,7 +207,8 @@ def split(t: I64, top: int, c: int) -> int:
         paths[upper] = paths[top]
         if needs_map(t, layer + 1):
             nodes[upper, state.SLOT] = node[state.SLOT] + 1
-            copy_map(t, layer + 1, node[state.SLOT], node[state.SLOT] + 1)
+    if wanted & 1 and needs_map(t, layer + 1):
+        copy_map_with(t, layer + 1, node[state.SLOT], nodes[upper, state.SLOT], node[state.MAP_SLOT], unit)
     # the negative part first: its events lie below those of the positive part, which is walked first
     for sign in (2, 1):
         if wanted & sign == 0:
@@ -289,6 +285,36 @@ def finish_cell(t: I64, top: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def finish_pair(t: I64, top: int) -> int:
+    """Count the two cells of a last-layer node with one candidate left, without cutting it.
+
+    The candidate has vertices on both sides, so the parts are two cells; their volumes are summed
+    as that of the whole. Returns PAUSED where the node must be cut after all: cells are collected,
+    one part only is wanted, or the limit is near.
+    """
+    cands = u2(t, state.CANDS)
+    nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
+    node = nodes[top]
+    found = 0
+    for w in range((node[state.N_CANDIDATES] + 63) >> 6):
+        found += popcount(cands[top, w])
+    if (
+        found != 1
+        or reg[state.MODE] == state.COLLECT
+        or reg[state.GUIDED] == 1
+        or reg[state.FRONTIER] > 0
+        or node[state.DEPTH] < reg[state.PREFIX_LENGTH]
+        or reg[state.CELLS] + 2 > reg[state.CELL_LIMIT]
+    ):
+        return state.PAUSED
+    status = finish_cell(t, top)
+    if status == state.DONE:
+        reg[state.CELLS] += 1
+    return status
+
+
+@njit(cache=True, nogil=True)
 def write_task(t: I64, top: int) -> int:
     """List a node of the frontier: the splits that lead to it."""
     nodes = i2(t, state.NODES)
@@ -324,7 +350,11 @@ def walk(t: I64, steps: int) -> int:
         if reg[state.FRONTIER] > 0 and (finished or deep):
             status = write_task(t, top)
         elif c >= 0:
-            status = split(t, top, c)
+            status = state.PAUSED
+            if nodes[top, state.LAYER] == t[state.N_LAYERS] - 1:
+                status = finish_pair(t, top)
+            if status == state.PAUSED:
+                status = split(t, top, c)
         elif finished:
             status = finish_cell(t, top)
         else:
