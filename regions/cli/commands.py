@@ -123,35 +123,11 @@ def count(
         found = count_cells(
             network, domain, progress=progress, check_volumes=check_volumes, **options.arguments()
         )
-    status = found.status.name
     if json:
-        print_json(
-            {
-                "cells": found.cells,
-                "status": status,
-                "dimension": domain.dimension,
-                "engine": found.engine,
-                "arithmetic": arithmetic,
-                "seconds": found.seconds,
-                "volume_sum": found.volume_sum,
-                "network": network.describe(),
-                "domain": domain.describe(),
-            }
-        )
+        print_json(count_summary(found, network, domain))
     else:
-        volume = f"{domain.volume:.9g} (not compared with the cells: --no-check-volumes)"
-        if found.volume_sum is not None:
-            volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
-        print_facts(
-            {
-                "network": network.describe(),
-                "domain": domain.describe(),
-                "cells": cells_in_words(found.cells, status),
-                "volume": volume,
-                "engine": f"{found.engine}, {arithmetic} arithmetic, {found.seconds:.3g} s",
-            }
-        )
-    _leave_if_interrupted(status, found.cells, max_cells)
+        _print_count(found, network, domain)
+    _leave_if_interrupted(found.status.name, found.cells, max_cells)
 
 
 def enumerate_(
@@ -304,6 +280,37 @@ def plot(
         print_json(facts)
     else:
         print_facts(facts)
+
+
+def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
+    """The numbers of a count, as `--json` names them."""
+    return {
+        "cells": found.cells,
+        "status": found.status.name,
+        "dimension": domain.dimension,
+        "engine": found.engine,
+        "arithmetic": found.arithmetic,
+        "seconds": found.seconds,
+        "volume_sum": found.volume_sum,
+        "network": network.describe(),
+        "domain": domain.describe(),
+    }
+
+
+def _print_count(found: Any, network: Any, domain: Any) -> None:
+    """The same for people."""
+    volume = f"{domain.volume:.9g} (not compared with the cells: --no-check-volumes)"
+    if found.volume_sum is not None:
+        volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
+    print_facts(
+        {
+            "network": network.describe(),
+            "domain": domain.describe(),
+            "cells": cells_in_words(found.cells, found.status.name),
+            "volume": volume,
+            "engine": f"{found.engine}, {found.arithmetic} arithmetic, {found.seconds:.3g} s",
+        }
+    )
 
 
 def summary(complex: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regions.cli.commands import count_summary
 from regions.cli.options import AsJson, BoxOption, DomainWords, TrustCode, WorkersOption
 from regions.cli.session import cells_in_words, err, print_json, print_text, watched
 
@@ -280,16 +281,7 @@ def _count(run: _Demo, key: str, network: Any, domain: Any) -> None:
 
     with watched("counting") if run.talks else nullcontext() as progress:
         found = count_cells(network, domain, workers=run.workers, progress=progress)
-    run.found[key] = {
-        "cells": found.cells,
-        "status": found.status.name,
-        "dimension": domain.dimension,
-        "engine": found.engine,
-        "seconds": found.seconds,
-        "volume_sum": found.volume_sum,
-        "network": network.describe(),
-        "domain": domain.describe(),
-    }
+    run.found[key] = count_summary(found, network, domain)
     title = "Your network" if key == "own" else f"Not only planes: a box in {domain.dimension} dimensions"
     run.say(f"{7 if key == 'own' else 6}. {title}.")
     run.say(f"   {network.describe()}, {domain.describe()}:")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,6 +74,19 @@ def validate(
     from regions.density import from_spec
 
     weight = from_spec(density, domain)
+    settings = {"sigma": sigma, "n_samples": samples, "n_bias": bias_draws, "kind": kind.value}
+    settings |= EngineWords(engine, arithmetic, max_cells, workers).arguments()
+    report = _compare(network, domain, weight, seed, settings)
+    if output is not None:
+        report.save(output)
+    if json:
+        print_json({**report.to_dict(), "seed": seed})
+    else:
+        print_text(report.table())
+
+
+def _compare(network: Any, domain: Any, density: Any, seed: int, settings: dict[str, Any]) -> Any:
+    """The library's estimator against the exact value, with progress."""
     if seed < 0:
         raise InvalidInputError(f"--seed is {seed}; it must be at least 0")
     import numpy as np
@@ -81,24 +94,6 @@ def validate(
     from regions.estimators import local_complexity
     from regions.validation import validate as compare
 
-    options = EngineWords(engine, arithmetic, max_cells, workers)
+    rng = np.random.default_rng(seed)
     with watched("exact value", unit="bias draws") as progress:
-        report = compare(
-            local_complexity,
-            network,
-            domain,
-            weight,
-            rng=np.random.default_rng(seed),
-            sigma=sigma,
-            n_samples=samples,
-            n_bias=bias_draws,
-            kind=kind.value,
-            progress=progress,
-            **options.arguments(),
-        )
-    if output is not None:
-        report.save(output)
-    if json:
-        print_json({**report.to_dict(), "seed": seed})
-    else:
-        print_text(report.table())
+        return compare(local_complexity, network, domain, density, rng=rng, progress=progress, **settings)

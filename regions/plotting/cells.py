@@ -71,14 +71,12 @@ def plot_cells(
         Points of the input space to mark, projected onto a slice.
     point_labels : k strings, optional
     decision_boundary : bool
-        Draw where the largest output changes; with one output, where its sign changes.
-        The segments are exact up to the rounding of their coordinates.
+        Draw where the largest output changes, or the sign of the only one; not sampled.
     cmap : name of a matplotlib colour map for ``volume`` and ``jacobian``, optional
 
     Returns
     -------
-    matplotlib Axes
-        With coordinates in input units along the slice or box.
+    matplotlib Axes, with coordinates in input units along the slice or box
 
     Raises
     ------
