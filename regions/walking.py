@@ -167,7 +167,9 @@ def lower(network: Network, domain: Domain, *, radius: float, certified: bool, p
         state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
     }
     first = first_map(weights[0], biases[0], domain)
-    return Lowered(domain.dimension, n_layers, certified, planar, radius, width, words, n_units, first, arrays)
+    return Lowered(
+        domain.dimension, n_layers, certified, planar, radius, width, words, n_units, first, arrays
+    )
 
 
 def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
