@@ -72,40 +72,22 @@ class _Tally:
 def run_walk(
     net: Lowered, domain: Domain, mode: int, *, max_cells: int | None, workers: int, progress: Progress | None
 ) -> Outcome:
-    """Walk the whole tree, on one thread if it is small, and stop after `max_cells` cells."""
+    """Walk the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
+
+    Ctrl-C ends the walk, and what was found by then is the outcome.
+    """
     limit = NO_LIMIT if max_cells is None else max_cells
     walker = Walker(net, domain, mode)
-    if workers > 1:
+    walker.step(0)  # compiles, in this thread, where Ctrl-C ends it at once
+    try:
         walker.start(cell_limit=limit)
-        if walker.step(ALONE_STEPS) == state.PAUSED:
-            return _run_parallel(net, domain, mode, limit, workers, progress)
-    return _run_alone(walker, limit, progress)
-
-
-def _run_alone(walker: Walker, limit: int, progress: Progress | None) -> Outcome:
-    stop = threading.Event()
-    result: list[Block] = []
-    tally = _Tally()
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            result.append(walker.run(WHOLE, limit, stop, tally.report(0)))
-        except BaseException as error:  # handed to the caller's thread
-            failure.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        try:
-            thread.join(SECONDS_BETWEEN_REPORTS)
-            if progress is not None and thread.is_alive():
-                progress(*tally.total())
-        except KeyboardInterrupt:
-            stop.set()
-    if failure:
-        raise failure[0]
-    return Outcome(result, result[0].complete)
+        if walker.step(ALONE_STEPS) in (state.DONE, state.LIMIT):
+            block = walker.run(WHOLE, limit, threading.Event(), lambda cells, fraction: None)
+            return Outcome([block], block.complete)
+        tasks = _cut(net, domain, workers) if workers > 1 else [WHOLE]
+    except KeyboardInterrupt:
+        return Outcome([], complete=False)
+    return _run_tasks(net, domain, mode, tasks, limit, workers, progress)
 
 
 def _cut(net: Lowered, domain: Domain, workers: int) -> list[Task]:
@@ -118,14 +100,20 @@ def _cut(net: Lowered, domain: Domain, workers: int) -> list[Task]:
     return tasks
 
 
-def _run_parallel(
-    net: Lowered, domain: Domain, mode: int, limit: int, workers: int, progress: Progress | None
+def _run_tasks(
+    net: Lowered,
+    domain: Domain,
+    mode: int,
+    tasks: list[Task],
+    limit: int,
+    workers: int,
+    progress: Progress | None,
 ) -> Outcome:
-    tasks = _cut(net, domain, workers)
     stop = threading.Event()
     tally = _Tally()
     walkers = threading.local()
     done: dict[int, Block] = {}
+    numbers_of: dict[Future[Block], int] = {}
 
     def work(number: int) -> Block:
         if not hasattr(walkers, "walker"):
@@ -133,44 +121,31 @@ def _run_parallel(
         block: Block = walkers.walker.run(tasks[number], limit, stop, tally.report(number))
         return block
 
-    interrupted = False
     with ThreadPoolExecutor(workers) as pool:
-        futures: dict[Future[Block], int] = {pool.submit(work, k): k for k in range(len(tasks))}
-        pending = set(futures)
-        while pending:
-            try:
+        try:
+            numbers_of.update((pool.submit(work, k), k) for k in range(len(tasks)))
+            pending = set(numbers_of)
+            while pending and not _reached(done, limit):
                 finished, pending = wait(pending, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
-                for future in finished:
-                    done[futures[future]] = future.result()
+                done.update((numbers_of[future], future.result()) for future in finished)
                 if progress is not None:
                     progress(*tally.total())
-                if _reached(done, limit):
-                    break
-            except KeyboardInterrupt:
-                interrupted = True
-                break
-            except BaseException:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-        if pending:
+        except KeyboardInterrupt:
+            pass  # what is done by now is kept
+        finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-            for future in pending:
-                if not future.cancelled():
-                    done[futures[future]] = future.result()
-    return _assemble(net, domain, mode, tasks, done, NO_LIMIT if interrupted else limit)
+    done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
+    return _assemble(net, domain, mode, tasks, done, limit)
 
 
 def _reached(done: dict[int, Block], limit: int) -> bool:
-    """Whether the finished tasks at the beginning hold more cells than allowed."""
+    """Whether the finished tasks at the beginning hold all cells that are allowed."""
     cells, k = 0, 0
-    while k in done and done[k].complete and cells <= limit:
+    while k in done and cells < limit:
         cells += done[k].cells
         k += 1
-    if k in done:
-        cells += done[k].cells
-    return cells > limit
+    return cells >= limit
 
 
 def _assemble(
