@@ -1,0 +1,241 @@
+"""Laws of the threads: their number changes no bit, Ctrl-C keeps what was found, memory stays small."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from strategies import random_case
+
+from regions import scheduling
+from regions.cell_complex import CellComplex, Completeness
+from regions.domain import Box
+from regions.enumeration import count_cells, enumerate_cells
+from regions.network import Network
+
+HERE = Path(__file__).resolve().parent
+CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
+
+
+def problem(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Network, Box]:
+    case = random_case(dimension, widths, seed)
+    return Network.from_arrays(case.weights, case.biases, case.relu), Box(case.low, case.high)
+
+
+@pytest.fixture
+def cut_up(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Makes small walks parallel too; collects the number of tasks of each."""
+    numbers: list[int] = []
+    cut = scheduling._cut
+
+    def spy(*words: Any) -> Any:
+        tasks = cut(*words)
+        numbers.append(len(tasks))
+        return tasks
+
+    monkeypatch.setattr(scheduling, "ALONE_STEPS", 1)
+    monkeypatch.setattr(scheduling, "_cut", spy)
+    return numbers
+
+
+def arrays_of(cells: CellComplex) -> dict[str, bytes]:
+    return {
+        f"{type(part).__name__}.{field.name}": value.tobytes()
+        for part in (cells, cells.facets)
+        for field in fields(part)
+        if isinstance(value := getattr(part, field.name), np.ndarray)
+    }
+
+
+@pytest.mark.kernels
+@pytest.mark.small
+@pytest.mark.parametrize(("dimension", "widths"), CASES)
+def test_workers_change_no_bit_of_any_array(
+    cut_up: list[int], dimension: int, widths: tuple[int, ...]
+) -> None:
+    network, box = problem(dimension, widths)
+    alone, two, three = (enumerate_cells(network, box, workers=n) for n in (1, 2, 3))
+    assert len(cut_up) == 2 and min(cut_up) > 3
+    assert alone.status is two.status is three.status is Completeness.COMPLETE
+    assert arrays_of(alone) == arrays_of(two) == arrays_of(three)
+
+
+@pytest.mark.kernels
+@pytest.mark.small
+@pytest.mark.parametrize(("dimension", "widths"), CASES)
+def test_workers_do_not_change_which_cells_a_limit_keeps(
+    cut_up: list[int], dimension: int, widths: tuple[int, ...]
+) -> None:
+    network, box = problem(dimension, widths)
+    full = enumerate_cells(network, box, workers=1)
+    n = full.n_cells
+    for limit in (1, 2, n // 3, n - 1, n, n + 1):
+        kept = [enumerate_cells(network, box, workers=k, max_cells=limit) for k in (1, 2, 3)]
+        assert {cells.n_cells for cells in kept} == {min(limit, n)}
+        expected = Completeness.TRUNCATED if limit < n else Completeness.COMPLETE
+        assert {cells.status for cells in kept} == {expected}
+        assert arrays_of(kept[0]) == arrays_of(kept[1]) == arrays_of(kept[2])
+        assert kept[1].patterns.tobytes() == full.patterns[:limit].tobytes()
+        counts = [count_cells(network, box, workers=k, max_cells=limit) for k in (1, 2, 3)]
+        assert {(c.cells, c.status) for c in counts} == {(min(limit, n), expected)}
+    assert cut_up
+
+
+@pytest.mark.kernels
+def test_a_limit_stops_all_threads_soon() -> None:
+    """A walk of a hundred tasks whose first ones fill the limit must not do the others."""
+    network, box = problem(3, (200, 200))
+    count_cells(network, box, workers=2, max_cells=10)
+    start = time.perf_counter()
+    found = count_cells(network, box, workers=2, max_cells=30_000)
+    assert (found.cells, found.status) == (30_000, Completeness.TRUNCATED)
+    assert time.perf_counter() - start < 5.0
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_progress_callback_ends_all_threads(workers: int) -> None:
+    def fail(cells: int, done: float) -> None:
+        raise LookupError("from the callback")
+
+    network, box = problem(3, (400, 400))
+    before = threading.active_count()
+    with pytest.raises(LookupError, match="from the callback"):
+        count_cells(network, box, workers=workers, progress=fail)
+    assert threading.active_count() == before
+
+
+INTERRUPTED = """
+import json, sys
+import numpy as np
+from strategies import random_case
+from regions import Box, Network, count_cells, enumerate_cells
+
+case = random_case({dimension}, {widths}, 0)
+network, box = Network.from_arrays(case.weights, case.biases), Box(case.low, case.high)
+small = Box(0.001 * np.array(case.low), 0.001 * np.array(case.high))
+enumerate_cells(network, small)  # compiles
+
+def ready(cells, done):
+    if cells > 20_000:
+        print("ready", flush=True)
+
+if "{call}" == "count":
+    found = count_cells(network, box, workers={workers}, progress=ready)
+    print(json.dumps([found.cells, found.status.value, found.volume_sum]))
+else:
+    found = enumerate_cells(network, box, workers={workers}, progress=ready)
+    found.save(sys.argv[1])
+    print(json.dumps([found.n_cells, found.status.value, found.volume_sum]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.kernels
+@pytest.mark.parametrize(
+    ("call", "dimension", "widths", "workers"),
+    [("count", 2, (500, 500, 500, 500), 2), ("enumerate", 2, (500, 500, 500, 500), 2)]
+    + [("count", 3, (400, 400), 1), ("enumerate", 3, (400, 400), 1)],
+)
+def test_ctrl_c_keeps_what_was_found(
+    tmp_path: Path, call: str, dimension: int, widths: tuple[int, ...], workers: int
+) -> None:
+    script = INTERRUPTED.format(call=call, dimension=dimension, widths=widths, workers=workers)
+    path = tmp_path / "part.regions"
+    running = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True, env=with_tests_on_path()
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+    start = time.perf_counter()
+    running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=120)
+    assert running.returncode == 0 and time.perf_counter() - start < 60
+    cells, status, volume = json.loads(out.splitlines()[-1])
+    assert status == "TRUNCATED" and cells > 20_000
+    if call == "enumerate":
+        again = CellComplex.load(path)
+        assert (again.n_cells, again.status) == (cells, Completeness.TRUNCATED)
+        assert 0.0 < again.volume_sum == volume < again.domain.volume
+        assert np.any(again.facets.cell_b == -2) and again.facets.cell_b.min() >= -2
+        a, b = again.facets.cell_a[again.facets.interior], again.facets.cell_b[again.facets.interior]
+        units = again.network.unit_offsets[again.facets.layer] + again.facets.unit
+        patterns = again.unpacked_patterns()
+        assert np.all(patterns[a, units[again.facets.interior]])
+        assert not np.any(patterns[b, units[again.facets.interior]])
+
+
+def with_tests_on_path() -> dict[str, str]:
+    """The environment, with the tests' helpers importable."""
+    inherited = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *([inherited] if inherited else [])])}
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
+) -> None:
+    network, box = problem(2, (6, 5))
+    real = scheduling.Walker.step
+
+    def interrupt(self: Any, steps: int = 0) -> int:
+        if steps == scheduling.ALONE_STEPS:
+            raise KeyboardInterrupt
+        return real(self, steps)
+
+    monkeypatch.setattr(scheduling.Walker, "step", interrupt)
+    found = enumerate_cells(network, box, workers=workers)
+    assert (found.n_cells, found.status, found.volume_sum) == (0, Completeness.TRUNCATED, 0.0)
+    found.save(tmp_path / "empty.regions")
+    assert CellComplex.load(tmp_path / "empty.regions").n_cells == 0
+    counted = count_cells(network, box, workers=workers, check_volumes=True)
+    assert (counted.cells, counted.status, counted.volume_sum) == (0, Completeness.TRUNCATED, 0.0)
+
+
+MEMORY = """
+import resource, sys
+from strategies import random_case
+from regions import Box, Network, count_cells
+
+def count(dimension, widths, **options):
+    case = random_case(dimension, widths, 0)
+    network = Network.from_arrays(case.weights, case.biases)
+    return count_cells(network, Box(case.low, case.high), **options).cells
+
+if sys.argv[1] == "compile":
+    count(2, (3,)), count(3, (3,), check_volumes=True)
+else:
+    print(count(4, (72, 40)), count(2, (1200, 1200)), count(3, (180, 96), check_volumes=True))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, else kilobytes
+    print(peak // 1_000_000 if sys.platform == "darwin" else peak // 1_000)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs the resource module")
+def test_counting_a_million_cells_takes_less_than_500_megabytes() -> None:
+    def run(word: str) -> list[int]:
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, word],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=with_tests_on_path(),
+        )
+        return [int(number) for number in done.stdout.split()]
+
+    run("compile")  # in another process, as compiling needs memory of its own
+    *cells, megabytes = run("count")
+    assert min(cells) > 1_000_000
+    assert megabytes < 500
