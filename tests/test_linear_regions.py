@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -152,7 +152,7 @@ def test_counts_are_those_of_the_oracle_and_never_increase(case: Case) -> None:
         assert int(regions.count(definition)) == expected
     assert int(regions.count("activation")) == naive_activation_count(case, truth)
     counts = [regions.count(definition) for definition in DESCENDING]
-    for larger, smaller in zip(counts, counts[1:], strict=False):
+    for larger, smaller in pairwise(counts):
         assert larger.lower >= smaller.lower and larger.upper >= smaller.upper
     assert regions.faces.euler_characteristic == 1
 
@@ -166,7 +166,7 @@ def test_generic_faces_satisfy_euler_and_all_counts_are_in_order(case: Case) -> 
     facets = len(regions.cells.facets)
     assert case.dimension == 1 or regions.faces.f_vector[-2] == facets
     counts = [regions.count(definition) for definition in DESCENDING]
-    assert all(a.lower >= b.lower for a, b in zip(counts, counts[1:], strict=False))
+    assert all(a.lower >= b.lower for a, b in pairwise(counts))
 
 
 @settings(max_examples=60)
@@ -174,7 +174,7 @@ def test_generic_faces_satisfy_euler_and_all_counts_are_in_order(case: Case) -> 
 def test_the_partitions_refine_each_other_and_are_numbered_by_first_cell(case: Case) -> None:
     regions = LinearRegions(complex_of(case))
     chain_of = [regions.labels(name) for name in DESCENDING[1:]]
-    for fine, coarse in zip(chain_of, chain_of[1:], strict=False):
+    for fine, coarse in pairwise(chain_of):
         assert len(set(zip(fine.tolist(), coarse.tolist(), strict=True))) == len(set(fine.tolist()))
     for labels in chain_of:
         first = [int(np.flatnonzero(labels == k)[0]) for k in range(int(labels.max()) + 1)]

@@ -110,10 +110,14 @@ def convex_partition(opens: Labels, geometry: ExactGeometry) -> ConvexPartition:
         pieces = {region: search.pieces(region) for region in np.flatnonzero(sizes > 1).tolist()}
     except _TooManyPieces:
         return trivial
-    lower = n_open
+    lower, wholes = n_open, []
     for region, found in pieces.items():
-        if not any(piece.cells == search.cells_of(region) for piece in found):
+        whole = [piece for piece in found if piece.cells == search.cells_of(region)]
+        wholes += whole
+        if not whole:
             lower += search.least_pieces(region, found) - 1
+    if lower == n_open and not search.is_complex(wholes):
+        lower += 1  # with as many pieces as regions the pieces would be the regions
     chosen = _cover(search, [piece for found in pieces.values() for piece in found])
     if chosen is None:
         return ConvexPartition(lower, n, trivial.labels)
@@ -227,6 +231,27 @@ class _Search:
         ]
         return Piece(1 << i, self.vertex_sets[i], tuple(walls))
 
+    def neighbours(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """The cells that are regions of their own and touch some of the pieces."""
+        touched = 0
+        for piece in pieces:
+            touched |= piece.vertices
+        merged = set(self.merged)
+        return [
+            self.single(i) for i, points in self.vertex_sets.items() if i not in merged and points & touched
+        ]
+
+    def is_complex(self, pieces: Sequence[Piece]) -> bool:
+        """Whether pieces cover each merged cell once and meet each other and all cells face to face."""
+        if sum(piece.cells for piece in pieces) != sum(1 << i for i in self.merged):
+            return False
+        singles = self.neighbours(pieces)
+        return all(
+            not piece.cells & other.cells and piece.fits(other)
+            for k, piece in enumerate(pieces)
+            for other in (*pieces[:k], *singles)
+        )
+
     def least_pieces(self, region: int, pieces: Sequence[Piece]) -> int:
         """A lower bound, at least 2, of the convex pieces that a region that is not convex needs."""
         members = [i for i in self.merged if self.region_of[i] == region]
@@ -242,12 +267,7 @@ class _Search:
 
 def _cover(search: _Search, pieces: list[Piece]) -> list[Piece] | None:
     """Fewest of the pieces that cover each cell once and meet face to face; None if not found."""
-    merged = set(search.merged)
-    touched = 0
-    for piece in pieces:
-        touched |= piece.vertices
-    near = [i for i, vertices in search.vertex_sets.items() if i not in merged and vertices & touched]
-    singles = [search.single(i) for i in near]
+    singles = search.neighbours(pieces)
     pieces = [piece for piece in pieces if all(piece.fits(other) for other in singles)]
     if len(pieces) > MAX_PIECES:
         return None
@@ -277,16 +297,4 @@ def _cover(search: _Search, pieces: list[Piece]) -> list[Piece] | None:
     if result.x is None:
         return None
     chosen = [piece for piece, x in zip(pieces, result.x, strict=True) if x > 0.5]
-    return chosen if _is_complex(chosen, search.merged) else None
-
-
-def _is_complex(pieces: Sequence[Piece], merged: Sequence[int]) -> bool:
-    """Whether pieces cover the cells once and fit, decided on integers."""
-    if sum(piece.cells for piece in pieces) != sum(1 << i for i in merged):
-        return False
-    covered = 0
-    for a, piece in enumerate(pieces):
-        if covered & piece.cells or not all(piece.fits(other) for other in pieces[:a]):
-            return False
-        covered |= piece.cells
-    return True
+    return chosen if search.is_complex(chosen) else None

@@ -20,7 +20,7 @@ from regions.linear_regions.merging import (
 )
 
 DEFINITIONS = {
-    "activation": "activation patterns (units > 0) at any point of the domain, also on lower-dimensional sets",
+    "activation": "activation patterns (units > 0) at any point, also on lower-dimensional sets",
     "cell": "activation patterns with a full-dimensional set of points",
     "convex": "smallest number of polyhedra in a polyhedral complex on which the network is affine",
     "open": "components of the open sets where the network is affine: cells merged across facets",
