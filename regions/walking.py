@@ -247,6 +247,7 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.FACE_LOCAL: np.zeros((d + 1, vertices, d)),
         state.FACE_TOTAL: np.zeros(d + 1),
         state.FACE_MOMENT: np.zeros((d + 1, d)),
+        state.FACE_WEIGHT: np.zeros(vertices),
         state.FACE_MEASURE: np.zeros(planes),
         state.FACE_CENTRE: np.zeros((planes, d)),
     }

@@ -145,4 +145,5 @@ FACE_MOMENT = 72  # (levels, d) ... times the sum of the simplices' vertices
 FACE_MEASURE = 73  # (facets,) volume of each facet, 0 where a hyperplane is none
 FACE_CENTRE = 74  # (facets, d) its centroid
 LINE = 75  # (vertices of one cell,) values of one unit
-N_ENTRIES = 76
+FACE_WEIGHT = 76  # (vertices,) determinants of the simplices at a vertex
+N_ENTRIES = 77

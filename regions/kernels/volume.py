@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
+from regions.kernels.simple_volume import measure_simple_facet
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u2, u3
 
 ONE = np.uint64(1)
@@ -315,6 +316,7 @@ def polytope_volume(
     face_planes = i2(t, state.FACE_PLANES)
     face_points = f2(t, state.FACE_POINTS)
     words = (n_vertices + 63) >> 6
+    simple = simple and d > 2
     open_facets(t, d, n_vertices, n_planes, simple)
     mean = face_moment[0]
     for i in range(d):
@@ -327,7 +329,10 @@ def polytope_volume(
         face_measure[f] = 0.0
     volume = 0.0
     for j in range(face_counts[d]):
-        measure_facet(t, d, j, words, simple)
+        if simple and words == 1:
+            measure_simple_facet(t, d, j)
+        else:
+            measure_facet(t, d, j, words, simple)
         plane = face_planes[d, j]
         foot = first_vertex(face_below[d, j], words)
         dot, square = 0.0, 0.0
