@@ -71,7 +71,6 @@ def test_workers_change_no_bit_of_any_array(
 
 
 @pytest.mark.kernels
-@pytest.mark.small
 @pytest.mark.parametrize(("dimension", "widths"), CASES)
 def test_workers_do_not_change_which_cells_a_limit_keeps(
     cut_up: list[int], dimension: int, widths: tuple[int, ...]
