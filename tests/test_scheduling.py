@@ -203,7 +203,7 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
 
 
 MEMORY = """
-import resource, sys
+import sys
 from strategies import random_case
 from regions import Box, Network, count_cells
 
@@ -216,13 +216,14 @@ if sys.argv[1] == "compile":
     count(2, (3,)), count(3, (3,), check_volumes=True)
 else:
     print(count(4, (72, 40)), count(2, (1200, 1200)), count(3, (180, 96), check_volumes=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, else kilobytes
-    print(peak // 1_000_000 if sys.platform == "darwin" else peak // 1_000)
+    # not getrusage: its maximum includes the process that started this one
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    print(int(status["VmHWM"].split()[0]) // 1_000)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="needs the resource module")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
 def test_counting_a_million_cells_takes_less_than_500_megabytes() -> None:
     def run(word: str) -> list[int]:
         done = subprocess.run(
@@ -237,4 +238,4 @@ def test_counting_a_million_cells_takes_less_than_500_megabytes() -> None:
     run("compile")  # in another process, as compiling needs memory of its own
     *cells, megabytes = run("count")
     assert min(cells) > 1_000_000
-    assert megabytes < 500
+    assert 50 < megabytes < 500
