@@ -1,6 +1,6 @@
-"""Facet volumes of simple polytopes with at most 64 vertices: the common case of `volume`, unrolled.
+"""Facet volumes of simple polytopes with at most 128 vertices: the common case of `volume`, unrolled.
 
-The same pulling triangulation. A vertex set is one word, every nonempty intersection of facets is a
+The same pulling triangulation. A vertex set is two words, every nonempty intersection of facets is a
 face, and instead of moments each vertex collects the determinants of the simplices that it is in.
 """
 
@@ -17,19 +17,39 @@ ZERO = np.uint64(0)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def list_below(below: NDArray[np.uint64], level: int, n: int, index: int, face: np.uint64) -> int:
+def lowest_vertex(low: np.uint64, high: np.uint64) -> int:
+    """Lowest vertex of a set; a set is the words of vertices 0..63 and 64..127."""
+    if low != ZERO:
+        return trailing_zeros(low)
+    return 64 + trailing_zeros(high)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def without_lowest(low: np.uint64, high: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """A nonempty set without its lowest vertex."""
+    if low != ZERO:
+        return low & (low - ONE), high
+    return low, high & (high - ONE)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def list_below(
+    below: NDArray[np.uint64], level: int, n: int, index: int, low: np.uint64, high: np.uint64
+) -> int:
     """List, a level down, the facets of a face: its intersections with its `n` siblings; how many."""
     found = 0
     for i in range(n):
-        common = face & below[level, i, 0]
-        below[level - 1, found, 0] = common
-        found += 1 if i != index and common != ZERO else 0
+        common_low = low & below[level, i, 0]
+        common_high = high & below[level, i, 1]
+        below[level - 1, found, 0] = common_low
+        below[level - 1, found, 1] = common_high
+        found += 1 if i != index and common_low | common_high != ZERO else 0
     return found
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def drop_apex(local: NDArray[np.float64], level: int, face: np.uint64, apex: int) -> float:
-    """Eliminate the apex of a face from its vertices' `level` coordinates; returns the pivot's size."""
+def drop_apex(local: NDArray[np.float64], level: int, low: np.uint64, high: np.uint64, apex: int) -> float:
+    """Eliminate a face's lowest vertex from its vertices' `level` coordinates; returns the pivot's size."""
     best = 0
     for i in range(1, level):
         if abs(local[level, apex, i]) > abs(local[level, apex, best]):
@@ -37,12 +57,12 @@ def drop_apex(local: NDArray[np.float64], level: int, face: np.uint64, apex: int
     pivot = local[level, apex, best]
     if pivot == 0.0:
         return 0.0
-    rest = face & (face - ONE)  # the apex is the lowest vertex
     inverse = 1.0 / pivot
     last = level - 1
-    while rest != ZERO:
-        v = trailing_zeros(rest)
-        rest &= rest - ONE
+    low, high = without_lowest(low, high)
+    while low | high != ZERO:
+        v = lowest_vertex(low, high)
+        low, high = without_lowest(low, high)
         factor = local[level, v, best] * inverse
         for i in range(last):
             k = i if i < best else i + 1
@@ -55,7 +75,8 @@ def sum_sides(
     below: NDArray[np.uint64],
     siblings: int,
     n: int,
-    face: np.uint64,
+    low: np.uint64,
+    high: np.uint64,
     local: NDArray[np.float64],
     weight: NDArray[np.float64],
     scale: float,
@@ -64,15 +85,18 @@ def sum_sides(
 
     The sides are its intersections with the `n` faces listed at level `siblings`.
     """
-    apex = trailing_zeros(face)
-    others = face & (face - ONE)
+    apex = lowest_vertex(low, high)
+    low, high = without_lowest(low, high)
     total = 0.0
     for j in range(n):
-        side = face & below[siblings, j, 0]
-        if side & ~others != ZERO or popcount(side) != 2:
+        # a side that holds the apex keeps one vertex here
+        side_low = low & below[siblings, j, 0]
+        side_high = high & below[siblings, j, 1]
+        if popcount(side_low) + popcount(side_high) != 2:
             continue
-        q = trailing_zeros(side)
-        r = trailing_zeros(side & (side - ONE))
+        q = lowest_vertex(side_low, side_high)
+        side_low, side_high = without_lowest(side_low, side_high)
+        r = lowest_vertex(side_low, side_high)
         det = scale * abs(local[2, q, 0] * local[2, r, 1] - local[2, q, 1] * local[2, r, 0])
         weight[q] += det
         weight[r] += det
@@ -93,14 +117,14 @@ def sum_simple_facet(t: I64, d: int, index: int) -> float:
     scale = f1(t, state.FACE_PIVOT)
     weight = f1(t, state.FACE_WEIGHT)
     top = d - 1
-    face = below[d, index, 0]
-    counts[top] = list_below(below, d, counts[d], index, face)
+    low, high = below[d, index, 0], below[d, index, 1]
+    counts[top] = list_below(below, d, counts[d], index, low, high)
     if top == 2:
-        return sum_sides(below, 2, counts[2], face, local, weight, 1.0)
+        return sum_sides(below, 2, counts[2], low, high, local, weight, 1.0)
     total = 0.0
     level = top
     following[top] = 0
-    apex[top] = trailing_zeros(face)
+    apex[top] = lowest_vertex(low, high)
     scale[top] = 1.0
     before[top] = 0.0
     while True:
@@ -112,17 +136,23 @@ def sum_simple_facet(t: I64, d: int, index: int) -> float:
             level += 1
             continue
         following[level] = i + 1
-        face = below[level, i, 0]
-        if (face >> np.uint64(apex[level])) & ONE != ZERO:
+        low, high = below[level, i, 0], below[level, i, 1]
+        at = apex[level]
+        if ((low if at < 64 else high) >> np.uint64(at & 63)) & ONE != ZERO:
             continue
-        lowest = trailing_zeros(face)
-        pivot = drop_apex(local, level, face, lowest)
+        lowest = lowest_vertex(low, high)
+        pivot = drop_apex(local, level, low, high, lowest)
         if pivot == 0.0:
             continue
         if level == 3:
-            total += sum_sides(below, 3, counts[3], face, local, weight, scale[3] * pivot)
+            # the polygon's own entry is no side: all its vertices but the apex are in it
+            below[3, i, 0] = ZERO
+            below[3, i, 1] = ZERO
+            total += sum_sides(below, 3, counts[3], low, high, local, weight, scale[3] * pivot)
+            below[3, i, 0] = low
+            below[3, i, 1] = high
             continue
-        counts[level - 1] = list_below(below, level, counts[level], i, face)
+        counts[level - 1] = list_below(below, level, counts[level], i, low, high)
         scale[level - 1] = scale[level] * pivot
         level -= 1
         following[level] = 0
@@ -141,7 +171,7 @@ def measure_simple_facet(t: I64, d: int, index: int) -> None:
     planes = i2(t, state.FACE_PLANES)
     points = f2(t, state.FACE_POINTS)
     weight = f1(t, state.FACE_WEIGHT)
-    face = below[d, index, 0]
+    low, high = below[d, index, 0], below[d, index, 1]
     plane = planes[d, index]
     best = 0
     for i in range(1, d):
@@ -151,11 +181,11 @@ def measure_simple_facet(t: I64, d: int, index: int) -> None:
     for i in range(d):
         ratio = normals[plane, i] / normals[plane, best]
         stretch += ratio * ratio
-    apex = trailing_zeros(face)
-    rest = face
-    while rest != ZERO:
-        v = trailing_zeros(rest)
-        rest &= rest - ONE
+    apex = lowest_vertex(low, high)
+    rest_low, rest_high = low, high
+    while rest_low | rest_high != ZERO:
+        v = lowest_vertex(rest_low, rest_high)
+        rest_low, rest_high = without_lowest(rest_low, rest_high)
         weight[v] = 0.0
         for i in range(d - 1):
             k = i if i < best else i + 1
@@ -168,10 +198,9 @@ def measure_simple_facet(t: I64, d: int, index: int) -> None:
     for i in range(d):
         centre[plane, i] = 0.0
     if total > 0.0:
-        rest = face
-        while rest != ZERO:
-            v = trailing_zeros(rest)
-            rest &= rest - ONE
+        while low | high != ZERO:
+            v = lowest_vertex(low, high)
+            low, high = without_lowest(low, high)
             part = weight[v] / (d * total)
             for i in range(d):
                 centre[plane, i] += part * points[v, i]

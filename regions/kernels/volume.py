@@ -95,6 +95,8 @@ def open_facets(t: I64, d: int, n_vertices: int, n_planes: int, simple: bool) ->
         if size(face_on[f], words) >= d:
             for w in range(words):
                 face_below[d, n, w] = face_on[f, w]
+            if words == 1:
+                face_below[d, n, 1] = ZERO
             face_planes[d, n] = f
             n += 1
     face_counts[d] = n
@@ -329,7 +331,7 @@ def polytope_volume(
         face_measure[f] = 0.0
     volume = 0.0
     for j in range(face_counts[d]):
-        if simple and words == 1:
+        if simple and words <= 2:
             measure_simple_facet(t, d, j)
         else:
             measure_facet(t, d, j, words, simple)
