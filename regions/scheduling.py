@@ -81,8 +81,9 @@ def run_walk(
     walker.step(0)  # compiles, in this thread, where Ctrl-C ends it at once
     try:
         walker.start(cell_limit=limit)
-        if walker.step(ALONE_STEPS) in (state.DONE, state.LIMIT):
-            block = walker.run(WHOLE, limit, threading.Event(), lambda cells, fraction: None)
+        status = walker.step(ALONE_STEPS)
+        if status in (state.DONE, state.LIMIT):
+            block = walker.close(Block(), status)
             return Outcome([block], block.complete)
         tasks = _cut(net, domain, workers) if workers > 1 else [WHOLE]
     except KeyboardInterrupt:

@@ -468,6 +468,10 @@ class Walker:
             report(int(self.reg[state.CELLS]), float(self.reg[state.DONE_PARTS]) * 2.0**-40)
             if status in (state.DONE, state.LIMIT) or stop.is_set():
                 break
+        return self.close(block, status)
+
+    def close(self, block: Block, status: int) -> Block:
+        """Complete the block of a walk that ended with `status`."""
         if self.mode == state.COLLECT and self.reg[state.OUT_CELLS] > 0:
             block.outputs.append(self.take_output())
         reg, freg = self.reg, self.freg

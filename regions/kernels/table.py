@@ -27,12 +27,12 @@ def fill_entry(table: I64, index: int, array: NDArray[Any]) -> None:
     ValueError
         If the array is not C-contiguous or has more than three axes.
     """
-    if not array.flags.c_contiguous or array.ndim > ENTRY - 1:
+    axes = array.ndim
+    if not array.flags.c_contiguous or axes > ENTRY - 1:
         raise ValueError(f"entry {index}: shape {array.shape}, contiguous {array.flags.c_contiguous}")
     at = HEADER + ENTRY * index
-    table[at] = array.ctypes.data
-    table[at + 1 : at + ENTRY] = 1
-    table[at + 1 : at + 1 + array.ndim] = array.shape
+    address = array.__array_interface__["data"][0]  # .ctypes.data costs ten times as much
+    table[at : at + ENTRY] = (address, *array.shape, *(1,) * (ENTRY - 1 - axes))
 
 
 if config.DISABLE_JIT:
