@@ -9,11 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import regions
+
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
 settings.register_profile("regions", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("regions")
 
 HERE = Path(__file__).resolve().parent
+
+# programs that tests start find the package that is being tested (and no other that happens to lie in the
+# working folder, whose kernels would be compiled anew) and the tests' own modules
+PACKAGES = (str(Path(regions.__file__).resolve().parents[1]), str(HERE))
+os.environ["PYTHONSAFEPATH"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join([*PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from regions.domain import Box
 from regions.enumeration import count_cells, enumerate_cells
 from regions.network import Network
 
-HERE = Path(__file__).resolve().parent
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 
 
@@ -151,9 +150,7 @@ def test_ctrl_c_keeps_what_was_found(
 ) -> None:
     script = INTERRUPTED.format(call=call, dimension=dimension, widths=widths, workers=workers)
     path = tmp_path / "part.regions"
-    running = subprocess.Popen(
-        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True, env=with_tests_on_path()
-    )
+    running = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     assert running.stdout.readline() == "ready\n"
     start = time.perf_counter()
@@ -172,12 +169,6 @@ def test_ctrl_c_keeps_what_was_found(
         patterns = again.unpacked_patterns()
         assert np.all(patterns[a, units[again.facets.interior]])
         assert not np.any(patterns[b, units[again.facets.interior]])
-
-
-def with_tests_on_path() -> dict[str, str]:
-    """The environment, with the tests' helpers importable."""
-    inherited = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *([inherited] if inherited else [])])}
 
 
 @pytest.mark.kernels
@@ -231,7 +222,6 @@ def test_counting_a_million_cells_takes_less_than_500_megabytes() -> None:
             capture_output=True,
             text=True,
             check=True,
-            env=with_tests_on_path(),
         )
         return [int(number) for number in done.stdout.split()]
 
