@@ -34,15 +34,16 @@ def without_lowest(low: np.uint64, high: np.uint64) -> tuple[np.uint64, np.uint6
 
 @njit(cache=True, nogil=True, forceinline=True)
 def list_below(
-    below: NDArray[np.uint64], level: int, n: int, index: int, low: np.uint64, high: np.uint64
+    below: NDArray[np.uint64], level: int, n: int, index: int, low: np.uint64, high: np.uint64, two: bool
 ) -> int:
     """List, a level down, the facets of a face: its intersections with its `n` siblings; how many."""
     found = 0
     for i in range(n):
         common_low = low & below[level, i, 0]
-        common_high = high & below[level, i, 1]
+        common_high = high & below[level, i, 1] if two else ZERO
         below[level - 1, found, 0] = common_low
-        below[level - 1, found, 1] = common_high
+        if two:
+            below[level - 1, found, 1] = common_high
         found += 1 if i != index and common_low | common_high != ZERO else 0
     return found
 
@@ -60,6 +61,17 @@ def drop_apex(local: NDArray[np.float64], level: int, low: np.uint64, high: np.u
     inverse = 1.0 / pivot
     last = level - 1
     low, high = without_lowest(low, high)
+    if level == 3:
+        j = 1 if best == 0 else 0
+        k = 1 if best == 2 else 2
+        aj, ak = local[3, apex, j], local[3, apex, k]
+        while low | high != ZERO:
+            v = lowest_vertex(low, high)
+            low, high = without_lowest(low, high)
+            factor = local[3, v, best] * inverse
+            local[2, v, 0] = local[3, v, j] - factor * aj
+            local[2, v, 1] = local[3, v, k] - factor * ak
+        return abs(pivot)
     while low | high != ZERO:
         v = lowest_vertex(low, high)
         low, high = without_lowest(low, high)
@@ -80,6 +92,7 @@ def sum_sides(
     local: NDArray[np.float64],
     weight: NDArray[np.float64],
     scale: float,
+    two: bool,
 ) -> float:
     """Sum the triangles of a polygon from its lowest vertex over the sides that miss it.
 
@@ -87,13 +100,19 @@ def sum_sides(
     """
     apex = lowest_vertex(low, high)
     low, high = without_lowest(low, high)
-    total = 0.0
+    # sides that hold the apex keep one vertex here; the others are listed without a branch, at level 1
+    found = 0
     for j in range(n):
-        # a side that holds the apex keeps one vertex here
         side_low = low & below[siblings, j, 0]
-        side_high = high & below[siblings, j, 1]
-        if popcount(side_low) + popcount(side_high) != 2:
-            continue
+        side_high = high & below[siblings, j, 1] if two else ZERO
+        below[1, found, 0] = side_low
+        if two:
+            below[1, found, 1] = side_high
+        found += 1 if popcount(side_low) + (popcount(side_high) if two else 0) == 2 else 0
+    total = 0.0
+    for j in range(found):
+        side_low = below[1, j, 0]
+        side_high = below[1, j, 1] if two else ZERO
         q = lowest_vertex(side_low, side_high)
         side_low, side_high = without_lowest(side_low, side_high)
         r = lowest_vertex(side_low, side_high)
@@ -105,9 +124,12 @@ def sum_sides(
     return total
 
 
-@njit(cache=True, nogil=True)
-def sum_simple_facet(t: I64, d: int, index: int) -> float:
-    """Sum of the simplices' determinants of facet `index`, coordinates at level d - 1 being ready."""
+@njit(cache=True, nogil=True, forceinline=True)
+def sum_simple_facet(t: I64, d: int, index: int, two: bool) -> float:
+    """Sum of the simplices' determinants of facet `index`, coordinates at level d - 1 being ready.
+
+    `two`, a constant at each call, leaves the second word of the vertex sets out where it is zero.
+    """
     apex = i1(t, state.FACE_APEX)
     before = f1(t, state.FACE_TOTAL)
     below = u3(t, state.FACE_BELOW)
@@ -117,10 +139,11 @@ def sum_simple_facet(t: I64, d: int, index: int) -> float:
     scale = f1(t, state.FACE_PIVOT)
     weight = f1(t, state.FACE_WEIGHT)
     top = d - 1
-    low, high = below[d, index, 0], below[d, index, 1]
-    counts[top] = list_below(below, d, counts[d], index, low, high)
+    low = below[d, index, 0]
+    high = below[d, index, 1] if two else ZERO
+    counts[top] = list_below(below, d, counts[d], index, low, high, two)
     if top == 2:
-        return sum_sides(below, 2, counts[2], low, high, local, weight, 1.0)
+        return sum_sides(below, 2, counts[2], low, high, local, weight, 1.0, two)
     total = 0.0
     level = top
     following[top] = 0
@@ -136,7 +159,8 @@ def sum_simple_facet(t: I64, d: int, index: int) -> float:
             level += 1
             continue
         following[level] = i + 1
-        low, high = below[level, i, 0], below[level, i, 1]
+        low = below[level, i, 0]
+        high = below[level, i, 1] if two else ZERO
         at = apex[level]
         if ((low if at < 64 else high) >> np.uint64(at & 63)) & ONE != ZERO:
             continue
@@ -147,17 +171,31 @@ def sum_simple_facet(t: I64, d: int, index: int) -> float:
         if level == 3:
             # the polygon's own entry is no side: all its vertices but the apex are in it
             below[3, i, 0] = ZERO
-            below[3, i, 1] = ZERO
-            total += sum_sides(below, 3, counts[3], low, high, local, weight, scale[3] * pivot)
+            if two:
+                below[3, i, 1] = ZERO
+            total += sum_sides(below, 3, counts[3], low, high, local, weight, scale[3] * pivot, two)
             below[3, i, 0] = low
-            below[3, i, 1] = high
+            if two:
+                below[3, i, 1] = high
             continue
-        counts[level - 1] = list_below(below, level, counts[level], i, low, high)
+        counts[level - 1] = list_below(below, level, counts[level], i, low, high, two)
         scale[level - 1] = scale[level] * pivot
         level -= 1
         following[level] = 0
         apex[level] = lowest
         before[level] = total
+
+
+@njit(cache=True, nogil=True)
+def sum_one_word(t: I64, d: int, index: int) -> float:
+    """`sum_simple_facet` for a facet whose vertices are all below 64."""
+    return sum_simple_facet(t, d, index, False)
+
+
+@njit(cache=True, nogil=True)
+def sum_two_words(t: I64, d: int, index: int) -> float:
+    """`sum_simple_facet` for any facet."""
+    return sum_simple_facet(t, d, index, True)
 
 
 @njit(cache=True, nogil=True)
@@ -190,7 +228,7 @@ def measure_simple_facet(t: I64, d: int, index: int) -> None:
         for i in range(d - 1):
             k = i if i < best else i + 1
             local[d - 1, v, i] = points[v, k] - points[apex, k]
-    total = sum_simple_facet(t, d, index)
+    total = sum_two_words(t, d, index) if high != ZERO else sum_one_word(t, d, index)
     factorial = 1.0
     for i in range(2, d):
         factorial *= i
