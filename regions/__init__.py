@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import Estimate, local_complexity
     from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
     from regions.locus import LocusVolume, locus_volume
     from regions.network import Network
     from regions.validation import ValidationReport, exact_local_complexity, validate
+    from regions.verification import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -63,6 +65,12 @@ _MODULE_OF = {
     "exact_local_complexity": "validation",
     "validate": "validation",
     "ValidationReport": "validation",
+    "verify": "verification",
+    "Verification": "verification",
+    "count_regions": "linear_regions",
+    "region_labels": "linear_regions",
+    "face_lattice": "linear_regions",
+    "RegionCount": "linear_regions",
 }
 
 __all__ = [
@@ -94,6 +102,12 @@ __all__ = [
     "exact_local_complexity",
     "validate",
     "ValidationReport",
+    "verify",
+    "Verification",
+    "count_regions",
+    "region_labels",
+    "face_lattice",
+    "RegionCount",
     "errors",
     "RegionsError",
     "InvalidNetworkError",
