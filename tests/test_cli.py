@@ -194,6 +194,15 @@ def test_count_prints_the_agreed_keys(run, net, box):
 
 
 @pytest.mark.kernels
+def test_count_carries_the_sum_of_volumes_in_every_dimension(run, tmp_path):
+    path = tmp_path / "octants.npz"
+    Network.from_arrays([np.eye(3), np.ones((1, 3))], [np.zeros(3), [0.0]]).save(path)
+    found = json.loads(run("count", path, "--box", "-1", "1", "--json")[1])
+    assert (found["cells"], found["volume_sum"]) == (8, pytest.approx(8.0))
+    assert json.loads(run("count", path, "--box", "-1", "1", "--no-check-volumes", "--json")[1])["cells"] == 8
+
+
+@pytest.mark.kernels
 def test_count_for_people_names_network_domain_and_engine(run, net):
     code, out, _ = run("count", net, "--box", "-1", "1")
     assert code == 0
