@@ -34,7 +34,6 @@ def test_digits_sized_network(benchmark, kind):
 
     benchmark.pedantic(run, rounds=3, warmup_rounds=1)
     if not benchmark.disabled:
-        if not benchmark.disabled:
         benchmark.extra_info["seconds_per_10000_samples"] = benchmark.stats["min"] * 10_000 / samples
 
 
