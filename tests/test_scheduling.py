@@ -124,8 +124,11 @@ network, box = Network.from_arrays(case.weights, case.biases), Box(case.low, cas
 small = Box(0.001 * np.array(case.low), 0.001 * np.array(case.high))
 enumerate_cells(network, small)  # compiles
 
+said = []
+
 def ready(cells, done):
-    if cells > 20_000:
+    if cells > 20_000 and not said:  # once, as the interrupt may come in the middle of a second time
+        said.append(True)
         print("ready", flush=True)
 
 if "{call}" == "count":
