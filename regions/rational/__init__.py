@@ -21,6 +21,7 @@ from regions.rational.enclosures import (
     simplex_volume,
     squared_volume,
 )
+from regions.rational.jumps import exact_jumps, maps_differ
 from regions.rational.maps import ExactNetwork
 from regions.rational.polytope import RationalPolytope
 from regions.rational.residues import map_residues
@@ -37,9 +38,11 @@ __all__ = [
     "dyadic_integers",
     "enclosure",
     "exact_cell",
+    "exact_jumps",
     "facet_volume_enclosure",
     "interior_point",
     "map_residues",
+    "maps_differ",
     "neighbour_pattern",
     "primitive",
     "sign_at",
