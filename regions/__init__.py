@@ -21,7 +21,7 @@ from regions.errors import (
 )
 
 if TYPE_CHECKING:
-    from regions.cell_complex import CellComplex, Completeness
+    from regions.cell_complex import CellComplex, Certificate, Completeness
     from regions.density import GaussianDensity, UniformDensity
     from regions.domain import Box, Polytope, Segment, Slice
     from regions.enumeration import CellCount, count_cells, enumerate_cells
@@ -51,6 +51,7 @@ _MODULE_OF = {
     "count_cells": "enumeration",
     "CellCount": "enumeration",
     "CellComplex": "cell_complex",
+    "Certificate": "cell_complex",
     "Completeness": "cell_complex",
     "adjacency_graph": "graph",
     "to_scipy_sparse": "graph",
@@ -88,6 +89,7 @@ __all__ = [
     "count_cells",
     "CellCount",
     "CellComplex",
+    "Certificate",
     "Completeness",
     "adjacency_graph",
     "to_scipy_sparse",

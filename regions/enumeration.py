@@ -119,7 +119,7 @@ def count_cells(
     domain: Domain,
     *,
     engine: str = "auto",
-    arithmetic: str = "float",
+    arithmetic: str = "certified",
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -132,7 +132,9 @@ def count_cells(
     network : Network
     domain : Box, Segment, Slice or Polytope of dimension 1 to 8
     engine : "auto", "planar" (d = 2) or "cells" (any d)
-    arithmetic : "float": plain floating point with running error bounds
+    arithmetic : "certified" or "float"
+        Certified: a sign that running error bounds leave open is decided in rational arithmetic, so
+        the list of cells is a theorem about the stored weights. Float: such a sign is taken for zero.
     max_cells : stop after this many cells; the result is then TRUNCATED
     progress : called about ten times a second with cells found and fraction done
     workers : number of threads, default one per core; the result does not depend on it
@@ -147,8 +149,20 @@ def count_cells(
     ------
     InvalidInputError, InvalidDomainError
         If an argument cannot be used.
+    InvalidNetworkError
+        If its pre-activations could leave the range of floating point.
     CertificateError
         If the volumes do not sum to the domain's.
+
+    Notes
+    -----
+    Certified arithmetic costs 1.0 to 1.7 times as much as float on networks in general position, and
+    10 to 40 microseconds for each sign or vertex that needs exact arithmetic.
+
+    References
+    ----------
+    Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Shewchuk, Adaptive
+    precision floating-point arithmetic, 1997, for filtered predicates.
 
     Examples
     --------
@@ -186,7 +200,7 @@ def enumerate_cells(
     domain: Domain,
     *,
     engine: str = "auto",
-    arithmetic: str = "float",
+    arithmetic: str = "certified",
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -199,7 +213,8 @@ def enumerate_cells(
     -------
     CellComplex
         Checked: a COMPLETE one has volumes that sum to the domain's, every interior facet seen from
-        both sides with the same volume, and sampled points in listed cells.
+        both sides with the same volume, and sampled points in listed cells. Its `certificate` says
+        how signs were decided and what that proves.
 
     Raises
     ------

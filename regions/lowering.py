@@ -124,6 +124,34 @@ def _check_magnitude(
         )
 
 
+def _last_place(values: NDArray[np.float64]) -> int:
+    """The largest e such that all values are multiples of 2**e."""
+    fractions, exponents = np.frexp(values[values != 0.0])
+    if fractions.size == 0:
+        return 0
+    mantissas = np.ldexp(fractions, 53).astype(np.int64)
+    zeros = np.frexp((mantissas & -mantissas).astype(np.float64))[1] - 1
+    return int((exponents + zeros).min()) - 53
+
+
+def _exact_layers(weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]]) -> int:
+    """How many layers, counted from the input, have maps that are computed without rounding.
+
+    All terms of such a layer's sums are multiples of one power of two, and the sums of their sizes are
+    below 2**53 times that; so is every partial sum (networks of small integers or short fractions).
+    """
+    unit, size = 0, 1.0  # the identity
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        rows = np.abs(weight).sum(axis=1) if layer else np.abs(weight).max(axis=1, initial=0.0)
+        size = float((rows * size + np.abs(bias)).max(initial=0.0))
+        unit = min(
+            unit + _last_place(weight), _last_place(bias) if bias.any() else unit + _last_place(weight)
+        )
+        if not size < 2.0 ** (53 + max(unit, -1000)):
+            return layer
+    return len(weights)
+
+
 def _jacobian_error(weights: list[NDArray[np.float64]], domain: Domain) -> float:
     """Bound on the Frobenius norm of the rounding error of the output's Jacobian on any cell.
 
@@ -171,9 +199,9 @@ class Lowered:
     """A network on a domain as the kernels read it: header scalars and arrays by entry number.
 
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
-    domain's vertices; `underflow` what underflow may add to the error of a row; `jacobian_error` bounds
-    the norm of the error of any cell's output Jacobian; the kernels' output is `2**-power` times the
-    network's.
+    domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
+    add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
+    Jacobian; the kernels' output is `2**-power` times the network's.
     """
 
     network: Network
@@ -187,6 +215,7 @@ class Lowered:
     n_units: int
     first: NDArray[np.float64]
     radii: NDArray[np.float64]
+    central: bool
     underflow: float
     jacobian_error: float
     power: int
@@ -230,6 +259,9 @@ def lower(network: Network, domain: Domain, *, radius: float, certified: bool, p
         state.EXTENTS: extent_of(domain),
         state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
     }
+    plain = _is_plain(domain)
+    exact = _exact_layers(weights, biases) if plain else 0
+    arrays[state.ROUNDINGS] = arrays[state.GAMMAS] * (np.arange(n_layers + 1) >= exact)
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
     _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays[state.EXTENTS] + np.abs(first[d]))
@@ -247,6 +279,7 @@ def lower(network: Network, domain: Domain, *, radius: float, certified: bool, p
         n_units=n_units,
         first=first,
         radii=radii,
+        central=plain and not any(bias.any() for bias in biases),
         underflow=underflow,
         jacobian_error=_jacobian_error(weights, domain),
         power=power,

@@ -166,6 +166,7 @@ def _header(net: Lowered) -> NDArray[np.int64]:
     table[state.N_LAYERS] = net.n_layers
     table[state.CERTIFIED] = int(net.certified)
     table[state.PLANAR] = int(net.planar)
+    table[state.CENTRAL] = int(net.central)
     return table
 
 

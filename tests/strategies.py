@@ -143,3 +143,47 @@ def folding(
     layers = [(first, knots)] + [(first @ merge, knots)] * (folds - 1)
     last = (normals @ merge, -np.array(lines[1]))
     return chain(*layers, last, (np.ones((1, len(normals))), [0.0]))
+
+
+@st.composite
+def nearly_parallel_networks(
+    draw: st.DrawFn, max_dimension: int = 3, max_layers: int = 3, max_width: int = 5
+) -> Case:
+    """Rows that are rounded multiples (1/3, 0.7, 1.1, ...) of earlier ones, some a last place off.
+
+    Their hyperplanes are the same but for rounding, so that cells are some 1e-17 wide and many
+    vertices can be told apart by exact arithmetic only.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    d = draw(st.integers(1, max_dimension))
+    hidden = draw(st.integers(1, max_layers))
+    width = max_width if d < 3 else max_width - 1
+    sizes = [d, *(draw(st.integers(1, width)) for _ in range(hidden)), draw(st.integers(1, 2))]
+    central = draw(st.sampled_from([True, False, False]))
+    weights, biases = [], []
+    for m, n in pairwise(sizes):
+        whole = draw(st.booleans())
+        weight = (
+            rng.choice([-2.0, -1.0, 0.0, 1.0, 1.0, 2.0], size=(n, m)) if whole else rng.normal(size=(n, m))
+        )
+        bias = np.zeros(n) if central else rng.choice([-1.0, -0.5, 0.0, 0.1, 0.3, 0.5, 1.0], size=n)
+        for k in range(1, n):
+            if rng.random() < 0.4:
+                j = int(rng.integers(0, k))
+                factor = float(rng.choice([1.0, -1.0, 1 / 3, -1 / 3, 0.7, 1.1, -2.0, 3.0, 0.1]))
+                weight[k], bias[k] = weight[j] * factor, bias[j] * factor
+                if rng.random() < 0.15:
+                    bias[k] = np.nextafter(bias[k], 9.0)
+        weights.append(weight)
+        biases.append(bias)
+    low, high = draw(st.sampled_from([-3.0, -1.0, -0.5, 0.0])), draw(st.sampled_from([0.3, 1.0, 2.0]))
+    return Case(weights, biases, [True] * hidden + [False], [low] * d, [high] * d)
+
+
+def concurrent_fan(lines: int) -> Case:
+    """Lines through (1/3, 1/7), which no float can say: they meet there only up to rounding."""
+    angles = np.pi * (np.arange(lines) + 0.3) / lines
+    normals = np.column_stack([np.cos(angles), np.sin(angles)])
+    offsets = -(normals[:, 0] / 3 + normals[:, 1] / 7)
+    weights = [normals, np.ones((1, lines))]
+    return Case(weights, [offsets, np.zeros(1)], [True, False], [-1.0] * 2, [1.0] * 2)

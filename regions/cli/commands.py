@@ -94,7 +94,7 @@ def count(
     direction_seed: DirectionSeedOption = 0,
     clip: ClipOption = None,
     engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "float",
+    arithmetic: ArithmeticOption = "certified",
     max_cells: MaxCellsOption = None,
     workers: WorkersOption = None,
     check_volumes: Annotated[
@@ -143,7 +143,7 @@ def enumerate_(
     direction_seed: DirectionSeedOption = 0,
     clip: ClipOption = None,
     engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "float",
+    arithmetic: ArithmeticOption = "certified",
     max_cells: MaxCellsOption = None,
     workers: WorkersOption = None,
     trust_code: TrustCode = False,
@@ -282,6 +282,17 @@ def plot(
         print_facts(facts)
 
 
+def certificate(found: Any) -> dict[str, Any]:
+    """A certificate, as `--json` names its parts."""
+    return {
+        "proven": found.proven,
+        "statement": found.statement,
+        "decisions": found.decisions,
+        "exact_signs": found.exact_signs,
+        "exact_positions": found.exact_positions,
+    }
+
+
 def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
     """The numbers of a count, as `--json` names them."""
     return {
@@ -290,6 +301,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
         "dimension": domain.dimension,
         "engine": found.engine,
         "arithmetic": found.arithmetic,
+        "certificate": certificate(found.certificate),
         "seconds": found.seconds,
         "volume_sum": found.volume_sum,
         "network": network.describe(),
@@ -308,6 +320,7 @@ def _print_count(found: Any, network: Any, domain: Any) -> None:
             "domain": domain.describe(),
             "cells": cells_in_words(found.cells, found.status.name),
             "volume": volume,
+            "proven": found.certificate.statement,
             "engine": f"{found.engine}, {found.arithmetic} arithmetic, {found.seconds:.3g} s",
         }
     )
@@ -321,6 +334,7 @@ def summary(complex: Any) -> dict[str, Any]:
         "dimension": complex.dimension,
         "engine": complex.engine,
         "arithmetic": complex.arithmetic,
+        "certificate": certificate(complex.certificate),
         "seconds": complex.seconds,
         "volume_sum": complex.volume_sum,
         "interior_facets": int(complex.facets.interior.sum()),
@@ -338,6 +352,7 @@ def _facts(complex: Any) -> dict[str, object]:
         "cells": cells_in_words(facts["cells"], facts["status"]),
         "facets": f"{facts['interior_facets']:,} between cells",
         "volume": f"{facts['volume_sum']:.9g} of {complex.domain.volume:.9g}",
+        "proven": complex.certificate.statement,
         "engine": f"{facts['engine']}, {facts['arithmetic']} arithmetic, {facts['seconds']:.3g} s",
     }
 

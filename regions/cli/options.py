@@ -90,7 +90,9 @@ ClipOption = Annotated[
 EngineOption = Annotated[
     str, typer.Option(help="auto, or an engine by name (planar, cells).", rich_help_panel=_ENGINE)
 ]
-ArithmeticOption = Annotated[str, typer.Option(help="How signs are decided.", rich_help_panel=_ENGINE)]
+ArithmeticOption = Annotated[
+    str, typer.Option(help="How signs are decided: certified (proven) or float.", rich_help_panel=_ENGINE)
+]
 MaxCellsOption = Annotated[
     int | None, typer.Option(help="Stop there; the result says TRUNCATED.", rich_help_panel=_ENGINE)
 ]
@@ -179,7 +181,7 @@ class EngineWords:
     """The options of an enumeration, as typed."""
 
     engine: str = "auto"
-    arithmetic: str = "float"
+    arithmetic: str = "certified"
     max_cells: int | None = None
     workers: int | None = None
 

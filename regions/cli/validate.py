@@ -56,7 +56,7 @@ def validate(
     direction_seed: DirectionSeedOption = 0,
     clip: ClipOption = None,
     engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "float",
+    arithmetic: ArithmeticOption = "certified",
     max_cells: MaxCellsOption = None,
     workers: WorkersOption = None,
     trust_code: TrustCode = False,

@@ -21,7 +21,7 @@ def start_map(t: I64, layer: int, slot: int) -> None:
     """Set a slot to the map of `layer` when no unit below is active: its biases."""
     bias_starts = i1(t, state.BIAS_STARTS)
     all_biases = f1(t, state.BIASES)
-    gammas = f1(t, state.GAMMAS)
+    gammas = f1(t, state.ROUNDINGS)
     slots = f3(t, state.SLOTS)
     widths = i1(t, state.WIDTHS)
     n = widths[layer]

@@ -8,7 +8,7 @@ Signs that follow from others without arithmetic are taken from there (`layers.m
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.radius import SMALLEST, fresh_radius
+from regions.kernels.radius import SMALLEST, fresh_radius, sums_exactly
 from regions.kernels.table import I64, f1, f2, f3, i1, i2
 
 
@@ -78,7 +78,7 @@ def pass_on(t: I64, layer: int, slot: int) -> None:
     with the largest |coordinate| of the domain as extent.
     """
     extents = f1(t, state.EXTENTS)
-    gammas = f1(t, state.GAMMAS)
+    gammas = f1(t, state.ROUNDINGS)
     slots = f3(t, state.SLOTS)
     widths = i1(t, state.WIDTHS)
     d = t[state.DIMENSION]
@@ -123,7 +123,10 @@ def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
     """The bound of `set_bound` for one unit at one vertex, from that vertex's own size and radius.
 
     Nothing is added for underflow where no two factors are nonzero: what is exactly 0 has bound 0.
+    Where every map is linear (CENTRAL) its error over the domain is one of the coefficients alone,
+    so it shrinks with the point's size, to 0 at the origin.
     """
+    extents = f1(t, state.EXTENTS)
     freg = f1(t, state.FREG)
     points = f2(t, state.POINTS)
     radii = f1(t, state.RADII)
@@ -132,13 +135,19 @@ def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
     total = abs(slots[slot, d, unit])
     shift = 0.0
     lost = SMALLEST if total > 0.0 else 0.0
+    reach, extent = 0.0, 0.0
     for i in range(d):
         size = abs(slots[slot, i, unit])
         total += size * abs(points[i, vertex])
         shift += size
+        reach = max(reach, abs(points[i, vertex]) + radii[vertex])
+        extent = max(extent, extents[i])
         if size > 0.0 and (points[i, vertex] != 0.0 or radii[vertex] > 0.0):
             lost = SMALLEST
-    bound = slots[slot, d + 1, unit] + shift * radii[vertex] + freg[state.GAMMA_POINT] * total
+    error = slots[slot, d + 1, unit]
+    if t[state.CENTRAL] == 1 and reach < extent:
+        error *= 1.000000001 * reach / extent
+    bound = error + shift * radii[vertex] + freg[state.GAMMA_POINT] * total
     return bound * 1.000000001 + lost
 
 
@@ -146,10 +155,12 @@ def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
 def doubtful_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
     """Sign of a unit at a vertex where the polytope's bound does not decide it.
 
-    Tries the vertex's own bound, then, in certified arithmetic, a fresh one for its position. What is
-    still doubtful is zero in float arithmetic; in certified arithmetic it is the next exact answer,
-    or becomes a question.
+    Tries the vertex's own bound, then, in certified arithmetic, a fresh one for its position, then
+    whether nothing rounds at all. What is still doubtful is zero in float arithmetic; in certified
+    arithmetic it is the next exact answer, or becomes a question.
     """
+    slots = f3(t, state.SLOTS)
+    d = t[state.DIMENSION]
     radii = f1(t, state.RADII)
     reg = i1(t, state.REG)
     bound = point_bound(t, slot, unit, vertex)
@@ -165,6 +176,10 @@ def doubtful_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> in
         result = sign(value, point_bound(t, slot, unit, vertex))
         if result != 0:
             return result
+    if radii[vertex] == 0.0 and slots[slot, d + 1, unit] == 0.0:
+        exact, value = sums_exactly(t, slots[slot, :, unit], vertex)
+        if exact:
+            return sign(value, 0.0)
     answers = i1(t, state.ANSWERS)
     questions = i2(t, state.QUESTIONS)
     asked = reg[state.ASKED]

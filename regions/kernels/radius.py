@@ -12,6 +12,7 @@ missing, and any approximation B of it serves: |x - x*| <= max(|B| rho) / (1 - |
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from regions.kernels import state
 from regions.kernels.bits import trailing_zeros
@@ -60,6 +61,35 @@ def carried_radius(t: I64, slot: int, unit: int, a: int, b: int, total: float) -
     return ENLARGED * (radius + share * (length + 2.0 * radius) + EIGHT_ROUNDINGS * size) + SMALLEST
 
 
+@njit(cache=True, nogil=True)
+def sums_exactly(t: I64, row: NDArray[np.float64], vertex: int) -> tuple[bool, float]:
+    """Whether a row's value at a vertex takes no rounding at all, and the value.
+
+    Dekker's product and Knuth's sum give each operation's error (Shewchuk 1997, theorems 7 and 18);
+    products so small that their errors could underflow count as rounded.
+    """
+    points = f2(t, state.POINTS)
+    d = t[state.DIMENSION]
+    total = row[d]
+    for i in range(d):
+        a, x = row[i], points[i, vertex]
+        if a == 0.0 or x == 0.0:
+            continue
+        term = a * x
+        if not (2.0**-900 < abs(term) and abs(a) < 2.0**900 and abs(x) < 2.0**900):
+            return False, 0.0
+        split, other = 134217729.0 * a, 134217729.0 * x
+        a_high, x_high = split - (split - a), other - (other - x)
+        a_low, x_low = a - a_high, x - x_high
+        lost = ((a_high * x_high - term) + a_high * x_low + a_low * x_high) + a_low * x_low
+        new = total + term
+        virtual = new - total
+        if lost != 0.0 or (total - (new - virtual)) + (term - virtual) != 0.0:
+            return False, 0.0
+        total = new
+    return True, total
+
+
 @njit(cache=True, nogil=True, forceinline=True)
 def distance_to_plane(t: I64, hyperplane: int, vertex: int) -> float:
     """rho of the module's docstring: a bound on |a (x - x*)| for one hyperplane through x*."""
@@ -91,6 +121,17 @@ def radius_in_plane(t: I64, first: int, second: int, vertex: int) -> float:
     x = abs(q) * one + abs(b) * two
     y = abs(p) * one + abs(a) * two
     return ENLARGED * max(x, y) / determinant + SMALLEST
+
+
+@njit(cache=True, nogil=True)
+def distance_or_zero(t: I64, hyperplane: int, vertex: int) -> float:
+    """`distance_to_plane`, but 0.0 where the hyperplane has no error and its value is 0 without rounding."""
+    rows_of = f2(t, state.ROWS_OF)
+    if rows_of[hyperplane, t[state.DIMENSION] + 1] == 0.0:
+        exact, value = sums_exactly(t, rows_of[hyperplane], vertex)
+        if exact and value == 0.0:
+            return 0.0
+    return distance_to_plane(t, hyperplane, vertex)
 
 
 @njit(cache=True, nogil=True)
@@ -210,7 +251,7 @@ def fresh_radius(t: I64, vertex: int) -> float:
             return np.inf
         worst = max(worst, total)
     for j in range(d):
-        system[d, j] = distance_to_plane(t, listed[j], vertex)
+        system[d, j] = distance_or_zero(t, listed[j], vertex)
     for k in range(d):
         total = 0.0
         for j in range(d):
@@ -220,6 +261,8 @@ def fresh_radius(t: I64, vertex: int) -> float:
         if not total < np.inf:
             return np.inf
         largest = max(largest, total)
+    if largest == 0.0:
+        return 0.0  # on every one of them, and they meet in one point
     return ENLARGED * largest / (1.0 - ENLARGED * worst) + SMALLEST
 
 

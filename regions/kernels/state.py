@@ -9,6 +9,7 @@ DIMENSION = 0
 N_LAYERS = 1  # layers before the output
 CERTIFIED = 2
 PLANAR = 3  # 1: polygons as rings
+CENTRAL = 4  # 1: every map is linear, without a constant term
 
 # Registers (int64), entry REG.
 SP = 0  # nodes on the stack
@@ -155,4 +156,5 @@ FACE_WEIGHT = 76  # (vertices,) determinants of the simplices at a vertex
 ANSWER_POINTS = 77  # (questions, d + 1) exact positions, rounded, and their position errors
 SYSTEM = 78  # (hyperplanes at a vertex + d, 2 d) for elimination
 SYSTEM_ROWS = 79  # (hyperplanes at a vertex,) their numbers; the d chosen ones first
-N_ENTRIES = 80
+ROUNDINGS = 80  # (layers,) GAMMAS, but 0.0 where sums do not round
+N_ENTRIES = 81
