@@ -54,11 +54,16 @@ def print_facts(facts: Mapping[str, object]) -> None:
         console.print(line.append(str(value), style="not bold"))
 
 
-def print_table(names: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-    """A table with numbers to the right."""
+def print_table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str | None = None,
+    words: Sequence[int] = (0,),
+) -> None:
+    """A table with numbers to the right, and the columns of words to the left."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     for k, name in enumerate(names):
-        table.add_column(name, justify="left" if k == 0 else "right", header_style="bold")
+        table.add_column(name, justify="left" if k in words else "right", header_style="bold")
     for row in rows:
         table.add_row(*map(str, row))
     out().print(table)
