@@ -19,6 +19,7 @@ from regions import LocusEnclosure, locus_volume, volume_enclosures
 from regions.cell_complex import CellComplex
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Segment, Slice
+from regions.enclosures import locus_enclosure
 from regions.enumeration import enumerate_cells
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.network import Network
@@ -213,11 +214,25 @@ def test_far_tails_keep_their_relative_width(std: float) -> None:
     assert float(found.rel_accuracy_bits()) > 90
 
 
-def test_a_normal_density_beyond_two_dimensions_or_normalised_is_refused() -> None:
+class OtherDensity:
+    """A density that the library does not know, though it has all that a density must have."""
+
+    def __init__(self, domain: Box) -> None:
+        self._as = UniformDensity(domain)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._as, name)
+
+
+def test_densities_without_closed_forms_are_refused() -> None:
     cells = complex_of(random_case(3, (3,), seed=0))
     with pytest.raises(InvalidInputError, match="d <= 2"):
         locus_volume(cells, GaussianDensity(np.zeros(3), 1.0), enclosure=True)
     plane = enumerate_cells(line(1, 1, 0), SQUARE)
+    with pytest.raises(InvalidInputError, match="kind"):
+        locus_enclosure(plane, kind="both")
+    with pytest.raises(InvalidInputError, match="OtherDensity"):
+        locus_volume(plane, OtherDensity(SQUARE), enclosure=True)
     with pytest.raises(InvalidInputError, match="normalise"):
         locus_volume(plane, GaussianDensity(np.zeros(2), 1.0), normalise=True, enclosure=True)
 
