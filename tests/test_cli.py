@@ -318,6 +318,21 @@ def test_a_locus_that_has_no_enclosure_is_refused_in_one_line(run, tmp_path):
     assert_fails_in_one_line(result, "d <= 2")
 
 
+@pytest.mark.kernels
+def test_ctrl_c_during_an_enclosure_ends_in_one_line(run, net, tmp_path, monkeypatch):
+    from regions import locus
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    cells = tmp_path / "out.regions"
+    run("enumerate", net, "--box", "-1", "1", "-o", cells)
+    monkeypatch.setattr(locus, "locus_enclosure", interrupt)
+    code, out, err = run("locus", cells, "--enclosure")
+    assert (code, out) == (130, "")
+    assert err.startswith("interrupted") and err.count("\n") == 1
+
+
 @pytest.fixture
 def published(tmp_path):
     """relu(relu(x) - y) - relu(x), whose six counts are 7, 5, 4, 3, 3, 3."""

@@ -206,10 +206,12 @@ def test_a_normal_density_on_the_axes_is_a_product_of_normal_integrals() -> None
     assert float(found.rad()) < 1e-35
 
 
-@pytest.mark.parametrize("std", [1e-3, 0.02])
-def test_far_tails_keep_their_relative_width(std: float) -> None:
-    cells = enumerate_cells(line(1, 1, -1.5), SQUARE)
-    found = enclosure_of(cells, GaussianDensity([-1.0, -1.0], std**2)).total
+@pytest.mark.parametrize("mean", [(-1.0, -1.0), (0.0, 30.0), (0.0, -30.0), (30.0, 1.0)])
+@pytest.mark.parametrize("std", [0.02, 0.5])
+def test_far_tails_keep_their_relative_width(mean: tuple[float, float], std: float) -> None:
+    # across the line and along it, in both directions
+    cells = enumerate_cells(line(1, 0, -0.5), SQUARE)
+    found = enclosure_of(cells, GaussianDensity(mean, std**2)).total
     assert found > 0
     assert float(found.rel_accuracy_bits()) > 90
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -105,15 +106,23 @@ class _LateBar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
 
 @contextmanager
 def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
-    """Progress of an enumeration, and a notice when kernels are compiled for long."""
+    """Progress of what takes long, and a notice when kernels are compiled for long.
+
+    Ctrl-C that nothing below has turned into a partial result ends the command in one line.
+    """
     bar = _LateBar(label, unit)
     with announced_compilation():
         try:
             yield bar
+        except KeyboardInterrupt:
+            bar.close()
+            err().print("interrupted: there is no result yet", style="yellow")
+            raise typer.Exit(INTERRUPTED) from None
         finally:
             bar.close()
 
