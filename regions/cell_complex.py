@@ -23,9 +23,9 @@ from regions.errors import InvalidInputError, RegionsError
 from regions.network import Network
 from regions.replay import Replay
 
-__all__ = ["CellComplex", "Completeness", "FacetTable", "Tolerances"]
+__all__ = ["CellComplex", "Certificate", "Completeness", "FacetTable", "Tolerances"]
 
-FILE_FORMAT = "regions cell complex 1"
+FILE_FORMAT = "regions cell complex 2"
 
 
 class Completeness(StrEnum):
@@ -55,6 +55,51 @@ class Tolerances:
     volume_sum: float = 1e-9
     facet_relative: float = 1e-9
     facet_absolute: float = 1e-11
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How the signs of an enumeration were decided, and what that proves.
+
+    Attributes
+    ----------
+    arithmetic : "certified" or "float"
+    complete : bool, whether the enumeration ended by itself
+    decisions : int, signs of units at vertices that were decided
+    exact_signs : int
+        How many of them the error bounds left open: decided in rational arithmetic if certified,
+        taken for zero in float arithmetic.
+    exact_positions : int, vertices that were placed by rational arithmetic
+
+    Examples
+    --------
+    >>> Certificate("certified", True, 100, 2, 0).proven
+    True
+    """
+
+    arithmetic: str
+    complete: bool
+    decisions: int
+    exact_signs: int
+    exact_positions: int
+
+    @property
+    def proven(self) -> bool:
+        """Whether the list of cells is a theorem about the stored weights."""
+        return self.arithmetic == "certified" and self.complete
+
+    @property
+    def statement(self) -> str:
+        """What is proven, in words."""
+        if self.arithmetic != "certified":
+            return (
+                f"nothing is proven: floating point, {self.exact_signs} of {self.decisions} signs within "
+                "their error bounds were taken for zero"
+            )
+        what = (
+            "complete and disjoint" if self.complete else "disjoint, none of them empty; others are missing"
+        )
+        return f"cells {what} for the stored weights on this domain; volumes are floating point"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +153,7 @@ class CellComplex:
     status : Completeness
     engine, engine_reason, arithmetic : str
     tolerances : Tolerances
+    certificate : Certificate
     seconds : float, wall time of the enumeration
     rings : engine "planar" only: (K, 2) vertices of all cells, counterclockwise, cell after cell
 
@@ -134,6 +180,7 @@ class CellComplex:
     engine_reason: str
     arithmetic: str
     tolerances: Tolerances
+    certificate: Certificate
     seconds: float
     rings: NDArray[np.float64] | None = None
 
@@ -211,7 +258,13 @@ class CellComplex:
 
     @cached_property
     def _replay(self) -> Replay:
-        return Replay(self.network, self.domain, self.tolerances.vertex_radius, self.engine == "planar")
+        return Replay(
+            self.network,
+            self.domain,
+            self.tolerances.vertex_radius,
+            planar=self.engine == "planar",
+            certified=self.arithmetic == "certified",
+        )
 
     def polygons(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """All cells of a 2-D complex as polygons.
@@ -297,6 +350,7 @@ class CellComplex:
             "engine_reason": self.engine_reason,
             "arithmetic": self.arithmetic,
             "tolerances": asdict(self.tolerances),
+            "certificate": asdict(self.certificate),
             "seconds": self.seconds,
             "domain": self.domain.to_dict(),
             "network_name": self.network.name,
@@ -400,6 +454,7 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
         engine_reason=header["engine_reason"],
         arithmetic=header["arithmetic"],
         tolerances=Tolerances(**header["tolerances"]),
+        certificate=Certificate(**header["certificate"]),
         seconds=float(header["seconds"]),
         rings=rings,
     )

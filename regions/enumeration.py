@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.cell_complex import CellComplex, Completeness, FacetTable, Tolerances
+from regions.cell_complex import CellComplex, Certificate, Completeness, FacetTable, Tolerances
 from regions.domain import Domain
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels import facets as facet_kernels
 from regions.kernels import state
+from regions.lowering import Lowered, lower
 from regions.network import Network
+from regions.rational import exact_jumps, maps_differ
 from regions.scheduling import Outcome, Progress, run_walk, worker_count
-from regions.walking import Lowered, Output, Walker, lower
+from regions.walking import Output, Walker
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
@@ -43,8 +45,7 @@ class CellCount:
     seconds : float, wall time
     volume_sum : float or None
         Sum of the cells' volumes in input units, where it was computed.
-    decisions, doubtful : int
-        Signs of units at vertices that were decided, and how many of them read as zero.
+    certificate : Certificate, how the signs were decided, and what that proves
     """
 
     cells: int
@@ -55,8 +56,7 @@ class CellCount:
     arithmetic: str
     seconds: float
     volume_sum: float | None
-    decisions: int
-    doubtful: int
+    certificate: Certificate
 
     def __int__(self) -> int:
         return self.cells
@@ -87,8 +87,8 @@ def _plan(
     d = domain.dimension
     if max_cells is not None and (not isinstance(max_cells, numbers.Integral) or max_cells < 1):
         raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
-    if arithmetic != "float":
-        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'float'")
+    if arithmetic not in ("float", "certified"):
+        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
     if engine == "auto":
         engine = "planar" if d == 2 else "cells"
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
@@ -108,7 +108,9 @@ def _plan(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
-    net = lower(network, domain, radius=radius, certified=False, planar=engine == "planar")
+    net = lower(
+        network, domain, radius=radius, certified=arithmetic == "certified", planar=engine == "planar"
+    )
     return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers))
 
 
@@ -175,8 +177,7 @@ def count_cells(
         arithmetic=arithmetic,
         seconds=seconds,
         volume_sum=total,
-        decisions=sum(block.decisions for block in outcome.blocks),
-        doubtful=sum(block.doubtful for block in outcome.blocks),
+        certificate=_certificate(outcome, arithmetic),
     )
 
 
@@ -245,6 +246,7 @@ def enumerate_cells(
         engine_reason=plan.reason,
         arithmetic=arithmetic,
         tolerances=plan.tolerances,
+        certificate=_certificate(outcome, arithmetic),
         seconds=time.perf_counter() - start,
         rings=found.point if plan.net.planar else None,
     )
@@ -255,6 +257,16 @@ def enumerate_cells(
 
 def _status(outcome: Outcome) -> Completeness:
     return Completeness.COMPLETE if outcome.complete else Completeness.TRUNCATED
+
+
+def _certificate(outcome: Outcome, arithmetic: str) -> Certificate:
+    return Certificate(
+        arithmetic=arithmetic,
+        complete=outcome.complete,
+        decisions=sum(block.decisions for block in outcome.blocks),
+        exact_signs=sum(block.doubtful for block in outcome.blocks),
+        exact_positions=sum(block.placed for block in outcome.blocks),
+    )
 
 
 def _join(outputs: list[Output], net: Lowered) -> Output:
@@ -332,8 +344,37 @@ def _jumps(
     facet_kernels.jump_norms(found.jacobian, cell_a, cell_b, jump, scale)
     table = Walker.table_of(net)
     first = np.ascontiguousarray(net.first[: net.dimension])
+    certain = jump > 2.5 * net.jacobian_error
     facet_kernels.refine_jumps(table, first, found.pattern, cell_a, cell_b, jump, scale)
+    np.ldexp(jump, net.power, out=jump)
+    if net.certified:
+        _decide_jumps(net, domain, found, jump, np.flatnonzero((cell_b >= 0) & ~certain), cell_a, cell_b)
     return jump
+
+
+def _decide_jumps(
+    net: Lowered,
+    domain: Domain,
+    found: Output,
+    jump: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    cell_a: NDArray[np.int64],
+    cell_b: NDArray[np.int64],
+) -> None:
+    """Decide exactly which of the listed facets have no jump; floats are kept where they are positive."""
+    step = 1 << 16
+    for at in range(0, rows.size, step):
+        part = rows[at : at + step]
+        first, second = (
+            np.unpackbits(
+                found.pattern[cells[part]].view(np.uint8), axis=1, count=net.n_units, bitorder="little"
+            ).astype(np.bool_)
+            for cells in (cell_a, cell_b)
+        )
+        differ = maps_differ(net.network, domain, first, second)
+        open_ = np.flatnonzero(~differ | (jump[part] == 0.0))
+        exact = exact_jumps(net.network, domain, first[open_], second[open_])
+        jump[part[open_]] = np.where((exact > 0.0) & (jump[part[open_]] > 0.0), jump[part[open_]], exact)
 
 
 def _check_both_sides(

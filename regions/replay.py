@@ -11,8 +11,9 @@ from regions.domain import Domain
 from regions.errors import CertificateError
 from regions.kernels import state
 from regions.kernels.cells import list_cell_simplices
+from regions.lowering import lower
 from regions.network import Network
-from regions.walking import Walker, lower
+from regions.walking import Walker
 
 
 class Replay:
@@ -23,10 +24,13 @@ class Replay:
     network, domain : as enumerated
     radius : float, the vertex radius of the enumeration
     planar : bool, whether the enumeration split rings
+    certified : bool, whether its signs were certified
     """
 
-    def __init__(self, network: Network, domain: Domain, radius: float, planar: bool) -> None:
-        self.net = lower(network, domain, radius=radius, certified=False, planar=planar)
+    def __init__(
+        self, network: Network, domain: Domain, radius: float, planar: bool, certified: bool
+    ) -> None:
+        self.net = lower(network, domain, radius=radius, certified=certified, planar=planar)
         self.network = network
         self.walker = Walker(self.net, domain, state.COUNT)
 

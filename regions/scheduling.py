@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.kernels import state
-from regions.walking import NO_LIMIT, WHOLE, Block, Lowered, Task, Walker
+from regions.lowering import Lowered
+from regions.walking import NO_LIMIT, WHOLE, Block, Task, Walker
 
 Progress = Callable[[int, float], None]
 

@@ -1,4 +1,4 @@
-"""Running the kernels' walk: lowering a network on a domain to arrays, growing stacks, cutting into tasks.
+"""Running the kernels' walk: growing stacks, exact answers, cutting into tasks.
 
 Knows nothing of results; `enumeration` and `cell_complex` decide what to do with the cells.
 """
@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.errors import BudgetExceededError, InvalidDomainError
+from regions.errors import BudgetExceededError
 from regions.kernels import state
 from regions.kernels.table import ENTRY, HEADER, fill_entry
 from regions.kernels.walk import walk
-from regions.network import Network
+from regions.lowering import Lowered, rounding
+from regions.oracle import Oracle
 
-UNIT_ROUNDOFF = 2.0**-53
 STEPS_PER_CALL = 1 << 15
 LARGEST_STACK = 1 << 26
+LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
 
 
 @dataclass(frozen=True)
@@ -70,108 +71,6 @@ class Sizes:
         )
 
 
-def rounding(n: int) -> float:
-    """`gamma_n = n u / (1 - n u)`, the relative error of a sum of n products (Higham 2002, lemma 3.1)."""
-    return n * UNIT_ROUNDOFF / (1.0 - n * UNIT_ROUNDOFF)
-
-
-def _affine_chain(
-    network: Network,
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[bool]]:
-    """Weights, biases and ReLU flags with an affine output layer at the end."""
-    weights, biases, relu = list(network.weights), list(network.biases), list(network.relu)
-    if relu[-1]:
-        n = weights[-1].shape[0]
-        weights.append(np.eye(n))
-        biases.append(np.zeros(n))
-        relu.append(False)
-    return weights, biases, relu
-
-
-def first_map(
-    weights: NDArray[np.float64], biases: NDArray[np.float64], domain: Domain
-) -> NDArray[np.float64]:
-    """The first layer's map in intrinsic coordinates: rows coefficients, constant, error, (spare).
-
-    Exact for a Box, whose intrinsic coordinates are the inputs; otherwise `W @ basis` and
-    `W @ origin + b` round, and the error row bounds the effect of that over the domain.
-    """
-    d = domain.dimension
-    n = weights.shape[0]
-    rows = np.zeros((d + 3, n))
-    if np.array_equal(domain.basis, np.eye(d)) and not domain.origin.any():
-        rows[:d] = weights.T
-        rows[d] = biases
-        return rows
-    rows[:d] = (weights @ domain.basis).T
-    rows[d] = weights @ domain.origin + biases
-    gamma = rounding(weights.shape[1] + 2) * (1 + 1e-9)
-    reach = np.abs(domain.basis) @ extent_of(domain) + np.abs(domain.origin)
-    rows[d + 1] = gamma * (np.abs(weights) @ reach + np.abs(biases))
-    return rows
-
-
-def extent_of(domain: Domain) -> NDArray[np.float64]:
-    """Largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
-    return np.abs(domain.vertices).max(axis=0) * (1 + 1e-9)
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """A network on a domain as the kernels read it: header scalars and arrays by entry number."""
-
-    dimension: int
-    n_layers: int
-    certified: bool
-    planar: bool
-    radius: float
-    width: NDArray[np.int64]
-    word_start: NDArray[np.int64]
-    n_units: int
-    first: NDArray[np.float64]
-    arrays: dict[int, NDArray[Any]]
-
-
-def lower(network: Network, domain: Domain, *, radius: float, certified: bool, planar: bool) -> Lowered:
-    """The network on a domain as the kernels read it.
-
-    Raises
-    ------
-    InvalidDomainError
-        If the domain does not live in the network's input space.
-    """
-    if domain.input_dim != network.input_dim:
-        raise InvalidDomainError(
-            f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
-        )
-    weights, biases, relu = _affine_chain(network)
-    n_layers = len(weights) - 1
-    width = np.array([w.shape[0] for w in weights], dtype=np.int64)
-    is_relu = np.array([*relu[:n_layers], False], dtype=np.int64)
-    units = np.concatenate([[0], np.cumsum(width * is_relu)]).astype(np.int64)
-    words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
-    rng = np.random.default_rng(20241218)
-    n_units = int(units[-1])
-    arrays: dict[int, NDArray[Any]] = {
-        state.WIDTHS: width,
-        state.RELUS: is_relu,
-        state.WEIGHTS: np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
-        state.WEIGHT_STARTS: np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
-        state.BIASES: np.concatenate(biases),
-        state.BIAS_STARTS: np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
-        state.UNIT_STARTS: units,
-        state.WORD_STARTS: words,
-        state.UNIT_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        state.FACET_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        state.EXTENTS: extent_of(domain),
-        state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
-    }
-    first = first_map(weights[0], biases[0], domain)
-    return Lowered(
-        domain.dimension, n_layers, certified, planar, radius, width, words, n_units, first, arrays
-    )
-
-
 def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
     """Arrays of the walk that keep their contents when they grow."""
     d = net.dimension
@@ -195,7 +94,7 @@ def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.POS: np.zeros((vertices, words), u64),
         state.NEG: np.zeros((vertices, words), u64),
         state.INC: np.zeros((vertices, sizes.bits), u64),
-        state.DEFINITIONS: np.zeros((vertices, d), i64),
+        state.DEFINITIONS: np.zeros((vertices if net.planar else 0, 2), i64),
         state.RING: np.zeros(sizes.ring, i64),
         state.EDGES: np.zeros(sizes.ring, i64),
         state.LABELS: np.zeros(sizes.candidates, i64),
@@ -216,11 +115,10 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
     words = max(1, (widest + 63) // 64)
     vertices, planes = sizes.polytope, 64 * sizes.bits
     vertex_words = (vertices + 63) // 64
-    questions = 4 * vertices * widest if net.certified else 1
     u64, i64 = np.uint64, np.int64
     return {
         state.VALUES: np.zeros((vertices, widest)),
-        state.LINE: np.zeros(vertices),
+        state.LINE: np.zeros(4 * vertices),
         state.MIDDLES: np.zeros(widest),
         state.SPREADS: np.zeros(widest),
         state.BOX: np.zeros((2, d)),
@@ -228,11 +126,11 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.WORK: np.zeros(widest + vertices + 8, i64),
         state.MASKS: np.zeros((4, words), u64),
         state.PAIRS: np.zeros((4 * vertices, 2), i64),
-        state.GATHER: np.zeros(vertices, u64),
+        state.GATHER: np.zeros(4 * vertices, u64),
         state.PICKED: np.zeros(vertices + 1, i64),
         state.RANKS: np.zeros(planes, i64),
-        state.QUESTIONS: np.zeros((questions, 2), i64),
-        state.ANSWERS: np.zeros(questions, i64),
+        state.SYSTEM: np.zeros((planes + d + 1, 2 * d)),
+        state.SYSTEM_ROWS: np.zeros(planes + 2, i64),
         state.FACE_POINTS: np.zeros((vertices, d)),
         state.FACE_NORMALS: np.zeros((planes, d)),
         state.FACE_ON: np.zeros((planes, vertex_words), u64),
@@ -250,6 +148,15 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.FACE_WEIGHT: np.zeros(vertices),
         state.FACE_MEASURE: np.zeros(planes),
         state.FACE_CENTRE: np.zeros((planes, d)),
+    }
+
+
+def _questions(net: Lowered, count: int) -> dict[int, NDArray[Any]]:
+    """Room for what a step asks and for the answers."""
+    return {
+        state.QUESTIONS: np.zeros((count, 2), np.int64),
+        state.ANSWERS: np.zeros(count, np.int64),
+        state.ANSWER_POINTS: np.zeros((count, net.dimension + 1)),
     }
 
 
@@ -314,6 +221,7 @@ class Block:
     volume: float = 0.0
     decisions: int = 0
     doubtful: int = 0
+    placed: int = 0
     splits: int = 0
     complete: bool = False
 
@@ -357,9 +265,11 @@ class Walker:
         self._use(net.arrays)
         self._use(_stacks(net, sizes))
         self._use(_scratch(net, sizes))
+        self._use(_questions(net, 256))
         self._use(_output(net, 4096, (1 << 16) if collect else 512, int(net.width[-1]) if collect else 0))
         self.reg = self.arrays[state.REG]
         self.freg = self.arrays[state.FREG]
+        self.oracle = Oracle(net.network, domain, net.word_start, net.arrays[state.UNIT_STARTS])
 
     @staticmethod
     def table_of(net: Lowered) -> NDArray[np.int64]:
@@ -397,6 +307,8 @@ class Walker:
         self.freg[:] = 0.0
         self.freg[state.GAMMA_POINT] = rounding(d + 2)
         self.freg[state.RADIUS] = net.radius
+        self.freg[state.LARGEST_ERROR] = LARGEST_ERROR * float(net.arrays[state.EXTENTS].max())
+        self.freg[state.UNDERFLOW] = net.underflow
         reg[state.MODE] = self.mode
         reg[state.WANT_MAP] = int(self.mode == state.COLLECT)
         reg[state.CELL_LIMIT] = cell_limit
@@ -413,7 +325,7 @@ class Walker:
             arrays[entry][0] = 0
         arrays[state.SLOTS][0, : d + 3, : net.width[0]] = net.first
         arrays[state.POINTS][:, :n] = vertices.T
-        arrays[state.RADII][:n] = net.radius
+        arrays[state.RADII][:n] = net.radii
         arrays[state.RING][:n] = np.arange(n)
         arrays[state.LABELS][:m] = -1 - np.arange(m)
         arrays[state.ROWS_OF][:m] = np.column_stack([a, -b, np.zeros(m)])
@@ -422,18 +334,33 @@ class Walker:
         inc[:n] = 0
         for v, f in zip(*np.nonzero(domain.incidence), strict=True):
             inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
+        if net.planar:
+            arrays[state.DEFINITIONS][:n] = np.nonzero(domain.incidence)[1].reshape(n, 2)
         reg[state.SP] = 1
 
     def step(self, steps: int = STEPS_PER_CALL) -> int:
-        """Walk on; grows arrays as needed; returns DONE, PAUSED, FLUSH, LIMIT or ASK."""
+        """Walk on; grows arrays and answers questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
             status = int(walk(self.table, steps))
             if status == state.GROW:
                 self._grow(self.sizes.doubled())
             elif status == state.GROW_BITS:
                 self._grow(self.sizes.with_more_bits())
+            elif status == state.ASK:
+                self._answer()
             else:
                 return status
+
+    def _answer(self) -> None:
+        reg = self.reg
+        if reg[state.ASKED] > self.arrays[state.QUESTIONS].shape[0]:
+            # ask again, into enough room
+            self._use(_questions(self.net, 2 * int(reg[state.ASKED])))
+            reg[state.ASKED] = reg[state.ANSWERED] = 0
+            return
+        signs, positions = self.oracle.answer(self.arrays, self.net.planar)
+        reg[state.DOUBTFUL] += signs
+        reg[state.PLACED] += positions
 
     def take_output(self) -> Output:
         """Copy what is in the output buffer, and empty it."""
@@ -479,6 +406,7 @@ class Walker:
         block.volume = float(freg[state.VOLUME] + freg[state.VOLUME_LOST])
         block.decisions = int(reg[state.DECISIONS])
         block.doubtful = int(reg[state.DOUBTFUL])
+        block.placed = int(reg[state.PLACED])
         block.splits = int(reg[state.SPLITS])
         block.complete = status == state.DONE
         return block

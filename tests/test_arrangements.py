@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kernels
 
 Normal = tuple[int, ...]
 
-ARITHMETICS = ["float"]  # "certified" joins when it is there
+ARITHMETICS = ["float", "certified"]
 
 # what float arithmetic miscounts: chambers of width 1e-14 are within its vertex radius of 2**-44
 THIN = "some chambers are thinner than the vertex radius of float arithmetic"

@@ -277,6 +277,20 @@ def test_a_list_that_lacks_a_cell_has_no_enclosure(cells: CellComplex) -> None:
                 enclosure_of(less)
 
 
+def test_cells_thinner_than_rounding_are_proven_or_missed_in_public() -> None:
+    # four lines through 0 that differ by 1e-14: float arithmetic takes them for one
+    network = Network.from_arrays([[[1e14, float(k)] for k in range(4)], [[1.0] * 4]], [[0.0] * 4, [0.0]])
+    rounded = enumerate_cells(network, SQUARE, arithmetic="float")
+    with pytest.raises(CertificateError, match="missing"):
+        volume_enclosures(rounded)
+    proven = enumerate_cells(network, SQUARE, arithmetic="certified")
+    wedges = sorted(ends(volume)[1] for volume in volume_enclosures(proven))[:-2]
+    assert len(wedges) == 6 and all(Fraction(0) < wedge < Fraction(1e-13) for wedge in wedges)
+    # every line has length 2 sqrt(1 + (k / 1e14)^2) in the square
+    roots = [around_root(4 + Fraction(2 * k, 10**14) ** 2) for k in range(4)]
+    assert_contains(enclosure_of(proven).total, *map(sum, zip(*roots, strict=True)))
+
+
 def test_patterns_of_no_cell_and_patterns_listed_twice_are_refused(cells: CellComplex) -> None:
     twice, flipped = cells.patterns.copy(), cells.patterns.copy()
     twice[1] = twice[0]

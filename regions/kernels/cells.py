@@ -13,20 +13,18 @@ from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
 from regions.kernels.layers import ONE, ZERO, add_event, mark_new_vertices, place_vertex, sign_at
 from regions.kernels.output import add_half
-from regions.kernels.radius import set_radius
+from regions.kernels.radius import carried_radius, improve_radius
 from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2
 from regions.kernels.volume import list_simplices, open_facets, polytope_volume
 
 
 @njit(cache=True, nogil=True)
 def copy_vertex(t: I64, old: int, new: int) -> None:
-    """Copy a vertex's position, radius and definition, but not its bits."""
-    definitions = i2(t, state.DEFINITIONS)
+    """Copy a vertex's position and radius, but not its bits."""
     points = f2(t, state.POINTS)
     radii = f1(t, state.RADII)
     for i in range(points.shape[0]):
         points[i, new] = points[i, old]
-        definitions[new, i] = definitions[old, i]
     radii[new] = radii[old]
 
 
@@ -39,6 +37,7 @@ def copy_cell(t: I64, top: int) -> None:
     inc = u2(t, state.INC)
     nodes = i2(t, state.NODES)
     points = f2(t, state.POINTS)
+    radii = f1(t, state.RADII)
     ring = i1(t, state.RING)
     node = nodes[top]
     target, vertices = node[state.RING_TOP], node[state.VERTEX_TOP]
@@ -48,8 +47,8 @@ def copy_cell(t: I64, top: int) -> None:
     for i in range(points.shape[0]):
         for v in range(count):
             points[i, vertices + v] = points[i, ring[first + v]]
-    copy_radii(t, first, vertices, count)
     for v in range(count):
+        radii[vertices + v] = radii[ring[first + v]]
         for w in range(words):
             inc[vertices + v, w] = inc[ring[first + v], w]
         ring[target + v] = vertices + v
@@ -58,20 +57,6 @@ def copy_cell(t: I64, top: int) -> None:
     node[state.VERTICES] = target
     node[state.RING_TOP] = target + count
     node[state.VERTEX_TOP] = vertices + count
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def copy_radii(t: I64, first: int, vertices: int, count: int) -> None:
-    """Copy the position errors and, if certified, the definitions of listed vertices."""
-    definitions = i2(t, state.DEFINITIONS)
-    radii = f1(t, state.RADII)
-    ring = i1(t, state.RING)
-    for v in range(count):
-        radii[vertices + v] = radii[ring[first + v]]
-    if t[state.CERTIFIED] == 1:
-        for v in range(count):
-            for i in range(definitions.shape[1]):
-                definitions[vertices + v, i] = definitions[ring[first + v], i]
 
 
 @njit(cache=True, nogil=True)
@@ -186,16 +171,22 @@ def cut_edges(t: I64, top: int, plus: int, n_plus: int, minus: int, n_minus: int
 def cut_vertex(t: I64, top: int, c: int, a: int, b: int, new: int) -> None:
     """Make vertex `new` where candidate c cuts the edge from `a` (positive) to `b` (negative)."""
     cut_units = i1(t, state.CUT_UNITS)
+    freg = f1(t, state.FREG)
     inc = u2(t, state.INC)
     nodes = i2(t, state.NODES)
+    radii = f1(t, state.RADII)
     node = nodes[top]
+    slot = node[state.MAP_SLOT]
     unit = cut_units[node[state.CANDIDATES] + c]
-    place_vertex(t, node[state.MAP_SLOT], unit, a, b, new)
+    fall = place_vertex(t, slot, unit, a, b, new)
     for w in range(inc.shape[1]):
         inc[new, w] = inc[a, w] & inc[b, w]
-    if t[state.CERTIFIED] == 1:
-        set_radius(t, node[state.MAP_SLOT], unit, new)
     inc[new, node[state.N_FACETS] >> 6] |= ONE << np.uint64(node[state.N_FACETS] & 63)
+    radii[new] = freg[state.RADIUS]
+    if t[state.CERTIFIED] == 1:
+        radii[new] = carried_radius(t, slot, unit, a, b, fall)
+        if not radii[new] <= freg[state.LARGEST_ERROR]:
+            improve_radius(t, new)
 
 
 @njit(cache=True, nogil=True)
@@ -212,6 +203,7 @@ def cut_cell(t: I64, top: int, c: int) -> tuple[int, int, int]:
     picked = i1(t, state.PICKED)
     points = f2(t, state.POINTS)
     pos = u2(t, state.POS)
+    reg = i1(t, state.REG)
     ring = i1(t, state.RING)
     work = i1(t, state.WORK)
     node = nodes[top]
@@ -247,7 +239,8 @@ def cut_cell(t: I64, top: int, c: int) -> tuple[int, int, int]:
             neg[new + i, w] = neg[work[i], w]
     for i in range(edges):
         cut_vertex(t, top, c, pairs[i, 0], pairs[i, 1], new + n_zero + i)
-    mark_new_vertices(t, top, new + n_zero, edges, c)
+    if reg[state.ASKED] <= reg[state.ANSWERED]:
+        mark_new_vertices(t, top, new + n_zero, edges)
     # the positive list moves up to make room for the new vertices at the end of the negative one
     for i in range(n_plus):
         picked[i] = ring[plus + i]

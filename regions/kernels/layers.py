@@ -29,6 +29,7 @@ def start_map(t: I64, layer: int, slot: int) -> None:
     rows = slots[slot]
     biases = all_biases[bias_starts[layer] : bias_starts[layer] + n]
     gamma = gammas[layer]
+    lost = f1(t, state.FREG)[state.UNDERFLOW]
     for i in range(d):
         row = rows[i]
         for k in range(n):
@@ -37,7 +38,7 @@ def start_map(t: I64, layer: int, slot: int) -> None:
     error = rows[d + 1]
     for k in range(n):
         constant[k] = biases[k]
-        error[k] = gamma * abs(biases[k])
+        error[k] = gamma * abs(biases[k]) + lost
 
 
 @njit(cache=True, nogil=True)
@@ -281,7 +282,8 @@ def decide_layer(t: I64, top: int) -> int:
             units[k] = k
         return n
     screen_layer(t, layer, slot, reach, radius)
-    reg[state.DECISIONS] += n * node[state.N_VERTICES]
+    reg[state.ASK_LAYER] = layer
+    reg[state.ASK_FACETS] = node[state.FACETS]
     clear_signs(t, top)
     key = keys[top]
     first = word_starts[layer]
@@ -310,6 +312,7 @@ def decide_layer(t: I64, top: int) -> int:
             word = ZERO
     if reg[state.ASKED] > reg[state.ANSWERED]:
         return -1
+    reg[state.DECISIONS] += n * node[state.N_VERTICES]
     keys[top] = key
     work[0] = touching
     node[state.N_CANDIDATES] = cuts
@@ -417,13 +420,20 @@ def sign_at(t: I64, vertex: int, c: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> None:
-    """Signs of a node's candidates, but for `skip`, at the `count` new vertices that it cuts."""
+def mark_new_vertices(t: I64, top: int, first: int, count: int) -> None:
+    """Signs of a node's candidates at `count` new vertices, number i inside the edge in PAIRS[i].
+
+    Where the ends of the edge do not have opposite signs, the sign inside follows without arithmetic:
+    that of an end where it is not zero, zero where both are. Opposite signs are left to the value,
+    but for the candidate that makes the cut, whose bits the caller has taken out of CANDS.
+    """
     cands = u2(t, state.CANDS)
     cut_units = i1(t, state.CUT_UNITS)
+    clashes = u1(t, state.GATHER)
     line = f1(t, state.LINE)
     neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
+    pairs = i2(t, state.PAIRS)
     pos = u2(t, state.POS)
     points = f2(t, state.POINTS)
     slots = f3(t, state.SLOTS)
@@ -433,12 +443,17 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> No
     words = (node[state.N_CANDIDATES] + 63) >> 6
     slot = node[state.MAP_SLOT]
     for w in range(words):
-        for v in range(first, first + count):
-            pos[v, w] = ZERO
-            neg[v, w] = ZERO
-        rest = cands[top, w]
-        if w == skip >> 6:
-            rest &= ~(ONE << np.uint64(skip & 63))
+        rest = ZERO
+        for v in range(count):
+            a, b = pairs[v, 0], pairs[v, 1]
+            plus = pos[a, w] | pos[b, w]
+            minus = neg[a, w] | neg[b, w]
+            clash = plus & minus
+            clashes[v] = clash
+            rest |= clash
+            pos[first + v, w] = plus & ~clash
+            neg[first + v, w] = minus & ~clash
+        rest &= cands[top, w]
         while rest != ZERO:
             bit = rest & (~rest + ONE)
             unit = cut_units[node[state.CANDIDATES] + (w << 6) + trailing_zeros(rest)]
@@ -447,6 +462,8 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> No
             if not planar:
                 values_at(t, slot, unit, first, count)
             for v in range(count):
+                if clashes[v] & bit == ZERO:
+                    continue
                 value = (
                     constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
                 )
@@ -456,11 +473,12 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> No
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def place_vertex(t: I64, slot: int, unit: int, a: int, b: int, vertex: int) -> None:
-    """Put `vertex` where a unit's hyperplane cuts the edge from `a` (positive) to `b` (negative)."""
-    freg = f1(t, state.FREG)
+def place_vertex(t: I64, slot: int, unit: int, a: int, b: int, vertex: int) -> float:
+    """Put `vertex` where a unit's hyperplane cuts the edge from `a` (positive) to `b` (negative).
+
+    Returns the fall of the unit's computed value along the edge.
+    """
     points = f2(t, state.POINTS)
-    radii = f1(t, state.RADII)
     above = max(unit_value(t, slot, unit, a), 0.0)
     below = max(-unit_value(t, slot, unit, b), 0.0)
     total = above + below
@@ -468,4 +486,4 @@ def place_vertex(t: I64, slot: int, unit: int, a: int, b: int, vertex: int) -> N
     for i in range(t[state.DIMENSION]):
         xa = points[i, a]
         points[i, vertex] = xa + part * (points[i, b] - xa)
-    radii[vertex] = freg[state.RADIUS]
+    return total

@@ -14,7 +14,7 @@ from regions.kernels.layers import (
     sign_at,
 )
 from regions.kernels.output import add_half
-from regions.kernels.radius import set_radius
+from regions.kernels.radius import place_exactly, radius_in_plane
 from regions.kernels.table import I64, f1, f2, i1, i2, u1
 
 
@@ -50,14 +50,24 @@ def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> N
     """Make vertex `new` where candidate c cuts the side from `a` (positive) to `b` (negative)."""
     cut_units = i1(t, state.CUT_UNITS)
     definitions = i2(t, state.DEFINITIONS)
+    freg = f1(t, state.FREG)
     nodes = i2(t, state.NODES)
+    pairs = i2(t, state.PAIRS)
+    radii = f1(t, state.RADII)
     node = nodes[top]
+    line = node[state.HYPERPLANES]
     unit = cut_units[node[state.CANDIDATES] + c]
     place_vertex(t, node[state.MAP_SLOT], unit, a, b, new)
     definitions[new, 0] = side
-    definitions[new, 1] = node[state.HYPERPLANES]
+    definitions[new, 1] = line
+    at = new - node[state.VERTEX_TOP]
+    pairs[at, 0] = a
+    pairs[at, 1] = b
+    radii[new] = freg[state.RADIUS]
     if t[state.CERTIFIED] == 1:
-        set_radius(t, node[state.MAP_SLOT], unit, new)
+        radii[new] = radius_in_plane(t, side, line, new)
+        if not radii[new] <= freg[state.LARGEST_ERROR]:
+            place_exactly(t, new)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -68,6 +78,7 @@ def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
     """
     edges = i1(t, state.EDGES)
     nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
     ring = i1(t, state.RING)
     node = nodes[top]
     count = node[state.N_VERTICES]
@@ -103,7 +114,8 @@ def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
             edges[minus + n_minus] = side if here > 0 else line
             n_minus += 1
         here = there
-    mark_new_vertices(t, top, new, n_new, c)
+    if reg[state.ASKED] <= reg[state.ANSWERED]:
+        mark_new_vertices(t, top, new, n_new)
     for i in range(n_plus):
         ring[minus + n_minus + i] = ring[plus + i]
         edges[minus + n_minus + i] = edges[plus + i]

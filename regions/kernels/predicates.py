@@ -2,11 +2,13 @@
 
 A sign is certain when `|value| > bound`; otherwise it is doubtful. In float arithmetic a doubtful
 sign reads as zero (the vertex lies on the hyperplane); certified arithmetic asks for the exact one.
+Signs that follow from others without arithmetic are taken from there (`layers.mark_new_vertices`).
 """
 
 from numba import njit
 
 from regions.kernels import state
+from regions.kernels.radius import SMALLEST, fresh_radius
 from regions.kernels.table import I64, f1, f2, f3, i1, i2
 
 
@@ -99,7 +101,12 @@ def pass_on(t: I64, layer: int, slot: int) -> None:
 
 @njit(cache=True, nogil=True, forceinline=True)
 def set_bound(t: I64, slot: int, unit: int, reach: float) -> None:
-    """Keep a unit's error bound on a polytope: row d + 3 without the position error, its factor in d + 4."""
+    """Keep a unit's error bound on a polytope: row d + 3 without the position error, its factor in d + 4.
+
+    For a vertex x of the polytope, true position x*, `|computed(x) - true(x*)|` is at most the map's
+    error E at x* (which is in the domain), plus |A|_1 |x - x*|, plus the rounding of the evaluation
+    (Higham 2002, eq. 3.5), plus what underflow can lose.
+    """
     freg = f1(t, state.FREG)
     slots = f3(t, state.SLOTS)
     d = t[state.DIMENSION]
@@ -107,13 +114,16 @@ def set_bound(t: I64, slot: int, unit: int, reach: float) -> None:
     for i in range(d):
         norm += abs(slots[slot, i, unit])
     rounding = freg[state.GAMMA_POINT] * (norm * reach + abs(slots[slot, d, unit]))
-    slots[slot, d + 3, unit] = 1.000000001 * (slots[slot, d + 1, unit] + rounding)
+    slots[slot, d + 3, unit] = 1.000000001 * (slots[slot, d + 1, unit] + rounding) + SMALLEST
     slots[slot, d + 4, unit] = 1.000000001 * norm
 
 
 @njit(cache=True, nogil=True)
 def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
-    """The bound of `set_bound` for one unit at one vertex, from that vertex's own size and radius."""
+    """The bound of `set_bound` for one unit at one vertex, from that vertex's own size and radius.
+
+    Nothing is added for underflow where no two factors are nonzero: what is exactly 0 has bound 0.
+    """
     freg = f1(t, state.FREG)
     points = f2(t, state.POINTS)
     radii = f1(t, state.RADII)
@@ -121,29 +131,40 @@ def point_bound(t: I64, slot: int, unit: int, vertex: int) -> float:
     d = t[state.DIMENSION]
     total = abs(slots[slot, d, unit])
     shift = 0.0
+    lost = SMALLEST if total > 0.0 else 0.0
     for i in range(d):
         size = abs(slots[slot, i, unit])
         total += size * abs(points[i, vertex])
         shift += size
+        if size > 0.0 and (points[i, vertex] != 0.0 or radii[vertex] > 0.0):
+            lost = SMALLEST
     bound = slots[slot, d + 1, unit] + shift * radii[vertex] + freg[state.GAMMA_POINT] * total
-    return bound * 1.000000001
+    return bound * 1.000000001 + lost
 
 
 @njit(cache=True, nogil=True)
 def doubtful_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
     """Sign of a unit at a vertex where the polytope's bound does not decide it.
 
-    Tries the vertex's own bound. What is still doubtful is zero in float arithmetic; in certified
-    arithmetic it is the next exact answer, or becomes a question.
+    Tries the vertex's own bound, then, in certified arithmetic, a fresh one for its position. What is
+    still doubtful is zero in float arithmetic; in certified arithmetic it is the next exact answer,
+    or becomes a question.
     """
+    radii = f1(t, state.RADII)
     reg = i1(t, state.REG)
     bound = point_bound(t, slot, unit, vertex)
     result = sign(value, bound)
     if result != 0 or bound == 0.0:
         return result
-    reg[state.DOUBTFUL] += 1
     if t[state.CERTIFIED] == 0:
+        reg[state.DOUBTFUL] += 1
         return 0
+    radius = fresh_radius(t, vertex)
+    if radius < radii[vertex]:
+        radii[vertex] = radius
+        result = sign(value, point_bound(t, slot, unit, vertex))
+        if result != 0:
+            return result
     answers = i1(t, state.ANSWERS)
     questions = i2(t, state.QUESTIONS)
     asked = reg[state.ASKED]

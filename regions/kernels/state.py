@@ -17,7 +17,7 @@ OUT_CELLS = 2  # cells in the output buffer
 OUT_HALVES = 3  # half-facets in the output buffer
 SPLITS = 4  # splits made
 DECISIONS = 5  # signs of a unit at a vertex that were looked at
-DOUBTFUL = 6  # of these, the ones inside the error bound
+DOUBTFUL = 6  # of these, the ones inside the error bound: zero in float, exact in certified arithmetic
 MODE = 7  # what to do at a cell: COUNT, MEASURE, COLLECT
 WANT_MAP = 8  # 1: carry the affine map through to the output
 CELL_LIMIT = 9  # stop when CELLS reaches this
@@ -26,14 +26,20 @@ FRONTIER = 11  # list the nodes of this depth instead of splitting them (0: off)
 GUIDED = 12  # 1: follow the pattern in GUIDE only
 ANSWERED = 13  # exact signs available for the step under way
 DONE_PARTS = 15  # part of the tree that is done, in units of 2**-40, each split halving it
-ASKED = 14  # exact signs that the step under way needs
-N_REGISTERS = 16
+ASKED = 14  # exact signs and positions that the step under way needs
+ASK_LAYER = 16  # layer of the units asked for
+ASK_FACETS = 17  # FACETS of the node whose vertices are asked for
+PLACED = 18  # vertices placed exactly
+REFRESHED = 19  # position errors bounded afresh, from the vertex's own hyperplanes
+N_REGISTERS = 20
 
 # Float registers, entry FREG.
 VOLUME = 0  # sum of the cells' volumes ...
 VOLUME_LOST = 1  # ... and what rounding lost of it (Neumaier)
 GAMMA_POINT = 2  # rounding of an evaluation at a point
 RADIUS = 3  # position error given to every vertex in float arithmetic
+LARGEST_ERROR = 4  # certified: above it, a position error is bounded afresh, or the vertex placed exactly
+UNDERFLOW = 5  # what underflow may add to the error of a row, 0 where none can occur
 N_FLOAT_REGISTERS = 8
 
 # Modes.
@@ -94,7 +100,7 @@ RADII = 21  # (vertices,) position error
 POS = 22  # (vertices, candidate words) signs of the candidates
 NEG = 23
 INC = 24  # (vertices, incidence words)
-DEFINITIONS = 25  # (vertices, d) hyperplanes that define a vertex
+DEFINITIONS = 25  # d = 2: (vertices, 2) hyperplanes that define a vertex; else INC does
 RING = 26  # vertex lists
 EDGES = 27  # d = 2: hyperplane of each side, along RING; else facet numberings
 LABELS = 28  # hyperplane -> flat unit number, or -1 - side
@@ -116,7 +122,7 @@ PICKED = 43  # list of vertices
 RANKS = 44  # new facet numbers
 GUIDE = 45  # (pattern words,) the pattern to follow
 PREFIX = 46  # (1,) the leading splits
-QUESTIONS = 47  # (questions, 2): vertex, unit
+QUESTIONS = 47  # (questions, 2): vertex, and the unit whose sign there is asked for or -1 for its position
 ANSWERS = 48  # exact signs
 OUT_PATTERN = 49  # (cells, words) units in flat order
 OUT_VOLUME = 50
@@ -146,4 +152,7 @@ FACE_MEASURE = 73  # (facets,) volume of each facet, 0 where a hyperplane is non
 FACE_CENTRE = 74  # (facets, d) its centroid
 LINE = 75  # (vertices of one cell,) values of one unit
 FACE_WEIGHT = 76  # (vertices,) determinants of the simplices at a vertex
-N_ENTRIES = 77
+ANSWER_POINTS = 77  # (questions, d + 1) exact positions, rounded, and their position errors
+SYSTEM = 78  # (hyperplanes at a vertex + d, 2 d) for elimination
+SYSTEM_ROWS = 79  # (hyperplanes at a vertex,) their numbers; the d chosen ones first
+N_ENTRIES = 80

@@ -169,29 +169,37 @@ def split(t: I64, top: int, c: int) -> int:
     unit_starts = i1(t, state.UNIT_STARTS)
     node = nodes[top]
     unit = cut_units[node[state.CANDIDATES] + c]
+    layer = node[state.LAYER]
+    line = node[state.HYPERPLANES]
+    labels[line] = unit_starts[layer] + unit
+    set_row(t, node[state.MAP_SLOT], unit, line)
+    reg[state.ASK_LAYER] = layer
+    reg[state.ASK_FACETS] = node[state.FACETS]
+    if t[state.PLANAR] == 0:
+        edges[node[state.FACETS] + node[state.N_FACETS]] = line
+    bit = ONE << np.uint64(c & 63)
+    cands[top, c >> 6] &= ~bit
     if t[state.PLANAR] == 1:
         n_new, n_minus, n_plus = cut_polygon(t, top, c)
     else:
         n_new, n_minus, n_plus = cut_cell(t, top, c)
         if n_new < 0:
+            cands[top, c >> 6] |= bit
             return state.GROW if n_new == -1 else state.GROW_BITS
     if reg[state.ASKED] > reg[state.ANSWERED]:
+        cands[top, c >> 6] |= bit
         return state.ASK
     reg[state.ANSWERED] = 0
     reg[state.ASKED] = 0
     reg[state.SPLITS] += 1
     wanted = wanted_children(t, top, unit)
-    layer = node[state.LAYER]
-    line = node[state.HYPERPLANES]
-    labels[line] = unit_starts[layer] + unit
-    set_row(t, node[state.MAP_SLOT], unit, line)
-    cands[top, c >> 6] &= ~(ONE << np.uint64(c & 63))
+    for w in range(cands.shape[1]):
+        reg[state.DECISIONS] += n_new * popcount(cands[top, w])
     if node[state.DEPTH] < 64:
         paths[top] &= ~(ONE << np.uint64(node[state.DEPTH]))
     node[state.VERTEX_TOP] += n_new
     node[state.HYPERPLANES] += 1
     if t[state.PLANAR] == 0:
-        edges[node[state.FACETS] + node[state.N_FACETS]] = line
         node[state.N_FACETS] += 1
     first = node[state.RING_TOP]
     upper = top

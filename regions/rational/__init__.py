@@ -22,6 +22,7 @@ from regions.rational.enclosures import (
     squared_volume,
 )
 from regions.rational.gaussians import ExactGaussian
+from regions.rational.jumps import exact_jumps, maps_differ
 from regions.rational.maps import ExactNetwork
 from regions.rational.polytope import RationalPolytope
 from regions.rational.residues import map_residues
@@ -39,9 +40,11 @@ __all__ = [
     "dyadic_integers",
     "enclosure",
     "exact_cell",
+    "exact_jumps",
     "facet_volume_enclosure",
     "interior_point",
     "map_residues",
+    "maps_differ",
     "neighbour_pattern",
     "primitive",
     "sign_at",
