@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from regions.cell_complex import CellComplex, Certificate, Completeness
     from regions.density import GaussianDensity, UniformDensity
     from regions.domain import Box, Polytope, Segment, Slice
+    from regions.enclosures import LocusEnclosure, volume_enclosures
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import Estimate, local_complexity
     from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
@@ -61,6 +62,8 @@ _MODULE_OF = {
     "GaussianDensity": "density",
     "locus_volume": "locus",
     "LocusVolume": "locus",
+    "LocusEnclosure": "enclosures",
+    "volume_enclosures": "enclosures",
     "local_complexity": "estimators",
     "Estimate": "estimators",
     "exact_local_complexity": "validation",
@@ -99,6 +102,8 @@ __all__ = [
     "GaussianDensity",
     "locus_volume",
     "LocusVolume",
+    "LocusEnclosure",
+    "volume_enclosures",
     "local_complexity",
     "Estimate",
     "exact_local_complexity",

@@ -1,12 +1,14 @@
 """Exact volume of the locus of an enumerated network: facets summed up, plain or weighted by a density.
 
 Takes the facets and their jumps as the cell complex states them; finding them is left to `enumeration`,
-integrating a density over a simplex to `density`, averaging over bias noise to `validation`.
+integrating a density over a simplex to `density`, averaging over bias noise to `validation`, intervals
+that contain the true value to `enclosures`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
+from regions.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
 from regions.errors import BudgetExceededError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class LocusVolume:
         exceeded its budget
     normalised : bool, whether everything above is divided by that mass
     is_lower_bound : bool, True on a TRUNCATED complex: facets are missing
+    enclosure : LocusEnclosure, intervals that contain the true values, or None if not asked for
     """
 
     total: float
@@ -56,6 +60,7 @@ class LocusVolume:
     mass: float | None = None
     normalised: bool = False
     is_lower_bound: bool = False
+    enclosure: LocusEnclosure | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON.
@@ -77,6 +82,7 @@ class LocusVolume:
             "mass": mass,
             "normalised": self.normalised,
             "is_lower_bound": self.is_lower_bound,
+            "enclosure": None if self.enclosure is None else self.enclosure.to_dict(),
         }
 
 
@@ -87,6 +93,8 @@ def locus_volume(
     *,
     normalise: bool = False,
     allow_truncated: bool = False,
+    enclosure: bool = False,
+    progress: Callable[[int, float], None] | None = None,
 ) -> LocusVolume:
     """Volume of the nonlinear locus (or of the activation locus) of an enumerated network.
 
@@ -100,17 +108,28 @@ def locus_volume(
     kind : "gradient" or "activation"
     normalise : divide by the mass of the density in the domain
     allow_truncated : accept a TRUNCATED complex, whose value is then a lower bound, and named so
+    enclosure : also compute, in exact arithmetic from the cells' patterns, intervals that contain the
+        true volume for the stored weights; a Gaussian density has them for d <= 2, unless normalised
+    progress : with `enclosure`, called about ten times a second with cells done and fraction done
 
     Returns
     -------
     LocusVolume; cost O(m d^2) for m facets, plus the density's integral over their simplices
+        An enclosure costs 0.4 ms per cell for d = 2, 1.4 ms for d = 4 and 6 ms for d = 5.
 
     Raises
     ------
     InvalidInputError
-        If the complex is TRUNCATED, the kind is unknown, the density does not fit, or there is
-        nothing to normalise by.
+        If the complex is TRUNCATED, the kind is unknown, the density does not fit or has no enclosure,
+        or there is nothing to normalise by.
     BudgetExceededError : if the density's cubature does not reach its tolerance
+    CertificateError : with `enclosure`, if the listed cells or facets are not those of the network
+
+    Notes
+    -----
+    Volumes are those of intrinsic coordinates. On a Slice or a Segment these refer to the stored basis,
+    which is orthonormal up to rounding only; the enclosure is exact in them, so it differs from the
+    volume in input coordinates by about the basis's rounding (relative 1e-16 where the library made it).
 
     References
     ----------
@@ -123,8 +142,13 @@ def locus_volume(
     >>> network = Network.from_arrays([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
     >>> round(locus_volume(enumerate_cells(network, Box([-1, -1], [1, 1]))).total, 12)
     2.828427124746
+    >>> locus = locus_volume(enumerate_cells(network, Box([-1, -1], [1, 1])), enclosure=True)
+    >>> locus.enclosure.to_dict()["total"]
+    [2.82842712474619, 2.8284271247461903]
     """
     _check(complex, density, kind, normalise, allow_truncated)
+    if enclosure:
+        check_enclosable(complex, density, normalise)
     facets = complex.facets
     selected = np.array(facets.interior, dtype=bool)
     if kind == "gradient":
@@ -144,6 +168,9 @@ def locus_volume(
         total, by_unit, by_layer = total / inside, by_unit / inside, by_layer / inside
     for array in (by_unit, by_layer):
         array.setflags(write=False)
+    intervals = None
+    if enclosure:
+        intervals = locus_enclosure(complex, density, kind, normalise=normalise, progress=progress)
     return LocusVolume(
         total=total,
         error=error,
@@ -155,6 +182,7 @@ def locus_volume(
         mass=None if mass is None else mass[0],
         normalised=normalise,
         is_lower_bound=complex.status.name != "COMPLETE",
+        enclosure=intervals,
     )
 
 

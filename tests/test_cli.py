@@ -14,7 +14,8 @@ import pytest
 
 from regions.cli import main
 from regions.cli.options import DomainWords
-from regions.errors import InvalidDomainError, RegionsError
+from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
+from regions.linear_regions.convex import ConvexPartition
 from regions.network import Network
 
 COUNT_KEYS = {"cells", "status", "dimension", "engine", "seconds", "volume_sum", "network", "domain"}
@@ -110,6 +111,7 @@ def test_no_words_show_the_commands(run):
         (["count", "NET", "--segment", "x.npy", "y.npy"], "x.npy: no such file"),
         (["count", "NET", "--box", "-1", "1", "--nosuch"], "--nosuch"),
         (["count", "NET", "--box", "-1", "1", "--workers", "two"], "regions count --help"),
+        (["count", "NET", "--box", "-1", "1", "--definition", "linear"], "'linear' is not one of"),
         (["cuont", "NET"], "cuont"),
         (["enumerate", "NET", "--box", "-1", "1"], "--output"),
         (["enumerate", "NET", "--box", "-1", "1", "-o", "/no/such/folder/x.regions"], "no folder"),
@@ -283,6 +285,119 @@ def test_locus_of_a_truncated_file_is_called_a_lower_bound(run, wide, points, tm
     code, out, _ = run("locus", cells)
     assert code == 0 and "at least" in out
     assert json.loads(run("locus", cells, "--json")[1])["status"] == "TRUNCATED"
+
+
+@pytest.mark.kernels
+def test_locus_bounds_are_proven_and_enclose_the_value(run, net, tmp_path):
+    cells = tmp_path / "out.regions"
+    run("enumerate", net, "--box", "-1", "2", "-o", cells)
+    words = ["locus", cells, "--enclosure"]
+    found = json.loads(run(*words, "--json", "--by", "unit")[1])
+    # the two axes of the square, each of length 3: rational, so the bounds are that number
+    assert found["enclosure"] == {
+        "total": [6.0, 6.0],
+        "by_layer": [[6.0, 6.0]],
+        "by_unit": [[0, 0, 3.0, 3.0], [0, 1, 3.0, 3.0]],
+    }
+    weighed = json.loads(run(*words, "--density", "uniform", "--json")[1])
+    low, high = weighed["enclosure"]["total"]
+    assert low < high and low <= 2 / 3 <= high
+    assert abs(low - weighed["total"]) < 1e-15
+    assert "enclosure" not in json.loads(run("locus", cells, "--json")[1])
+    code, out, _ = run(*words, "--by", "unit")
+    assert code == 0 and "proven" in out and "6.0 to 6.0" in out
+    assert out.splitlines()[-1].split() == ["0", "1", "3", "3.0", "3.0"]
+
+
+@pytest.mark.kernels
+def test_a_locus_that_has_no_enclosure_is_refused_in_one_line(run, tmp_path):
+    path, cells = tmp_path / "octants.npz", tmp_path / "out.regions"
+    Network.from_arrays([np.eye(3), np.ones((1, 3))], [np.zeros(3), [0.0]]).save(path)
+    run("enumerate", path, "--box", "-1", "1", "-o", cells)
+    result = run("locus", cells, "--enclosure", "--density", "gaussian:mean=0,0,0;std=0.5")
+    assert_fails_in_one_line(result, "d <= 2")
+
+
+@pytest.mark.kernels
+def test_ctrl_c_during_an_enclosure_ends_in_one_line(run, net, tmp_path, monkeypatch):
+    from regions import locus
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    cells = tmp_path / "out.regions"
+    run("enumerate", net, "--box", "-1", "1", "-o", cells)
+    monkeypatch.setattr(locus, "locus_enclosure", interrupt)
+    code, out, err = run("locus", cells, "--enclosure")
+    assert (code, out) == (130, "")
+    assert err.startswith("interrupted") and err.count("\n") == 1
+
+
+@pytest.fixture
+def published(tmp_path):
+    """relu(relu(x) - y) - relu(x), whose six counts are 7, 5, 4, 3, 3, 3."""
+    path = tmp_path / "published.npz"
+    weights = [[[1, 0], [0, 1], [0, -1]], [[1, -1, 1], [1, 0, 0]], [[1, -1]]]
+    Network.from_arrays(weights, [[0, 0, 0], [0, 0], [0]]).save(path)
+    return path
+
+
+ROW = {"activation": 7, "cell": 5, "convex": 4, "open": 3, "closed": 3, "affine": 3}
+
+
+@pytest.mark.kernels
+def test_count_by_all_definitions_gives_the_published_row(run, published):
+    words = ["count", published, "--box", "-1", "1", "--definition"]
+    found = json.loads(run(*words, "all", "--json")[1])
+    assert found["regions"] == ROW and list(found["regions"]) == list(ROW)
+    assert found["status"] == "COMPLETE" and found["cells"] == 5
+    code, out, _ = run(*words, "all")
+    table = dict(line.split()[:2] for line in out.splitlines() if line.split()[0] in ROW)
+    assert code == 0 and table == {name: str(n) for name, n in ROW.items()}
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("name", ROW)
+def test_count_by_one_definition_gives_that_number(run, published, name):
+    found = json.loads(run("count", published, "--box", "-1", "1", "--definition", name, "--json")[1])
+    if name == "cell":  # the plain count
+        assert found["cells"] == ROW[name] and "regions" not in found
+    else:
+        assert found["regions"] == {name: ROW[name]}
+
+
+@pytest.mark.kernels
+def test_counts_that_are_bounds_are_named_as_such(run, published, monkeypatch):
+    from regions.linear_regions import counting
+
+    def too_many(cells, **_):
+        raise BudgetExceededError("too many faces")
+
+    monkeypatch.setattr(counting, "face_lattice", too_many)
+    monkeypatch.setattr(counting.LinearRegions, "_convex", ConvexPartition(3, 4, np.zeros(5, np.int64)))
+    words = ["count", published, "--box", "-1", "1", "--definition"]
+    found = json.loads(run(*words, "all", "--json")[1])["regions"]
+    assert found["activation"] == {"lower": 5, "upper": None}
+    assert found["convex"] == {"lower": 3, "upper": 4}
+    _, out, _ = run(*words, "all")
+    assert "at least 5" in out and "3 to 4" in out
+    assert_fails_in_one_line(run(*words, "activation"), "smaller domain")
+
+
+@pytest.mark.kernels
+def test_regions_are_counted_in_full_lists_only(run, published, monkeypatch):
+    from regions import enumeration
+
+    words = ["count", published, "--box", "-1", "1", "--definition", "open"]
+    assert_fails_in_one_line(run(*words, "--max-cells", "2"), "--max-cells 2")
+    whole = enumeration.enumerate_cells
+    # what Ctrl-C leaves: a TRUNCATED result without a limit
+    monkeypatch.setattr(
+        enumeration, "enumerate_cells", lambda *a, max_cells, **k: whole(*a, max_cells=2, **k)
+    )
+    code, out, err = run(*words)
+    assert (code, out) == (130, "")
+    assert "at least" in err and "TRUNCATED" in err
 
 
 @pytest.mark.kernels

@@ -203,6 +203,9 @@ def test_exact_cells_are_those_of_the_oracle(case: Case) -> None:
             pair = tuple(sorted((i, index[pattern])))
             low, high = bounds(facet_volume_enclosure(cell.polytope, facet.on))
             assert Fraction(low) ** 2 <= beyond[pair].squared_volume <= Fraction(high) ** 2
+            row = exact.plane_row(cell.pattern, facet.units[0])
+            low, high = bounds(facet_volume_enclosure(cell.polytope, facet.on, row=row))
+            assert Fraction(low) ** 2 <= beyond[pair].squared_volume <= Fraction(high) ** 2
     for pattern in {tuple(not x for x in p) for p in listed} - listed:
         with pytest.raises(CertificateError):
             exact_cell(exact, list(pattern))

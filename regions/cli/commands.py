@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from regions.cli.definitions import Definition, count_definitions
 from regions.cli.options import (
     ArithmeticOption,
     AsJson,
@@ -97,6 +98,10 @@ def count(
     arithmetic: ArithmeticOption = "certified",
     max_cells: MaxCellsOption = None,
     workers: WorkersOption = None,
+    definition: Annotated[
+        Definition,
+        typer.Option(help="What counts as a linear region; all but cell list the cells first."),
+    ] = Definition.cell,
     check_volumes: Annotated[
         bool,
         typer.Option(
@@ -109,7 +114,8 @@ def count(
 ) -> None:
     """Count the cells of a network in a domain (keeps none, so memory stays small).
 
-    Ctrl-C prints what was counted so far, marked TRUNCATED, and exits with 130.
+    Ctrl-C prints what was counted so far, marked TRUNCATED, and exits with 130. With --definition, count
+    the linear regions by another definition, or by all six.
     """
     from regions.loaders import load_network
 
@@ -117,6 +123,9 @@ def count(
     words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
     domain = words.build(network)
     options = EngineWords(engine, arithmetic, max_cells, workers)
+    if definition is not Definition.cell:
+        count_definitions(network, domain, definition, options, json)
+        return
     from regions.enumeration import count_cells
 
     with watched("counting") as progress:
@@ -208,6 +217,10 @@ def locus(
     ] = None,
     kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,
     by: Annotated[By | None, typer.Option(help="Also break the total down.")] = None,
+    enclosure: Annotated[
+        bool,
+        typer.Option("--enclosure", help="Also bounds proven in exact arithmetic, about 1 ms per cell."),
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Exact (d-1)-volume of the locus: where the network bends."""
@@ -216,35 +229,14 @@ def locus(
 
     complex = read_complex(cells)
     weight = None if density is None else from_spec(density, complex.domain)
-    found = locus_volume(complex, weight, kind=kind.value, allow_truncated=True)
-    layers = [float(part) for part in found.by_layer]
-    units = [[layer, unit, value] for layer, unit, value in _unit_rows(complex, found.by_unit)]
-    status = complex.status.name
+    with watched("enclosing") as progress:
+        found = locus_volume(
+            complex, weight, kind.value, allow_truncated=True, enclosure=enclosure, progress=progress
+        )
     if json:
-        payload: dict[str, Any] = {
-            "kind": kind.value,
-            "total": float(found.total),
-            "error": float(found.error),
-            "by_layer": layers,
-            "status": status,
-            "density": None if weight is None else weight.describe(),
-        }
-        if by is By.unit:
-            payload["by_unit"] = units
-        print_json(payload)
-        return
-    total = f"{found.total:.9g} ± {found.error:.1g}"
-    print_facts(
-        {
-            "kind": kind.value,
-            "density": "none: plain volume" if weight is None else weight.describe(),
-            "total": total if status == "COMPLETE" else f"at least {total} ({status})",
-        }
-    )
-    if by is By.layer:
-        print_table(["layer", "volume"], [(k, f"{part:.9g}") for k, part in enumerate(layers)])
-    elif by is By.unit:
-        print_table(["layer", "unit", "volume"], [(k, u, f"{part:.9g}") for k, u, part in units])
+        print_json(_locus_summary(complex, found, by))
+    else:
+        _print_locus(complex, found, by)
 
 
 def plot(
@@ -357,15 +349,63 @@ def _facts(complex: Any) -> dict[str, object]:
     }
 
 
-def _unit_rows(complex: Any, by_unit: Any) -> list[tuple[int, int, float]]:
-    """Layer, index and volume of every unit that has any."""
-    offsets = complex.network.unit_offsets
-    rows = []
-    for layer in range(len(offsets) - 1):
-        for unit, value in enumerate(by_unit[offsets[layer] : offsets[layer + 1]]):
-            if value > 0.0:
-                rows.append((layer, unit, float(value)))
-    return rows
+def _locus_summary(complex: Any, found: Any, by: By | None) -> dict[str, Any]:
+    """The numbers of a locus, as `--json` names them; bounds are floats, rounded outwards."""
+    payload: dict[str, Any] = {
+        "kind": found.kind,
+        "total": float(found.total),
+        "error": float(found.error),
+        "by_layer": [float(part) for part in found.by_layer],
+        "status": complex.status.name,
+        "density": found.density,
+    }
+    bounds = None if found.enclosure is None else found.enclosure.to_dict()
+    if bounds is not None:
+        payload["enclosure"] = {name: bounds[name] for name in ("total", "by_layer")}
+    if by is By.unit:
+        parts = _locus_parts(complex, found, by)
+        payload["by_unit"] = [[*unit, value] for unit, value, _ in parts]
+        if bounds is not None:
+            payload["enclosure"]["by_unit"] = [[*unit, *limits] for unit, _, limits in parts]
+    return payload
+
+
+def _print_locus(complex: Any, found: Any, by: By | None) -> None:
+    """The same for people."""
+    total = f"{found.total:.9g} ± {found.error:.1g}"
+    complete = complex.status.name == "COMPLETE"
+    facts = {
+        "kind": found.kind,
+        "density": "none: plain volume" if found.density is None else found.density,
+        "total": total if complete else f"at least {total} ({complex.status.name})",
+    }
+    if found.enclosure is not None:
+        low, high = found.enclosure.to_dict()["total"]
+        facts["proven"] = f"{low!r} to {high!r}" + ("" if complete else " for the facets found")
+    print_facts(facts)
+    if by is None:
+        return
+    names = ["layer", "volume"] if by is By.layer else ["layer", "unit", "volume"]
+    limits = [] if found.enclosure is None else ["at least", "at most"]
+    parts = _locus_parts(complex, found, by)
+    print_table(names + limits, [(*key, f"{value:.9g}", *map(repr, pair)) for key, value, pair in parts])
+
+
+def _locus_parts(complex: Any, found: Any, by: By) -> list[tuple[list[int], float, list[float]]]:
+    """Layer (and unit), volume and bounds, if any, of every layer, or of every unit that has any volume."""
+    bounds = None if found.enclosure is None else found.enclosure.to_dict()
+    if by is By.layer:
+        keys = [[layer] for layer in range(len(found.by_layer))]
+        values, limits = found.by_layer, bounds and bounds["by_layer"]
+    else:
+        keys = [[layer, unit] for layer, n in enumerate(complex.network.widths) for unit in range(n)]
+        values, limits = found.by_unit, bounds and bounds["by_unit"]
+    pairs = limits or [[] for _ in keys]
+    return [
+        (key, float(value), pair)
+        for key, value, pair in zip(keys, values, pairs, strict=True)
+        if by is By.layer or value > 0.0 or (pair and pair[1] > 0.0)
+    ]
 
 
 def _leave_if_interrupted(status: str, cells: int, max_cells: int | None) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -54,11 +55,16 @@ def print_facts(facts: Mapping[str, object]) -> None:
         console.print(line.append(str(value), style="not bold"))
 
 
-def print_table(names: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-    """A table with numbers to the right."""
+def print_table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str | None = None,
+    words: Sequence[int] = (0,),
+) -> None:
+    """A table with numbers to the right, and the columns of words to the left."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     for k, name in enumerate(names):
-        table.add_column(name, justify="left" if k == 0 else "right", header_style="bold")
+        table.add_column(name, justify="left" if k in words else "right", header_style="bold")
     for row in rows:
         table.add_row(*map(str, row))
     out().print(table)
@@ -100,15 +106,23 @@ class _LateBar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
 
 @contextmanager
 def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
-    """Progress of an enumeration, and a notice when kernels are compiled for long."""
+    """Progress of what takes long, and a notice when kernels are compiled for long.
+
+    Ctrl-C that nothing below has turned into a partial result ends the command in one line.
+    """
     bar = _LateBar(label, unit)
     with announced_compilation():
         try:
             yield bar
+        except KeyboardInterrupt:
+            bar.close()
+            err().print("interrupted: there is no result yet", style="yellow")
+            raise typer.Exit(INTERRUPTED) from None
         finally:
             bar.close()
 

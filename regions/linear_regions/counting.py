@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,6 +71,8 @@ class LinearRegions:
     Parameters
     ----------
     cells : CellComplex, COMPLETE
+    progress : called about ten times a second with cells and fraction done while faces are listed, which
+        is what takes long in most cases
 
     Raises
     ------
@@ -86,12 +89,13 @@ class LinearRegions:
     {'activation': '7', 'cell': '5', 'convex': '4', 'open': '3', 'closed': '3', 'affine': '3'}
     """
 
-    def __init__(self, cells: CellComplex) -> None:
+    def __init__(self, cells: CellComplex, *, progress: Callable[[int, float], None] | None = None) -> None:
         if cells.status is not Completeness.COMPLETE:
             raise InvalidInputError(
                 "the complex is TRUNCATED: its cells are not all there are, so no definition can be counted"
             )
         self.cells = cells
+        self._progress = progress
 
     @cached_property
     def _geometry(self) -> ExactGeometry:
@@ -100,7 +104,7 @@ class LinearRegions:
     @cached_property
     def faces(self) -> FaceLattice:
         """The face lattice; raises BudgetExceededError beyond moderate size."""
-        return face_lattice(self.cells, geometry=self._geometry)
+        return face_lattice(self.cells, geometry=self._geometry, progress=self._progress)
 
     @cached_property
     def _affine(self) -> Labels:

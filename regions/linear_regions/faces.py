@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from regions.cell_complex import CellComplex, Completeness
 from regions.errors import BudgetExceededError, CertificateError, InvalidInputError
 from regions.linear_regions.geometry import ExactGeometry
+
+REPORTS_PER_SECOND = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,11 @@ class FaceLattice:
 
 
 def face_lattice(
-    cells: CellComplex, *, max_cells: int = 20_000, geometry: ExactGeometry | None = None
+    cells: CellComplex,
+    *,
+    max_cells: int = 20_000,
+    geometry: ExactGeometry | None = None,
+    progress: Callable[[int, float], None] | None = None,
 ) -> FaceLattice:
     """The faces of a complete complex, found exactly.
 
@@ -69,6 +77,7 @@ def face_lattice(
     cells : CellComplex, COMPLETE
     max_cells : int
     geometry : exact cells, if they have been computed already
+    progress : called about ten times a second with cells done and fraction done
 
     Raises
     ------
@@ -88,8 +97,13 @@ def face_lattice(
         )
     known = geometry or ExactGeometry(cells)
     signs: list[dict[tuple[int, ...], tuple[int, int]]] = [{} for _ in range(cells.dimension + 1)]
+    last = time.perf_counter()
     for i in range(cells.n_cells):
         _add_faces(known, i, signs)
+        now = time.perf_counter()
+        if progress is not None and now - last > 1.0 / REPORTS_PER_SECOND:
+            last = now
+            progress(i + 1, (i + 1) / cells.n_cells)
     lattice = FaceLattice(
         points=np.array([[x / point[-1] for x in point[:-1]] for point in known.points]),
         faces=tuple(tuple(level) for level in signs),

@@ -21,6 +21,7 @@ from regions.rational.enclosures import (
     simplex_volume,
     squared_volume,
 )
+from regions.rational.gaussians import ExactGaussian
 from regions.rational.jumps import exact_jumps, maps_differ
 from regions.rational.maps import ExactNetwork
 from regions.rational.polytope import RationalPolytope
@@ -30,6 +31,7 @@ from regions.rational.rows import dyadic_integers, primitive, sign_at, solve_ver
 __all__ = [
     "ExactCell",
     "ExactFacet",
+    "ExactGaussian",
     "ExactNetwork",
     "RationalPolytope",
     "bounds",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from math import factorial, inf, isfinite, nextafter, prod
 from typing import Any
 
-from flint import arb, ctx, fmpq, fmpq_mat, fmpz_mat
+from flint import arb, ctx, fmpq, fmpq_mat, fmpz, fmpz_mat
 
 from regions.rational.polytope import RationalPolytope
 
@@ -57,7 +57,9 @@ def squared_volume(points: Points) -> fmpq:
     return (edges * edges.transpose()).det() / factorial(k) ** 2
 
 
-def facet_volume_enclosure(polytope: RationalPolytope, on: int, bits: int = 128) -> arb:
+def facet_volume_enclosure(
+    polytope: RationalPolytope, on: int, bits: int = 128, row: Sequence[Any] | None = None
+) -> arb:
     """Interval around the volume of a face of a polytope, in its own dimension.
 
     Parameters
@@ -65,17 +67,33 @@ def facet_volume_enclosure(polytope: RationalPolytope, on: int, bits: int = 128)
     polytope : RationalPolytope
     on : int, the face's vertices as bits
     bits : int, working precision
+    row : d + 1 integers, a facet's hyperplane; some times faster than without, as the facet is projected
+        along an axis, where its volume is rational, and one square root is taken in all
 
     Examples
     --------
     >>> triangle = RationalPolytope(2, [(0, 0, 1), (1, 0, 1), (0, 1, 1)], [5, 3, 6])
     >>> bounds(facet_volume_enclosure(triangle, 6))
     (1.414213562373095, 1.4142135623730951)
+    >>> bounds(facet_volume_enclosure(triangle, 6, row=(1, 1, -1)))
+    (1.414213562373095, 1.4142135623730951)
     """
     simplices = polytope.simplices(on)
-    squares = [squared_volume([polytope.vertices[i] for i in simplex]) for simplex in simplices]
+    if row is None:
+        squares = [squared_volume([polytope.vertices[i] for i in simplex]) for simplex in simplices]
+        with ctx.workprec(bits):
+            return sum((arb(square).sqrt() for square in squares), arb(0))
+    d = polytope.dimension
+    normal = [fmpz(x) for x in row[:d]]
+    axis = max(range(d), key=lambda j: abs(normal[j]))
+    slope = fmpq(sum(x * x for x in normal), normal[axis] ** 2)  # >= 1, squared
+    corners = [[x for j, x in enumerate(vertex) if j != axis] for vertex in polytope.vertices]
     with ctx.workprec(bits):
-        return sum((arb(square).sqrt() for square in squares), arb(0))
+        shadow = arb(0)
+        for simplex in simplices:
+            determinant = fmpz_mat(d, d, [x for i in simplex for x in corners[i]]).det()
+            shadow += arb(abs(determinant)) / prod(corners[i][-1] for i in simplex)
+        return shadow * arb(slope).sqrt() / factorial(d - 1)
 
 
 def distance_enclosure(p: Sequence[Any], q: Sequence[Any], bits: int = 128) -> arb:

@@ -1,0 +1,128 @@
+"""`regions count --definition`: linear regions by each of the six definitions, from a full list of cells."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from regions.cli.options import EngineWords
+from regions.cli.session import (
+    INTERRUPTED,
+    cells_in_words,
+    err,
+    print_facts,
+    print_json,
+    print_table,
+    was_interrupted,
+    watched,
+)
+from regions.errors import BudgetExceededError, InvalidInputError
+
+if TYPE_CHECKING:
+    from regions.cell_complex import CellComplex
+    from regions.domain import Domain
+    from regions.linear_regions import LinearRegions
+    from regions.network import Network
+
+Bounds = tuple[int, int | None]  # upper None: not computed
+
+
+class Definition(StrEnum):
+    """What counts as a linear region."""
+
+    activation = "activation"
+    cell = "cell"
+    convex = "convex"
+    open = "open"
+    closed = "closed"
+    affine = "affine"
+    all = "all"
+
+
+def count_definitions(
+    network: Network, domain: Domain, wanted: Definition, words: EngineWords, as_json: bool
+) -> None:
+    """Enumerate, count by the definitions wanted, print.
+
+    Raises
+    ------
+    InvalidInputError
+        If `--max-cells` cut the list of cells short.
+    BudgetExceededError
+        If "activation" alone is wanted of too many cells.
+    """
+    from regions.enumeration import enumerate_cells
+    from regions.linear_regions import DEFINITIONS, LinearRegions
+
+    with watched("enumerating") as progress:
+        complex = enumerate_cells(network, domain, progress=progress, **words.arguments())
+    _refuse_truncated(complex, words.max_cells)
+    names = list(DEFINITIONS) if wanted is Definition.all else [wanted.value]
+    with watched("faces") as progress:
+        regions = LinearRegions(complex, progress=progress)
+        counts = {name: _bounds(regions, name, strict=len(names) == 1) for name in names}
+    facts: dict[str, Any] = {
+        "network": network.describe(),
+        "domain": domain.describe(),
+        "cells": complex.n_cells,
+        "engine": complex.engine,
+        "arithmetic": complex.arithmetic,
+        "seconds": complex.seconds,
+    }
+    if as_json:
+        values = {name: _for_json(bounds) for name, bounds in counts.items()}
+        extra = {"status": complex.status.name, "dimension": complex.dimension}
+        print_json({"regions": values, **facts, **extra})
+        return
+    listing = f"{complex.engine}, {complex.arithmetic} arithmetic, {complex.seconds:.3g} s"
+    print_facts({name: facts[name] for name in ("network", "domain")} | {"engine": listing})
+    rows = [(name, _in_words(bounds), DEFINITIONS[name]) for name, bounds in counts.items()]
+    print_table(["definition", "regions", "meaning"], rows, words=(0, 2))
+
+
+def _refuse_truncated(complex: CellComplex, max_cells: int | None) -> None:
+    """Leave with what was found if the enumeration was interrupted; an error if it was limited."""
+    status, n = complex.status.name, complex.n_cells
+    if was_interrupted(status, n, max_cells):
+        err().print(f"interrupted: cells {cells_in_words(n, status)}; no regions counted", style="yellow")
+        raise typer.Exit(INTERRUPTED)
+    if status != "COMPLETE":
+        raise InvalidInputError(
+            f"--max-cells {max_cells} cut the list of cells short, and regions are counted in a full list "
+            "only: raise --max-cells or leave it out, or use a smaller domain"
+        )
+
+
+def _bounds(regions: LinearRegions, name: str, *, strict: bool) -> Bounds:
+    """Lower and upper bound of a count; no upper one where it takes too many faces, unless that is all."""
+    try:
+        found = regions.count(name)
+    except BudgetExceededError as error:
+        if strict:
+            raise BudgetExceededError(
+                f"the {name} count needs all faces of {regions.cells.n_cells:,} cells, which is too many; "
+                "use a smaller domain, or --definition all, which gives a lower bound of it"
+            ) from error
+        return regions.cells.n_cells, None
+    return found.lower, found.upper
+
+
+def _for_json(bounds: Bounds) -> Any:
+    lower, upper = bounds
+    return lower if lower == upper else {"lower": lower, "upper": upper}
+
+
+def _in_words(bounds: Bounds) -> str:
+    """A count for people.
+
+    Examples
+    --------
+    >>> _in_words((7, 7)), _in_words((3, 5)), _in_words((20001, None))
+    ('7', '3 to 5', 'at least 20,001')
+    """
+    lower, upper = bounds
+    if upper is None:
+        return f"at least {lower:,}"
+    return f"{lower:,}" if lower == upper else f"{lower:,} to {upper:,}"
