@@ -16,6 +16,7 @@ from regions.kernels.cells import (
     touched_facet,
     touched_facet_of_candidate,
 )
+from regions.kernels.chords import count_cells_of, may_count
 from regions.kernels.layers import (
     ONE,
     ZERO,
@@ -269,9 +270,11 @@ def finish_cell(t: I64, top: int) -> int:
         out_volume[reg[state.OUT_CELLS]] = volume
         reg[state.OUT_CELLS] += 1
         add_volume(t, volume)
+    elif mode == state.COUNT:
+        pass
     elif t[state.PLANAR] == 1:
         add_volume(t, polygon_area(t, top))
-    elif mode != state.COUNT:
+    else:
         volume = collect_cell(t, top)
         if volume < 0.0:
             return state.GROW
@@ -312,6 +315,28 @@ def finish_pair(t: I64, top: int) -> int:
     if status == state.DONE:
         reg[state.CELLS] += 1
     return status
+
+
+@njit(cache=True, nogil=True)
+def finish_layer(t: I64, top: int) -> int:
+    """Count the cells of a node that enters the last layer, and take it off the stack.
+
+    Their volumes are summed as that of the whole. Returns PAUSED, with nothing changed, where the
+    ordinary walk must do it.
+    """
+    nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
+    widths = i1(t, state.WIDTHS)
+    node = nodes[top]
+    doubtful = reg[state.DOUBTFUL]
+    cells = count_cells_of(t, top)
+    if cells < 0 or reg[state.CELLS] + cells > reg[state.CELL_LIMIT]:
+        reg[state.DOUBTFUL] = doubtful
+        reg[state.ASKED] = 0
+        return state.PAUSED
+    reg[state.DECISIONS] += widths[node[state.LAYER] + 1] * node[state.N_VERTICES]
+    reg[state.CELLS] += cells - 1
+    return finish_cell(t, top)
 
 
 @njit(cache=True, nogil=True)
@@ -358,7 +383,9 @@ def walk(t: I64, steps: int) -> int:
         elif finished:
             status = finish_cell(t, top)
         else:
-            status = enter_layer(t, top)
+            status = finish_layer(t, top) if may_count(t, top) else state.PAUSED
+            if status == state.PAUSED:
+                status = enter_layer(t, top)
         if status != state.DONE:
             return status
     return state.PAUSED
