@@ -84,7 +84,9 @@ def run_walk(
         status = walker.step(ALONE_STEPS)
         if status in (state.DONE, state.LIMIT):
             block = walker.close(Block(), status)
+            walker.release()
             return Outcome([block], block.complete)
+        walker.release()
         tasks = _cut(net, domain, workers) if workers > 1 else [WHOLE]
     except KeyboardInterrupt:
         return Outcome([], complete=False)
@@ -98,6 +100,7 @@ def _cut(net: Lowered, domain: Domain, workers: int) -> list[Task]:
     while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
         depth += 2
         tasks = walker.frontier(depth)
+    walker.release()
     return tasks
 
 
@@ -113,12 +116,14 @@ def _run_tasks(
     stop = threading.Event()
     tally = _Tally()
     walkers = threading.local()
+    made: list[Walker] = []
     done: dict[int, Block] = {}
     numbers_of: dict[Future[Block], int] = {}
 
     def work(number: int) -> Block:
         if not hasattr(walkers, "walker"):
             walkers.walker = Walker(net, domain, mode)
+            made.append(walkers.walker)
         block: Block = walkers.walker.run(tasks[number], limit, stop, tally.report(number))
         return block
 
@@ -136,6 +141,8 @@ def _run_tasks(
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
+    for walker in made:
+        walker.release()
     done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
     return _assemble(net, domain, mode, tasks, done, limit)
 
@@ -162,7 +169,9 @@ def _assemble(
             complete = False
             continue
         if block.cells > left:
-            block = Walker(net, domain, mode).run(task, left, threading.Event(), lambda cells, part: None)
+            walker = Walker(net, domain, mode)
+            block = walker.run(task, left, threading.Event(), lambda cells, part: None)
+            walker.release()
             blocks.append(block)
             return Outcome(blocks, False)
         left -= block.cells

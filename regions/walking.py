@@ -14,60 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.errors import BudgetExceededError, InvalidDomainError
+from regions.errors import InvalidDomainError
 from regions.kernels import state
 from regions.kernels.table import ENTRY, HEADER, fill_entry
 from regions.kernels.walk import walk
+from regions.memory import Memory, Recent, Shelf, Sizes
 from regions.network import Network
 
 UNIT_ROUNDOFF = 2.0**-53
 STEPS_PER_CALL = 1 << 15
-LARGEST_STACK = 1 << 26
 
-
-@dataclass(frozen=True)
-class Sizes:
-    """Capacities of a walk's arrays, in entries."""
-
-    nodes: int = 256
-    slots: int = 64
-    vertices: int = 1024
-    ring: int = 8192
-    candidates: int = 1024
-    events: int = 1024
-    polytope: int = 256
-    bits: int = 1
-
-    def doubled(self) -> Sizes:
-        """Twice the room everywhere but in the incidence bits."""
-        if self.ring > LARGEST_STACK:
-            raise BudgetExceededError(
-                f"a walk needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
-                "for the vertex engine; use a smaller domain or a lower dimension"
-            )
-        return Sizes(
-            2 * self.nodes,
-            2 * self.slots,
-            2 * self.vertices,
-            2 * self.ring,
-            2 * self.candidates,
-            2 * self.events,
-            2 * self.polytope,
-            self.bits,
-        )
-
-    def with_more_bits(self) -> Sizes:
-        """Twice the incidence bits."""
-        return Sizes(
-            self.nodes,
-            self.slots,
-            self.vertices,
-            self.ring,
-            self.candidates,
-            self.events,
-            self.polytope,
-            2 * self.bits,
-        )
+recent: Recent[Lowered] = Recent()
+shelf = Shelf()
 
 
 def rounding(n: int) -> float:
@@ -133,7 +91,22 @@ class Lowered:
 
 
 def lower(network: Network, domain: Domain, *, radius: float, certified: bool, planar: bool) -> Lowered:
-    """The network on a domain as the kernels read it.
+    """The network on a domain as the kernels read it; the last few are remembered.
+
+    Raises
+    ------
+    InvalidDomainError
+        If the domain does not live in the network's input space.
+    """
+    net = recent.find(network, domain, (radius, certified, planar))
+    if net is None:
+        net = _lower(network, domain, radius, certified, planar)
+        recent.keep(network, domain, (radius, certified, planar), net, net.arrays[state.WEIGHTS].nbytes)
+    return net
+
+
+def _lower(network: Network, domain: Domain, radius: float, certified: bool, planar: bool) -> Lowered:
+    """The work of `lower`.
 
     Raises
     ------
@@ -333,6 +306,8 @@ NO_LIMIT = 2**62
 class Walker:
     """One resumable walk with its own arrays; one thread uses it at a time.
 
+    `release` gives the arrays to later walkers; to make them costs as much as some hundred cells.
+
     Parameters
     ----------
     net : Lowered
@@ -351,15 +326,30 @@ class Walker:
         while sizes.polytope < 2 * n_vertices + 64:
             sizes = sizes.doubled()
         self.sizes = sizes
-        self.table = _header(net)
-        self.arrays: dict[int, NDArray[Any]] = {}
         collect = mode == state.COLLECT
-        self._use(net.arrays)
-        self._use(_stacks(net, sizes))
-        self._use(_scratch(net, sizes))
-        self._use(_output(net, 4096, (1 << 16) if collect else 512, int(net.width[-1]) if collect else 0))
+        widths = (net.width.tobytes(), net.word_start.tobytes())
+        self.shape = (collect, sizes, net.dimension, net.certified, net.planar, *widths)
+        memory = shelf.take(self.shape, net)
+        if memory is not None:
+            self.sizes, self.table, self.arrays = memory.sizes, memory.table, memory.arrays
+            if memory.owner is not net:
+                self._use(net.arrays)
+        else:
+            self.table = _header(net)
+            self.arrays = {}
+            self._use(net.arrays)
+            self._use(_stacks(net, sizes))
+            self._use(_scratch(net, sizes))
+            outputs = int(net.width[-1]) if collect else 0
+            self._use(_output(net, 4096, (1 << 16) if collect else 512, outputs))
         self.reg = self.arrays[state.REG]
         self.freg = self.arrays[state.FREG]
+
+    def release(self) -> None:
+        """End this walker's life; what it gave remains, its arrays go to the next of the same shape."""
+        memory = Memory(self.shape, self.net, self.sizes, self.table, self.arrays)
+        del self.table, self.arrays, self.reg, self.freg
+        shelf.put(memory)
 
     @staticmethod
     def table_of(net: Lowered) -> NDArray[np.int64]:
@@ -418,10 +408,11 @@ class Walker:
         arrays[state.LABELS][:m] = -1 - np.arange(m)
         arrays[state.ROWS_OF][:m] = np.column_stack([a, -b, np.zeros(m)])
         arrays[state.EDGES][:m] = np.arange(m)
-        inc = arrays[state.INC]
-        inc[:n] = 0
-        for v, f in zip(*np.nonzero(domain.incidence), strict=True):
-            inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
+        if not net.planar:
+            inc = arrays[state.INC]
+            inc[:n] = 0
+            for v, f in zip(*np.nonzero(domain.incidence), strict=True):
+                inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
         reg[state.SP] = 1
 
     def step(self, steps: int = STEPS_PER_CALL) -> int:
