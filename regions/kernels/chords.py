@@ -10,7 +10,7 @@ from numba import njit
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
 from regions.kernels.layers import ONE, ZERO, bounding_box, place_vertex
-from regions.kernels.predicates import screen_layer, set_bound, vertex_sign
+from regions.kernels.predicates import bounded_sign, screen_layer, set_bound
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u2
 
 
@@ -61,11 +61,14 @@ def mark_unit(t: I64, slot: int, unit: int, bit: np.uint64, first: int, count: i
     neg = u2(t, state.NEG)
     points = f2(t, state.POINTS)
     pos = u2(t, state.POS)
+    radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
     constant, a, b = slots[slot, 2, unit], slots[slot, 0, unit], slots[slot, 1, unit]
+    bound, factor = slots[slot, 5, unit], slots[slot, 6, unit]
     seen = 0
     for v in range(first, first + count):
-        s = vertex_sign(t, slot, unit, v, constant + a * points[0, v] + b * points[1, v])
+        value = constant + a * points[0, v] + b * points[1, v]
+        s = bounded_sign(t, slot, unit, v, value, bound + factor * radii[v])
         pos[v, 0] |= bit if s > 0 else ZERO
         neg[v, 0] |= bit if s < 0 else ZERO
         seen |= 2 if s > 0 else (1 if s < 0 else 0)
@@ -210,18 +213,17 @@ def mark_vertex(t: I64, slot: int, units: int, candidates: np.uint64, vertex: in
     neg = u2(t, state.NEG)
     points = f2(t, state.POINTS)
     pos = u2(t, state.POS)
+    radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
+    x, y, radius = points[0, vertex], points[1, vertex], radii[vertex]
     plus, minus = ZERO, ZERO
     while candidates != ZERO:
         bit = candidates & (~candidates + ONE)
         candidates ^= bit
         unit = cut_units[units + trailing_zeros(bit)]
-        value = (
-            slots[slot, 2, unit]
-            + slots[slot, 0, unit] * points[0, vertex]
-            + slots[slot, 1, unit] * points[1, vertex]
-        )
-        s = vertex_sign(t, slot, unit, vertex, value)
+        value = slots[slot, 2, unit] + slots[slot, 0, unit] * x + slots[slot, 1, unit] * y
+        bound = slots[slot, 5, unit] + slots[slot, 6, unit] * radius
+        s = bounded_sign(t, slot, unit, vertex, value, bound)
         plus |= bit if s > 0 else ZERO
         minus |= bit if s < 0 else ZERO
     pos[vertex, 0] = plus

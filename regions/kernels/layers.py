@@ -9,7 +9,7 @@ from numba import njit
 
 from regions.kernels import state
 from regions.kernels.bits import fma, trailing_zeros
-from regions.kernels.predicates import pass_on, screen_layer, set_bound, vertex_sign
+from regions.kernels.predicates import bounded_sign, pass_on, screen_layer, set_bound
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 ONE = np.uint64(1)
@@ -214,6 +214,7 @@ def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
     ring = i1(t, state.RING)
     values = f2(t, state.VALUES)
     points = f2(t, state.POINTS)
+    radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
     second = min(1, t[state.DIMENSION] - 1)  # a valid axis where there is no second one
     node = nodes[top]
@@ -224,12 +225,14 @@ def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
     bit = ONE << np.uint64(c & 63)
     seen = 0
     planar = t[state.PLANAR] == 1
-    constant, a, b = slots[slot, t[state.DIMENSION], unit], slots[slot, 0, unit], slots[slot, 1, unit]
+    d = t[state.DIMENSION]
+    constant, a, b = slots[slot, d, unit], slots[slot, 0, unit], slots[slot, 1, unit]
+    bound, factor = slots[slot, d + 3, unit], slots[slot, d + 4, unit]
     if not planar:
         values_at(t, slot, unit, first, count)
     for v in range(count):
         value = constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
-        s = vertex_sign(t, slot, unit, first + v, value)
+        s = bounded_sign(t, slot, unit, first + v, value, bound + factor * radii[first + v])
         pos[first + v, word] |= bit if s > 0 else ZERO
         neg[first + v, word] |= bit if s < 0 else ZERO
         seen |= 2 if s > 0 else (1 if s < 0 else 4)
@@ -300,11 +303,12 @@ def decide_layer(t: I64, top: int) -> int:
             elif seen == 6:
                 touching += 1
                 work[touching] = k
-        if on:
-            units[active] = k
-            active += 1
-            word |= ONE << np.uint64(k & 63)
-            key ^= unit_keys[start + k]
+        # without a branch, which could not be predicted: half of the units are on
+        units[active] = k
+        active += 1 if on else 0
+        word |= ONE << np.uint64(k & 63) if on else ZERO
+        unit_key = unit_keys[start + k]
+        key ^= unit_key if on else ZERO
         if k & 63 == 63 or k == n - 1:
             pats[top, first + (k >> 6)] = word
             word = ZERO
@@ -426,9 +430,11 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> No
     nodes = i2(t, state.NODES)
     pos = u2(t, state.POS)
     points = f2(t, state.POINTS)
+    radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
+    d = t[state.DIMENSION]
     planar = t[state.PLANAR] == 1
-    second = min(1, t[state.DIMENSION] - 1)  # a valid axis where there is no second one
+    second = min(1, d - 1)  # a valid axis where there is no second one
     node = nodes[top]
     words = (node[state.N_CANDIDATES] + 63) >> 6
     slot = node[state.MAP_SLOT]
@@ -443,14 +449,15 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> No
             bit = rest & (~rest + ONE)
             unit = cut_units[node[state.CANDIDATES] + (w << 6) + trailing_zeros(rest)]
             rest ^= bit
-            constant, a, b = slots[slot, t[state.DIMENSION], unit], slots[slot, 0, unit], slots[slot, 1, unit]
+            constant, a, b = slots[slot, d, unit], slots[slot, 0, unit], slots[slot, 1, unit]
+            bound, factor = slots[slot, d + 3, unit], slots[slot, d + 4, unit]
             if not planar:
                 values_at(t, slot, unit, first, count)
             for v in range(count):
                 value = (
                     constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
                 )
-                s = vertex_sign(t, slot, unit, first + v, value)
+                s = bounded_sign(t, slot, unit, first + v, value, bound + factor * radii[first + v])
                 pos[first + v, w] |= bit if s > 0 else ZERO
                 neg[first + v, w] |= bit if s < 0 else ZERO
 

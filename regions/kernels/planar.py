@@ -8,6 +8,7 @@ from numba import njit
 
 from regions.kernels import state
 from regions.kernels.layers import (
+    ONE,
     add_event,
     mark_new_vertices,
     place_vertex,
@@ -15,7 +16,7 @@ from regions.kernels.layers import (
 )
 from regions.kernels.output import add_half
 from regions.kernels.radius import set_radius
-from regions.kernels.table import I64, f1, f2, i1, i2, u1
+from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2
 
 
 @njit(cache=True, nogil=True)
@@ -67,42 +68,51 @@ def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
     The two rings are written from state.RING_TOP on, the negative one first.
     """
     edges = i1(t, state.EDGES)
+    neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
+    pairs = i2(t, state.PAIRS)
+    pos = u2(t, state.POS)
     ring = i1(t, state.RING)
+    sides = i1(t, state.WORK)
     node = nodes[top]
+    word = c >> 6
+    shift = np.uint64(c & 63)
     count = node[state.N_VERTICES]
     start = node[state.VERTICES]
     line = node[state.HYPERPLANES]
     new = node[state.VERTEX_TOP]
     minus = node[state.RING_TOP]
-    plus = minus + count + 3
+    plus = minus + count + 4
     n_minus = 0
     n_plus = 0
     n_new = 0
-    here = sign_at(t, ring[start], c)
+    b = ring[start]
+    there = np.int64((pos[b, word] >> shift) & ONE) - np.int64((neg[b, word] >> shift) & ONE)
+    # all is written always and kept where the sign says so: branches here cannot be predicted
     for i in range(count):
-        a = ring[start + i]
+        a, here = b, there
         side = edges[start + i]
         b = ring[start + (i + 1 if i + 1 < count else 0)]
-        there = sign_at(t, b, c)
-        # both lists are written always and kept where the sign says so: branches here cannot be predicted
+        there = np.int64((pos[b, word] >> shift) & ONE) - np.int64((neg[b, word] >> shift) & ONE)
         ring[plus + n_plus] = a
         edges[plus + n_plus] = line if here == 0 and there < 0 else side
         n_plus += 1 if here >= 0 else 0
         ring[minus + n_minus] = a
         edges[minus + n_minus] = line if here == 0 and there > 0 else side
         n_minus += 1 if here <= 0 else 0
-        if here * there < 0:
-            vertex = new + n_new
-            n_new += 1
-            cut_side(t, top, c, a if here > 0 else b, b if here > 0 else a, vertex, side)
-            ring[plus + n_plus] = vertex
-            edges[plus + n_plus] = line if here > 0 else side
-            n_plus += 1
-            ring[minus + n_minus] = vertex
-            edges[minus + n_minus] = side if here > 0 else line
-            n_minus += 1
-        here = there
+        crossed = 1 if here * there < 0 else 0
+        pairs[n_new, 0] = a if here > 0 else b
+        pairs[n_new, 1] = b if here > 0 else a
+        sides[n_new] = side
+        ring[plus + n_plus] = new + n_new
+        edges[plus + n_plus] = line if here > 0 else side
+        n_plus += crossed
+        ring[minus + n_minus] = new + n_new
+        edges[minus + n_minus] = side if here > 0 else line
+        n_minus += crossed
+        n_new += crossed
+    for v in range(n_new):
+        cut_side(t, top, c, pairs[v, 0], pairs[v, 1], new + v, sides[v])
     mark_new_vertices(t, top, new, n_new, c)
     for i in range(n_plus):
         ring[minus + n_minus + i] = ring[plus + i]

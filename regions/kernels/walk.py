@@ -39,7 +39,7 @@ from regions.kernels.planar import (
     touched_side_of_candidate,
 )
 from regions.kernels.radius import set_row
-from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
+from regions.kernels.table import I64, bare, f1, f2, f3, i1, i2, u1, u2
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -361,6 +361,7 @@ def write_task(t: I64, top: int) -> int:
 @njit(cache=True, nogil=True)
 def walk(t: I64, steps: int) -> int:
     """Go on with a walk for at most `steps` steps; returns why it stopped."""
+    t = bare(t)
     nodes = i2(t, state.NODES)
     reg = i1(t, state.REG)
     for _ in range(steps):
