@@ -10,6 +10,7 @@ from numba import njit
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
 from regions.kernels.layers import ONE, ZERO, bounding_box, place_vertex
+from regions.kernels.planar import mark_vertex
 from regions.kernels.predicates import bounded_sign, screen_layer, set_bound
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u2
 
@@ -197,37 +198,13 @@ def cut_part(t: I64, part: int, slot: int, units: int) -> tuple[int, np.uint64, 
             vertex = new + n_new
             n_new += 1
             place_vertex(t, slot, unit, b if here_plus != ZERO else a, a if here_plus != ZERO else b, vertex)
-            mark_vertex(t, slot, units, others, vertex)
+            mark_vertex(t, slot, units, others, 0, vertex)
             plus_below |= pos[vertex, 0]
             minus_below |= neg[vertex, 0]
             plus_above |= pos[vertex, 0]
             minus_above |= neg[vertex, 0]
         a, before_plus, before_minus = b, here_plus, here_minus
     return n_new, others & plus_below & minus_below, others & plus_above & minus_above
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def mark_vertex(t: I64, slot: int, units: int, candidates: np.uint64, vertex: int) -> None:
-    """Signs of some candidates at a new vertex."""
-    cut_units = i1(t, state.CUT_UNITS)
-    neg = u2(t, state.NEG)
-    points = f2(t, state.POINTS)
-    pos = u2(t, state.POS)
-    radii = f1(t, state.RADII)
-    slots = f3(t, state.SLOTS)
-    x, y, radius = points[0, vertex], points[1, vertex], radii[vertex]
-    plus, minus = ZERO, ZERO
-    while candidates != ZERO:
-        bit = candidates & (~candidates + ONE)
-        candidates ^= bit
-        unit = cut_units[units + trailing_zeros(bit)]
-        value = slots[slot, 2, unit] + slots[slot, 0, unit] * x + slots[slot, 1, unit] * y
-        bound = slots[slot, 5, unit] + slots[slot, 6, unit] * radius
-        s = bounded_sign(t, slot, unit, vertex, value, bound)
-        plus |= bit if s > 0 else ZERO
-        minus |= bit if s < 0 else ZERO
-    pos[vertex, 0] = plus
-    neg[vertex, 0] = minus
 
 
 @njit(cache=True, nogil=True)

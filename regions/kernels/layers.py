@@ -82,6 +82,18 @@ def add_units(t: I64, layer: int, source: int, target: int, count: int) -> None:
     low = slots[source]
     high = slots[target]
     done = 0
+    if n < 4:
+        for k in range(n):
+            for i in range(d + 1):
+                total = high[i, k]
+                for u in range(count):
+                    total = fma(weights[start + units[u] * n + k], low[i, units[u]], total)
+                high[i, k] = total
+            total = high[d + 1, k]
+            for u in range(count):
+                total = fma(abs(weights[start + units[u] * n + k]), low[d + 2, units[u]], total)
+            high[d + 1, k] = total
+        return
     while done + 4 <= count:
         j0, j1, j2, j3 = units[done], units[done + 1], units[done + 2], units[done + 3]
         w0 = weights[start + j0 * n : start + j0 * n + n]
@@ -177,7 +189,9 @@ def clear_signs(t: I64, top: int) -> None:
     ring = i1(t, state.RING)
     for v in range(nodes[top, state.N_VERTICES]):
         vertex = ring[nodes[top, state.VERTICES] + v]
-        for w in range(pos.shape[1]):
+        pos[vertex, 0] = ZERO
+        neg[vertex, 0] = ZERO
+        for w in range(1, pos.shape[1]):
             pos[vertex, w] = ZERO
             neg[vertex, w] = ZERO
 
@@ -429,12 +443,9 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> No
     neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
     pos = u2(t, state.POS)
-    points = f2(t, state.POINTS)
     radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
     d = t[state.DIMENSION]
-    planar = t[state.PLANAR] == 1
-    second = min(1, d - 1)  # a valid axis where there is no second one
     node = nodes[top]
     words = (node[state.N_CANDIDATES] + 63) >> 6
     slot = node[state.MAP_SLOT]
@@ -449,14 +460,10 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int, skip: int) -> No
             bit = rest & (~rest + ONE)
             unit = cut_units[node[state.CANDIDATES] + (w << 6) + trailing_zeros(rest)]
             rest ^= bit
-            constant, a, b = slots[slot, d, unit], slots[slot, 0, unit], slots[slot, 1, unit]
             bound, factor = slots[slot, d + 3, unit], slots[slot, d + 4, unit]
-            if not planar:
-                values_at(t, slot, unit, first, count)
+            values_at(t, slot, unit, first, count)
             for v in range(count):
-                value = (
-                    constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
-                )
+                value = line[v]
                 s = bounded_sign(t, slot, unit, first + v, value, bound + factor * radii[first + v])
                 pos[first + v, w] |= bit if s > 0 else ZERO
                 neg[first + v, w] |= bit if s < 0 else ZERO

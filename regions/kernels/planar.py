@@ -7,16 +7,12 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.layers import (
-    ONE,
-    add_event,
-    mark_new_vertices,
-    place_vertex,
-    sign_at,
-)
-from regions.kernels.output import add_half
+from regions.kernels.bits import trailing_zeros
+from regions.kernels.layers import ONE, ZERO, add_event, place_vertex, sign_at
+from regions.kernels.output import add_ring
+from regions.kernels.predicates import bounded_sign
 from regions.kernels.radius import set_radius
-from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2
+from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 
 @njit(cache=True, nogil=True)
@@ -62,11 +58,37 @@ def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> N
 
 
 @njit(cache=True, nogil=True, forceinline=True)
+def mark_vertex(t: I64, slot: int, units: int, candidates: np.uint64, word: int, vertex: int) -> None:
+    """Signs of some candidates, the bits of a word, at a new vertex; `units` is the first in CUT_UNITS."""
+    cut_units = i1(t, state.CUT_UNITS)
+    neg = u2(t, state.NEG)
+    points = f2(t, state.POINTS)
+    pos = u2(t, state.POS)
+    radii = f1(t, state.RADII)
+    slots = f3(t, state.SLOTS)
+    x, y, radius = points[0, vertex], points[1, vertex], radii[vertex]
+    first = units + 64 * word
+    plus, minus = ZERO, ZERO
+    while candidates != ZERO:
+        bit = candidates & (~candidates + ONE)
+        candidates ^= bit
+        unit = cut_units[first + trailing_zeros(bit)]
+        value = slots[slot, 2, unit] + slots[slot, 0, unit] * x + slots[slot, 1, unit] * y
+        bound = slots[slot, 5, unit] + slots[slot, 6, unit] * radius
+        s = bounded_sign(t, slot, unit, vertex, value, bound)
+        plus |= bit if s > 0 else ZERO
+        minus |= bit if s < 0 else ZERO
+    pos[vertex, word] = plus
+    neg[vertex, word] = minus
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
     """Cut a node's polygon by candidate c: (new vertices, entries of the negative, of the positive part).
 
     The two rings are written from state.RING_TOP on, the negative one first.
     """
+    cands = u2(t, state.CANDS)
     edges = i1(t, state.EDGES)
     neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
@@ -113,7 +135,10 @@ def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
         n_new += crossed
     for v in range(n_new):
         cut_side(t, top, c, pairs[v, 0], pairs[v, 1], new + v, sides[v])
-    mark_new_vertices(t, top, new, n_new, c)
+    for w in range((node[state.N_CANDIDATES] + 63) >> 6):
+        others = cands[top, w] & ~(ONE << shift if w == word else ZERO)
+        for v in range(n_new):
+            mark_vertex(t, node[state.MAP_SLOT], node[state.CANDIDATES], others, w, new + v)
     for i in range(n_plus):
         ring[minus + n_minus + i] = ring[plus + i]
         edges[minus + n_minus + i] = edges[plus + i]
@@ -181,10 +206,10 @@ def polygon_area(t: I64, top: int) -> float:
 @njit(cache=True, nogil=True)
 def collect_polygon(t: I64, top: int) -> float:
     """Write a polygon's area, centroid and sides to the output; returns the area."""
-    edges = i1(t, state.EDGES)
     nodes = i2(t, state.NODES)
     out_centroid = f2(t, state.OUT_CENTROID)
     out_facets = i1(t, state.OUT_FACETS)
+    out_measure = f1(t, state.OUT_MEASURE)
     out_point = f2(t, state.OUT_POINT)
     out_vertices = i1(t, state.OUT_VERTICES)
     points = f2(t, state.POINTS)
@@ -212,7 +237,8 @@ def collect_polygon(t: I64, top: int) -> float:
         length = np.sqrt((vx - ux) * (vx - ux) + (vy - uy) * (vy - uy))
         out_point[half + i, 0] = points[0, a]
         out_point[half + i, 1] = points[1, a]
-        add_half(t, top, edges[start + i], length)
+        out_measure[half + i] = length
+    add_ring(t, top)
     if twice > 0.0:
         cx, cy = cx / (3.0 * twice), cy / (3.0 * twice)
     else:

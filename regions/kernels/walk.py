@@ -119,12 +119,15 @@ def finish_child(t: I64, top: int, unit: int) -> None:
     """
     masks = u2(t, state.MASKS)
     nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
     node = nodes[top]
     layer = node[state.LAYER]
     if unit >= 0:
         set_active(t, top, layer, unit)
     count = settle(t, top)
-    for w in range((node[state.N_CANDIDATES] + 63) >> 6):
+    # what vanishes on a facet only matters to the facet's key
+    words = (node[state.N_CANDIDATES] + 63) >> 6 if reg[state.MODE] == state.COLLECT else 0
+    for w in range(words):
         rest = masks[2, w]
         while rest != ZERO:
             c = (w << 6) + trailing_zeros(rest)
