@@ -9,7 +9,6 @@ import math
 import numbers
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from regions.cell_complex import CellComplex, Certificate, Completeness, FacetTa
 from regions.domain import Domain
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels import facets as facet_kernels
-from regions.kernels import state
+from regions.kernels import listing, state
 from regions.lowering import Lowered, lower
 from regions.network import Network
 from regions.rational import exact_jumps, maps_differ
@@ -243,7 +242,7 @@ def enumerate_cells(
     )
     found = _join([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = _facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
-    _check_volume_sum(math.fsum(found.volume), domain, outcome.complete, plan.tolerances)
+    _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)
     width = (network.n_units + 7) // 8
     packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, :width].copy()
     cells = CellComplex(
@@ -330,25 +329,21 @@ def _facet_table(
     first, second = np.empty(halves, np.int64), np.empty(halves, np.int64)
     n = facet_kernels.list_facets(half_cell, found.label, mate, found.pattern, first, second)
     first, second = first[:n], second[:n]
-    label = found.label[first]
-    inner = second >= 0
-    cell_a = half_cell[first]
-    cell_b = np.where(inner, half_cell[second], np.where(label < 0, -1, -2))
-    _check_both_sides(found.measure[first[inner]], found.measure[second[inner]], domain, tolerances)
+    _check_both_sides(found.measure, first, second, domain, tolerances)
     starts = net.arrays[state.UNIT_STARTS]
-    hidden = np.flatnonzero(np.diff(starts))
-    kernel_layer = np.searchsorted(starts, np.maximum(label, 0), side="right") - 1
-    interior = label >= 0
-    offsets = np.concatenate([[0], np.cumsum(found.n_facets)])
+    starts = np.concatenate([[0], starts[1:][np.diff(starts) > 0]])
+    offsets = np.cumsum(found.n_facets) - found.n_facets
+    cells, names = np.empty((2, n), np.int64), np.empty((4, n), np.int32)
+    listing.name_facets(first, second, half_cell, offsets, found.label, starts, cells, names)
     return FacetTable(
-        cell_a=cell_a,
-        cell_b=cell_b,
-        side=np.where(interior, -1, -1 - label).astype(np.int32),
-        layer=np.where(interior, np.searchsorted(hidden, kernel_layer), -1).astype(np.int32),
-        unit=np.where(interior, label - starts[kernel_layer], -1).astype(np.int32),
+        cell_a=cells[0],
+        cell_b=cells[1],
+        side=names[0],
+        layer=names[1],
+        unit=names[2],
         volume=found.measure[first],
-        jump=_jumps(net, domain, found, cell_a, cell_b),
-        place=(first - offsets[cell_a]).astype(np.int32),
+        jump=_jumps(net, domain, found, cells[0], cells[1]),
+        place=names[3],
     )
 
 
@@ -393,18 +388,20 @@ def _decide_jumps(
 
 
 def _check_both_sides(
-    a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
+    measure: NDArray[np.float64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    domain: Domain,
+    tolerances: Tolerances,
 ) -> None:
     diameter = float(np.linalg.norm(np.ptp(domain.vertices, axis=0)))
-    allowed = tolerances.facet_relative * np.maximum(a, b) + tolerances.facet_absolute * diameter ** (
-        domain.dimension - 1
-    )
-    wrong = np.abs(a - b) > allowed
-    if wrong.any():
-        k = int(np.argmax(np.abs(a - b) - allowed))
+    absolute = tolerances.facet_absolute * diameter ** (domain.dimension - 1)
+    wrong, worst = listing.compare_sides(measure, first, second, tolerances.facet_relative, absolute)
+    if wrong:
+        a, b = measure[first[worst]], measure[second[worst]]
         raise CertificateError(
-            f"{int(wrong.sum())} facets have different volumes from their two sides, e.g. {a[k]:.17g} and "
-            f"{b[k]:.17g}; the cells do not fit together; please report this network"
+            f"{wrong} facets have different volumes from their two sides, e.g. {a:.17g} and "
+            f"{b:.17g}; the cells do not fit together; please report this network"
         )
 
 
@@ -437,9 +434,7 @@ def _rows_in(rows: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.bo
     """Which rows occur in a table of rows of the same width."""
     if rows.shape[1] == 0:
         return np.full(rows.shape[0], table.shape[0] > 0)
-    kind: Any = np.dtype((np.void, rows.shape[1]))
-    left = np.ascontiguousarray(rows).view(kind).ravel()
-    right = np.ascontiguousarray(table).view(kind).ravel()
-    keys = {key.tobytes() for key in left}
-    found = {key for key in keys if (right == np.frombuffer(key, kind)[0]).any()}
-    return np.array([key.tobytes() in found for key in left])
+    found = np.empty(rows.shape[0], np.bool_)
+    room = np.full(1 << (4 * rows.shape[0]).bit_length(), -1)
+    listing.find_rows(rows, table, room, np.empty(rows.shape[0], np.int64), found)
+    return found

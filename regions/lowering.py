@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from regions.domain import Box, Domain
 from regions.errors import InvalidDomainError, InvalidNetworkError
 from regions.kernels import state
+from regions.memory import Recent
 from regions.network import Network
 from regions.rational import ExactNetwork
 
@@ -204,7 +206,7 @@ class Lowered:
     Jacobian; the kernels' output is `2**-power` times the network's.
     """
 
-    network: Network
+    network_ref: weakref.ref[Network]
     dimension: int
     n_layers: int
     certified: bool
@@ -221,9 +223,37 @@ class Lowered:
     power: int
     arrays: dict[int, NDArray[Any]]
 
+    @property
+    def network(self) -> Network:
+        """The network, which whoever walks keeps alive."""
+        network = self.network_ref()
+        if network is None:
+            raise ReferenceError("the network that was lowered is gone")
+        return network
+
+
+recent: Recent[Lowered] = Recent()
+
 
 def lower(network: Network, domain: Domain, *, radius: float, certified: bool, planar: bool) -> Lowered:
-    """The network on a domain as the kernels read it.
+    """The network on a domain as the kernels read it; the last few are remembered.
+
+    Raises
+    ------
+    InvalidDomainError
+        If the domain does not live in the network's input space.
+    InvalidNetworkError
+        If its sums could leave the range of floating point.
+    """
+    net = recent.find(network, domain, (radius, certified, planar))
+    if net is None:
+        net = _lower(network, domain, radius, certified, planar)
+        recent.keep(network, domain, (radius, certified, planar), net, net.arrays[state.WEIGHTS].nbytes)
+    return net
+
+
+def _lower(network: Network, domain: Domain, radius: float, certified: bool, planar: bool) -> Lowered:
+    """The work of `lower`.
 
     Raises
     ------
@@ -268,7 +298,7 @@ def lower(network: Network, domain: Domain, *, radius: float, certified: bool, p
     radii = vertex_errors(network, domain) if certified else np.full(domain.vertices.shape[0], radius)
     underflow = _underflow([arrays[state.WEIGHTS], arrays[state.BIASES], first[: d + 1].ravel()], n_layers)
     return Lowered(
-        network=network,
+        network_ref=weakref.ref(network),
         dimension=d,
         n_layers=n_layers,
         certified=certified,

@@ -85,21 +85,27 @@ def run_walk(
         status = walker.step(ALONE_STEPS)
         if status in (state.DONE, state.LIMIT):
             block = walker.close(Block(), status)
+            walker.release()
             return Outcome([block], block.complete)
-        tasks = _cut(net, domain, workers) if workers > 1 else [WHOLE]
+        walker.release()
+        tasks, above = _cut(net, domain, workers) if workers > 1 else ([WHOLE], Block())
     except KeyboardInterrupt:
         return Outcome([], complete=False)
-    return _run_tasks(net, domain, mode, tasks, limit, workers, progress)
+    outcome = _run_tasks(net, domain, mode, tasks, limit, workers, progress)
+    return Outcome([above, *outcome.blocks], outcome.complete)
 
 
-def _cut(net: Lowered, domain: Domain, workers: int) -> list[Task]:
+def _cut(net: Lowered, domain: Domain, workers: int) -> tuple[list[Task], Block]:
+    """Subtrees in the order of the walk, and a block without cells for the decisions above them."""
     walker = Walker(net, domain, state.COUNT)
     depth = 6
     tasks = walker.frontier(depth)
     while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
         depth += 2
         tasks = walker.frontier(depth)
-    return tasks
+    above = walker.close(Block(), state.DONE)
+    walker.release()
+    return tasks, above
 
 
 def _run_tasks(
@@ -114,12 +120,14 @@ def _run_tasks(
     stop = threading.Event()
     tally = _Tally()
     walkers = threading.local()
+    made: list[Walker] = []
     done: dict[int, Block] = {}
     numbers_of: dict[Future[Block], int] = {}
 
     def work(number: int) -> Block:
         if not hasattr(walkers, "walker"):
             walkers.walker = Walker(net, domain, mode)
+            made.append(walkers.walker)
         block: Block = walkers.walker.run(tasks[number], limit, stop, tally.report(number))
         return block
 
@@ -137,6 +145,8 @@ def _run_tasks(
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
+    for walker in made:
+        walker.release()
     done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
     return _assemble(net, domain, mode, tasks, done, limit)
 
@@ -163,7 +173,9 @@ def _assemble(
             complete = False
             continue
         if block.cells > left:
-            block = Walker(net, domain, mode).run(task, left, threading.Event(), lambda cells, part: None)
+            walker = Walker(net, domain, mode)
+            block = walker.run(task, left, threading.Event(), lambda cells, part: None)
+            walker.release()
             blocks.append(block)
             return Outcome(blocks, False)
         left -= block.cells

@@ -14,61 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.errors import BudgetExceededError
 from regions.kernels import state
 from regions.kernels.table import ENTRY, HEADER, fill_entry
 from regions.kernels.walk import walk
 from regions.lowering import Lowered, rounding
+from regions.memory import Memory, Shelf, Sizes
 from regions.oracle import Oracle
 
 STEPS_PER_CALL = 1 << 15
-LARGEST_STACK = 1 << 26
 LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
 
-
-@dataclass(frozen=True)
-class Sizes:
-    """Capacities of a walk's arrays, in entries."""
-
-    nodes: int = 256
-    slots: int = 64
-    vertices: int = 1024
-    ring: int = 8192
-    candidates: int = 1024
-    events: int = 1024
-    polytope: int = 256
-    bits: int = 1
-
-    def doubled(self) -> Sizes:
-        """Twice the room everywhere but in the incidence bits."""
-        if self.ring > LARGEST_STACK:
-            raise BudgetExceededError(
-                f"a walk needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
-                "for the vertex engine; use a smaller domain or a lower dimension"
-            )
-        return Sizes(
-            2 * self.nodes,
-            2 * self.slots,
-            2 * self.vertices,
-            2 * self.ring,
-            2 * self.candidates,
-            2 * self.events,
-            2 * self.polytope,
-            self.bits,
-        )
-
-    def with_more_bits(self) -> Sizes:
-        """Twice the incidence bits."""
-        return Sizes(
-            self.nodes,
-            self.slots,
-            self.vertices,
-            self.ring,
-            self.candidates,
-            self.events,
-            self.polytope,
-            2 * self.bits,
-        )
+shelf = Shelf()
 
 
 def _stacks(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
@@ -242,6 +198,8 @@ NO_LIMIT = 2**62
 class Walker:
     """One resumable walk with its own arrays; one thread uses it at a time.
 
+    `release` gives the arrays to later walkers; to make them costs as much as some hundred cells.
+
     Parameters
     ----------
     net : Lowered
@@ -260,17 +218,33 @@ class Walker:
         while sizes.polytope < 2 * n_vertices + 64:
             sizes = sizes.doubled()
         self.sizes = sizes
-        self.table = _header(net)
-        self.arrays: dict[int, NDArray[Any]] = {}
         collect = mode == state.COLLECT
-        self._use(net.arrays)
-        self._use(_stacks(net, sizes))
-        self._use(_scratch(net, sizes))
-        self._use(_questions(net, 256))
-        self._use(_output(net, 4096, (1 << 16) if collect else 512, int(net.width[-1]) if collect else 0))
+        widths = (net.width.tobytes(), net.word_start.tobytes())
+        self.shape = (collect, sizes, net.dimension, net.certified, net.planar, *widths)
+        memory = shelf.take(self.shape, net)
+        if memory is not None:
+            self.sizes, self.table, self.arrays = memory.sizes, memory.table, memory.arrays
+            if memory.owner is not net:
+                self.table[:HEADER] = _header(net)[:HEADER]
+                self._use(net.arrays)
+        else:
+            self.table = _header(net)
+            self.arrays = {}
+            self._use(net.arrays)
+            self._use(_stacks(net, sizes))
+            self._use(_scratch(net, sizes))
+            self._use(_questions(net, 256))
+            outputs = int(net.width[-1]) if collect else 0
+            self._use(_output(net, 4096, (1 << 16) if collect else 512, outputs))
         self.reg = self.arrays[state.REG]
         self.freg = self.arrays[state.FREG]
         self.oracle = Oracle(net.network, domain, net.word_start, net.arrays[state.UNIT_STARTS])
+
+    def release(self) -> None:
+        """End this walker's life; what it gave remains, its arrays go to the next of the same shape."""
+        memory = Memory(self.shape, self.net, self.sizes, self.table, self.arrays)
+        del self.table, self.arrays, self.reg, self.freg
+        shelf.put(memory)
 
     @staticmethod
     def table_of(net: Lowered) -> NDArray[np.int64]:
@@ -331,12 +305,13 @@ class Walker:
         arrays[state.LABELS][:m] = -1 - np.arange(m)
         arrays[state.ROWS_OF][:m] = np.column_stack([a, -b, np.zeros(m)])
         arrays[state.EDGES][:m] = np.arange(m)
-        inc = arrays[state.INC]
-        inc[:n] = 0
-        for v, f in zip(*np.nonzero(domain.incidence), strict=True):
-            inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
         if net.planar:
             arrays[state.DEFINITIONS][:n] = np.nonzero(domain.incidence)[1].reshape(n, 2)
+        else:
+            inc = arrays[state.INC]
+            inc[:n] = 0
+            for v, f in zip(*np.nonzero(domain.incidence), strict=True):
+                inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
         reg[state.SP] = 1
 
     def step(self, steps: int = STEPS_PER_CALL) -> int:

@@ -38,9 +38,9 @@ def cut_up(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     cut = scheduling._cut
 
     def spy(*words: Any) -> Any:
-        tasks = cut(*words)
+        tasks, above = cut(*words)
         numbers.append(len(tasks))
-        return tasks
+        return tasks, above
 
     monkeypatch.setattr(scheduling, "ALONE_STEPS", 1)
     monkeypatch.setattr(scheduling, "_cut", spy)
@@ -67,6 +67,9 @@ def test_workers_change_no_bit_of_any_array(
     assert len(cut_up) == 2 and min(cut_up) > 3
     assert alone.status is two.status is three.status is Completeness.COMPLETE
     assert arrays_of(alone) == arrays_of(two) == arrays_of(three)
+    assert alone.certificate == two.certificate == three.certificate
+    counts = [count_cells(network, box, workers=n).certificate for n in (1, 2, 3)]
+    assert counts[0] == counts[1] == counts[2] == alone.certificate
 
 
 @pytest.mark.kernels

@@ -9,7 +9,7 @@ from numba import njit
 
 from regions.kernels import state
 from regions.kernels.bits import fma, trailing_zeros
-from regions.kernels.predicates import pass_on, screen_layer, set_bound, vertex_sign
+from regions.kernels.predicates import bounded_sign, pass_on, screen_layer, set_bound
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 ONE = np.uint64(1)
@@ -83,6 +83,18 @@ def add_units(t: I64, layer: int, source: int, target: int, count: int) -> None:
     low = slots[source]
     high = slots[target]
     done = 0
+    if n < 4:
+        for k in range(n):
+            for i in range(d + 1):
+                total = high[i, k]
+                for u in range(count):
+                    total = fma(weights[start + units[u] * n + k], low[i, units[u]], total)
+                high[i, k] = total
+            total = high[d + 1, k]
+            for u in range(count):
+                total = fma(abs(weights[start + units[u] * n + k]), low[d + 2, units[u]], total)
+            high[d + 1, k] = total
+        return
     while done + 4 <= count:
         j0, j1, j2, j3 = units[done], units[done + 1], units[done + 2], units[done + 3]
         w0 = weights[start + j0 * n : start + j0 * n + n]
@@ -178,7 +190,9 @@ def clear_signs(t: I64, top: int) -> None:
     ring = i1(t, state.RING)
     for v in range(nodes[top, state.N_VERTICES]):
         vertex = ring[nodes[top, state.VERTICES] + v]
-        for w in range(pos.shape[1]):
+        pos[vertex, 0] = ZERO
+        neg[vertex, 0] = ZERO
+        for w in range(1, pos.shape[1]):
             pos[vertex, w] = ZERO
             neg[vertex, w] = ZERO
 
@@ -215,6 +229,7 @@ def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
     ring = i1(t, state.RING)
     values = f2(t, state.VALUES)
     points = f2(t, state.POINTS)
+    radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
     second = min(1, t[state.DIMENSION] - 1)  # a valid axis where there is no second one
     node = nodes[top]
@@ -225,12 +240,14 @@ def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
     bit = ONE << np.uint64(c & 63)
     seen = 0
     planar = t[state.PLANAR] == 1
-    constant, a, b = slots[slot, t[state.DIMENSION], unit], slots[slot, 0, unit], slots[slot, 1, unit]
+    d = t[state.DIMENSION]
+    constant, a, b = slots[slot, d, unit], slots[slot, 0, unit], slots[slot, 1, unit]
+    bound, factor = slots[slot, d + 3, unit], slots[slot, d + 4, unit]
     if not planar:
         values_at(t, slot, unit, first, count)
     for v in range(count):
         value = constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
-        s = vertex_sign(t, slot, unit, first + v, value)
+        s = bounded_sign(t, slot, unit, first + v, value, bound + factor * radii[first + v])
         pos[first + v, word] |= bit if s > 0 else ZERO
         neg[first + v, word] |= bit if s < 0 else ZERO
         seen |= 2 if s > 0 else (1 if s < 0 else 4)
@@ -302,11 +319,12 @@ def decide_layer(t: I64, top: int) -> int:
             elif seen == 6:
                 touching += 1
                 work[touching] = k
-        if on:
-            units[active] = k
-            active += 1
-            word |= ONE << np.uint64(k & 63)
-            key ^= unit_keys[start + k]
+        # without a branch, which could not be predicted: half of the units are on
+        units[active] = k
+        active += 1 if on else 0
+        word |= ONE << np.uint64(k & 63) if on else ZERO
+        unit_key = unit_keys[start + k]
+        key ^= unit_key if on else ZERO
         if k & 63 == 63 or k == n - 1:
             pats[top, first + (k >> 6)] = word
             word = ZERO
@@ -328,8 +346,7 @@ def decide_layer(t: I64, top: int) -> int:
 @njit(cache=True, nogil=True, forceinline=True)
 def needs_map(t: I64, layer: int) -> bool:
     """Whether the map of `layer` will be read: a hidden layer's always, the output's on request."""
-    reg = i1(t, state.REG)
-    return layer < t[state.N_LAYERS] or reg[state.WANT_MAP] == 1
+    return layer < t[state.N_LAYERS] or i1(t, state.REG)[state.WANT_MAP] == 1
 
 
 @njit(cache=True, nogil=True)
@@ -364,7 +381,6 @@ def settle(t: I64, top: int) -> int:
     node = nodes[top]
     words = (node[state.N_CANDIDATES] + 63) >> 6
     layer = node[state.LAYER]
-    masks = masks
     for w in range(words):
         plus = ZERO
         minus = ZERO
@@ -435,10 +451,9 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int) -> None:
     nodes = i2(t, state.NODES)
     pairs = i2(t, state.PAIRS)
     pos = u2(t, state.POS)
-    points = f2(t, state.POINTS)
+    radii = f1(t, state.RADII)
     slots = f3(t, state.SLOTS)
-    planar = t[state.PLANAR] == 1
-    second = min(1, t[state.DIMENSION] - 1)  # a valid axis where there is no second one
+    d = t[state.DIMENSION]
     node = nodes[top]
     words = (node[state.N_CANDIDATES] + 63) >> 6
     slot = node[state.MAP_SLOT]
@@ -458,16 +473,12 @@ def mark_new_vertices(t: I64, top: int, first: int, count: int) -> None:
             bit = rest & (~rest + ONE)
             unit = cut_units[node[state.CANDIDATES] + (w << 6) + trailing_zeros(rest)]
             rest ^= bit
-            constant, a, b = slots[slot, t[state.DIMENSION], unit], slots[slot, 0, unit], slots[slot, 1, unit]
-            if not planar:
-                values_at(t, slot, unit, first, count)
+            bound, factor = slots[slot, d + 3, unit], slots[slot, d + 4, unit]
+            values_at(t, slot, unit, first, count)
             for v in range(count):
                 if clashes[v] & bit == ZERO:
                     continue
-                value = (
-                    constant + a * points[0, first + v] + b * points[second, first + v] if planar else line[v]
-                )
-                s = vertex_sign(t, slot, unit, first + v, value)
+                s = bounded_sign(t, slot, unit, first + v, line[v], bound + factor * radii[first + v])
                 pos[first + v, w] |= bit if s > 0 else ZERO
                 neg[first + v, w] |= bit if s < 0 else ZERO
 

@@ -63,6 +63,51 @@ def add_half(t: I64, top: int, hyperplane: int, measure: float) -> None:
 
 
 @njit(cache=True, nogil=True)
+def add_ring(t: I64, top: int) -> None:
+    """Append all half-facets of a polygon but for their lengths, with the keys of `add_half`."""
+    edges = i1(t, state.EDGES)
+    event_before = i1(t, state.EVENT_BEFORE)
+    event_keys = u1(t, state.EVENT_KEYS)
+    event_planes = i1(t, state.EVENT_PLANES)
+    facet_keys = u1(t, state.FACET_KEYS)
+    keys = u1(t, state.KEYS)
+    labels = i1(t, state.LABELS)
+    nodes = i2(t, state.NODES)
+    out_label = i1(t, state.OUT_LABEL)
+    out_match = u1(t, state.OUT_MATCH)
+    pats = u2(t, state.PATS)
+    reg = i1(t, state.REG)
+    unit_keys = u1(t, state.UNIT_KEYS)
+    unit_starts = i1(t, state.UNIT_STARTS)
+    word_starts = i1(t, state.WORD_STARTS)
+    n_layers = t[state.N_LAYERS]
+    start, count = nodes[top, state.VERTICES], nodes[top, state.N_VERTICES]
+    latest = nodes[top, state.EVENTS]
+    whole = keys[top]
+    at = reg[state.OUT_HALVES]
+    reg[state.OUT_HALVES] = at + count
+    for i in range(count):
+        hyperplane = edges[start + i]
+        label = labels[hyperplane]
+        key = whole
+        if label >= 0:
+            layer = 0
+            for below in range(1, n_layers):
+                layer += 1 if label >= unit_starts[below] else 0
+            unit = label - unit_starts[layer]
+            word = pats[top, word_starts[layer] + (unit >> 6)]
+            unit_key = unit_keys[label]
+            key ^= facet_keys[label] ^ (unit_key if (word >> np.uint64(unit & 63)) & ONE != ZERO else ZERO)
+            event = latest
+            while event >= 0:
+                if event_planes[event] == hyperplane:
+                    key ^= event_keys[event]
+                event = event_before[event]
+        out_label[at + i] = label
+        out_match[at + i] = key
+
+
+@njit(cache=True, nogil=True)
 def write_pattern(t: I64, top: int) -> None:
     """Write a node's pattern, packed over the layers without gaps."""
     out_pattern = u2(t, state.OUT_PATTERN)

@@ -7,15 +7,12 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.layers import (
-    add_event,
-    mark_new_vertices,
-    place_vertex,
-    sign_at,
-)
-from regions.kernels.output import add_half
+from regions.kernels.bits import trailing_zeros
+from regions.kernels.layers import ONE, ZERO, add_event, place_vertex, sign_at
+from regions.kernels.output import add_ring
+from regions.kernels.predicates import bounded_sign
 from regions.kernels.radius import place_exactly, radius_in_plane
-from regions.kernels.table import I64, f1, f2, i1, i2, u1
+from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 
 @njit(cache=True, nogil=True)
@@ -71,51 +68,99 @@ def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> N
 
 
 @njit(cache=True, nogil=True, forceinline=True)
+def mark_vertex(
+    t: I64, slot: int, units: int, candidates: np.uint64, word: int, a: int, b: int, vertex: int
+) -> None:
+    """Signs of one word of candidates at a new vertex between `a` and `b`, as in `mark_new_vertices`.
+
+    `units` is the first of the candidates in CUT_UNITS.
+    """
+    cut_units = i1(t, state.CUT_UNITS)
+    neg = u2(t, state.NEG)
+    points = f2(t, state.POINTS)
+    pos = u2(t, state.POS)
+    radii = f1(t, state.RADII)
+    slots = f3(t, state.SLOTS)
+    first = units + 64 * word
+    x, y, radius = points[0, vertex], points[1, vertex], radii[vertex]
+    plus = pos[a, word] | pos[b, word]
+    minus = neg[a, word] | neg[b, word]
+    clash = plus & minus
+    plus &= ~clash
+    minus &= ~clash
+    clash &= candidates
+    while clash != ZERO:
+        bit = clash & (~clash + ONE)
+        clash ^= bit
+        unit = cut_units[first + trailing_zeros(bit)]
+        value = slots[slot, 2, unit] + slots[slot, 0, unit] * x + slots[slot, 1, unit] * y
+        bound = slots[slot, 5, unit] + slots[slot, 6, unit] * radius
+        s = bounded_sign(t, slot, unit, vertex, value, bound)
+        plus |= bit if s > 0 else ZERO
+        minus |= bit if s < 0 else ZERO
+    pos[vertex, word] = plus
+    neg[vertex, word] = minus
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def cut_polygon(t: I64, top: int, c: int) -> tuple[int, int, int]:
     """Cut a node's polygon by candidate c: (new vertices, entries of the negative, of the positive part).
 
     The two rings are written from state.RING_TOP on, the negative one first.
     """
+    cands = u2(t, state.CANDS)
     edges = i1(t, state.EDGES)
+    neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
+    pairs = i2(t, state.PAIRS)
+    pos = u2(t, state.POS)
     reg = i1(t, state.REG)
     ring = i1(t, state.RING)
+    sides = i1(t, state.WORK)
     node = nodes[top]
+    word = c >> 6
+    shift = np.uint64(c & 63)
     count = node[state.N_VERTICES]
     start = node[state.VERTICES]
     line = node[state.HYPERPLANES]
     new = node[state.VERTEX_TOP]
     minus = node[state.RING_TOP]
-    plus = minus + count + 3
+    plus = minus + count + 4
     n_minus = 0
     n_plus = 0
     n_new = 0
-    here = sign_at(t, ring[start], c)
+    b = ring[start]
+    there = np.int64((pos[b, word] >> shift) & ONE) - np.int64((neg[b, word] >> shift) & ONE)
+    # all is written always and kept where the sign says so: branches here cannot be predicted
     for i in range(count):
-        a = ring[start + i]
+        a, here = b, there
         side = edges[start + i]
         b = ring[start + (i + 1 if i + 1 < count else 0)]
-        there = sign_at(t, b, c)
-        # both lists are written always and kept where the sign says so: branches here cannot be predicted
+        there = np.int64((pos[b, word] >> shift) & ONE) - np.int64((neg[b, word] >> shift) & ONE)
         ring[plus + n_plus] = a
         edges[plus + n_plus] = line if here == 0 and there < 0 else side
         n_plus += 1 if here >= 0 else 0
         ring[minus + n_minus] = a
         edges[minus + n_minus] = line if here == 0 and there > 0 else side
         n_minus += 1 if here <= 0 else 0
-        if here * there < 0:
-            vertex = new + n_new
-            n_new += 1
-            cut_side(t, top, c, a if here > 0 else b, b if here > 0 else a, vertex, side)
-            ring[plus + n_plus] = vertex
-            edges[plus + n_plus] = line if here > 0 else side
-            n_plus += 1
-            ring[minus + n_minus] = vertex
-            edges[minus + n_minus] = side if here > 0 else line
-            n_minus += 1
-        here = there
+        crossed = 1 if here * there < 0 else 0
+        pairs[n_new, 0] = a if here > 0 else b
+        pairs[n_new, 1] = b if here > 0 else a
+        sides[n_new] = side
+        ring[plus + n_plus] = new + n_new
+        edges[plus + n_plus] = line if here > 0 else side
+        n_plus += crossed
+        ring[minus + n_minus] = new + n_new
+        edges[minus + n_minus] = side if here > 0 else line
+        n_minus += crossed
+        n_new += crossed
+    for v in range(n_new):
+        cut_side(t, top, c, pairs[v, 0], pairs[v, 1], new + v, sides[v])
     if reg[state.ASKED] <= reg[state.ANSWERED]:
-        mark_new_vertices(t, top, new, n_new)
+        for w in range((node[state.N_CANDIDATES] + 63) >> 6):
+            for v in range(n_new):
+                a, b = pairs[v, 0], pairs[v, 1]
+                mark_vertex(t, node[state.MAP_SLOT], node[state.CANDIDATES], cands[top, w], w, a, b, new + v)
     for i in range(n_plus):
         ring[minus + n_minus + i] = ring[plus + i]
         edges[minus + n_minus + i] = edges[plus + i]
@@ -183,10 +228,10 @@ def polygon_area(t: I64, top: int) -> float:
 @njit(cache=True, nogil=True)
 def collect_polygon(t: I64, top: int) -> float:
     """Write a polygon's area, centroid and sides to the output; returns the area."""
-    edges = i1(t, state.EDGES)
     nodes = i2(t, state.NODES)
     out_centroid = f2(t, state.OUT_CENTROID)
     out_facets = i1(t, state.OUT_FACETS)
+    out_measure = f1(t, state.OUT_MEASURE)
     out_point = f2(t, state.OUT_POINT)
     out_vertices = i1(t, state.OUT_VERTICES)
     points = f2(t, state.POINTS)
@@ -214,7 +259,8 @@ def collect_polygon(t: I64, top: int) -> float:
         length = np.sqrt((vx - ux) * (vx - ux) + (vy - uy) * (vy - uy))
         out_point[half + i, 0] = points[0, a]
         out_point[half + i, 1] = points[1, a]
-        add_half(t, top, edges[start + i], length)
+        out_measure[half + i] = length
+    add_ring(t, top)
     if twice > 0.0:
         cx, cy = cx / (3.0 * twice), cy / (3.0 * twice)
     else:

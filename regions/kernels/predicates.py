@@ -202,3 +202,11 @@ def vertex_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
     if abs(value) > bound:
         return 1 if value > 0.0 else -1
     return doubtful_sign(t, slot, unit, vertex, value)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def bounded_sign(t: I64, slot: int, unit: int, vertex: int, value: float, bound: float) -> int:
+    """`vertex_sign` in a loop that has the bound, `row d + 3 + row d + 4 * radius`, in hand."""
+    if abs(value) > bound:
+        return 1 if value > 0.0 else -1
+    return doubtful_sign(t, slot, unit, vertex, value)

@@ -136,13 +136,18 @@ def distance_or_zero(t: I64, hyperplane: int, vertex: int) -> float:
 
 @njit(cache=True, nogil=True)
 def list_planes(t: I64, vertex: int) -> int:
-    """List the hyperplanes that a vertex lies on in SYSTEM_ROWS, as far as there is room."""
+    """List the hyperplanes that a vertex lies on in SYSTEM_ROWS, as far as there is room.
+
+    None for a vertex of d = 2 whose definition is not kept (its first entry is -1).
+    """
     definitions = i2(t, state.DEFINITIONS)
     edges = i1(t, state.EDGES)
     inc = u2(t, state.INC)
     listed = i1(t, state.SYSTEM_ROWS)
     reg = i1(t, state.REG)
     if t[state.PLANAR] == 1:
+        if definitions[vertex, 0] < 0:
+            return 0
         listed[0], listed[1] = definitions[vertex, 0], definitions[vertex, 1]
         return 2
     count = 0

@@ -32,7 +32,8 @@ ASK_LAYER = 16  # layer of the units asked for
 ASK_FACETS = 17  # FACETS of the node whose vertices are asked for
 PLACED = 18  # vertices placed exactly
 REFRESHED = 19  # position errors bounded afresh, from the vertex's own hyperplanes
-N_REGISTERS = 20
+STARTED = 20  # 1: the walk is past its prescribed splits, and counts what it does
+N_REGISTERS = 21
 
 # Float registers, entry FREG.
 VOLUME = 0  # sum of the cells' volumes ...

@@ -37,6 +37,10 @@ def fill_entry(table: I64, index: int, array: NDArray[Any]) -> None:
 
 if config.DISABLE_JIT:
 
+    def bare(table: I64) -> I64:
+        """The same table; compiled, one without a reference count."""
+        return table
+
     def _view(table: I64, index: int, axes: int, kind: Any) -> NDArray[Any]:
         at = HEADER + ENTRY * int(index)
         shape = tuple(int(n) for n in table[at + 1 : at + 1 + axes])
@@ -100,6 +104,11 @@ else:
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
         return types.CPointer(types.uint64)(types.int64), codegen
+
+    @njit(cache=True, nogil=True, forceinline=True)
+    def bare(table):  # type: ignore[no-untyped-def]
+        """The same table without a reference count, which callees would go on counting atomically."""
+        return carray(_int_pointer(np.int64(table.ctypes.data)), (table.shape[0],))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def f1(table, index):  # type: ignore[no-untyped-def]

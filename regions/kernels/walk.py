@@ -16,6 +16,7 @@ from regions.kernels.cells import (
     touched_facet,
     touched_facet_of_candidate,
 )
+from regions.kernels.chords import count_cells_of, may_count
 from regions.kernels.layers import (
     ONE,
     ZERO,
@@ -38,7 +39,7 @@ from regions.kernels.planar import (
     touched_side_of_candidate,
 )
 from regions.kernels.radius import set_row
-from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
+from regions.kernels.table import I64, bare, f1, f2, f3, i1, i2, u1, u2
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -118,12 +119,15 @@ def finish_child(t: I64, top: int, unit: int) -> None:
     """
     masks = u2(t, state.MASKS)
     nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
     node = nodes[top]
     layer = node[state.LAYER]
     if unit >= 0:
         set_active(t, top, layer, unit)
     count = settle(t, top)
-    for w in range((node[state.N_CANDIDATES] + 63) >> 6):
+    # what vanishes on a facet only matters to the facet's key
+    words = (node[state.N_CANDIDATES] + 63) >> 6 if reg[state.MODE] == state.COLLECT else 0
+    for w in range(words):
         rest = masks[2, w]
         while rest != ZERO:
             c = (w << 6) + trailing_zeros(rest)
@@ -277,9 +281,11 @@ def finish_cell(t: I64, top: int) -> int:
         out_volume[reg[state.OUT_CELLS]] = volume
         reg[state.OUT_CELLS] += 1
         add_volume(t, volume)
+    elif mode == state.COUNT:
+        pass
     elif t[state.PLANAR] == 1:
         add_volume(t, polygon_area(t, top))
-    elif mode != state.COUNT:
+    else:
         volume = collect_cell(t, top)
         if volume < 0.0:
             return state.GROW
@@ -323,6 +329,28 @@ def finish_pair(t: I64, top: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def finish_layer(t: I64, top: int) -> int:
+    """Count the cells of a node that enters the last layer, and take it off the stack.
+
+    Their volumes are summed as that of the whole. Returns PAUSED, with nothing changed, where the
+    ordinary walk must do it.
+    """
+    nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
+    widths = i1(t, state.WIDTHS)
+    node = nodes[top]
+    decisions, doubtful = reg[state.DECISIONS], reg[state.DOUBTFUL]
+    cells = count_cells_of(t, top)
+    if cells < 0 or reg[state.CELLS] + cells > reg[state.CELL_LIMIT]:
+        reg[state.DECISIONS], reg[state.DOUBTFUL] = decisions, doubtful
+        reg[state.ASKED] = 0
+        return state.PAUSED
+    reg[state.DECISIONS] += widths[node[state.LAYER] + 1] * node[state.N_VERTICES]
+    reg[state.CELLS] += cells - 1
+    return finish_cell(t, top)
+
+
+@njit(cache=True, nogil=True)
 def write_task(t: I64, top: int) -> int:
     """List a node of the frontier: the splits that lead to it."""
     nodes = i2(t, state.NODES)
@@ -342,8 +370,23 @@ def write_task(t: I64, top: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def leave_prefix(t: I64, top: int) -> None:
+    """Forget the decisions on the way to a task's own subtree: they belong to the walk that cut it off."""
+    nodes = i2(t, state.NODES)
+    reg = i1(t, state.REG)
+    if nodes[top, state.DEPTH] < reg[state.PREFIX_LENGTH]:
+        return
+    reg[state.STARTED] = 1
+    if reg[state.PREFIX_LENGTH] > 0:
+        reg[state.DECISIONS] = 0
+        reg[state.DOUBTFUL] = 0
+        reg[state.PLACED] = 0
+
+
+@njit(cache=True, nogil=True)
 def walk(t: I64, steps: int) -> int:
     """Go on with a walk for at most `steps` steps; returns why it stopped."""
+    t = bare(t)
     nodes = i2(t, state.NODES)
     reg = i1(t, state.REG)
     for _ in range(steps):
@@ -355,6 +398,8 @@ def walk(t: I64, steps: int) -> int:
         c = first_candidate(t, top)
         finished = c < 0 and nodes[top, state.LAYER] == t[state.N_LAYERS] - 1
         deep = c >= 0 and nodes[top, state.DEPTH] >= reg[state.FRONTIER]
+        if reg[state.STARTED] == 0 and (finished or c >= 0):
+            leave_prefix(t, top)
         if reg[state.FRONTIER] > 0 and (finished or deep):
             status = write_task(t, top)
         elif c >= 0:
@@ -366,7 +411,9 @@ def walk(t: I64, steps: int) -> int:
         elif finished:
             status = finish_cell(t, top)
         else:
-            status = enter_layer(t, top)
+            status = finish_layer(t, top) if may_count(t, top) else state.PAUSED
+            if status == state.PAUSED:
+                status = enter_layer(t, top)
         if status != state.DONE:
             return status
     return state.PAUSED

@@ -1,0 +1,124 @@
+"""What walks leave for later ones: their arrays, for one of the same shape, and lowered networks.
+
+To make them costs as much as some hundred cells. Nothing here is ever part of a result.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.errors import BudgetExceededError
+
+LARGEST_STACK = 1 << 26
+KEPT = 8
+LARGEST_KEPT = 1 << 24  # bytes
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Capacities of a walk's arrays, in entries."""
+
+    nodes: int = 256
+    slots: int = 64
+    vertices: int = 1024
+    ring: int = 8192
+    candidates: int = 1024
+    events: int = 1024
+    polytope: int = 256
+    bits: int = 1
+
+    def doubled(self) -> Sizes:
+        """Twice the room everywhere but in the incidence bits."""
+        if self.ring > LARGEST_STACK:
+            raise BudgetExceededError(
+                f"a walk needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
+                "for the vertex engine; use a smaller domain or a lower dimension"
+            )
+        return Sizes(
+            2 * self.nodes,
+            2 * self.slots,
+            2 * self.vertices,
+            2 * self.ring,
+            2 * self.candidates,
+            2 * self.events,
+            2 * self.polytope,
+            self.bits,
+        )
+
+    def with_more_bits(self) -> Sizes:
+        """Twice the incidence bits."""
+        return Sizes(
+            self.nodes,
+            self.slots,
+            self.vertices,
+            self.ring,
+            self.candidates,
+            self.events,
+            self.polytope,
+            2 * self.bits,
+        )
+
+
+class Memory(NamedTuple):
+    """The arrays of a walk that is over, and whose network they served."""
+
+    shape: tuple[Any, ...]
+    owner: object
+    sizes: Sizes
+    table: NDArray[np.int64]
+    arrays: dict[int, NDArray[Any]]
+
+
+class Shelf:
+    """Memories of finished walks, newest last; each is taken by one walker at a time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.memories: list[Memory] = []
+
+    def take(self, shape: tuple[Any, ...], owner: object) -> Memory | None:
+        """One of this shape, if there is any, better one that last served the same network."""
+        with self.lock:
+            fitting = [k for k, memory in enumerate(self.memories) if memory.shape == shape]
+            if not fitting:
+                return None
+            same = [k for k in fitting if self.memories[k].owner is owner]
+            return self.memories.pop((same or fitting)[-1])
+
+    def put(self, memory: Memory) -> None:
+        """Keep a memory that nobody uses any more; the oldest goes, and so does a large one."""
+        if sum(array.nbytes for array in memory.arrays.values()) > LARGEST_KEPT:
+            return
+        with self.lock:
+            self.memories.append(memory)
+            del self.memories[:-KEPT]
+
+
+class Recent(Generic[Made]):
+    """What was made last of two objects that never change, without keeping these alive."""
+
+    def __init__(self) -> None:
+        self.entries: tuple[tuple[Callable[[], object], Callable[[], object], object, Made], ...] = ()
+
+    def find(self, first: object, second: object, options: object) -> Made | None:
+        """What was made of these very objects with these options."""
+        for one, other, its_options, made in self.entries:
+            if one() is first and other() is second and its_options == options:
+                return made
+        return None
+
+    def keep(self, first: object, second: object, options: object, made: Made, nbytes: int) -> None:
+        """Keep what was made, unless it is large."""
+        alive = [entry for entry in self.entries if entry[0]() is not None and entry[1]() is not None]
+        if nbytes <= LARGEST_KEPT:
+            alive.insert(0, (weakref.ref(first), weakref.ref(second), options, made))
+        self.entries = tuple(alive[:KEPT])
