@@ -193,20 +193,11 @@ def doubtful_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> in
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def vertex_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> int:
-    """Sign of a unit at a vertex of the polytope that `set_bound` was called for."""
-    radii = f1(t, state.RADII)
-    slots = f3(t, state.SLOTS)
-    d = t[state.DIMENSION]
-    bound = slots[slot, d + 3, unit] + slots[slot, d + 4, unit] * radii[vertex]
-    if abs(value) > bound:
-        return 1 if value > 0.0 else -1
-    return doubtful_sign(t, slot, unit, vertex, value)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
 def bounded_sign(t: I64, slot: int, unit: int, vertex: int, value: float, bound: float) -> int:
-    """`vertex_sign` in a loop that has the bound, `row d + 3 + row d + 4 * radius`, in hand."""
+    """Sign of a unit at a vertex of the polytope that `set_bound` was called for.
+
+    The caller has the value and its bound, row d + 3 plus row d + 4 times the vertex's radius, in hand.
+    """
     if abs(value) > bound:
         return 1 if value > 0.0 else -1
     return doubtful_sign(t, slot, unit, vertex, value)
