@@ -260,6 +260,18 @@ def mark_signs(t: I64, top: int, c: int, unit: int) -> int:
     return seen
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def list_undecided(t: I64, n: int) -> int:
+    """List in UNITS which of n units the screen leaves open; returns how many."""
+    middles = f1(t, state.MIDDLES)
+    units = i1(t, state.UNITS)
+    count = 0
+    for k in range(n):
+        units[count] = k
+        count += 1 if middles[k] == 0.0 else 0
+    return count
+
+
 @njit(cache=True, nogil=True)
 def decide_layer(t: I64, top: int) -> int:
     """Sort the units of a node's layer; returns how many are active on all of it (in UNITS).
@@ -305,19 +317,20 @@ def decide_layer(t: I64, top: int) -> int:
     start = unit_starts[layer]
     candidates = node[state.CANDIDATES]
     word = ZERO
+    for i in range(list_undecided(t, n)):
+        k = units[i]
+        set_bound(t, slot, k, reach)
+        seen = mark_signs(t, top, cuts, k)
+        middles[k] = 1.0 if seen & 3 == 2 else -1.0
+        if seen & 3 == 3:
+            cut_units[candidates + cuts] = k
+            cuts += 1
+        elif seen == 6:
+            touching += 1
+            work[touching] = k
     for k in range(n):
-        on = middles[k] > 0.0
-        if middles[k] == 0.0:
-            set_bound(t, slot, k, reach)
-            seen = mark_signs(t, top, cuts, k)
-            on = seen & 3 == 2
-            if seen & 3 == 3:
-                cut_units[candidates + cuts] = k
-                cuts += 1
-            elif seen == 6:
-                touching += 1
-                work[touching] = k
         # without a branch, which could not be predicted: half of the units are on
+        on = middles[k] > 0.0
         units[active] = k
         active += 1 if on else 0
         word |= ONE << np.uint64(k & 63) if on else ZERO

@@ -203,7 +203,8 @@ def split(t: I64, top: int, c: int) -> int:
         upper = top + 1
         for f in range(node.shape[0]):
             nodes[upper, f] = node[f]
-        for w in range(cands.shape[1]):
+        cands[upper, 0] = cands[top, 0]
+        for w in range(1, cands.shape[1]):
             cands[upper, w] = cands[top, w]
         for w in range(pats.shape[1]):
             pats[upper, w] = pats[top, w]
