@@ -97,7 +97,8 @@ def test_listing(benchmark, name):
         return [enumerate_cells(net, box, workers=1).n_cells for net, box, _ in cases()[name]]
 
     expected = [cells for _, _, cells in cases()[name]]
-    assert benchmark.pedantic(run, rounds=2, warmup_rounds=1) == expected
+    rounds = 50 if sum(expected) < 20_000 else 2
+    assert benchmark.pedantic(run, rounds=rounds, warmup_rounds=1) == expected
     record(benchmark, name, sum(expected))
     if name in FLOORS and not benchmark.disabled:
         benchmark.extra_info["over_floor"] = round(5 * benchmark.extra_info["over_floor"], 2)
