@@ -106,7 +106,7 @@ def test_listing(benchmark, name, arithmetic):
         return [enumerate_cells(net, box, **options).n_cells for net, box, _ in cases()[name]]
 
     expected = [cells for _, _, cells in cases()[name]]
-    rounds = 30 if sum(expected) < 20_000 else 2
+    rounds = 50 if sum(expected) < 20_000 else 2
     assert benchmark.pedantic(run, rounds=rounds, warmup_rounds=1) == expected
     record(benchmark, name, sum(expected))
     if name in FLOORS and not benchmark.disabled:

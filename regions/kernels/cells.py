@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
-from regions.kernels.layers import ONE, ZERO, add_event, mark_new_vertices, place_vertex, sign_at
+from regions.kernels.layers import add_event
+from regions.kernels.marks import ONE, ZERO, mark_new_vertices, place_vertex, sign_at
 from regions.kernels.output import add_half
 from regions.kernels.radius import carried_radius, improve_radius
 from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2

@@ -9,7 +9,8 @@ from numba import njit
 
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
-from regions.kernels.layers import ONE, ZERO, bounding_box, place_vertex
+from regions.kernels.layers import bounding_box, list_undecided
+from regions.kernels.marks import ONE, ZERO, place_vertex
 from regions.kernels.planar import mark_vertex
 from regions.kernels.predicates import bounded_sign, screen_layer, set_bound
 from regions.kernels.radius import carried_radius
@@ -88,9 +89,9 @@ def count_cells_of(t: I64, top: int) -> int:
     certified arithmetic where a sign is doubtful.
     """
     cut_units = i1(t, state.CUT_UNITS)
-    middles = f1(t, state.MIDDLES)
     neg = u2(t, state.NEG)
     nodes = i2(t, state.NODES)
+    open_units = i1(t, state.UNITS)
     pos = u2(t, state.POS)
     reg = i1(t, state.REG)
     widths = i1(t, state.WIDTHS)
@@ -103,13 +104,11 @@ def count_cells_of(t: I64, top: int) -> int:
     first = node[state.VERTEX_TOP]
     units = node[state.CANDIDATES] + node[state.N_CANDIDATES]
     cuts = 0
-    spread = False
-    for k in range(widths[layer]):
-        if middles[k] != 0.0:
-            continue
-        if not spread:
-            spread_vertices(t, top)
-            spread = True
+    n_open = list_undecided(t, widths[layer])
+    if n_open > 0:
+        spread_vertices(t, top)
+    for i in range(n_open):
+        k = open_units[i]
         if cuts == 64:
             return -1
         bit = ONE << np.uint64(cuts)

@@ -8,7 +8,8 @@ from numba import njit
 
 from regions.kernels import state
 from regions.kernels.bits import trailing_zeros
-from regions.kernels.layers import ONE, ZERO, add_event, place_vertex, sign_at
+from regions.kernels.layers import add_event
+from regions.kernels.marks import ONE, ZERO, place_vertex, sign_at
 from regions.kernels.output import add_ring
 from regions.kernels.predicates import bounded_sign
 from regions.kernels.radius import place_exactly, radius_in_plane
@@ -71,7 +72,7 @@ def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> N
 def mark_vertex(
     t: I64, slot: int, units: int, candidates: np.uint64, word: int, a: int, b: int, vertex: int
 ) -> None:
-    """Signs of one word of candidates at a new vertex between `a` and `b`, as in `mark_new_vertices`.
+    """Signs of one word of candidates at a new vertex between `a` and `b`, as in `marks.mark_new_vertices`.
 
     `units` is the first of the candidates in CUT_UNITS.
     """

@@ -18,8 +18,6 @@ from regions.kernels.cells import (
 )
 from regions.kernels.chords import count_cells_of, may_count
 from regions.kernels.layers import (
-    ONE,
-    ZERO,
     add_units,
     copy_map_with,
     decide_layer,
@@ -29,6 +27,7 @@ from regions.kernels.layers import (
     settle,
     start_map,
 )
+from regions.kernels.marks import ONE, ZERO
 from regions.kernels.output import write_jacobian, write_pattern
 from regions.kernels.planar import (
     collect_polygon,
@@ -211,7 +210,8 @@ def split(t: I64, top: int, c: int) -> int:
         upper = top + 1
         for f in range(node.shape[0]):
             nodes[upper, f] = node[f]
-        for w in range(cands.shape[1]):
+        cands[upper, 0] = cands[top, 0]
+        for w in range(1, cands.shape[1]):
             cands[upper, w] = cands[top, w]
         for w in range(pats.shape[1]):
             pats[upper, w] = pats[top, w]
