@@ -227,7 +227,7 @@ def enumerate_cells(
     )
     found = _join([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = _facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
-    _check_volume_sum(math.fsum(found.volume), domain, outcome.complete, plan.tolerances)
+    _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)
     width = (network.n_units + 7) // 8
     packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, :width].copy()
     cells = CellComplex(
@@ -290,39 +290,34 @@ def _facet_table(
         If a facet of a complete result has one side only, or its two sides differ in volume.
     """
     halves = found.label.shape[0]
-    half_cell = np.repeat(np.arange(found.volume.shape[0]), found.n_facets)
     size = 1 << max(4, int(2 * halves).bit_length())
-    mate = np.empty(halves, np.int64)
-    troubles = facet_kernels.pair_halves(found.match, found.label, np.full(size, -1), mate)
-    alone = (mate < 0) & (found.label >= 0)
-    if troubles or (complete and alone.any()):
+    number = np.int32 if halves < 2**31 else np.int64
+    mate = np.empty(halves, number)
+    troubles = facet_kernels.pair_halves(found.match, found.label, np.zeros(size, number), mate)
+    m, alone = facet_kernels.count_rows(found.label, mate)
+    if troubles or (complete and alone):
         raise CertificateError(
-            f"{int(alone.sum())} of {halves} facets are seen from one side only and {troubles} from more "
+            f"{alone} of {halves} facets are seen from one side only and {troubles} from more "
             "than two: cells are missing or doubled; please report this network"
         )
-    first, second = np.empty(halves, np.int64), np.empty(halves, np.int64)
-    n = facet_kernels.list_facets(half_cell, found.label, mate, found.pattern, first, second)
-    first, second = first[:n], second[:n]
-    label = found.label[first]
-    inner = second >= 0
-    cell_a = half_cell[first]
-    cell_b = np.where(inner, half_cell[second], np.where(label < 0, -1, -2))
-    _check_both_sides(found.measure[first[inner]], found.measure[second[inner]], domain, tolerances)
-    starts = net.arrays[state.UNIT_STARTS]
-    hidden = np.flatnonzero(np.diff(starts))
-    kernel_layer = np.searchsorted(starts, np.maximum(label, 0), side="right") - 1
-    interior = label >= 0
-    offsets = np.concatenate([[0], np.cumsum(found.n_facets)])
-    return FacetTable(
-        cell_a=cell_a,
-        cell_b=cell_b,
-        side=np.where(interior, -1, -1 - label).astype(np.int32),
-        layer=np.where(interior, np.searchsorted(hidden, kernel_layer), -1).astype(np.int32),
-        unit=np.where(interior, label - starts[kernel_layer], -1).astype(np.int32),
-        volume=found.measure[first],
-        jump=_jumps(net, domain, found, cell_a, cell_b),
-        place=(first - offsets[cell_a]).astype(np.int32),
+    rows = facet_kernels.Rows(
+        cell_a=np.empty(m, np.int64),
+        cell_b=np.empty(m, np.int64),
+        side=np.empty(m, np.int32),
+        layer=np.empty(m, np.int32),
+        unit=np.empty(m, np.int32),
+        volume=np.empty(m),
+        place=np.empty(m, np.int32),
     )
+    firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
+    starts = net.arrays[state.UNIT_STARTS]
+    starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
+    other_side = np.empty(m)
+    facet_kernels.list_facets(
+        found.label, mate, found.measure, found.pattern, firsts, starts, rows, other_side
+    )
+    _check_both_sides(rows.volume, other_side, domain, tolerances)
+    return FacetTable(**rows._asdict(), jump=_jumps(net, domain, found, rows.cell_a, rows.cell_b))
 
 
 def _jumps(
@@ -339,16 +334,14 @@ def _jumps(
 def _check_both_sides(
     a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
 ) -> None:
+    """Compare the volumes of the facets from their two sides (nan: there is one side only)."""
     diameter = float(np.linalg.norm(np.ptp(domain.vertices, axis=0)))
-    allowed = tolerances.facet_relative * np.maximum(a, b) + tolerances.facet_absolute * diameter ** (
-        domain.dimension - 1
-    )
-    wrong = np.abs(a - b) > allowed
-    if wrong.any():
-        k = int(np.argmax(np.abs(a - b) - allowed))
+    absolute = tolerances.facet_absolute * diameter ** (domain.dimension - 1)
+    wrong, worst = facet_kernels.compare_sides(a, b, tolerances.facet_relative, absolute)
+    if wrong:
         raise CertificateError(
-            f"{int(wrong.sum())} facets have different volumes from their two sides, e.g. {a[k]:.17g} and "
-            f"{b[k]:.17g}; the cells do not fit together; please report this network"
+            f"{wrong} facets have different volumes from their two sides, e.g. {a[worst]:.17g} and "
+            f"{b[worst]:.17g}; the cells do not fit together; please report this network"
         )
 
 

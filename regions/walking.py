@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.errors import BudgetExceededError, InvalidDomainError
 from regions.kernels import state
+from regions.kernels.simple_volume import lattice_scratch
 from regions.kernels.table import ENTRY, HEADER, fill_entry
 from regions.kernels.walk import walk
 from regions.network import Network
@@ -247,35 +248,9 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.FACE_LOCAL: np.zeros((d + 1, vertices, d)),
         state.FACE_TOTAL: np.zeros(d + 1),
         state.FACE_MOMENT: np.zeros((d + 1, d)),
-        state.FACE_WEIGHT: np.zeros(vertices),
         state.FACE_MEASURE: np.zeros(planes),
         state.FACE_CENTRE: np.zeros((planes, d)),
-        **_lattice(d, vertices, planes),
-    }
-
-
-def _lattice(d: int, vertices: int, planes: int) -> dict[int, NDArray[Any]]:
-    """Scratch of `simple_volume`; a simple polytope has vertices * 2**(d + 1) / (d + 1) faces at most."""
-    facets = min(planes, 64)
-    faces = min(1 << 15, vertices * 2 ** (d + 1) // (d + 1)) + facets + 2
-    u64, i64 = np.uint64, np.int64
-    return {
-        state.LATTICE_SETS: np.zeros(faces * ((vertices + 63) // 64), u64),
-        state.LATTICE_BEFORE: np.zeros((d + 1) * (facets + 1), i64),
-        state.LATTICE_TREE: np.zeros(faces, i64),
-        state.LATTICE_LAST: np.zeros(faces, i64),
-        state.LATTICE_APEX: np.zeros(faces, i64),
-        state.LATTICE_MEMBERS: np.zeros(faces * d, i64),
-        state.LATTICE_UP: np.zeros(faces * d, i64),
-        state.LATTICE_SLACKS: np.zeros(faces * d),
-        state.LATTICE_BELOW: np.zeros(faces * facets, i64),
-        state.LATTICE_MEASURE: np.zeros(faces),
-        state.LATTICE_SHARE: np.zeros(faces),
-        state.SLACKS: np.zeros(facets * vertices),
-        state.VERTEX_FACETS: np.zeros(vertices * d, i64),
-        state.VERTEX_BITS: np.zeros(vertices, u64),
-        state.VERTEX_MEASURE: np.zeros(vertices),
-        state.VERTEX_OFFSETS: np.zeros(d * vertices),
+        **lattice_scratch(d, vertices, planes),
     }
 
 

@@ -46,7 +46,12 @@ def determinant_4(n: Pointer, a: int, b: int, c: int, d: int) -> float:
 @njit(cache=True, nogil=True, forceinline=True)
 def determinant_5(n: Pointer, a: int, b: int, c: int, d: int, e: int) -> float:
     """Rows a, ..., e of five columns: minors of a and b times those of c, d and e."""
-    p01, p02, p03, p04 = minor(n, d, e, 0, 1), minor(n, d, e, 0, 2), minor(n, d, e, 0, 3), minor(n, d, e, 0, 4)
+    p01, p02, p03, p04 = (
+        minor(n, d, e, 0, 1),
+        minor(n, d, e, 0, 2),
+        minor(n, d, e, 0, 3),
+        minor(n, d, e, 0, 4),
+    )
     p12, p13, p14 = minor(n, d, e, 1, 2), minor(n, d, e, 1, 3), minor(n, d, e, 1, 4)
     p23, p24, p34 = minor(n, d, e, 2, 3), minor(n, d, e, 2, 4), minor(n, d, e, 3, 4)
     x0, x1, x2, x3, x4 = n[c + 0], n[c + 1], n[c + 2], n[c + 3], n[c + 4]

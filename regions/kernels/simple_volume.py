@@ -17,6 +17,8 @@ for the recursion; Lawrence, Polytope volume computation (1991), for the vertice
 Fukuda, Exact volume computation for polytopes (2000), for keeping the faces' volumes.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -25,13 +27,39 @@ from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
 from regions.kernels.determinants import determinant_size
 from regions.kernels.pointers import fp, ip, wp
-from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2
+from regions.kernels.table import I64, f2, i1, i2, u1, u2
 
 U64 = NDArray[np.uint64]
 ONE = np.uint64(1)
 ZERO = np.uint64(0)
 SMALLEST = 1e-300
 FLATTEST = 1e-3  # smallest determinant of unit normals that is divided by: costs three digits
+
+
+def lattice_scratch(d: int, vertices: int, planes: int) -> dict[int, NDArray[Any]]:
+    """The arrays of this module; a simple polytope has at most vertices * 2**(d + 1) / (d + 1) faces."""
+    facets = min(planes, 64)
+    faces = min(1 << 15, vertices * 2 ** (d + 1) // (d + 1)) + facets + 2
+    u64, i64 = np.uint64, np.int64
+    return {
+        state.LATTICE_SETS: np.zeros(faces * ((vertices + 63) // 64), u64),
+        state.LATTICE_BEFORE: np.zeros((d + 1) * (facets + 1), i64),
+        state.LATTICE_TREE: np.zeros(faces, i64),
+        state.LATTICE_LAST: np.zeros(faces, i64),
+        state.LATTICE_APEX: np.zeros(faces, i64),
+        state.LATTICE_MEMBERS: np.zeros(faces * d, i64),
+        state.LATTICE_UP: np.zeros(faces * d, i64),
+        state.LATTICE_SLACKS: np.zeros(faces * d),
+        state.LATTICE_BELOW: np.zeros(faces * facets, i64),
+        state.LATTICE_MEASURE: np.zeros(faces),
+        state.LATTICE_SHARE: np.zeros(faces),
+        state.SLACKS: np.zeros(facets * vertices),
+        state.VERTEX_FACETS: np.zeros(vertices * d, i64),
+        state.VERTEX_BITS: np.zeros(vertices, u64),
+        state.VERTEX_MEASURE: np.zeros(vertices),
+        state.FACE_WEIGHT: np.zeros(vertices),
+        state.VERTEX_OFFSETS: np.zeros(d * vertices),
+    }
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -43,37 +71,37 @@ def lowest_of(sets: U64, at: int, words: int) -> int:
     return 64 * w + trailing_zeros(sets[at + w])
 
 
-@njit(cache=True, nogil=True)
-def load_simple(t: I64, top: int) -> int:
+@njit(cache=True, nogil=True, forceinline=True)
+def load_simple(t: I64, top: int, d: int, words: int) -> int:
     """List a node's facets and the facets of each vertex; the number of facets, 0 where it is not simple.
 
     Coordinates are taken from the first vertex, so that distances lose no digits to the origin. Facets
     are numbered without gaps, in the order of their hyperplanes. Their vertex sets become the faces
     1, 2, ... of the lattice; face 0 is the polytope itself.
     """
-    bits_of = u1(t, state.VERTEX_BITS)
-    edges = i1(t, state.EDGES)
-    facets_of = i1(t, state.VERTEX_FACETS)
-    inc = u2(t, state.INC)
+    bits_of = wp(t, state.VERTEX_BITS)
+    edges = ip(t, state.EDGES)
+    facets_of = ip(t, state.VERTEX_FACETS)
+    inc = wp(t, state.INC)
+    inc_words = u2(t, state.INC).shape[1]
     nodes = i2(t, state.NODES)
-    normals = f2(t, state.FACE_NORMALS)
-    offsets = f1(t, state.VERTEX_OFFSETS)
+    normals = fp(t, state.FACE_NORMALS)
+    offsets = fp(t, state.VERTEX_OFFSETS)
     planes = i2(t, state.FACE_PLANES)
-    points = f2(t, state.POINTS)
-    ranks = i1(t, state.RANKS)
-    ring = i1(t, state.RING)
-    rows_of = f2(t, state.ROWS_OF)
-    sets = u1(t, state.LATTICE_SETS)
+    points = fp(t, state.POINTS)
+    stride = f2(t, state.POINTS).shape[1]
+    ranks = ip(t, state.RANKS)
+    ring = ip(t, state.RING)
+    rows_of = fp(t, state.ROWS_OF)
+    sets = wp(t, state.LATTICE_SETS)
     node = nodes[top]
-    d = t[state.DIMENSION]
     count, first = node[state.N_VERTICES], node[state.VERTICES]
-    words = (count + 63) >> 6
     base = ring[first]
     n = 0
-    for w in range(inc.shape[1]):
+    for w in range(inc_words):
         used = ZERO
         for v in range(count):
-            used |= inc[ring[first + v], w]
+            used |= inc[ring[first + v] * inc_words + w]
         while used != ZERO:
             plane = 64 * w + trailing_zeros(used)
             used &= used - ONE
@@ -82,23 +110,23 @@ def load_simple(t: I64, top: int) -> int:
             ranks[plane] = n
             planes[d, n] = plane
             square = 0.0
-            row = edges[node[state.FACETS] + plane]
+            row = edges[node[state.FACETS] + plane] * (d + 2)
             for i in range(d):
-                square += rows_of[row, i] * rows_of[row, i]
+                square += rows_of[row + i] * rows_of[row + i]
             scale = 1.0 / np.sqrt(square) if square > 0.0 else 0.0
             for i in range(d):
-                normals[n, i] = scale * rows_of[row, i]
+                normals[n * d + i] = scale * rows_of[row + i]
             n += 1
     for w in range((n + 1) * words):
         sets[w] = ZERO
     for v in range(count):
         vertex = ring[first + v]
         for i in range(d):
-            offsets[i * count + v] = points[i, vertex] - points[i, base]
+            offsets[i * count + v] = points[i * stride + vertex] - points[i * stride + base]
         found = 0
         bits = ZERO
-        for w in range(inc.shape[1]):
-            rest = inc[vertex, w]
+        for w in range(inc_words):
+            rest = inc[vertex * inc_words + w]
             while rest != ZERO:
                 f = ranks[64 * w + trailing_zeros(rest)]
                 rest &= rest - ONE
@@ -314,29 +342,90 @@ def weigh_vertices(t: I64, d: int, n: int, count: int) -> None:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def sum_lattice(t: I64, d: int, n: int, count: int, words: int) -> bool:
-    """Measure all faces; False where it must be done otherwise."""
+def weigh_facets(t: I64, d: int, n: int, count: int, words: int) -> float:
+    """SHARE of each facet: its distance from the mean of the vertices (FACE_MOMENT); the sum of the cones."""
+    mean = fp(t, state.FACE_MOMENT)
+    measure = fp(t, state.LATTICE_MEASURE)
+    normals = fp(t, state.FACE_NORMALS)
+    offsets = fp(t, state.VERTEX_OFFSETS)
+    sets = u1(t, state.LATTICE_SETS)
+    share = fp(t, state.LATTICE_SHARE)
+    for i in range(d):
+        total = 0.0
+        for v in range(count):
+            total += offsets[i * count + v]
+        mean[i] = total / count
+    total = 0.0
+    for f in range(n):
+        foot = lowest_of(sets, (1 + f) * words, words)
+        height = 0.0
+        for i in range(d):
+            height += normals[f * d + i] * (offsets[i * count + foot] - mean[i])
+        share[1 + f] = abs(height)
+        total += abs(height) * measure[1 + f]
+    return total
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def sum_lattice(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float64]) -> float:
+    """`simple_volume`; constant `d` and `words` unroll the inner loops."""
+    counts = i1(t, state.FACE_COUNTS)
+    face_measure = fp(t, state.FACE_MEASURE)
+    mean = fp(t, state.FACE_MOMENT)
+    measure = fp(t, state.LATTICE_MEASURE)
+    nodes = i2(t, state.NODES)
+    offsets = fp(t, state.VERTEX_OFFSETS)
+    planes = i2(t, state.FACE_PLANES)
+    points = f2(t, state.POINTS)
+    ring = i1(t, state.RING)
+    weight = fp(t, state.FACE_WEIGHT)
+    count, first = nodes[top, state.N_VERTICES], nodes[top, state.VERTICES]
+    n = load_simple(t, top, d, words)
+    if n == 0:
+        return -1.0
     place_vertices(t, d, n, count, words)
     if not list_faces(t, d, n, count, words) or not measure_edges(t, d, n, count, words):
-        return False
+        return -1.0
     measure_faces(t, d, n)
-    return True
+    total = weigh_facets(t, d, n, count, words)
+    weigh_vertices(t, d, n, count)
+    factorial = 1.0
+    for i in range(2, d):
+        factorial *= i
+    for f in range(n):
+        face_measure[planes[d, f]] = measure[1 + f] / factorial
+    counts[d] = n
+    for i in range(d):
+        moment = 0.0
+        for v in range(count):
+            moment += weight[v] * offsets[i * count + v]
+        shift = (mean[i] + moment / total) / (d + 1) if total > 0.0 else mean[i]
+        centroid[i] = points[i, ring[first]] + shift
+    return total / (factorial * d)
 
 
 @njit(cache=True, nogil=True)
-def sum_one_word(t: I64, d: int, n: int, count: int) -> bool:
-    """`sum_lattice` for at most 64 vertices, unrolled for d = 4 and 5."""
-    if d == 4:
-        return sum_lattice(t, 4, n, count, 1)
-    if d == 5:
-        return sum_lattice(t, 5, n, count, 1)
-    return sum_lattice(t, d, n, count, 1)
+def volume_3(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
+    """`simple_volume` for d = 3 and at most 64 vertices."""
+    return sum_lattice(t, top, 3, 1, centroid)
 
 
 @njit(cache=True, nogil=True)
-def sum_words(t: I64, d: int, n: int, count: int) -> bool:
-    """`sum_lattice` for any number of vertices."""
-    return sum_lattice(t, d, n, count, (count + 63) >> 6)
+def volume_4(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
+    """`simple_volume` for d = 4 and at most 64 vertices."""
+    return sum_lattice(t, top, 4, 1, centroid)
+
+
+@njit(cache=True, nogil=True)
+def volume_5(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
+    """`simple_volume` for d = 5 and at most 64 vertices."""
+    return sum_lattice(t, top, 5, 1, centroid)
+
+
+@njit(cache=True, nogil=True)
+def volume_any(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float64]) -> float:
+    """`simple_volume` for any d and number of vertices."""
+    return sum_lattice(t, top, d, words, centroid)
 
 
 @njit(cache=True, nogil=True)
@@ -346,51 +435,14 @@ def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
     The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
     in FACE_PLANES. -1.0 where the polytope is not simple or too flat at an edge: nothing is written.
     """
-    counts = i1(t, state.FACE_COUNTS)
-    face_measure = f1(t, state.FACE_MEASURE)
-    mean = f2(t, state.FACE_MOMENT)[0]
-    measure = f1(t, state.LATTICE_MEASURE)
     nodes = i2(t, state.NODES)
-    normals = f2(t, state.FACE_NORMALS)
-    offsets = f1(t, state.VERTEX_OFFSETS)
-    planes = i2(t, state.FACE_PLANES)
-    points = f2(t, state.POINTS)
-    ring = i1(t, state.RING)
-    sets = u1(t, state.LATTICE_SETS)
-    share = f1(t, state.LATTICE_SHARE)
-    weight = f1(t, state.FACE_WEIGHT)
-    node = nodes[top]
     d = t[state.DIMENSION]
-    count, first = node[state.N_VERTICES], node[state.VERTICES]
-    words = (count + 63) >> 6
-    n = load_simple(t, top)
-    if n == 0:
-        return -1.0
-    if not (sum_one_word(t, d, n, count) if words == 1 else sum_words(t, d, n, count)):
-        return -1.0
-    for i in range(d):
-        mean[i] = 0.0
-        for v in range(count):
-            mean[i] += offsets[i * count + v]
-        mean[i] /= count
-    factorial = 1.0
-    for i in range(2, d):
-        factorial *= i
-    total = 0.0
-    for f in range(n):
-        foot = lowest_of(sets, (1 + f) * words, words)
-        height = 0.0
-        for i in range(d):
-            height += normals[f, i] * (offsets[i * count + foot] - mean[i])
-        share[1 + f] = abs(height)
-        total += share[1 + f] * measure[1 + f]
-        face_measure[planes[d, f]] = measure[1 + f] / factorial
-    counts[d] = n
-    weigh_vertices(t, d, n, count)
-    for i in range(d):
-        moment = 0.0
-        for v in range(count):
-            moment += weight[v] * offsets[i * count + v]
-        shift = (mean[i] + moment / total) / (d + 1) if total > 0.0 else mean[i]
-        centroid[i] = points[i, ring[first]] + shift
-    return total / (factorial * d)
+    words = (nodes[top, state.N_VERTICES] + 63) >> 6
+    if words == 1:
+        if d == 3:
+            return volume_3(t, top, centroid)
+        if d == 4:
+            return volume_4(t, top, centroid)
+        if d == 5:
+            return volume_5(t, top, centroid)
+    return volume_any(t, top, d, words, centroid)
