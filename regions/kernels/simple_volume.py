@@ -368,7 +368,7 @@ def weigh_facets(t: I64, d: int, n: int, count: int, words: int) -> float:
 
 @njit(cache=True, nogil=True, forceinline=True)
 def sum_lattice(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float64]) -> float:
-    """`simple_volume`; constant `d` and `words` unroll the inner loops."""
+    """`simple_volume`; constant `d` and `words` unroll the inner loops; each pair takes 8 s to compile."""
     counts = i1(t, state.FACE_COUNTS)
     face_measure = fp(t, state.FACE_MEASURE)
     mean = fp(t, state.FACE_MOMENT)
@@ -405,12 +405,6 @@ def sum_lattice(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float
 
 
 @njit(cache=True, nogil=True)
-def volume_3(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
-    """`simple_volume` for d = 3 and at most 64 vertices."""
-    return sum_lattice(t, top, 3, 1, centroid)
-
-
-@njit(cache=True, nogil=True)
 def volume_4(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
     """`simple_volume` for d = 4 and at most 64 vertices."""
     return sum_lattice(t, top, 4, 1, centroid)
@@ -439,8 +433,6 @@ def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
     d = t[state.DIMENSION]
     words = (nodes[top, state.N_VERTICES] + 63) >> 6
     if words == 1:
-        if d == 3:
-            return volume_3(t, top, centroid)
         if d == 4:
             return volume_4(t, top, centroid)
         if d == 5:
