@@ -316,35 +316,34 @@ def _facet_table(
         If a facet of a complete result has one side only, or its two sides differ in volume.
     """
     halves = found.label.shape[0]
-    half_cell = np.repeat(np.arange(found.volume.shape[0]), found.n_facets)
     size = 1 << max(4, int(2 * halves).bit_length())
-    mate = np.empty(halves, np.int64)
-    troubles = facet_kernels.pair_halves(found.match, found.label, np.full(size, -1), mate)
-    alone = (mate < 0) & (found.label >= 0)
-    if troubles or (complete and alone.any()):
+    number = np.int32 if halves < 2**31 else np.int64
+    mate = np.empty(halves, number)
+    troubles = facet_kernels.pair_halves(found.match, found.label, np.zeros(size, number), mate)
+    m, alone = facet_kernels.count_rows(found.label, mate)
+    if troubles or (complete and alone):
         raise CertificateError(
-            f"{int(alone.sum())} of {halves} facets are seen from one side only and {troubles} from more "
+            f"{alone} of {halves} facets are seen from one side only and {troubles} from more "
             "than two: cells are missing or doubled; please report this network"
         )
-    first, second = np.empty(halves, np.int64), np.empty(halves, np.int64)
-    n = facet_kernels.list_facets(half_cell, found.label, mate, found.pattern, first, second)
-    first, second = first[:n], second[:n]
-    _check_both_sides(found.measure, first, second, domain, tolerances)
-    starts = net.arrays[state.UNIT_STARTS]
-    starts = np.concatenate([[0], starts[1:][np.diff(starts) > 0]])
-    offsets = np.cumsum(found.n_facets) - found.n_facets
-    cells, names = np.empty((2, n), np.int64), np.empty((4, n), np.int32)
-    listing.name_facets(first, second, half_cell, offsets, found.label, starts, cells, names)
-    return FacetTable(
-        cell_a=cells[0],
-        cell_b=cells[1],
-        side=names[0],
-        layer=names[1],
-        unit=names[2],
-        volume=found.measure[first],
-        jump=_jumps(net, domain, found, cells[0], cells[1]),
-        place=names[3],
+    rows = facet_kernels.Rows(
+        cell_a=np.empty(m, np.int64),
+        cell_b=np.empty(m, np.int64),
+        side=np.empty(m, np.int32),
+        layer=np.empty(m, np.int32),
+        unit=np.empty(m, np.int32),
+        volume=np.empty(m),
+        place=np.empty(m, np.int32),
     )
+    firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
+    starts = net.arrays[state.UNIT_STARTS]
+    starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
+    other_side = np.empty(m)
+    facet_kernels.list_facets(
+        found.label, mate, found.measure, found.pattern, firsts, starts, rows, other_side
+    )
+    _check_both_sides(rows.volume, other_side, domain, tolerances)
+    return FacetTable(**rows._asdict(), jump=_jumps(net, domain, found, rows.cell_a, rows.cell_b))
 
 
 def _jumps(
@@ -388,20 +387,16 @@ def _decide_jumps(
 
 
 def _check_both_sides(
-    measure: NDArray[np.float64],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    domain: Domain,
-    tolerances: Tolerances,
+    a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
 ) -> None:
+    """Compare the volumes of the facets from their two sides (negative: there is one side only)."""
     diameter = float(np.linalg.norm(np.ptp(domain.vertices, axis=0)))
     absolute = tolerances.facet_absolute * diameter ** (domain.dimension - 1)
-    wrong, worst = listing.compare_sides(measure, first, second, tolerances.facet_relative, absolute)
+    wrong, worst = facet_kernels.compare_sides(a, b, tolerances.facet_relative, absolute)
     if wrong:
-        a, b = measure[first[worst]], measure[second[worst]]
         raise CertificateError(
-            f"{wrong} facets have different volumes from their two sides, e.g. {a:.17g} and "
-            f"{b:.17g}; the cells do not fit together; please report this network"
+            f"{wrong} facets have different volumes from their two sides, e.g. {a[worst]:.17g} and "
+            f"{b[worst]:.17g}; the cells do not fit together; please report this network"
         )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.kernels import state
+from regions.kernels.simple_volume import lattice_scratch
 from regions.kernels.table import ENTRY, HEADER, fill_entry
 from regions.kernels.walk import walk
 from regions.lowering import Lowered, rounding
@@ -101,9 +102,9 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[int, NDArray[Any]]:
         state.FACE_LOCAL: np.zeros((d + 1, vertices, d)),
         state.FACE_TOTAL: np.zeros(d + 1),
         state.FACE_MOMENT: np.zeros((d + 1, d)),
-        state.FACE_WEIGHT: np.zeros(vertices),
         state.FACE_MEASURE: np.zeros(planes),
         state.FACE_CENTRE: np.zeros((planes, d)),
+        **lattice_scratch(d, vertices, planes),
     }
 
 

@@ -15,6 +15,7 @@ from regions.kernels.layers import add_event
 from regions.kernels.marks import ONE, ZERO, mark_new_vertices, place_vertex, sign_at
 from regions.kernels.output import add_half
 from regions.kernels.radius import carried_radius, improve_radius
+from regions.kernels.simple_volume import simple_volume
 from regions.kernels.table import I64, f1, f2, i1, i2, u1, u2
 from regions.kernels.volume import list_simplices, open_facets, polytope_volume
 
@@ -417,8 +418,10 @@ def collect_cell(t: I64, top: int) -> float:
     if count > face_points.shape[0] or planes > face_on.shape[0]:
         return -1.0
     at = reg[state.OUT_CELLS]
-    simple = load_faces(t, top)
-    volume = polytope_volume(t, d, count, planes, simple, out_centroid[at])
+    volume = simple_volume(t, top, out_centroid[at]) if d > 2 else -1.0
+    if volume < 0.0:
+        simple = load_faces(t, top)
+        volume = polytope_volume(t, d, count, planes, simple, out_centroid[at])
     for j in range(face_counts[d]):
         plane = face_planes[d, j]
         add_half(t, top, edges[node[state.FACETS] + plane], face_measure[plane])

@@ -1,5 +1,7 @@
 """Joining half-facets, and the gradient jump across a facet where a difference is too coarse."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -8,29 +10,42 @@ from regions.kernels import state
 from regions.kernels.table import I64, f1, i1
 
 F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
 U64 = NDArray[np.uint64]
 ONE = np.uint64(1)
 ZERO = np.uint64(0)
 
 
+class Rows(NamedTuple):
+    """The columns of a facet table; `place` is the position among the facets of `cell_a`."""
+
+    cell_a: I64
+    cell_b: I64
+    side: I32
+    layer: I32
+    unit: I32
+    volume: F64
+    place: I32
+
+
 @njit(cache=True, nogil=True)
-def pair_halves(match: U64, label: I64, table: I64, mate: I64) -> int:
+def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
     """Find for each interior half-facet the other one with the same key (-1: none).
 
-    `table` is scratch: a power of two of entries, at least twice as many as halves, all -1.
+    `table` is scratch: a power of two of entries, at least twice as many as halves, all 0.
     Returns the number of halves that met a third one of the same key: 0 unless keys collide.
     """
-    mask = table.shape[0] - 1
+    mask = np.uint64(table.shape[0] - 1)
     troubles = 0
     for h in range(match.shape[0]):
         mate[h] = -1
         if label[h] < 0:
             continue
-        slot = np.int64(match[h] >> np.uint64(1)) & mask
+        slot = (match[h] >> ONE) & mask
         while True:
-            other = table[slot]
+            other = table[slot] - 1
             if other < 0:
-                table[slot] = h
+                table[slot] = h + 1
                 break
             if match[other] == match[h] and label[other] == label[h]:
                 if mate[other] >= 0:
@@ -38,8 +53,18 @@ def pair_halves(match: U64, label: I64, table: I64, mate: I64) -> int:
                 mate[other] = h
                 mate[h] = other
                 break
-            slot = (slot + 1) & mask
+            slot = (slot + ONE) & mask
     return troubles
+
+
+@njit(cache=True, nogil=True)
+def count_rows(label: I64, mate: I32) -> tuple[int, int]:
+    """Number of facets, and of interior ones with one half only."""
+    rows, alone = 0, 0
+    for h in range(label.shape[0]):
+        rows += 1 if mate[h] < 0 or mate[h] > h else 0
+        alone += 1 if mate[h] < 0 and label[h] >= 0 else 0
+    return rows, alone
 
 
 @njit(cache=True, nogil=True)
@@ -49,24 +74,69 @@ def is_active(patterns: U64, cell: int, unit: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def list_facets(half_cell: I64, label: I64, mate: I64, patterns: U64, first: I64, second: I64) -> int:
-    """Choose the halves that make a facet row: `first` on the active side, `second` or -1.
+def list_facets(
+    label: I64, mate: I32, measure: F64, patterns: U64, firsts: I64, starts: I64, rows: Rows, other_side: F64
+) -> None:
+    """Fill the rows of a facet table: the half on the active side first, in the order of the earlier half.
 
-    Rows come in the order in which their earlier half was found. Returns the number of rows.
+    `firsts` numbers the first half of each cell, and the total; `starts` the first unit of each layer that
+    has any, and the total. `other_side` gets the volume seen from `cell_b`, or -1.
     """
-    n = 0
+    layer_of = np.full(starts[-1] + 1, -1, np.int32)
+    for layer in range(starts.shape[0] - 1):
+        layer_of[starts[layer] : starts[layer + 1]] = layer
+    cell_of = np.empty(label.shape[0], mate.dtype)
+    for cell in range(firsts.shape[0] - 1):
+        for h in range(firsts[cell], firsts[cell + 1]):
+            cell_of[h] = cell
+    # no branch below depends on which half is which: the processor would guess wrong every other time
+    earlier = np.empty(rows.volume.shape[0] + 1, mate.dtype)
+    row = 0
     for h in range(label.shape[0]):
-        other = mate[h]
-        if other >= 0 and other < h:
-            continue
-        if other >= 0 and not is_active(patterns, half_cell[h], label[h]):
-            first[n] = other
-            second[n] = h
+        earlier[row] = h
+        row += 1 if mate[h] < 0 or mate[h] > h else 0
+    for row in range(rows.volume.shape[0]):
+        h = earlier[row]
+        unit, other = label[h], mate[h]
+        a = cell_of[h]
+        if other < 0:
+            first = h
+            rows.cell_b[row] = -1 if unit < 0 else -2
+            other_side[row] = -1.0
         else:
-            first[n] = h
-            second[n] = other
-        n += 1
-    return n
+            b = cell_of[other]
+            active = is_active(patterns, a, unit)
+            first = h if active else other
+            second = other if active else h
+            rows.cell_b[row] = b if active else a
+            other_side[row] = measure[second]
+            a = a if active else b
+        rows.cell_a[row] = a
+        rows.place[row] = first - firsts[a]
+        rows.volume[row] = measure[first]
+        interior = unit >= 0
+        layer = layer_of[unit if interior else starts[-1]]
+        rows.layer[row] = layer
+        rows.unit[row] = unit - starts[layer] if interior else -1
+        rows.side[row] = -1 if interior else -1 - unit
+
+
+@njit(cache=True, nogil=True)
+def compare_sides(a: F64, b: F64, relative: float, absolute: float) -> tuple[int, int]:
+    """How many pairs differ by more than relative * the larger + absolute, and which by most.
+
+    A negative b is none. What is nan differs.
+    """
+    wrong, worst, most = 0, -1, 0.0
+    for f in range(a.shape[0]):
+        if b[f] < 0.0:
+            continue
+        excess = abs(a[f] - b[f]) - (relative * max(a[f], b[f]) + absolute)
+        if not excess <= 0.0:
+            wrong += 1
+            if worst < 0 or excess > most:
+                worst, most = f, excess
+    return wrong, worst
 
 
 @njit(cache=True, nogil=True)

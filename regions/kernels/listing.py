@@ -1,4 +1,4 @@
-"""Rows of the tables of a result: naming facets, comparing their two sides, finding patterns."""
+"""Finding rows of bytes, such as packed patterns, in a table of them."""
 
 import numpy as np
 from numba import njit
@@ -6,56 +6,7 @@ from numpy.typing import NDArray
 
 from regions.kernels.table import I64
 
-F64 = NDArray[np.float64]
-I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
-
-
-@njit(cache=True, nogil=True)
-def name_facets(
-    first: I64, second: I64, half_cell: I64, offsets: I64, label: I64, starts: I64, cells: I64, names: I32
-) -> None:
-    """Cells, domain side, layer, unit and place in the first cell of facets given by their halves.
-
-    `offsets` has each cell's first half, `starts` each ReLU layer's first unit and the end. `cells`
-    (2, rows) gets -1 on the domain's boundary and -2 where the second half is missing; `names`
-    (4, rows) side, layer, unit, place.
-    """
-    for f in range(cells.shape[1]):
-        half = first[f]
-        unit = label[half]
-        cell = half_cell[half]
-        cells[0, f] = cell
-        names[3, f] = half - offsets[cell]
-        if unit < 0:
-            cells[1, f] = -1
-            names[0, f] = -1 - unit
-            names[1, f] = -1
-            names[2, f] = -1
-            continue
-        cells[1, f] = half_cell[second[f]] if second[f] >= 0 else -2
-        layer = 0
-        while unit >= starts[layer + 1]:
-            layer += 1
-        names[0, f] = -1
-        names[1, f] = layer
-        names[2, f] = unit - starts[layer]
-
-
-@njit(cache=True, nogil=True)
-def compare_sides(measure: F64, first: I64, second: I64, relative: float, absolute: float) -> tuple[int, int]:
-    """Number of facets whose halves differ by more than is allowed, and the row of the worst one."""
-    wrong, worst, excess = 0, -1, 0.0
-    for f in range(first.shape[0]):
-        if second[f] < 0:
-            continue
-        a, b = measure[first[f]], measure[second[f]]
-        over = abs(a - b) - (relative * max(a, b) + absolute)
-        if not over <= 0.0:
-            wrong += 1
-            if worst < 0 or over > excess:
-                worst, excess = f, over
-    return wrong, worst
 
 
 @njit(cache=True, nogil=True)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from regions.kernels import state
 from regions.kernels.bits import popcount, trailing_zeros
-from regions.kernels.simple_volume import measure_simple_facet
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u2, u3
 
 ONE = np.uint64(1)
@@ -331,10 +330,7 @@ def polytope_volume(
         face_measure[f] = 0.0
     volume = 0.0
     for j in range(face_counts[d]):
-        if simple and words <= 2:
-            measure_simple_facet(t, d, j)
-        else:
-            measure_facet(t, d, j, words, simple)
+        measure_facet(t, d, j, words, simple)
         plane = face_planes[d, j]
         foot = first_vertex(face_below[d, j], words)
         dot, square = 0.0, 0.0
