@@ -34,7 +34,7 @@ def set_row(t: I64, slot: int, unit: int, hyperplane: int) -> None:
         rows_of[hyperplane, i] = slots[slot, i, unit]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def carried_radius(t: I64, slot: int, unit: int, a: int, b: int, total: float) -> float:
     """Bound the error of the vertex placed by `place_vertex` on the edge from `a` to `b`.
 
@@ -106,7 +106,7 @@ def distance_to_plane(t: I64, hyperplane: int, vertex: int) -> float:
     return ENLARGED * (abs(value) + freg[state.GAMMA_POINT] * size + rows_of[hyperplane, d + 1]) + SMALLEST
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def radius_in_plane(t: I64, first: int, second: int, vertex: int) -> float:
     """The bound of the module's docstring for d = 2, the inverse by Cramer's rule."""
     rows_of = f2(t, state.ROWS_OF)
