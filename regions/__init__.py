@@ -22,6 +22,7 @@ from regions.errors import (
 
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex, Certificate, Completeness
+    from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.density import GaussianDensity, UniformDensity
     from regions.domain import Box, Polytope, Segment, Slice
     from regions.enclosures import LocusEnclosure, volume_enclosures
@@ -64,6 +65,11 @@ _MODULE_OF = {
     "LocusVolume": "locus",
     "LocusEnclosure": "enclosures",
     "volume_enclosures": "enclosures",
+    "sum_over_cells": "cell_sums",
+    "CellSums": "cell_sums",
+    "cell_masses": "cell_sums",
+    "gradient_tail": "cell_sums",
+    "GradientTail": "cell_sums",
     "local_complexity": "estimators",
     "Estimate": "estimators",
     "exact_local_complexity": "validation",
@@ -104,6 +110,11 @@ __all__ = [
     "LocusVolume",
     "LocusEnclosure",
     "volume_enclosures",
+    "sum_over_cells",
+    "CellSums",
+    "cell_masses",
+    "gradient_tail",
+    "GradientTail",
     "local_complexity",
     "Estimate",
     "exact_local_complexity",
