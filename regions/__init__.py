@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import Estimate, local_complexity
     from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.inequalities import Inequality, InequalityReport, check_inequalities
     from regions.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
     from regions.locus import LocusVolume, locus_volume
@@ -75,6 +76,9 @@ _MODULE_OF = {
     "exact_local_complexity": "validation",
     "validate": "validation",
     "ValidationReport": "validation",
+    "check_inequalities": "inequalities",
+    "InequalityReport": "inequalities",
+    "Inequality": "inequalities",
     "verify": "verification",
     "Verification": "verification",
     "count_regions": "linear_regions",
@@ -120,6 +124,9 @@ __all__ = [
     "exact_local_complexity",
     "validate",
     "ValidationReport",
+    "check_inequalities",
+    "InequalityReport",
+    "Inequality",
     "verify",
     "Verification",
     "count_regions",
