@@ -231,3 +231,13 @@ def test_what_cannot_be_compared_is_refused():
         check(random_network(2, (6, 4), 13), cube(2), 0.1, 0, max_cells=3)
     with pytest.raises(InvalidInputError, match="coordinates"):
         check(network, segment, 1.0, 0, density=UniformDensity(cube(2)))
+
+
+def test_constants_are_the_largest_over_layers():
+    # 2, 3 and 5 times x + a large bias: J_1 = 2, J_2 = 6, C_1 = 15, C_2 = 5, nothing ever inactive
+    network = Network.from_arrays([[[2.0]], [[3.0]], [[5.0]]], [[50.0], [50.0], [0.0]])
+    report = check(network, cube(1), 1.0, 0, eps=0.1, n_bias=3)
+    assert_allclose(report["theorem 5"].right, report.c_bias * 2 * math.sqrt(36.0 + 0.01))
+    # L TV / max C = 2 * 30 / 15, and every pre-activation is beyond eta: xi = 2 + 6
+    assert_allclose(report["theorem 7"].left, report.c_eta * (4.0 - 8.0))
+    assert_allclose(report["theorem 5, lower"].left, report.c_eta * (0.2 - 8.0))
