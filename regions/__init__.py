@@ -22,12 +22,14 @@ from regions.errors import (
 
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex, Certificate, Completeness
+    from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.density import GaussianDensity, UniformDensity
     from regions.domain import Box, Polytope, Segment, Slice
     from regions.enclosures import LocusEnclosure, volume_enclosures
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import Estimate, local_complexity
     from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.inequalities import Inequality, InequalityReport, check_inequalities
     from regions.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
     from regions.locus import LocusVolume, locus_volume
@@ -64,11 +66,19 @@ _MODULE_OF = {
     "LocusVolume": "locus",
     "LocusEnclosure": "enclosures",
     "volume_enclosures": "enclosures",
+    "sum_over_cells": "cell_sums",
+    "CellSums": "cell_sums",
+    "cell_masses": "cell_sums",
+    "gradient_tail": "cell_sums",
+    "GradientTail": "cell_sums",
     "local_complexity": "estimators",
     "Estimate": "estimators",
     "exact_local_complexity": "validation",
     "validate": "validation",
     "ValidationReport": "validation",
+    "check_inequalities": "inequalities",
+    "InequalityReport": "inequalities",
+    "Inequality": "inequalities",
     "verify": "verification",
     "Verification": "verification",
     "count_regions": "linear_regions",
@@ -104,11 +114,19 @@ __all__ = [
     "LocusVolume",
     "LocusEnclosure",
     "volume_enclosures",
+    "sum_over_cells",
+    "CellSums",
+    "cell_masses",
+    "gradient_tail",
+    "GradientTail",
     "local_complexity",
     "Estimate",
     "exact_local_complexity",
     "validate",
     "ValidationReport",
+    "check_inequalities",
+    "InequalityReport",
+    "Inequality",
     "verify",
     "Verification",
     "count_regions",

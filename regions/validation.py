@@ -34,6 +34,7 @@ __all__ = [
     "exact_local_complexity",
     "one_hidden_layer_local_complexity",
     "validate",
+    "with_bias_noise",
     "z_score",
 ]
 
@@ -209,7 +210,7 @@ def exact_local_complexity(
     for draw in range(count):
         noisy = network
         if sigma > 0.0:
-            noisy = _with_bias_noise(network, sigma * rng.standard_normal(network.n_units))
+            noisy = with_bias_noise(network, sigma * rng.standard_normal(network.n_units))
         options["progress"] = _part_of(progress, draw, count)
         cells = enumerate_cells(noisy, domain, **options)
         draws[draw] = locus_volume(cells, density, kind).total
@@ -387,7 +388,15 @@ def _product(network: Network, layers: range) -> tuple[FloatArray, FloatArray]:
     return A, c
 
 
-def _with_bias_noise(network: Network, noise: FloatArray) -> Network:
+def with_bias_noise(network: Network, noise: FloatArray) -> Network:
+    """The network with noise `(n_units,)`, in flat order, added to its units' biases (output biases: none).
+
+    Examples
+    --------
+    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.5], [0.0]])
+    >>> with_bias_noise(network, np.array([0.25])).biases
+    (array([0.75]), array([0.]))
+    """
     parts = iter(np.split(noise, network.unit_offsets[1:-1]))
     biases = tuple(
         bias + next(parts) if relu else bias for bias, relu in zip(network.biases, network.relu, strict=True)
