@@ -12,12 +12,20 @@ from regions.estimators.coarea import (
     UnnormalisedCoarea,
     local_complexity,
 )
+from regions.estimators.counts import CrossPolytope, DistinctPatterns
+from regions.estimators.crofton import CroftonLines
+from regions.estimators.shells import BoundaryDistance, FiniteShell
 
 __all__ = [
+    "BoundaryDistance",
     "BudgetedEstimator",
     "Coarea",
+    "CroftonLines",
+    "CrossPolytope",
+    "DistinctPatterns",
     "Estimate",
     "Estimator",
+    "FiniteShell",
     "LocusKind",
     "OwnNoiseCoarea",
     "Quantity",
