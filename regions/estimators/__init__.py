@@ -4,7 +4,15 @@ They share no code with the enumeration that judges them (`comparison` and `vali
 together), and take the network as float arrays: nothing here is exact, everything has its standard error.
 """
 
-from regions.estimators.basics import BudgetedEstimator, Estimate, Estimator, LocusKind, Quantity, Target
+from regions.estimators.basics import (
+    BudgetedEstimator,
+    Estimate,
+    Estimator,
+    FunctionEstimator,
+    LocusKind,
+    Quantity,
+    Target,
+)
 from regions.estimators.coarea import (
     Coarea,
     OwnNoiseCoarea,
@@ -26,6 +34,7 @@ __all__ = [
     "Estimate",
     "Estimator",
     "FiniteShell",
+    "FunctionEstimator",
     "LocusKind",
     "OwnNoiseCoarea",
     "Quantity",

@@ -18,7 +18,15 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.network import Network
 
-__all__ = ["BudgetedEstimator", "Estimate", "Estimator", "LocusKind", "Quantity", "Target"]
+__all__ = [
+    "BudgetedEstimator",
+    "Estimate",
+    "Estimator",
+    "FunctionEstimator",
+    "LocusKind",
+    "Quantity",
+    "Target",
+]
 
 FloatArray = NDArray[np.float64]
 LocusKind = Literal["gradient", "activation"]
@@ -176,6 +184,61 @@ class BudgetedEstimator(Protocol):
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate the target from `budget` independent draws."""
+
+
+class BudgetedFunction(Protocol):
+    """A plain function that estimates something; `FunctionEstimator` gives it a target."""
+
+    def __call__(
+        self,
+        network: Network,
+        density: Density,
+        rng: np.random.Generator,
+        budget: int,
+        *,
+        domain: Domain | None = None,
+    ) -> Estimate:
+        """Estimate from `budget` independent draws."""
+
+
+@dataclass(frozen=True)
+class FunctionEstimator:
+    """A plain function as an estimator, with what it estimates.
+
+    Parameters
+    ----------
+    function : called as function(network, density, rng, budget, domain=domain), gives an Estimate
+    target : Target
+    label : str, name for tables; by default that of the function
+
+    Examples
+    --------
+    >>> def guess(network, density, rng, budget, *, domain=None):
+    ...     return Estimate(1.0, 0.5, budget)
+    >>> FunctionEstimator(guess, Target("number of cells")).name
+    'guess'
+    """
+
+    function: BudgetedFunction
+    target: Target
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """The label, or the name of the function."""
+        return self.label or str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def estimate(
+        self,
+        network: Network,
+        density: Density,
+        rng: np.random.Generator,
+        budget: int,
+        *,
+        domain: Domain | None = None,
+    ) -> Estimate:
+        """What the function gives."""
+        return self.function(network, density, rng, budget, domain=domain)
 
 
 def check_estimator_arguments(

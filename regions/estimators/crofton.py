@@ -136,11 +136,11 @@ class CroftonLines:
             for start in range(0, len(line), rows):
                 part = slice(start, start + rows)
                 state = forward(chain, chain.to_input(t[part]), noise[line[part]])
-                good[part] = np.take_along_axis(sampled_goodness(chain, state), unit[part, None], axis=1)[
-                    :, 0
-                ]
+                of_all = sampled_goodness(chain, state)
+                good[part] = of_all[np.arange(len(of_all)), unit[part]]
             line, t = line[good], t[good]
-        return np.bincount(line, weights=density.pdf(t), minlength=len(lines.low))
+        sums = np.bincount(line, weights=density.pdf(t), minlength=len(lines.low))
+        return np.asarray(sums, dtype=np.float64)
 
 
 @dataclass(frozen=True)
