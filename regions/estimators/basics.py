@@ -141,7 +141,8 @@ class Target:
         if self.sigma:
             parts.append(f"sigma {self.sigma:g}")
         if self.radius:
-            parts.append(f"radius {self.radius:g}, {self.n_directions or 'all'} directions")
+            plural = "" if self.n_directions == 1 else "s"
+            parts.append(f"radius {self.radius:g}, {self.n_directions or 'all'} direction{plural}")
         return ", ".join(parts)
 
 
