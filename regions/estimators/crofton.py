@@ -50,7 +50,8 @@ class CroftonLines:
     is the mean of |n . u|. At a crossing z_i = 0, so the states of the units behind are those of unit i
     putting out 0, as goodness asks. Crossings are exact up to rounding: they are the zeros of affine
     functions. Zero sets that coincide, of units with proportional maps, count once for each unit;
-    goodness is structural, as in `local_complexity`.
+    goodness is structural, as in `local_complexity`. Short chords across an edge of the domain make the
+    fourth moment infinite for d >= 3: the standard error is sound, but converges slowly.
 
     Cost for H layers of width n: the line is cut into about as many parts as it has crossings, K, and
     each part costs 2 H n^2 twice (offset and slope), so about 4 K H n^2 flops a line.
