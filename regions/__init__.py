@@ -23,11 +23,27 @@ from regions.errors import (
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex, Certificate, Completeness
     from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
+    from regions.comparison import Comparison, Judgement, compare_estimators
+    from regions.counterparts import exact_value
     from regions.density import GaussianDensity, UniformDensity
     from regions.domain import Box, Polytope, Segment, Slice
     from regions.enclosures import LocusEnclosure, volume_enclosures
     from regions.enumeration import CellCount, count_cells, enumerate_cells
-    from regions.estimators import Estimate, local_complexity
+    from regions.estimators import (
+        BoundaryDistance,
+        Coarea,
+        CroftonLines,
+        CrossPolytope,
+        DistinctPatterns,
+        Estimate,
+        FiniteShell,
+        FunctionEstimator,
+        OwnNoiseCoarea,
+        SampledStateCoarea,
+        Target,
+        UnnormalisedCoarea,
+        local_complexity,
+    )
     from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
     from regions.inequalities import Inequality, InequalityReport, check_inequalities
     from regions.linear_regions import RegionCount, count_regions, face_lattice, region_labels
@@ -73,12 +89,27 @@ _MODULE_OF = {
     "GradientTail": "cell_sums",
     "local_complexity": "estimators",
     "Estimate": "estimators",
+    "Target": "estimators",
+    "Coarea": "estimators",
+    "UnnormalisedCoarea": "estimators",
+    "OwnNoiseCoarea": "estimators",
+    "SampledStateCoarea": "estimators",
+    "CroftonLines": "estimators",
+    "FiniteShell": "estimators",
+    "BoundaryDistance": "estimators",
+    "CrossPolytope": "estimators",
+    "DistinctPatterns": "estimators",
+    "FunctionEstimator": "estimators",
     "exact_local_complexity": "validation",
     "validate": "validation",
     "ValidationReport": "validation",
     "check_inequalities": "inequalities",
     "InequalityReport": "inequalities",
     "Inequality": "inequalities",
+    "exact_value": "counterparts",
+    "compare_estimators": "comparison",
+    "Comparison": "comparison",
+    "Judgement": "comparison",
     "verify": "verification",
     "Verification": "verification",
     "count_regions": "linear_regions",
@@ -121,12 +152,27 @@ __all__ = [
     "GradientTail",
     "local_complexity",
     "Estimate",
+    "Target",
+    "Coarea",
+    "UnnormalisedCoarea",
+    "OwnNoiseCoarea",
+    "SampledStateCoarea",
+    "CroftonLines",
+    "FiniteShell",
+    "BoundaryDistance",
+    "CrossPolytope",
+    "DistinctPatterns",
+    "FunctionEstimator",
     "exact_local_complexity",
     "validate",
     "ValidationReport",
     "check_inequalities",
     "InequalityReport",
     "Inequality",
+    "exact_value",
+    "compare_estimators",
+    "Comparison",
+    "Judgement",
     "verify",
     "Verification",
     "count_regions",

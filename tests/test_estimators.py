@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import regions.estimators as estimators
+import regions.estimators.chain as chain_module
+import regions.estimators.goodness as goodness
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Segment, Slice
 from regions.errors import InvalidInputError
@@ -168,7 +169,7 @@ def test_terms_equal_one_forward_pass_per_unit(monkeypatch, widths, zeros, relu,
     rng = np.random.default_rng([*widths, 3])
     network = random_network(rng, widths, zero_fraction=zeros, relu=relu)
     sigma, n = 0.8, 60
-    monkeypatch.setattr(estimators, "_LOOK_UPS", 10**12)
+    monkeypatch.setattr(goodness, "_LOOK_UPS", 10**12)
     seen = {}
     monkeypatch.setattr(Estimate, "from_draws", classmethod(lambda cls, draws: seen.update(draws=draws)))
     density = GaussianDensity(np.zeros(widths[0]), 1.0)
@@ -186,7 +187,7 @@ def test_looking_up_few_units_keeps_the_mean(monkeypatch):
     density = GaussianDensity([0.0, 0.0], 1.0)
 
     def draws(look_ups):
-        monkeypatch.setattr(estimators, "_LOOK_UPS", look_ups)
+        monkeypatch.setattr(goodness, "_LOOK_UPS", look_ups)
         seen = []
         with monkeypatch.context() as patch:
             patch.setattr(Estimate, "from_draws", classmethod(lambda cls, terms: seen.append(terms)))
@@ -204,11 +205,11 @@ def test_gradient_norms_by_columns_by_gram_and_by_unit_maps_are_equal(zeros):
     rng = np.random.default_rng(2)
     network = random_network(rng, (60, 9, 7, 8, 3), zero_fraction=zeros)
     x = rng.normal(size=(20, 60))
-    chain = estimators._Chain(network, None)
+    chain = chain_module.Chain(network, None)
     assert chain.first_jacobian.shape == (9, 9)
-    state = estimators._forward(chain, x, np.zeros((20, network.n_units)))
-    by_columns = list(estimators._norms_by_columns(chain, state.active))
-    by_gram = list(estimators._norms_by_gram(chain, state.active))
+    state = chain_module.forward(chain, x, np.zeros((20, network.n_units)))
+    by_columns = list(chain_module._norms_by_columns(chain, state.active))
+    by_gram = list(chain_module._norms_by_gram(chain, state.active))
     for layer in range(3):
         expected = [
             np.linalg.norm(network.unit_maps(pattern)[layer][0], axis=1)
@@ -224,7 +225,7 @@ def test_the_batch_size_does_not_change_the_result(monkeypatch, dimension):
     network = random_network(rng, (dimension, 70, 60, 5))
     density = GaussianDensity(np.zeros(dimension), 1.0)
     whole = local_complexity(network, density, 0.3, 1500, np.random.default_rng(9))
-    monkeypatch.setattr(estimators, "_WORKING_SET", 1 << 12)
+    monkeypatch.setattr(chain_module, "_WORKING_SET", 1 << 12)
     parts = local_complexity(network, density, 0.3, 1500, np.random.default_rng(9))
     assert_allclose([parts.mean, parts.stderr], [whole.mean, whole.stderr], rtol=1e-12)
 

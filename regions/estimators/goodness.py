@@ -1,0 +1,72 @@
+"""Which units are good at a point: some path of nonzero weights and active units leads to an output.
+
+Whether the unit's own activation is taken as 0 (right, on its own zero set) or as sampled is the
+difference between two of the estimators.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.estimators.chain import Chain, State, reach, working_rows
+
+__all__ = ["is_good_at_zero", "keep_good", "sampled_goodness"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+# goodness is looked up for at most about this many units of a sample
+_LOOK_UPS = 64
+
+
+def sampled_goodness(chain: Chain, state: State) -> BoolArray:
+    """Goodness `(S, n_units)` in the state as sampled, that of the later layers."""
+    good = np.zeros((len(state.active[0]) if chain.depth else 1, int(chain.offsets[-1])), dtype=bool)
+    live = np.broadcast_to(chain.output_live, (len(good), chain.output_live.size))
+    for layer in reversed(range(chain.depth)):
+        good[:, chain.units(layer)] = live
+        if layer:
+            support = chain.supports[layer]
+            backward = None if support is None else support.T
+            live = reach(state.active[layer] & live, backward, len(chain.biases[layer - 1]))
+    return good
+
+
+def keep_good(chain: Chain, state: State, weights: FloatArray, roulette: FloatArray) -> FloatArray:
+    """The weights times the indicator of goodness, or times an unbiased stand-in for it."""
+    live = sampled_goodness(chain, state)
+    kept = np.where(live, weights, 0.0)
+    # looked up with probability weights / at_stake, so that at_stake has to weigh the correction
+    at_stake = np.maximum(weights, weights.sum(axis=1, keepdims=True) / _LOOK_UPS)
+    chosen = roulette * at_stake < weights
+    for layer in range(chain.depth - 1):
+        # an inactive unit puts out 0 already: there the sampled state is the right one
+        sample, unit = np.nonzero(state.active[layer] & chosen[:, chain.units(layer)])
+        flat = unit + chain.offsets[layer]
+        change = is_good_at_zero(chain, state, layer, sample, unit) * 1.0 - live[sample, flat]
+        kept[sample, flat] += change * at_stake[sample, flat]
+    return kept
+
+
+def is_good_at_zero(
+    chain: Chain, state: State, layer: int, sample: NDArray[np.intp], unit: NDArray[np.intp]
+) -> BoolArray:
+    """Goodness `(P,)` of units of one layer, each with its own output set to 0 in the sample given."""
+    if layer + 1 == chain.depth:
+        return chain.output_live[unit]
+    good = np.empty(len(sample), dtype=bool)
+    outgoing = chain.transposed[layer + 1]
+    chunk = working_rows(chain.widest)
+    for start in range(0, len(sample), chunk):
+        part = slice(start, start + chunk)
+        rows, columns = sample[part], unit[part]
+        own = np.maximum(state.noisy[layer][rows, columns], 0.0)
+        z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
+        live = (z > 0.0) & (outgoing[columns] != 0.0)
+        for later in range(layer + 2, chain.depth):
+            z = np.maximum(z, 0.0) @ chain.transposed[later]
+            z += chain.biases[later] + state.noise[later][rows]
+            live = (z > 0.0) & reach(live, chain.supports[later], z.shape[1])
+        good[part] = np.any(live & chain.output_live, axis=1)
+    return good

@@ -1,0 +1,169 @@
+"""Locus integrals from the distances of random points to the locus: shells of finite thickness.
+
+Distances come from the pre-activations and their gradients at the point alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.density import Density
+from regions.domain import Domain
+from regions.estimators.basics import (
+    Estimate,
+    LocusKind,
+    Target,
+    check_above_zero,
+    check_kind,
+    check_noise,
+    check_problem,
+)
+from regions.estimators.chain import Chain, State, forward, gradient_norms, sampled_blocks
+from regions.estimators.goodness import is_good_at_zero
+from regions.network import Network
+
+__all__ = ["BoundaryDistance", "FiniteShell"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FiniteShell:
+    """Finite shells: mean number of units whose hyperplane passes within eps, over 2 eps.
+
+    Mean of sum_i 1[|z_i(x)| < eps |grad z_i(x)|] 1[i good at x] / (2 eps): the hyperplane is that of the
+    affine map at x, continued beyond its cell. With kind "activation" the second indicator is left out.
+
+    Notes
+    -----
+    Estimates the locus integral (averaged over bias noise if sigma > 0), with a bias that vanishes as
+    eps -> 0: the density is averaged over a shell of thickness 2 eps, hyperplanes are continued beyond
+    the facets of a cell, and at the border of the domain a shell loses what lies outside. The variance
+    grows as 1 / eps. For one hidden layer and data N(m, S) its mean is the sum over good units of
+    P(|z_i| < eps |w_i|) / (2 eps) with z_i ~ N(w_i.m + b_i, w_i.S.w_i + sigma^2).
+
+    Parameters
+    ----------
+    eps : float > 0, half the thickness, in input units
+    sigma : float >= 0, standard deviation of the bias noise
+    kind : "gradient" or "activation"
+
+    Raises
+    ------
+    InvalidInputError : if eps, sigma or kind is out of range
+
+    References
+    ----------
+    Hanin and Rolnick, arXiv 1906.00904 (distance to the locus); docs/design.md, section 7.
+
+    Examples
+    --------
+    >>> from regions.density import UniformDensity
+    >>> from regions.domain import Box
+    >>> network = Network.from_arrays([[[2.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> density = UniformDensity(Box([-1.0], [1.0]))
+    >>> estimate = FiniteShell(0.1).estimate(network, density, np.random.default_rng(0), 10_000)
+    >>> abs(estimate.mean - 0.5) < 4 * estimate.stderr
+    True
+    """
+
+    eps: float
+    sigma: float = 0.0
+    kind: LocusKind = "gradient"
+    name: ClassVar[str] = "finite shells"
+
+    def __post_init__(self) -> None:
+        check_above_zero("eps", self.eps)
+        check_noise(self.sigma)
+        check_kind(self.kind)
+
+    @property
+    def target(self) -> Target:
+        """The locus integral, averaged over bias noise if sigma > 0."""
+        return Target.locus(self.sigma, self.kind)
+
+    def estimate(
+        self,
+        network: Network,
+        density: Density,
+        rng: np.random.Generator,
+        budget: int,
+        *,
+        domain: Domain | None = None,
+    ) -> Estimate:
+        """Estimate from `budget` points; those outside the domain count as 0."""
+        check_problem(network, density, budget, domain)
+        chain = Chain(network, domain)
+        draws = np.zeros(budget)
+        for places, t in sampled_blocks(chain, density, budget, rng):
+            noise = self.sigma * rng.standard_normal((len(t), network.n_units))
+            for part in chain.batches(chain.inside(t)):
+                state = forward(chain, chain.to_input(t[part]), noise[part])
+                draws[places.start + part] = self._count(self._near(chain, state))
+        return Estimate.from_draws(draws / (2.0 * self.eps))
+
+    def _count(self, near: BoolArray) -> FloatArray:
+        return np.asarray(near.sum(axis=1), dtype=np.float64)
+
+    def _near(self, chain: Chain, state: State) -> BoolArray:
+        """Units `(S, n_units)` whose hyperplane passes within eps and that count for the locus."""
+        if not chain.depth:
+            return np.zeros((1, 0), dtype=bool)
+        norms = gradient_norms(chain, state.active)
+        near = np.abs(np.concatenate(state.noisy, axis=1)) < self.eps * norms
+        if self.kind == "gradient":
+            for layer in range(chain.depth):
+                sample, unit = np.nonzero(near[:, chain.units(layer)])
+                good = is_good_at_zero(chain, state, layer, sample, unit)
+                near[sample, unit + chain.offsets[layer]] = good
+        return near
+
+
+@dataclass(frozen=True)
+class BoundaryDistance(FiniteShell):
+    """Distance to the boundary: fraction of points within eps of the locus, over 2 eps.
+
+    The distance is min_i |z_i(x)| / |grad z_i(x)| over the units that are good at x (all units with kind
+    "activation", where it is the exact distance to the activation locus, continued beyond the domain).
+
+    Notes
+    -----
+    Estimates the locus integral (averaged over bias noise if sigma > 0), with a bias that vanishes as
+    eps -> 0: a point near two facets counts once, so that shells which overlap are lost and the value
+    is low where facets meet or lie closer than 2 eps; the rest as for `FiniteShell`, whose value it never
+    exceeds on the same points.
+
+    Parameters
+    ----------
+    eps : float > 0, in input units
+    sigma : float >= 0, standard deviation of the bias noise
+    kind : "gradient" or "activation"
+
+    Raises
+    ------
+    InvalidInputError : if eps, sigma or kind is out of range
+
+    References
+    ----------
+    Hanin and Rolnick, arXiv 1906.00904, distance from a point to the boundary of its region.
+
+    Examples
+    --------
+    >>> from regions.density import UniformDensity
+    >>> from regions.domain import Box
+    >>> network = Network.from_arrays([[[1.0], [1.0]], [[1.0, 1.0]]], [[0.0, 0.1], [0.0]])
+    >>> density = UniformDensity(Box([-1.0], [1.0]))
+    >>> estimate = BoundaryDistance(0.1).estimate(network, density, np.random.default_rng(0), 10_000)
+    >>> abs(estimate.mean - 0.75) < 4 * estimate.stderr  # the exact integral is 1
+    True
+    """
+
+    name: ClassVar[str] = "distance to the boundary"
+
+    def _count(self, near: BoolArray) -> FloatArray:
+        return np.asarray(near.any(axis=1), dtype=np.float64)

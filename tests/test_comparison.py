@@ -1,0 +1,257 @@
+"""Laws of the comparison: it finds the bias, spread and coverage put in, and the flaws that are there."""
+
+import json
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from regions.comparison import Comparison, Judgement, compare_estimators
+from regions.counterparts import exact_value, units_in_neighbourhood
+from regions.density import GaussianDensity, UniformDensity
+from regions.domain import Box
+from regions.enumeration import count_cells, enumerate_cells
+from regions.errors import InvalidInputError
+from regions.estimators import (
+    BoundaryDistance,
+    Coarea,
+    CroftonLines,
+    CrossPolytope,
+    DistinctPatterns,
+    Estimate,
+    FunctionEstimator,
+    Target,
+    UnnormalisedCoarea,
+)
+from regions.locus import locus_volume
+from regions.network import Network
+from regions.validation import exact_local_complexity
+
+pytestmark = pytest.mark.kernels
+
+
+def random_network(seed, widths, bias_scale=0.5):
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=(b, a)) * np.sqrt(2 / a) for a, b in pairwise(widths)]
+    return Network.from_arrays(weights, [bias_scale * rng.normal(size=b) for b in widths[1:]])
+
+
+@pytest.fixture
+def problem():
+    box = Box([-1.0, -1.0], [1.0, 1.0])
+    return random_network(0, (2, 6, 4, 1)), box, UniformDensity(box)
+
+
+def test_what_is_put_in_comes_out(problem):
+    network, box, density = problem
+    exact = locus_volume(enumerate_cells(network, box), density).total
+
+    def skewed(network, density, rng, budget, *, domain=None):
+        """Bias 0.3, true spread 1 / sqrt(budget), and a standard error stated at half of it."""
+        spread = 1 / math.sqrt(budget)
+        return Estimate(exact + 0.3 + spread * rng.standard_normal(), 0.5 * spread, budget)
+
+    comparison = compare_estimators(
+        [skewed],
+        network,
+        box,
+        density,
+        rng=np.random.default_rng(1),
+        target=Target.locus(),
+        budgets=(4, 400),
+        n_seeds=1000,
+    )
+    few, many = comparison.judgements
+    assert few.exact == Estimate(exact, 0.0, 1)
+    assert (few.estimator, few.budget, many.budget) == ("skewed", 4, 400)
+    for judgement, spread in ((few, 0.5), (many, 0.05)):
+        assert_allclose(judgement.spread, spread, rtol=0.1)
+        assert_allclose(judgement.stated, 0.5 * spread, rtol=1e-12)
+        assert abs(judgement.bias - 0.3) < 4 * spread / math.sqrt(1000)
+        assert_allclose(judgement.rmse, math.hypot(0.3, spread), rtol=0.1)
+        low, high = judgement.bias_interval
+        assert low < judgement.bias < high
+        assert_allclose(high - low, 2 * 1.9623 * spread / math.sqrt(1000), rtol=0.1)
+        assert judgement.z > 15
+    # |0.3 + 0.5 xi| < 1.96 * 0.25 has probability 0.591
+    assert abs(few.coverage - 0.591) < 4 * math.sqrt(0.591 * 0.409 / 1000)
+    assert many.coverage == 0.0
+
+
+def test_unbiased_estimators_cover_and_flawed_ones_do_not(problem):
+    network, box, density = problem
+    comparison = compare_estimators(
+        [CroftonLines(), BoundaryDistance(0.1), DistinctPatterns()],
+        network,
+        box,
+        density,
+        rng=np.random.default_rng(2),
+        budgets=(400,),
+        n_seeds=300,
+    )
+    lines, distance, patterns = comparison.judgements
+    assert abs(lines.z) < 4
+    assert abs(lines.coverage - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 300)
+    assert abs(lines.z_scores.mean()) < 4 / math.sqrt(300)
+    assert_allclose(lines.stated, lines.spread, rtol=0.2)
+    assert distance.bias_interval[1] < 0.0
+    assert distance.coverage < 0.5
+    assert patterns.bias_interval[1] < 0.0
+    assert patterns.exact.mean == count_cells(network, box).cells
+
+
+def test_under_bias_noise_one_exact_value_judges_all(problem):
+    network, box, density = problem
+    estimators = [Coarea(0.05), UnnormalisedCoarea(0.05), CroftonLines(0.05)]
+    comparison = compare_estimators(
+        estimators, network, box, density, rng=np.random.default_rng(3), n_seeds=40, n_exact=60
+    )
+    coarea, unnormalised, lines = comparison.judgements
+    assert coarea.exact is unnormalised.exact is lines.exact
+    assert coarea.exact.n == 60
+    assert abs(coarea.z) < 4
+    assert abs(lines.z) < 4
+    # at small sigma the missing factor 1 / (sigma sqrt(2 pi)) is what counts
+    assert unnormalised.bias_interval[1] < -0.5 * coarea.exact.mean
+
+
+def test_the_error_falls_with_the_budget_as_a_root(problem):
+    network, box, density = problem
+    comparison = compare_estimators(
+        [CroftonLines()], network, box, density, rng=np.random.default_rng(4), budgets=(50, 800), n_seeds=200
+    )
+    few, many = comparison.of("Crofton lines")
+    assert_allclose(few.rmse / many.rmse, 4.0, rtol=0.25)
+    assert 0.0 < few.seconds < many.seconds
+
+
+def test_the_same_generator_state_gives_the_same_runs(problem):
+    network, box, density = problem
+
+    def runs(seed):
+        comparison = compare_estimators(
+            [Coarea(0.2)], network, box, density, rng=np.random.default_rng(seed), n_seeds=5, n_exact=3
+        )
+        return comparison.judgements[0].runs, comparison.judgements[0].exact
+
+    first, again, other = runs(0), runs(0), runs(1)
+    assert first == again
+    assert first != other
+    assert len(set(first[0])) == 5
+
+
+def test_the_comparison_saves_and_prints_what_it_says(problem, tmp_path):
+    network, box, density = problem
+    comparison = compare_estimators(
+        [CroftonLines(), CrossPolytope(0.2)],
+        network,
+        box,
+        density,
+        rng=np.random.default_rng(5),
+        budgets=(50,),
+        n_seeds=10,
+        n_exact=10,
+    )
+    comparison.save(tmp_path / "comparison.json")
+    data = json.loads((tmp_path / "comparison.json").read_text())
+    assert data == comparison.to_dict()
+    assert data["network"] == network.describe()
+    for plain, judgement in zip(data["judgements"], comparison.judgements, strict=True):
+        assert plain["estimator"] == judgement.estimator
+        assert plain["bias"] == judgement.bias == plain["mean"] - judgement.exact.mean
+        assert (plain["bias_low"], plain["bias_high"]) == judgement.bias_interval
+        assert plain["coverage"] == np.mean(np.abs(plain["z_scores"]) <= 1.959963984540054)
+        assert plain["n_seeds"] == len(plain["z_scores"]) == 10
+    table = str(comparison)
+    assert "locus integral at fixed biases, gradient locus: exact" in table
+    assert f"{comparison.judgements[1].over_seeds.mean:.5g}" in table
+    assert "radius 0.2, all directions" in table
+    with pytest.raises(InvalidInputError, match="cannot write"):
+        comparison.save(tmp_path / "absent" / "comparison.json")
+    with pytest.raises(InvalidInputError, match="there are Crofton lines, cross-polytope"):
+        comparison.of("mine")
+
+
+def test_values_that_are_not_finite_are_json(tmp_path):
+    runs = (Estimate(1.0, 0.0, 1), Estimate(1.0, 0.0, 1))
+    comparison = Comparison((Judgement("e", Target.locus(), Estimate(2.0, 0.0, 1), 5, runs, 0.0),))
+    comparison.save(tmp_path / "comparison.json")
+    plain = json.loads((tmp_path / "comparison.json").read_text())["judgements"][0]
+    assert plain["z"] is None
+    assert plain["z_scores"] == [None, None]
+    assert plain["coverage"] == 0.0
+
+
+@pytest.mark.parametrize("kind", ["gradient", "activation"])
+def test_counterparts_of_the_locus_are_the_exact_functions(problem, kind):
+    network, box, density = problem
+    fixed = exact_value(Target.locus(kind=kind), network, box, density, np.random.default_rng(0), 5)
+    assert fixed == Estimate(locus_volume(enumerate_cells(network, box), density, kind).total, 0.0, 1)
+    noisy = exact_value(Target.locus(0.1, kind), network, box, density, np.random.default_rng(0), 5)
+    rng = np.random.default_rng(0)
+    assert noisy == exact_local_complexity(network, box, density, 0.1, 5, rng, kind=kind)
+
+
+def test_sign_changes_are_unbiased_for_one_hidden_layer_only():
+    box = Box([-1.0, -1.0], [1.0, 1.0])
+    density = UniformDensity(box)
+
+    def judged(widths):
+        network = random_network(3, widths)
+        settings = {"rng": np.random.default_rng(6), "budgets": (300,), "n_seeds": 30, "n_exact": 400}
+        return compare_estimators([CrossPolytope(1.5, 1)], network, box, density, **settings).judgements[0]
+
+    assert abs(judged((2, 8, 1)).z) < 4
+    # a zero set that bends is crossed twice between the ends
+    assert judged((2, 10, 10, 10, 1)).z < -4
+
+
+def test_settings_that_do_not_fit_are_refused(problem):
+    network, box, density = problem
+    lines = [CroftonLines()]
+
+    def refused(match, estimators=lines, density=density, **settings):
+        with pytest.raises(InvalidInputError, match=match):
+            compare_estimators(estimators, network, box, density, rng=np.random.default_rng(0), **settings)
+
+    refused("does not know seeds", seeds=3)
+    refused("budgets", budgets=())
+    refused("budgets", budgets=(1,))
+    refused("n_seeds", n_seeds=1)
+    refused("n_exact", n_exact=1)
+    refused("does not say what it estimates", [lambda *a, **k: Estimate(1.0, 0.0, 1)])
+    refused("neither a function", [CroftonLines])
+    refused("neither a function", ["Crofton lines"])
+    refused("must return an Estimate", [FunctionEstimator(lambda *a, **k: 1.0, Target.locus())])
+    refused("coordinates", density=GaussianDensity([0.0], 1.0))
+    refused("coordinates", [CrossPolytope(0.1)], density=GaussianDensity([0.0], 1.0))
+    refused("truncates|TRUNCATED|max_cells", [DistinctPatterns()], max_cells=3)
+    refused("max_cells", [CrossPolytope(2.0)], max_cells=1)
+    refused("only 2 dimensions", [CrossPolytope(0.1, 3)])
+
+
+def test_neighbourhoods_of_too_many_directions_are_refused():
+    network = random_network(0, (7, 4, 1))
+    box = Box(-np.ones(7), np.ones(7))
+    with pytest.raises(InvalidInputError, match="7 directions"):
+        units_in_neighbourhood(network, box, np.zeros(7), np.eye(7))
+    target = CrossPolytope(0.1).target
+    with pytest.raises(InvalidInputError, match="n_draws"):
+        exact_value(target, network, box, UniformDensity(box), np.random.default_rng(0), 1)
+
+
+def test_progress_of_neighbourhoods_ends_at_all(problem):
+    network, box, density = problem
+    seen = []
+    exact_value(
+        CrossPolytope(0.2).target,
+        network,
+        box,
+        density,
+        np.random.default_rng(0),
+        4,
+        progress=lambda draws, fraction: seen.append((draws, fraction)),
+    )
+    assert seen == [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0)]
