@@ -228,14 +228,14 @@ def usable(A: F64, b: F64, c: F64, start: F64) -> bool:
     m, d = A.shape
     if b.shape[0] != m or c.shape[0] != d or start.shape[0] != d:
         return False
-    total = 0.0  # stays 0, or becomes NaN
+    bad = 0
     for i in range(m):
-        total += 0.0 * b[i]
+        bad += not abs(b[i]) < np.inf
         for j in range(d):
-            total += 0.0 * A[i, j]
+            bad += not abs(A[i, j]) < np.inf
     for j in range(d):
-        total += 0.0 * c[j] + 0.0 * start[j]
-    return total == 0.0
+        bad += not (abs(c[j]) < np.inf and abs(start[j]) < np.inf)
+    return bad == 0
 
 
 @njit(cache=True, nogil=True)
