@@ -308,6 +308,24 @@ def test_points_on_the_boundary_and_beside_it_are_told_apart() -> None:
         certify_feasible(A, b, [np.nan, 0.0])
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200, 1e-310])
+def test_points_next_to_a_row_are_decided_as_fractions_say(rng: np.random.Generator, scale: float) -> None:
+    """Levels within a few units in the last place of a.x, so that no float slack can be trusted."""
+    answers = set()
+    for _ in range(100):
+        A, x = rng.normal(size=(2, 4)) * scale, rng.normal(size=4)
+        b = A @ x
+        b += np.spacing(b) * rng.integers(-2, 6, 2)
+        point = [Fraction(value) for value in x.tolist()]
+        inside = all(
+            sum(Fraction(a) * t for a, t in zip(row, point, strict=True)) < Fraction(limit)
+            for row, limit in zip(A.tolist(), b.tolist(), strict=True)
+        )
+        assert certify_feasible(A, b, x) is inside
+        answers.add(inside)
+    assert answers == {True, False}
+
+
 def test_rounded_multipliers_are_repaired_and_false_ones_refused(rng: np.random.Generator) -> None:
     for _ in range(30):
         d = int(rng.integers(1, 9))

@@ -59,7 +59,23 @@ def certify_feasible(A: npt.ArrayLike, b: npt.ArrayLike, point: Sequence[Any] | 
     (False, True)
     """
     rows, right = halfspaces(A, b)
-    return inside_all(halfspace_rows(rows, right), _fractions(point, rows.shape[1], "point"))
+    return _strictly_inside(rows, right, _fractions(point, rows.shape[1], "point"))
+
+
+def _strictly_inside(A: FloatArray, b: FloatArray, point: Sequence[Fraction]) -> bool:
+    """`inside_all`, asked only about the rows that an error bound of the float slack leaves open.
+
+    With x the rounded point, |x - x*| <= u |x*|, the computed slack errs by at most (d + 2) u
+    (|A| |x| + |b|), in any order of summation (Higham 2002, eq. 3.5), and by what underflow can lose;
+    taken twice as large, for the rounding of the bound itself.
+    """
+    x = np.array([float(value) for value in point])
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = np.abs(A) @ np.abs(x) + np.abs(b)
+        slacks = b - A @ x
+        sure = (slacks > (x.shape[0] + 2) * 2.0**-52 * sizes + 2.0**-1000) & (sizes < np.inf)
+    open_rows = np.flatnonzero(~sure)
+    return not open_rows.size or inside_all(halfspace_rows(A[open_rows], b[open_rows]), point)
 
 
 def certify_infeasible(
@@ -123,19 +139,19 @@ def _certified(
     """Exact multipliers and whether they are the given ones or were solved again."""
     normals, right = halfspaces(A, b)
     values = _fractions(multipliers, normals.shape[0], "multipliers")
-    rows = halfspace_rows(normals, right)
-    if balances(rows, values, strict):
-        return tuple(values), "float"
-    weights = np.array([float(y) for y in values]) * np.maximum(np.abs(normals).max(axis=1, initial=0), 0)
-    for least in (0.0, 1e-9 * float(weights.max(initial=0.0))):
-        support = [int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > least]
-        solved = solve_on_support(rows, support, [values[i] for i in support]) if support else None
-        if solved is not None:
-            result = [Fraction(0)] * len(rows)
-            for i, y in zip(support, solved, strict=True):
-                result[i] = y
-            if balances(rows, result, strict):
-                return tuple(result), "support"
+    used = [i for i, y in enumerate(values) if y != 0]
+    rows = halfspace_rows(normals[used], right[used]) if used else []
+    if not used or balances(rows, [values[i] for i in used], strict):
+        return (tuple(values) if used else None), "float"
+    weights = np.array([float(values[i]) for i in used]) * np.abs(normals[used]).max(axis=1)
+    for least in (0.0, 1e-9 * float(weights.max())):
+        support = [int(k) for k in np.argsort(-weights, kind="stable") if weights[k] > least]
+        solved = solve_on_support(rows, support, [values[used[k]] for k in support]) if support else None
+        if solved is not None and balances([rows[k] for k in support], solved, strict):
+            result = [Fraction(0)] * len(values)
+            for k, y in zip(support, solved, strict=True):
+                result[used[k]] = y
+            return tuple(result), "support"
     return None, "support"
 
 
@@ -217,7 +233,7 @@ def _decide(A: FloatArray, b: FloatArray, limits: LPTolerances, certified: bool)
             return Decision(
                 inside, tuple(start) if inside else None, None if inside else farkas, False, "float"
             )
-        if solution.value > 0 and inside_all(halfspace_rows(A, b), start):
+        if solution.value > 0 and _strictly_inside(A, b, start):
             return Decision(True, tuple(start), None, True, "float")
         exact, method = _certified(A, b, solution.multipliers[:-1], strict=False)
         if exact is not None:

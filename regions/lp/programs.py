@@ -123,7 +123,7 @@ def solve_lp(
     """Maximise c.x subject to A x <= b (and lower <= x <= upper), in floating point.
 
     With a feasible point `interior`, at most 50 variables and 50,000 entries the simplex of the kernels
-    is asked first: O(m d) per pivot, 1.2 d pivots or so. Every answer is measured against `tolerances`;
+    is asked first: O(m d) per pivot, 1.3 d pivots or so. Every answer is measured against `tolerances`;
     what the simplex leaves doubtful goes to HiGHS, what HiGHS leaves doubtful is an error.
 
     Parameters
