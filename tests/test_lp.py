@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from lp_cases import KINDS, Problem, ask_highs, exact_answer, integer_problems, random_problem
 
-from regions.errors import InvalidInputError, RegionsError, SolverError
+from regions.errors import BudgetExceededError, InvalidInputError, RegionsError, SolverError
 from regions.kernels import simplex
 from regions.lp import (
     Decision,
@@ -26,6 +26,7 @@ from regions.lp import (
     programs,
     solve_lp,
 )
+from regions.rational import decide_interior, halfspace_rows
 
 pytestmark = pytest.mark.kernels
 
@@ -272,6 +273,17 @@ def test_the_rational_simplex_alone_gives_the_same_decisions(
         assert decision.interior is expected.interior
     with pytest.raises(SolverError, match="out of order"):
         has_interior(SQUARE, np.ones(4), arithmetic="float")
+
+
+@pytest.mark.small
+def test_the_rational_simplex_keeps_to_its_budget() -> None:
+    rows = halfspace_rows(SQUARE, np.array([1.0, 1.0, -1.0, -1.0]))
+    with pytest.raises(BudgetExceededError, match="not done after 1 pivots"):
+        decide_interior(rows, [Fraction(0)] * 2, max_pivots=1)
+    witness, multipliers = decide_interior(rows, [Fraction(0)] * 2)
+    check_decision(
+        SQUARE, np.array([1.0, 1, -1, -1]), Decision(False, witness, multipliers, True, "rational")
+    )
 
 
 @pytest.mark.small

@@ -183,6 +183,8 @@ def has_interior(
         If shapes differ or a number is not finite.
     SolverError
         With arithmetic "float" only: if no solver gives a usable answer.
+    BudgetExceededError
+        If the rational simplex is not done after 100,000 pivots.
 
     Examples
     --------
@@ -219,14 +221,13 @@ def _decide(A: FloatArray, b: FloatArray, limits: LPTolerances, certified: bool)
     start = [Fraction(0)] * d
     try:
         solution, given = lifted(A, b, limits)
+        if solution.point is None or solution.multipliers is None:
+            raise SolverError(f"an LP that has an optimum ended as {solution.status.value}")
     except SolverError:
         if not certified:
             raise
     else:
-        point = solution.point
-        if point is None or solution.multipliers is None:
-            raise SolverError(f"an LP that has an optimum ended as {solution.status.value}")
-        start = [Fraction(x) for x in point[:d].tolist()]
+        start = [Fraction(x) for x in solution.point[:d].tolist()]
         if not certified:
             inside = solution.value > limits.residual * given.reach
             farkas = tuple(Fraction(y) for y in solution.multipliers[:-1].tolist())
