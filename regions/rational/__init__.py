@@ -22,6 +22,13 @@ from regions.rational.enclosures import (
     squared_volume,
 )
 from regions.rational.gaussians import ExactGaussian
+from regions.rational.inequalities import (
+    balances,
+    decide_interior,
+    halfspace_rows,
+    inside_all,
+    solve_on_support,
+)
 from regions.rational.jumps import exact_jumps, maps_differ
 from regions.rational.maps import ExactNetwork
 from regions.rational.polytope import RationalPolytope
@@ -34,14 +41,18 @@ __all__ = [
     "ExactGaussian",
     "ExactNetwork",
     "RationalPolytope",
+    "balances",
     "bounds",
     "cell_volume",
+    "decide_interior",
     "distance_enclosure",
     "dyadic_integers",
     "enclosure",
     "exact_cell",
     "exact_jumps",
     "facet_volume_enclosure",
+    "halfspace_rows",
+    "inside_all",
     "interior_point",
     "map_residues",
     "maps_differ",
@@ -49,6 +60,7 @@ __all__ = [
     "primitive",
     "sign_at",
     "simplex_volume",
+    "solve_on_support",
     "solve_vertex",
     "squared_volume",
     "strictly_inside",
