@@ -318,6 +318,19 @@ def test_nearest_points_are_those_of_the_hull_of_the_vertices(
             assert reports_hold(found, largest)
 
 
+@pytest.mark.parametrize("away", [1e-12, 1e-9, 1e-5])
+def test_points_close_to_a_corner_keep_relative_accuracy(cells: CellComplex, away: float) -> None:
+    """Beyond a facet's plane by much less than the cell is wide, but by a known distance at least."""
+    i = chosen(cells)[-1]
+    rows, corner = cell_halfspaces(cells, i), cells.vertices(i)[0]
+    point = corner + away * rows.A[np.argmin(rows.b - rows.A @ corner)]
+    beyond = np.max(rows.A @ point - rows.b)
+    found, largest = project_onto_cell(cells, i, point), project_onto_cell(cells, i, point, norm=inf)
+    assert beyond - 1e-15 <= found.distance <= away + 1e-15
+    assert found.distance / sqrt(cells.dimension) - 1e-15 <= largest.distance <= found.distance + 1e-15
+    assert reports_hold(found, largest)
+
+
 def test_a_point_of_the_cell_is_its_own_projection(cells: CellComplex) -> None:
     for i in chosen(cells):
         for norm in (2, inf):
@@ -373,7 +386,7 @@ def test_a_segment_has_the_half_length_as_radius_and_volume() -> None:
     cells = enumerate_cells(fold, Segment([0, 0], [3, 4]))
     beyond = int(cells.locate([[4.0]])[0])  # from t = 5/3 to 5
     assert chebyshev_ball(cells, beyond).radius == pytest.approx(5 / 3, rel=1e-12)
-    assert inscribed_ellipsoid(cells, beyond).volume == pytest.approx(10 / 3, rel=1e-9)
+    assert inscribed_ellipsoid(cells, beyond).volume == pytest.approx(10 / 3, rel=1e-6)
     assert np.allclose(chebyshev_ball(cells, beyond, coordinates="input").centre, [2.0, 8 / 3])
 
 

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.cell_complex import CellComplex
-from regions.cell_programs.frame import CellFrame, cell_frame, check_coordinates
+from regions.cell_programs.frame import CellFrame, cell_frame, check_coordinates, narrowed
 from regions.cell_programs.ranges import finite_vector
 from regions.cell_programs.solving import CONIC, LINEAR, NO_SOLVER, SolverReport, solve_checked
 from regions.errors import InvalidInputError
 
 FloatArray = NDArray[np.float64]
+
+MAX_CLOSE_UPS = 8
+CLOSE = 0.1  # distance over size of the cell from which the whole cell is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,11 @@ class _Target:
     G: FloatArray
     q: FloatArray
     norm: float
+
+    def in_plane(self) -> tuple[FloatArray, bool]:
+        """The u nearest to the point, whether in the cell or not; and whether it is."""
+        nearest: FloatArray = np.asarray(np.linalg.lstsq(self.G, self.q, rcond=None)[0], np.float64)
+        return nearest, bool(np.all(self.frame.R @ nearest <= self.frame.h))
 
     def distance(self, u: FloatArray) -> float:
         return float(np.linalg.norm(self.G @ u - self.q, ord=self.norm))
@@ -115,16 +123,40 @@ def project_onto_cell(
     size = domain.dimension if coordinates == "intrinsic" else domain.input_dim
     given = finite_vector(point, size, "point")
     frame = cell_frame(complex, cell)
-    target = _Target(frame, *_offsets(frame, given, coordinates), norm=float(norm))
-    nearest: FloatArray = np.asarray(np.linalg.lstsq(target.G, target.q, rcond=None)[0], np.float64)
-    within = bool(np.all(frame.R @ nearest <= frame.h))
+    target = _Target(frame, *_offsets(frame, given, coordinates), float(norm))
+    nearest, within = target.in_plane()
     if within and size == domain.dimension:
         return CellProjection(frame.cell, given, 0.0, float(norm), NO_SOLVER)
+    if norm == 2 or size == domain.dimension:
+        target = _close_up(target, given, coordinates)
     if norm == 2:
         u, report = (nearest, NO_SOLVER) if within else _nearest_euclidean(target)
     else:
         u, report = _nearest_maximum(target)
-    return CellProjection(frame.cell, frame.point(u, coordinates), target.distance(u), float(norm), report)
+    found = target.frame.point(u, coordinates)
+    return CellProjection(frame.cell, found, target.distance(u), float(norm), report)
+
+
+def _close_up(target: _Target, given: FloatArray, coordinates: str) -> _Target:
+    """The same nearest points in the frame of the part of the cell close to them.
+
+    A point much closer to the cell than that is large would leave the solver's tolerance larger than the
+    distance. Any point of the cell bounds the distance, and so the part that is needed.
+    """
+    for _ in range(MAX_CLOSE_UPS):
+        frame = target.frame
+        nearest, within = target.in_plane()
+        candidate, _ = frame.draw_in(nearest)
+        distance = float(np.linalg.norm(frame.T @ (candidate - nearest)))
+        size = float(np.linalg.norm(frame.T, ord=2))
+        if within or distance > CLOSE * size:
+            break
+        back = min(0.5, distance / (4.0 * float(np.linalg.norm(frame.T @ candidate))))
+        part = narrowed(frame, frame.exact_point(nearest), 2.0 * distance, (1.0 - back) * candidate)
+        if part is None:  # closer than rounding
+            break
+        target = _Target(part, *_offsets(part, given, coordinates), target.norm)
+    return target
 
 
 def _offsets(frame: CellFrame, given: FloatArray, coordinates: str) -> tuple[FloatArray, FloatArray]:

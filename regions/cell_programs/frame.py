@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class CellFrame:
     exact : ExactNetwork
     domain : Domain
     pattern : (n_units,) bool
+    rows : m exact rows (a_1, ..., a_d, c), a.t + c >= 0 on the cell
     origin : d Fractions, intrinsic
     T : (d, d) float64
     R : (m, d) float64, rows of length 1
@@ -55,6 +56,7 @@ class CellFrame:
     exact: ExactNetwork
     domain: Domain
     pattern: NDArray[np.bool_]
+    rows: tuple[Row, ...]
     origin: tuple[Fraction, ...]
     T: FloatArray
     R: FloatArray
@@ -79,9 +81,13 @@ class CellFrame:
         rest = c - self.R.T @ multipliers
         return float(multipliers @ self.h + np.linalg.norm(rest) * self.reach)
 
+    def exact_point(self, u: FloatArray) -> tuple[Fraction, ...]:
+        """The point origin + T @ u, its product rounded, its sum not."""
+        return tuple(o + Fraction(float(x)) for o, x in zip(self.origin, self.T @ u, strict=True))
+
     def point(self, u: FloatArray, coordinates: str) -> FloatArray:
         """The point origin + T @ u, rounded: (d,) intrinsic or (n0,) input."""
-        moved = [float(o + Fraction(float(x))) for o, x in zip(self.origin, self.T @ u, strict=True)]
+        moved = [float(x) for x in self.exact_point(u)]
         return np.array(moved) if coordinates == "intrinsic" else self.domain.to_input(moved)
 
 
@@ -116,27 +122,69 @@ def cell_frame(complex: CellComplex, cell: int) -> CellFrame:
     exact = ExactNetwork(complex.network, complex.domain)
     planes, _ = bounding_planes(complex, cell, facets_only=True)
     _, rows = exact_rows(complex, cell, exact, planes)
-    origin = _inner_point(complex, cell, exact, rows)
-    T = np.eye(complex.dimension)
+    place = _Place(cell, exact, complex.domain, complex.pattern(cell))
+    return _rounded(place, rows, _inner_point(complex, cell, exact, rows))
+
+
+def narrowed(frame: CellFrame, middle: Sequence[Fraction], radius: float, u: FloatArray) -> CellFrame | None:
+    """The frame of the part of a cell with |t - middle| <= radius in every coordinate.
+
+    Parameters
+    ----------
+    frame : CellFrame
+    middle : d Fractions
+    radius : float, > 0
+    u : (d,) float64, in the frame, a point strictly inside the part
+
+    Returns
+    -------
+    CellFrame, or None if u is not strictly inside
+    """
+    rows = list(frame.rows)
+    for k, x in enumerate(middle):
+        for sign in (1, -1):
+            bound = Fraction(radius) + sign * x
+            row = [0] * len(middle) + [bound.numerator]
+            row[k] = -sign * bound.denominator
+            rows.append(tuple(row))
+    origin = frame.exact_point(u)
+    if any(value <= 0 for _, value in _all_transformed(rows, origin, np.eye(len(middle)))):
+        return None
+    return _rounded(_Place(frame.cell, frame.exact, frame.domain, frame.pattern), rows, origin)
+
+
+class _Place(NamedTuple):
+    """What a frame says about its cell and does not change when that is cut."""
+
+    cell: int
+    exact: ExactNetwork
+    domain: Domain
+    pattern: NDArray[np.bool_]
+
+
+def _rounded(place: _Place, rows: list[Row], origin: tuple[Fraction, ...]) -> CellFrame:
+    """The frame of {t : a.t + c >= 0 for all rows}, from a point strictly inside."""
+    T = np.eye(len(origin))
     for _ in range(MAX_ROUNDS):
         R, h, lengths = _rows_in_frame(rows, origin, T)
-        u = _analytic_centre(R, h)
-        slopes = R / (h - R @ u)[:, None]
-        _, singular, axes = np.linalg.svd(slopes, full_matrices=False)
         decrement, narrow, wide = _roundness(R / h[:, None])
         if decrement < CENTRED and narrow * ROUND > 1.0 and wide < ROUND:
             m = h.size
             # v = (R / h) u has all v_i <= 1 and |sum v_i| <= decrement |v| on the cell: so with w = 1 - v,
             # |v| <= |w| + sqrt m <= sum w + sqrt m <= m + decrement |v| + sqrt m
-            reach = (m + np.sqrt(m)) / (1.0 - decrement) / narrow
-            pattern = complex.pattern(cell)
-            return CellFrame(cell, exact, complex.domain, pattern, origin, T, R, h, lengths, float(reach))
+            reach = float((m + np.sqrt(m)) / (1.0 - decrement) / narrow)
+            return CellFrame(*place, tuple(rows), origin, T, R, h, lengths, reach)
+        u = _analytic_centre(R, h)
+        _, singular, axes = np.linalg.svd(R / (h - R @ u)[:, None], full_matrices=False)
         moved = [Fraction(float(x)) for x in T @ u]
         origin = tuple(o + x for o, x in zip(origin, moved, strict=True))
         if any(value <= 0 for _, value in _all_transformed(rows, origin, T)):
-            raise SolverError(f"cell {cell} is too thin for floating point: no inner point was kept")
+            break
         T = T @ (axes.T / np.maximum(singular, singular[0] / LARGEST_STRETCH))
-    raise SolverError(f"cell {cell} is too thin to be brought to unit size in {MAX_ROUNDS} rounds")
+    raise SolverError(
+        f"cell {place.cell} is too thin for floating point: it was not brought to unit size "
+        f"in {MAX_ROUNDS} rounds of scaling"
+    )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ MAX_VIOLATION = 1e-6  # of a row of length 1, in a frame where the cell holds th
 MAX_GAP = 1e-6  # relative
 
 _TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
+_USUAL = {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8}  # said, as cvxpy keeps the last ones
 _HIGHS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 _SCS = {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 100_000}
 
@@ -26,10 +27,10 @@ LINEAR: tuple[Attempt, ...] = (
     ("HIGHS", _HIGHS),
     ("SCIPY", {}),
     ("CLARABEL", _TIGHT),
-    ("CLARABEL", {}),
+    ("CLARABEL", _USUAL),
     ("SCS", _SCS),
 )
-CONIC: tuple[Attempt, ...] = (("CLARABEL", _TIGHT), ("CLARABEL", {}), ("SCS", _SCS))
+CONIC: tuple[Attempt, ...] = (("CLARABEL", _TIGHT), ("CLARABEL", _USUAL), ("SCS", _SCS))
 
 Answer = TypeVar("Answer")
 
@@ -48,7 +49,8 @@ class SolverReport:
         it was drawn in; the point returned lies in the cell up to rounding. At most 1e-6.
     gap : float
         Proven bound of the value's error by weak duality, with the solver's multipliers. Relative to
-        the value; for distances to the larger of the distance and the cell's narrowest semi-axis.
+        the value; for distances to the larger of the distance and the narrowest semi-axis of the part
+        of the cell that was looked at, which is about as wide as the distance where that is small.
         At most 1e-6.
     """
 
