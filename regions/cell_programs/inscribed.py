@@ -80,7 +80,7 @@ def chebyshev_ball(complex: CellComplex, cell: int, *, coordinates: str = "intri
     Notes
     -----
     The radius keeps relative accuracy however small the cell; the centre is rounded to floats.
-    Cost: about 10 ms in the plane, 45 ms on ACAS Xu (5 inputs, 6 x 50 units).
+    Cost: about 10 ms in the plane, 40 ms on ACAS Xu (5 inputs, 6 x 50 units).
 
     References
     ----------
@@ -144,7 +144,7 @@ def inscribed_ellipsoid(complex: CellComplex, cell: int, *, coordinates: str = "
     -----
     The volume keeps relative accuracy however small or thin the cell, and so does every semi-axis; the
     centre is rounded to floats. A gap g of the volume leaves the semi-axes a relative error of about
-    sqrt(g). Cost: 25 ms in the plane, 110 ms on ACAS Xu (5 inputs, 6 x 50 units).
+    sqrt(g). Cost: 25 ms in the plane, 90 ms on ACAS Xu (5 inputs, 6 x 50 units).
 
     References
     ----------

@@ -67,7 +67,7 @@ def output_range(
     Notes
     -----
     The affine map is taken in exact arithmetic, so a constant combination has spread 0.0 exactly.
-    Cost: about 10 ms in the plane, 45 ms on ACAS Xu (5 inputs, 6 x 50 units).
+    Cost: about 15 ms in the plane, 55 ms on ACAS Xu (5 inputs, 6 x 50 units).
 
     References
     ----------
