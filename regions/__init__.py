@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.comparison import Comparison, Judgement, compare_estimators
     from regions.counterparts import exact_value
+    from regions.cell_programs import (
+        CellBall,
+        CellEllipsoid,
+        CellHalfspaces,
+        CellProjection,
+        CellRange,
+        SolverReport,
+        cell_halfspaces,
+        cell_width,
+        chebyshev_ball,
+        inscribed_ellipsoid,
+        output_range,
+        project_onto_cell,
+    )
     from regions.density import GaussianDensity, UniformDensity
     from regions.domain import Box, Polytope, Segment, Slice
     from regions.enclosures import LocusEnclosure, volume_enclosures
@@ -116,6 +130,18 @@ _MODULE_OF = {
     "region_labels": "linear_regions",
     "face_lattice": "linear_regions",
     "RegionCount": "linear_regions",
+    "cell_halfspaces": "cell_programs",
+    "chebyshev_ball": "cell_programs",
+    "inscribed_ellipsoid": "cell_programs",
+    "project_onto_cell": "cell_programs",
+    "output_range": "cell_programs",
+    "cell_width": "cell_programs",
+    "CellHalfspaces": "cell_programs",
+    "CellBall": "cell_programs",
+    "CellEllipsoid": "cell_programs",
+    "CellProjection": "cell_programs",
+    "CellRange": "cell_programs",
+    "SolverReport": "cell_programs",
 }
 
 __all__ = [
@@ -179,6 +205,18 @@ __all__ = [
     "region_labels",
     "face_lattice",
     "RegionCount",
+    "cell_halfspaces",
+    "chebyshev_ball",
+    "inscribed_ellipsoid",
+    "project_onto_cell",
+    "output_range",
+    "cell_width",
+    "CellHalfspaces",
+    "CellBall",
+    "CellEllipsoid",
+    "CellProjection",
+    "CellRange",
+    "SolverReport",
     "errors",
     "RegionsError",
     "InvalidNetworkError",
