@@ -22,9 +22,6 @@ from regions.errors import (
 
 if TYPE_CHECKING:
     from regions.cell_complex import CellComplex, Certificate, Completeness
-    from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
-    from regions.comparison import Comparison, Judgement, compare_estimators
-    from regions.counterparts import exact_value
     from regions.cell_programs import (
         CellBall,
         CellEllipsoid,
@@ -39,6 +36,9 @@ if TYPE_CHECKING:
         output_range,
         project_onto_cell,
     )
+    from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
+    from regions.comparison import Comparison, Judgement, compare_estimators
+    from regions.counterparts import exact_value
     from regions.density import GaussianDensity, UniformDensity
     from regions.domain import Box, Polytope, Segment, Slice
     from regions.enclosures import LocusEnclosure, volume_enclosures

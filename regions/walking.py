@@ -212,6 +212,7 @@ class Walker:
         self.net = net
         self.domain = domain
         self.mode = mode
+        self.oracle: Oracle | None = None
         n_vertices, n_sides = domain.incidence.shape
         sizes = Sizes()
         while sizes.bits * 64 < n_sides + 8:
@@ -239,7 +240,6 @@ class Walker:
             self._use(_output(net, 4096, (1 << 16) if collect else 512, outputs))
         self.reg = self.arrays[state.REG]
         self.freg = self.arrays[state.FREG]
-        self.oracle = Oracle(net.network, domain, net.word_start, net.arrays[state.UNIT_STARTS])
 
     def release(self) -> None:
         """End this walker's life; what it gave remains, its arrays go to the next of the same shape."""
@@ -283,7 +283,7 @@ class Walker:
         self.freg[:] = 0.0
         self.freg[state.GAMMA_POINT] = rounding(d + 2)
         self.freg[state.RADIUS] = net.radius
-        self.freg[state.LARGEST_ERROR] = LARGEST_ERROR * float(net.arrays[state.EXTENTS].max())
+        self.freg[state.LARGEST_ERROR] = LARGEST_ERROR * net.arrays[state.EXTENTS].max()
         self.freg[state.UNDERFLOW] = net.underflow
         reg[state.MODE] = self.mode
         reg[state.WANT_MAP] = int(self.mode == state.COLLECT)
@@ -335,6 +335,10 @@ class Walker:
             self._use(_questions(self.net, 2 * int(reg[state.ASKED])))
             reg[state.ASKED] = reg[state.ANSWERED] = 0
             return
+        if self.oracle is None:
+            self.oracle = Oracle(
+                self.net.network, self.domain, self.net.word_start, self.net.arrays[state.UNIT_STARTS]
+            )
         signs, positions = self.oracle.answer(self.arrays, self.net.planar)
         reg[state.DOUBTFUL] += signs
         reg[state.PLACED] += positions

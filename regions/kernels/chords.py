@@ -54,11 +54,14 @@ def spread_vertices(t: I64, top: int) -> None:
         points[0, new + v] = points[0, old]
         points[1, new + v] = points[1, old]
         radii[new + v] = radii[old]
-        definitions[new + v, 0] = definitions[old, 0]
-        definitions[new + v, 1] = definitions[old, 1]
         pos[new + v, 0] = ZERO
         neg[new + v, 0] = ZERO
         ring[end + v] = new + v
+    if t[state.CERTIFIED] == 1:
+        for v in range(node[state.N_VERTICES]):
+            old = ring[start + v]
+            definitions[new + v, 0] = definitions[old, 0]
+            definitions[new + v, 1] = definitions[old, 1]
 
 
 @njit(cache=True, nogil=True, forceinline=True)

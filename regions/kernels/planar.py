@@ -28,14 +28,16 @@ def copy_polygon(t: I64, top: int) -> None:
     node = nodes[top]
     target, vertices = node[state.RING_TOP], node[state.VERTEX_TOP]
     count = node[state.N_VERTICES]
+    certified = t[state.CERTIFIED] == 1
     for i in range(count):
         old = ring[node[state.VERTICES] + i]
         new = vertices + i
         points[0, new] = points[0, old]
         points[1, new] = points[1, old]
         radii[new] = radii[old]
-        definitions[new, 0] = definitions[old, 0]
-        definitions[new, 1] = definitions[old, 1]
+        if certified:
+            definitions[new, 0] = definitions[old, 0]
+            definitions[new, 1] = definitions[old, 1]
         ring[target + i] = new
         edges[target + i] = edges[node[state.VERTICES] + i]
     node[state.VERTICES] = target
@@ -50,19 +52,15 @@ def cut_side(t: I64, top: int, c: int, a: int, b: int, new: int, side: int) -> N
     definitions = i2(t, state.DEFINITIONS)
     freg = f1(t, state.FREG)
     nodes = i2(t, state.NODES)
-    pairs = i2(t, state.PAIRS)
     radii = f1(t, state.RADII)
     node = nodes[top]
     line = node[state.HYPERPLANES]
     unit = cut_units[node[state.CANDIDATES] + c]
     place_vertex(t, node[state.MAP_SLOT], unit, a, b, new)
-    definitions[new, 0] = side
-    definitions[new, 1] = line
-    at = new - node[state.VERTEX_TOP]
-    pairs[at, 0] = a
-    pairs[at, 1] = b
     radii[new] = freg[state.RADIUS]
     if t[state.CERTIFIED] == 1:
+        definitions[new, 0] = side
+        definitions[new, 1] = line
         radii[new] = radius_in_plane(t, side, line, new)
         if not radii[new] <= freg[state.LARGEST_ERROR]:
             place_exactly(t, new)

@@ -102,7 +102,7 @@ RADII = 21  # (vertices,) position error
 POS = 22  # (vertices, candidate words) signs of the candidates
 NEG = 23
 INC = 24  # (vertices, incidence words)
-DEFINITIONS = 25  # d = 2: (vertices, 2) hyperplanes that define a vertex; else INC does
+DEFINITIONS = 25  # certified, planar: (vertices, 2) hyperplanes that define a vertex; cells have INC
 RING = 26  # vertex lists
 EDGES = 27  # d = 2: hyperplane of each side, along RING; else facet numberings
 LABELS = 28  # hyperplane -> flat unit number, or -1 - side
