@@ -405,24 +405,6 @@ def sum_lattice(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float
 
 
 @njit(cache=True, nogil=True)
-def volume_4(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
-    """`simple_volume` for d = 4 and at most 64 vertices."""
-    return sum_lattice(t, top, 4, 1, centroid)
-
-
-@njit(cache=True, nogil=True)
-def volume_5(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
-    """`simple_volume` for d = 5 and at most 64 vertices."""
-    return sum_lattice(t, top, 5, 1, centroid)
-
-
-@njit(cache=True, nogil=True)
-def volume_any(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float64]) -> float:
-    """`simple_volume` for any d and number of vertices."""
-    return sum_lattice(t, top, d, words, centroid)
-
-
-@njit(cache=True, nogil=True)
 def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
     """Volume of a node's polytope, its centroid, and its facets' volumes in FACE_MEASURE by hyperplane.
 
@@ -432,9 +414,4 @@ def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
     nodes = i2(t, state.NODES)
     d = t[state.DIMENSION]
     words = (nodes[top, state.N_VERTICES] + 63) >> 6
-    if words == 1:
-        if d == 4:
-            return volume_4(t, top, centroid)
-        if d == 5:
-            return volume_5(t, top, centroid)
-    return volume_any(t, top, d, words, centroid)
+    return sum_lattice(t, top, d, words, centroid)

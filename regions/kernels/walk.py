@@ -299,12 +299,11 @@ def finish_cell(t: I64, top: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def finish_pair(t: I64, top: int) -> int:
-    """Count the two cells of a last-layer node with one candidate left, without cutting it.
+def cells_of_pair(t: I64, top: int) -> int:
+    """2 for a last-layer node with one candidate left, whose cells may be counted without cutting it.
 
-    The candidate has vertices on both sides, so the parts are two cells; their volumes are summed
-    as that of the whole. Returns PAUSED where the node must be cut after all: cells are collected,
-    one part only is wanted, or the limit is near.
+    The candidate has vertices on both sides, so the parts are two cells. -1 where the node must be cut
+    after all: cells are collected, one part only is wanted, or the limit is near.
     """
     cands = u2(t, state.CANDS)
     nodes = i2(t, state.NODES)
@@ -321,20 +320,13 @@ def finish_pair(t: I64, top: int) -> int:
         or node[state.DEPTH] < reg[state.PREFIX_LENGTH]
         or reg[state.CELLS] + 2 > reg[state.CELL_LIMIT]
     ):
-        return state.PAUSED
-    status = finish_cell(t, top)
-    if status == state.DONE:
-        reg[state.CELLS] += 1
-    return status
+        return -1
+    return 2
 
 
 @njit(cache=True, nogil=True)
-def finish_layer(t: I64, top: int) -> int:
-    """Count the cells of a node that enters the last layer, and take it off the stack.
-
-    Their volumes are summed as that of the whole. Returns PAUSED, with nothing changed, where the
-    ordinary walk must do it.
-    """
+def cells_of_layer(t: I64, top: int) -> int:
+    """Number of cells that the last layer makes of a node; -1 where the ordinary walk must tell."""
     nodes = i2(t, state.NODES)
     reg = i1(t, state.REG)
     widths = i1(t, state.WIDTHS)
@@ -344,10 +336,9 @@ def finish_layer(t: I64, top: int) -> int:
     if cells < 0 or reg[state.CELLS] + cells > reg[state.CELL_LIMIT]:
         reg[state.DECISIONS], reg[state.DOUBTFUL] = decisions, doubtful
         reg[state.ASKED] = 0
-        return state.PAUSED
+        return -1
     reg[state.DECISIONS] += widths[node[state.LAYER] + 1] * node[state.N_VERTICES]
-    reg[state.CELLS] += cells - 1
-    return finish_cell(t, top)
+    return cells
 
 
 @njit(cache=True, nogil=True)
@@ -402,18 +393,23 @@ def walk(t: I64, steps: int) -> int:
             leave_prefix(t, top)
         if reg[state.FRONTIER] > 0 and (finished or deep):
             status = write_task(t, top)
-        elif c >= 0:
-            status = state.PAUSED
-            if nodes[top, state.LAYER] == t[state.N_LAYERS] - 1:
-                status = finish_pair(t, top)
-            if status == state.PAUSED:
-                status = split(t, top, c)
-        elif finished:
+            if status != state.DONE:
+                return status
+            continue
+        # cells counted at once, their volumes summed as that of the whole; finish_cell has one caller, for
+        # everything below it is compiled again with each
+        cells = 1 if finished else -1
+        if c >= 0 and nodes[top, state.LAYER] == t[state.N_LAYERS] - 1:
+            cells = cells_of_pair(t, top)
+        elif c < 0 and not finished and may_count(t, top):
+            cells = cells_of_layer(t, top)
+        if cells > 0:
             status = finish_cell(t, top)
+            reg[state.CELLS] += cells - 1 if status == state.DONE else 0
+        elif c >= 0:
+            status = split(t, top, c)
         else:
-            status = finish_layer(t, top) if may_count(t, top) else state.PAUSED
-            if status == state.PAUSED:
-                status = enter_layer(t, top)
+            status = enter_layer(t, top)
         if status != state.DONE:
             return status
     return state.PAUSED
