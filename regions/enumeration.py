@@ -9,6 +9,7 @@ import math
 import numbers
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,16 @@ from regions.errors import CertificateError, InvalidDomainError, InvalidInputErr
 from regions.kernels import facets as facet_kernels
 from regions.kernels import listing, state
 from regions.lowering import Lowered, lower
+from regions.lp_walking import ProgramWalker
 from regions.network import Network
 from regions.rational import exact_jumps, maps_differ
-from regions.scheduling import Outcome, Progress, run_walk, worker_count
+from regions.scheduling import MakeWalker, Outcome, Progress, run_walk, worker_count
 from regions.walking import Output, Walker
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
 LARGEST_DIMENSION = 8
+LARGEST_LP_DIMENSION = 50
 RADIUS_PER_EXTENT = 2.0**-44
 SAMPLES = 64
 
@@ -68,6 +71,7 @@ class _Plan:
     reason: str
     tolerances: Tolerances
     workers: int
+    make: MakeWalker
 
 
 def _plan(
@@ -92,25 +96,33 @@ def _plan(
         engine = "planar" if d == 2 else "cells"
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
         reason = f"d = {d}: {shape}"
-    elif engine in ("planar", "cells"):
+    elif engine in ("planar", "cells", "lp"):
         reason = "as asked"
     else:
-        raise InvalidInputError(f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (any d)")
+        raise InvalidInputError(
+            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {LARGEST_DIMENSION}), "
+            f"'lp' (d <= {LARGEST_LP_DIMENSION})"
+        )
     if engine == "planar" and d != 2:
         raise InvalidInputError(f"engine 'planar' takes d = 2, the domain has d = {d}; use 'cells' or 'auto'")
-    if d > LARGEST_DIMENSION:
+    largest = LARGEST_LP_DIMENSION if engine == "lp" else LARGEST_DIMENSION
+    if d > largest:
         raise InvalidDomainError(
-            f"the domain has dimension {d}; the vertex engine takes 1 to {LARGEST_DIMENSION}: use a slice"
+            f"the domain has dimension {d}; engine {engine!r} takes 1 to {largest}: use a slice"
         )
     if domain.input_dim != network.input_dim:
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
+    certified = arithmetic == "certified"
+    if engine == "lp":
+        net = lower(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
+        make: MakeWalker = partial(ProgramWalker, net, domain)
+        return _Plan(net, engine, reason, Tolerances(vertex_radius=0.0), worker_count(workers), make)
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
-    net = lower(
-        network, domain, radius=radius, certified=arithmetic == "certified", planar=engine == "planar"
-    )
-    return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers))
+    net = lower(network, domain, radius=radius, certified=certified, planar=engine == "planar")
+    make = partial(Walker, net, domain)
+    return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers), make)
 
 
 def count_cells(
@@ -173,10 +185,10 @@ def count_cells(
     """
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
     if check_volumes is None:
-        check_volumes = domain.dimension <= 2
+        check_volumes = domain.dimension <= 2 and plan.engine != "lp"
     mode = state.MEASURE if check_volumes else state.COUNT
     start = time.perf_counter()
-    outcome = run_walk(plan.net, domain, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
+    outcome = run_walk(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
     seconds = time.perf_counter() - start
     total = math.fsum(block.volume for block in outcome.blocks) if check_volumes else None
     if total is not None:
@@ -238,7 +250,7 @@ def enumerate_cells(
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
     start = time.perf_counter()
     outcome = run_walk(
-        plan.net, domain, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress
+        plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress
     )
     found = _join([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = _facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)

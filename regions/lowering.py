@@ -66,6 +66,8 @@ def first_map(
 
 def extent_of(domain: Domain) -> NDArray[np.float64]:
     """Largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
+    if isinstance(domain, Box):  # whose vertices are too many in high dimension
+        return np.maximum(np.abs(domain.low), np.abs(domain.high)) * (1 + 1e-9)
     return np.abs(domain.vertices).max(axis=0) * (1 + 1e-9)
 
 
@@ -232,8 +234,18 @@ class Lowered:
 recent: Recent[Lowered] = Recent()
 
 
-def lower(network: Network, domain: Domain, *, radius: float, certified: bool, planar: bool) -> Lowered:
+def lower(
+    network: Network,
+    domain: Domain,
+    *,
+    radius: float,
+    certified: bool,
+    planar: bool,
+    vertices: bool = True,
+) -> Lowered:
     """The network on a domain as the kernels read it; the last few are remembered.
+
+    Without `vertices`, a Box may have any dimension, and `radii` is empty.
 
     Raises
     ------
@@ -242,14 +254,17 @@ def lower(network: Network, domain: Domain, *, radius: float, certified: bool, p
     InvalidNetworkError
         If its sums could leave the range of floating point.
     """
-    net = recent.find(network, domain, (radius, certified, planar))
+    options = (radius, certified, planar, vertices)
+    net = recent.find(network, domain, options)
     if net is None:
-        net = _lower(network, domain, radius, certified, planar)
-        recent.keep(network, domain, (radius, certified, planar), net, net.arrays[state.WEIGHTS].nbytes)
+        net = _lower(network, domain, *options)
+        recent.keep(network, domain, options, net, net.arrays[state.WEIGHTS].nbytes)
     return net
 
 
-def _lower(network: Network, domain: Domain, radius: float, certified: bool, planar: bool) -> Lowered:
+def _lower(
+    network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
+) -> Lowered:
     """The work of `lower`.
 
     Raises
@@ -292,7 +307,9 @@ def _lower(network: Network, domain: Domain, radius: float, certified: bool, pla
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
     _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays[state.EXTENTS] + np.abs(first[d]))
-    radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
+    radii = np.zeros(0)
+    if vertices:
+        radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
     underflow = _underflow([arrays[state.WEIGHTS], arrays[state.BIASES], first[: d + 1].ravel()], n_layers)
     return Lowered(
         network_ref=weakref.ref(network),

@@ -12,14 +12,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
-from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.kernels import state
-from regions.lowering import Lowered
-from regions.walking import NO_LIMIT, WHOLE, Block, Task, Walker
+from regions.walking import NO_LIMIT, WHOLE, Block, Task
 
 Progress = Callable[[int, float], None]
+# makes a walker for a mode: one of `walking` or `lp_walking`, bound to a network and a domain
+MakeWalker = Callable[[int], Any]
 
 ALONE_STEPS = 1 << 14  # a walk shorter than this is not worth cutting up
 TASKS_PER_WORKER = 24
@@ -71,14 +72,14 @@ class _Tally:
 
 
 def run_walk(
-    net: Lowered, domain: Domain, mode: int, *, max_cells: int | None, workers: int, progress: Progress | None
+    make: MakeWalker, mode: int, *, max_cells: int | None, workers: int, progress: Progress | None
 ) -> Outcome:
     """Walk the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
 
     Ctrl-C ends the walk, and what was found by then is the outcome.
     """
     limit = NO_LIMIT if max_cells is None else max_cells
-    walker = Walker(net, domain, mode)
+    walker = make(mode)
     walker.step(0)  # compiles, in this thread, where Ctrl-C ends it at once
     try:
         walker.start(cell_limit=limit)
@@ -88,16 +89,16 @@ def run_walk(
             walker.release()
             return Outcome([block], block.complete)
         walker.release()
-        tasks, above = _cut(net, domain, workers) if workers > 1 else ([WHOLE], Block())
+        tasks, above = _cut(make, workers) if workers > 1 else ([WHOLE], Block())
     except KeyboardInterrupt:
         return Outcome([], complete=False)
-    outcome = _run_tasks(net, domain, mode, tasks, limit, workers, progress)
+    outcome = _run_tasks(make, mode, tasks, limit, workers, progress)
     return Outcome([above, *outcome.blocks], outcome.complete)
 
 
-def _cut(net: Lowered, domain: Domain, workers: int) -> tuple[list[Task], Block]:
+def _cut(make: MakeWalker, workers: int) -> tuple[list[Task], Block]:
     """Subtrees in the order of the walk, and a block without cells for the decisions above them."""
-    walker = Walker(net, domain, state.COUNT)
+    walker = make(state.COUNT)
     depth = 6
     tasks = walker.frontier(depth)
     while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
@@ -109,8 +110,7 @@ def _cut(net: Lowered, domain: Domain, workers: int) -> tuple[list[Task], Block]
 
 
 def _run_tasks(
-    net: Lowered,
-    domain: Domain,
+    make: MakeWalker,
     mode: int,
     tasks: list[Task],
     limit: int,
@@ -120,13 +120,13 @@ def _run_tasks(
     stop = threading.Event()
     tally = _Tally()
     walkers = threading.local()
-    made: list[Walker] = []
+    made: list[Any] = []
     done: dict[int, Block] = {}
     numbers_of: dict[Future[Block], int] = {}
 
     def work(number: int) -> Block:
         if not hasattr(walkers, "walker"):
-            walkers.walker = Walker(net, domain, mode)
+            walkers.walker = make(mode)
             made.append(walkers.walker)
         block: Block = walkers.walker.run(tasks[number], limit, stop, tally.report(number))
         return block
@@ -148,7 +148,7 @@ def _run_tasks(
     for walker in made:
         walker.release()
     done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
-    return _assemble(net, domain, mode, tasks, done, limit)
+    return _assemble(make, mode, tasks, done, limit)
 
 
 def _reached(done: dict[int, Block], limit: int) -> bool:
@@ -161,7 +161,7 @@ def _reached(done: dict[int, Block], limit: int) -> bool:
 
 
 def _assemble(
-    net: Lowered, domain: Domain, mode: int, tasks: list[Task], done: dict[int, Block], limit: int
+    make: MakeWalker, mode: int, tasks: list[Task], done: dict[int, Block], limit: int
 ) -> Outcome:
     """Blocks in order, the first `limit` cells of the walk."""
     blocks: list[Block] = []
@@ -173,7 +173,7 @@ def _assemble(
             complete = False
             continue
         if block.cells > left:
-            walker = Walker(net, domain, mode)
+            walker = make(mode)
             block = walker.run(task, left, threading.Event(), lambda cells, part: None)
             walker.release()
             blocks.append(block)

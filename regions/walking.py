@@ -174,13 +174,14 @@ class Output(NamedTuple):
 class Block:
     """Cells that one task found, in the order of the walk; the output buffers that it filled."""
 
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
     cells: int = 0
     volume: float = 0.0
     decisions: int = 0
     doubtful: int = 0
     placed: int = 0
     splits: int = 0
+    programs: int = 0
     complete: bool = False
 
 

@@ -6,6 +6,7 @@ leave them, so a step shoots one ray at all rows and exchanges one row: O(m d) (
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -23,6 +24,22 @@ BAD_INPUT = 5  # a number is NaN or infinite, the start is not feasible, or shap
 
 REFRESH = 30  # pivots after which edges, point and slacks are computed afresh
 ARTIFICIAL = -1  # an active row that is none of the given ones: may be left both ways
+NO_EDGE = -1  # what `pivot` returns at an optimum
+NO_ROW = -2  # ... and where the objective grows without bound
+
+
+class Tableau(NamedTuple):
+    """Where a walk along edges stands: m scaled rows (as the first m of `columns`), d of them active."""
+
+    columns: F64  # (d, at least m)
+    slacks: F64  # (m,)
+    noise: F64  # (m,) sizes of the terms of the slacks
+    speeds: F64  # (m,) scratch
+    in_basis: NDArray[np.bool_]  # (m,)
+    edges: F64  # (d, d) edge k leaves active row k and keeps the others
+    active: I64  # (d,)
+    point: F64  # (d,)
+    ray: F64  # (d,) direction of the last step, of length 1
 
 
 @njit(cache=True, nogil=True)
@@ -95,7 +112,7 @@ def choose_edge(edges: F64, c: F64, active: I64, least: float, bland: bool) -> i
 @njit(cache=True, nogil=True)
 def shoot(columns: F64, direction: F64, in_basis: NDArray[np.bool_], speeds: F64) -> None:
     """How fast every row's slack shrinks along a direction; 0 for active rows."""
-    d, m = columns.shape
+    d, m = columns.shape[0], speeds.shape[0]
     speeds[:] = 0.0
     for j in range(d):
         x = direction[j]
@@ -301,6 +318,47 @@ def feasible(slacks: F64, noise: F64, tolerance: float) -> bool:
     return True
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def pivot(tableau: Tableau, c: F64, norm: float, tolerance: float, bland: bool) -> tuple[int, float, bool]:
+    """One step along the best edge: the row that stops it, how much c.x grows, whether it moved.
+
+    NO_EDGE in place of the row where none grows, NO_ROW where none stops the step; `norm` is that of c.
+    """
+    columns, slacks, noise, speeds, in_basis, edges, active, point, ray = tableau
+    d, m = edges.shape[0], slacks.shape[0]
+    p = choose_edge(edges, c, active, tolerance * norm, bland)
+    if p < 0:
+        return NO_EDGE, 0.0, False
+    slope, square = 0.0, 0.0
+    for j in range(d):
+        slope += edges[p, j] * c[j]
+        square += edges[p, j] * edges[p, j]
+    factor = (1.0 if slope > 0.0 else -1.0) / math.sqrt(square)
+    for j in range(d):
+        ray[j] = factor * edges[p, j]
+    shoot(columns, ray, in_basis, speeds)
+    row = choose_row(slacks, noise, speeds, tolerance, bland)
+    if row < 0:
+        return NO_ROW, 0.0, False
+    step = max(slacks[row], 0.0) / speeds[row]
+    moved = slacks[row] > tolerance * noise[row]
+    for j in range(d):
+        point[j] += step * ray[j]
+    for i in range(m):
+        slacks[i] -= step * speeds[i]
+    for i in range(m):
+        noise[i] += step * abs(speeds[i])
+    leaving = active[p]
+    if leaving != ARTIFICIAL:
+        in_basis[leaving] = False
+        slacks[leaving] = -step * factor  # its speed along the ray is `factor` < 0
+    exchange(columns, edges, p, row)
+    active[p] = row
+    in_basis[row] = True
+    slacks[row] = 0.0
+    return row, step * abs(slope * factor), moved
+
+
 @njit(cache=True, nogil=True)
 def walk_edges(
     A: F64,
@@ -331,6 +389,7 @@ def walk_edges(
     norm = math.sqrt(norm)
     set_artificial_rows(c, norm, artificial)
     edges[:] = artificial
+    tableau = Tableau(columns, slacks, noise, speeds, in_basis, edges, active, point, ray)
     stalled = 0
     for pivots in range(max_pivots):
         if pivots % REFRESH == REFRESH - 1:
@@ -341,9 +400,8 @@ def walk_edges(
             set_slacks(columns, b, scales, point, slacks, noise)
             if not feasible(slacks, noise, 100.0 * tolerance):
                 return INACCURATE, pivots
-        bland = stalled > max_stall
-        p = choose_edge(edges, c, active, tolerance * norm, bland)
-        if p < 0:
+        row, gain, moved = pivot(tableau, c, norm, tolerance, stalled > max_stall)
+        if row == NO_EDGE:
             gather_rows(columns, active, artificial, basis)
             settle(A, b, scales, active, edges, point)
             set_multipliers(c, scales, active, edges, basis, multipliers)
@@ -351,33 +409,9 @@ def walk_edges(
                 if active[p] != ARTIFICIAL:
                     multipliers[active[p]] *= length
             return OPTIMAL, pivots
-        slope, square = 0.0, 0.0
-        for j in range(d):
-            slope += edges[p, j] * c[j]
-            square += edges[p, j] * edges[p, j]
-        factor = (1.0 if slope > 0.0 else -1.0) / math.sqrt(square)
-        for j in range(d):
-            ray[j] = factor * edges[p, j]
-        shoot(columns, ray, in_basis, speeds)
-        row = choose_row(slacks, noise, speeds, tolerance, bland)
-        if row < 0:
+        if row == NO_ROW:
             return UNBOUNDED, pivots
-        step = max(slacks[row], 0.0) / speeds[row]
-        stalled = stalled + 1 if slacks[row] <= tolerance * noise[row] else 0
-        for j in range(d):
-            point[j] += step * ray[j]
-        for i in range(m):
-            slacks[i] -= step * speeds[i]
-        for i in range(m):
-            noise[i] += step * abs(speeds[i])
-        leaving = active[p]
-        if leaving != ARTIFICIAL:
-            in_basis[leaving] = False
-            slacks[leaving] = -step * factor  # its speed along the ray is `factor` < 0
-        exchange(columns, edges, p, row)
-        active[p] = row
-        in_basis[row] = True
-        slacks[row] = 0.0
+        stalled = 0 if moved else stalled + 1
     return (STALLED if stalled > max_stall else PIVOT_LIMIT), max_pivots
 
 

@@ -35,6 +35,25 @@ REFRESHED = 19  # position errors bounded afresh, from the vertex's own hyperpla
 STARTED = 20  # 1: the walk is past its prescribed splits, and counts what it does
 N_REGISTERS = 21
 
+# Registers (int64) of the walk by linear programs, entry REG; SP counts its pending sides.
+LAYER_NOW = 21  # layer whose units are being decided
+UNIT_NOW = 22
+ROWS_NOW = 23  # rows of the polytope in hand
+DEPTH_NOW = 24  # splits above it
+LAYERS = 25  # layers to decide: up to the last with a ReLU
+LEAVING = 26  # 1: the polytope in hand is finished
+PROGRAMS = 27  # linear programs solved
+PIVOTS = 28
+ASK_SIDE = 29  # side that is asked for, 0 negative, 1 positive; THIN_SUBTREE: all below a pending side
+N_PROGRAM_REGISTERS = 30
+
+# What is known of a side of a unit in a polytope: has it interior points?
+UNKNOWN = 0
+EMPTY = 1
+INSIDE = 2  # yes, its witness is known
+THIN = 3  # yes, but no float is inside
+THIN_SUBTREE = 2  # a value of ASK_SIDE
+
 # Float registers, entry FREG.
 VOLUME = 0  # sum of the cells' volumes ...
 VOLUME_LOST = 1  # ... and what rounding lost of it (Neumaier)
@@ -175,3 +194,41 @@ VERTEX_BITS = 94  # (vertices,) the same as bits
 VERTEX_MEASURE = 95  # (vertices,) inverse determinant of the normals
 VERTEX_OFFSETS = 96  # (d * vertices,) coordinates from the first vertex
 N_ENTRIES = 97
+
+# Further entries, of the walk by linear programs: rows a.x <= b, all scaled by powers of two.
+PROGRAM_COLUMNS = 97  # (d, rows) coefficients
+PROGRAM_RIGHT = 98  # (rows,) right sides
+PROGRAM_ERRORS = 99  # (rows,) error of a.x - b over the domain
+PROGRAM_LABELS = 100  # (rows,) flat unit number, or -1 - side of the domain
+PROGRAM_SIDES = 101  # (rows,) 1 where the unit is positive
+WITNESS = 102  # (d,) a point strictly inside
+WITNESS_SLACKS = 103  # (rows,) its distances from the rows, scaled like them
+WITNESS_NOISE = 104  # (rows,) sizes of the terms of each
+STATES = 105  # (units,) 1 where active
+SIDES = 106  # (2,) what is known of the sides of the unit in hand
+SIDE_POINTS = 107  # (2, d) their witnesses
+PENDING = 108  # (pending, N_PENDING_FIELDS)
+PENDING_POINTS = 109  # (pending, d) their witnesses
+TRY_SLACKS = 110  # (rows,) scratch of a linear program: slacks and their noise at its point
+TRY_NOISE = 111
+SPEEDS = 112  # (rows,)
+IN_BASIS = 113  # (rows,) int64
+BASIS_EDGES = 114  # (d, d)
+ACTIVE_ROWS = 115  # (d,)
+PROGRAM_POINT = 116  # (d,)
+PROGRAM_RAY = 117  # (d,)
+OBJECTIVE = 118  # (d,)
+OUT_STATES = 119  # (cells, units)
+OUT_WITNESS = 120  # (cells, d)
+OUT_PATH = 121  # (tasks, 2): path and depth of a subtree
+N_PROGRAM_ENTRIES = 122
+
+# Fields of a pending side, entry PENDING.
+PENDING_LAYER = 0
+PENDING_UNIT = 1
+PENDING_ROWS = 2
+PENDING_SIDE = 3
+PENDING_KIND = 4  # INSIDE or THIN
+PENDING_DEPTH = 5
+PENDING_PATH = 6
+N_PENDING_FIELDS = 7
