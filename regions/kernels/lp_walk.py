@@ -183,8 +183,8 @@ def climb(t: I64, value: float, target: float) -> tuple[int, float]:
 
 
 @njit(cache=True, nogil=True)
-def upper_bound(t: I64, layer: int, unit: int, sign: float) -> float:
-    """A number that `sign` times the true unit exceeds nowhere on the true polytope.
+def upper_bound(t: I64, constant: float, error: float) -> float:
+    """A number that OBJECTIVE.x + constant, taken for true up to `error`, exceeds nowhere on the true polytope.
 
     With y >= 0 and rest = c - y A, c.x = y A x + rest.x <= y (b + errors) + |rest| extents. The multipliers
     are those of the active rows; whatever they are, the bound holds.
@@ -197,10 +197,9 @@ def upper_bound(t: I64, layer: int, unit: int, sign: float) -> float:
     extents = f1(t, state.EXTENTS)
     rest = f1(t, state.PROGRAM_RAY)
     right = f1(t, state.PROGRAM_RIGHT)
-    slots = f3(t, state.SLOTS)
     d = t[state.DIMENSION]
     gamma = f1(t, state.FREG)[state.GAMMA_POINT]
-    total, size, error = 0.0, 0.0, 0.0
+    total, size = 0.0, abs(constant)
     for j in range(d):
         rest[j] = c[j]
         size += abs(c[j]) * extents[j]
@@ -222,10 +221,7 @@ def upper_bound(t: I64, layer: int, unit: int, sign: float) -> float:
             size += abs(term) * extents[j]
     for j in range(d):
         total += abs(rest[j]) * extents[j]
-    scale = power_of_two(t, layer, unit)
-    constant = scale * slots[layer, d, unit]
-    error += scale * slots[layer, d + 1, unit]
-    return sign * constant + total + ENLARGED * (error + 4.0 * gamma * (size + abs(constant))) + SMALLEST
+    return constant + total + ENLARGED * (error + 4.0 * gamma * size) + SMALLEST
 
 
 @njit(cache=True, nogil=True)
@@ -279,8 +275,10 @@ def decide_side(t: I64, layer: int, unit: int, side: int) -> int:
             return state.INSIDE
         if row < 0:
             break
-    if row == NO_EDGE and upper_bound(t, layer, unit, sign) < 0.0:
-        return state.EMPTY
+    if row == NO_EDGE:
+        constant, error = slots[layer, d, unit], slots[layer, d + 1, unit]
+        if upper_bound(t, sign * scale * constant, scale * error) < 0.0:
+            return state.EMPTY
     return unsure
 
 

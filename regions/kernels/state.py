@@ -45,7 +45,8 @@ LEAVING = 26  # 1: the polytope in hand is finished
 PROGRAMS = 27  # linear programs solved
 PIVOTS = 28
 ASK_SIDE = 29  # side that is asked for, 0 negative, 1 positive; THIN_SUBTREE: all below a pending side
-N_PROGRAM_REGISTERS = 30
+ALL_ROWS = 30  # rows of the cell in hand
+N_PROGRAM_REGISTERS = 31
 
 # What is known of a side of a unit in a polytope: has it interior points?
 UNKNOWN = 0
@@ -221,7 +222,23 @@ OBJECTIVE = 118  # (d,)
 OUT_STATES = 119  # (cells, units)
 OUT_WITNESS = 120  # (cells, d)
 OUT_PATH = 121  # (tasks, 2): path and depth of a subtree
-N_PROGRAM_ENTRIES = 122
+ALL_COLUMNS = 122  # of one cell, all rows: coefficients, as PROGRAM_COLUMNS; those of the program are a choice
+ALL_RIGHT = 123
+ALL_ERRORS = 124
+ALL_LABELS = 125
+ALL_SIDES = 126
+ALL_SLACKS = 127  # (rows,) at the witness
+ALL_NOISE = 128
+FACET_STATUS = 129  # (rows,) NOT_ASKED, FACET, REDUNDANT or OPEN
+FACET_BEYOND = 130  # (rows, d) of a facet: a point beyond it and strictly inside all other rows
+CHOSEN = 131  # (rows,) int64: 1 where a row is among those of the program
+N_PROGRAM_ENTRIES = 132
+
+# What is known of a row of a cell.
+NOT_ASKED = 0
+FACET = 1
+REDUNDANT = 2  # implied by the others, strictly: it does not even touch the cell
+OPEN = 3  # left to rational arithmetic
 
 # Fields of a pending side, entry PENDING.
 PENDING_LAYER = 0

@@ -1,0 +1,285 @@
+"""Which rows of a cell are its facets, by rays and linear programs in Clarkson's way; any dimension.
+
+Every unit gives a row a.x <= b of the cell, few of them are facets. A ray from the witness that meets
+one row before all others shows a facet: the point between the first and the second row on it violates one
+row only. A row that no ray met is maximised over the facets found so far: that bounds it away from the
+cell, or ends beyond it, and the ray to that point meets a new facet (Clarkson, More output-sensitive
+geometric algorithms, FOCS 1994). Points and bounds are checked as in `lp_walk`, with all errors; what
+they leave open is left to rational arithmetic.
+"""
+
+import numpy as np
+from numba import njit
+
+from regions.kernels import state
+from regions.kernels.bits import SMALLEST
+from regions.kernels.lp_walk import (
+    ENLARGED,
+    F64,
+    FAR_ENOUGH,
+    PIVOT_TOLERANCE,
+    add_row,
+    climb,
+    enter_next_layer,
+    power_of_two,
+    set_witness,
+    upper_bound,
+)
+from regions.kernels.simplex import NO_EDGE
+from regions.kernels.table import I64, bare, f1, f2, f3, i1
+
+SHARE = 0.5  # how far beyond the first row, towards the second, a point is taken
+
+
+@njit(cache=True, nogil=True)
+def load_rows(t: I64) -> bool:
+    """List all rows of the cell of STATES; False if a unit that is constant there is 0, or close to it.
+
+    The domain's rows come first, as they stand in PROGRAM_COLUMNS.
+    """
+    reg = i1(t, state.REG)
+    relus = i1(t, state.RELUS)
+    slots = f3(t, state.SLOTS)
+    states = i1(t, state.STATES)
+    unit_starts = i1(t, state.UNIT_STARTS)
+    widths = i1(t, state.WIDTHS)
+    d = t[state.DIMENSION]
+    clear = True
+    reg[state.LAYER_NOW] = 0
+    for layer in range(reg[state.LAYERS]):
+        if relus[layer] == 1:
+            for unit in range(widths[layer]):
+                side = states[unit_starts[layer] + unit]
+                if power_of_two(t, layer, unit) > 0.0:
+                    add_row(t, layer, unit, side)
+                else:
+                    value = slots[layer, d, unit]
+                    error = slots[layer, d + 1, unit]
+                    known = value > error if side == 1 else value < -error or (value == 0.0 and error == 0.0)
+                    clear = clear and known
+        if layer + 1 < reg[state.LAYERS]:
+            enter_next_layer(t)
+    return clear
+
+
+@njit(cache=True, nogil=True)
+def keep_rows(t: I64, sides: int) -> None:
+    """Move the rows to ALL_COLUMNS, with slacks at the witness; the domain's `sides` stay in the program."""
+    columns = f2(t, state.PROGRAM_COLUMNS)
+    whole = f2(t, state.ALL_COLUMNS)
+    reg = i1(t, state.REG)
+    m = reg[state.ROWS_NOW]
+    set_witness(t, f1(t, state.WITNESS))
+    chosen = i1(t, state.CHOSEN)
+    status = i1(t, state.FACET_STATUS)
+    for i in range(m):
+        f1(t, state.ALL_RIGHT)[i] = f1(t, state.PROGRAM_RIGHT)[i]
+        f1(t, state.ALL_ERRORS)[i] = f1(t, state.PROGRAM_ERRORS)[i]
+        i1(t, state.ALL_LABELS)[i] = i1(t, state.PROGRAM_LABELS)[i]
+        i1(t, state.ALL_SIDES)[i] = i1(t, state.PROGRAM_SIDES)[i]
+        f1(t, state.ALL_SLACKS)[i] = f1(t, state.WITNESS_SLACKS)[i]
+        f1(t, state.ALL_NOISE)[i] = f1(t, state.WITNESS_NOISE)[i]
+        chosen[i] = 1 if i < sides else 0
+        status[i] = state.NOT_ASKED
+    for j in range(t[state.DIMENSION]):
+        for i in range(m):
+            whole[j, i] = columns[j, i]
+    reg[state.ALL_ROWS] = m
+    reg[state.ROWS_NOW] = sides
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def doubt(t: I64, row: int, noise: float) -> float:
+    """How far the computed slack of a row at a point may be from the true one."""
+    if t[state.CERTIFIED] == 0:
+        return PIVOT_TOLERANCE * noise
+    gamma = f1(t, state.FREG)[state.GAMMA_POINT]
+    return ENLARGED * (f1(t, state.ALL_ERRORS)[row] + gamma * noise) + SMALLEST
+
+
+@njit(cache=True, nogil=True)
+def all_slacks_at(t: I64, point: F64, slacks: F64, noise: F64) -> None:
+    """Slack of every row of the cell at a point, and the sizes of its terms."""
+    columns = f2(t, state.ALL_COLUMNS)
+    right = f1(t, state.ALL_RIGHT)
+    m = i1(t, state.REG)[state.ALL_ROWS]
+    for i in range(m):
+        slacks[i] = right[i]
+    for i in range(m):
+        noise[i] = abs(right[i])
+    for j in range(t[state.DIMENSION]):
+        x = point[j]
+        column = columns[j]
+        for i in range(m):
+            slacks[i] -= column[i] * x
+        for i in range(m):
+            noise[i] += abs(column[i] * x)
+
+
+@njit(cache=True, nogil=True)
+def inside_all_rows(t: I64, but: int) -> bool:
+    """Whether PROGRAM_POINT is beyond row `but` (-1: none) and strictly inside all others, beyond doubt."""
+    noise = f1(t, state.TRY_NOISE)
+    point = f1(t, state.PROGRAM_POINT)
+    slacks = f1(t, state.TRY_SLACKS)
+    all_slacks_at(t, point, slacks, noise)
+    for i in range(i1(t, state.REG)[state.ALL_ROWS]):
+        slack = -slacks[i] if i == but else slacks[i]
+        if not slack > doubt(t, i, noise[i]):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def shoot_ray(t: I64, direction: F64) -> int:
+    """The row that a ray from the witness shows to be a facet, which is recorded; -1 if it shows none."""
+    beyond = f2(t, state.FACET_BEYOND)
+    columns = f2(t, state.ALL_COLUMNS)
+    point = f1(t, state.PROGRAM_POINT)
+    reg = i1(t, state.REG)
+    slacks = f1(t, state.ALL_SLACKS)
+    speeds = f1(t, state.SPEEDS)
+    status = i1(t, state.FACET_STATUS)
+    witness = f1(t, state.WITNESS)
+    d, m = t[state.DIMENSION], reg[state.ALL_ROWS]
+    largest = 0.0
+    for j in range(d):
+        largest = max(largest, abs(direction[j]))
+    for i in range(m):
+        speeds[i] = 0.0
+    for j in range(d):
+        x = direction[j]
+        column = columns[j]
+        for i in range(m):
+            speeds[i] += column[i] * x
+    first, nearest, second = -1, np.inf, np.inf
+    for i in range(m):
+        if speeds[i] > PIVOT_TOLERANCE * largest:
+            at = max(slacks[i], 0.0) / speeds[i]
+            if at < nearest:
+                first, nearest, second = i, at, nearest
+            elif at < second:
+                second = at
+    if first < 0:
+        return -1
+    far = nearest + SHARE * min(second - nearest, nearest)
+    for j in range(d):
+        point[j] = witness[j] + far * direction[j]
+    if not inside_all_rows(t, first):
+        return -1
+    status[first] = state.FACET
+    for j in range(d):
+        beyond[first, j] = point[j]
+    return first
+
+
+@njit(cache=True, nogil=True)
+def choose_rows(t: I64) -> None:
+    """Add the facets that are new to the rows of the program."""
+    chosen = i1(t, state.CHOSEN)
+    columns = f2(t, state.PROGRAM_COLUMNS)
+    reg = i1(t, state.REG)
+    status = i1(t, state.FACET_STATUS)
+    whole = f2(t, state.ALL_COLUMNS)
+    m = reg[state.ROWS_NOW]
+    for i in range(reg[state.ALL_ROWS]):
+        if status[i] == state.FACET and chosen[i] == 0:
+            chosen[i] = 1
+            for j in range(t[state.DIMENSION]):
+                columns[j, m] = whole[j, i]
+            f1(t, state.PROGRAM_RIGHT)[m] = f1(t, state.ALL_RIGHT)[i]
+            f1(t, state.PROGRAM_ERRORS)[m] = f1(t, state.ALL_ERRORS)[i]
+            f1(t, state.WITNESS_SLACKS)[m] = f1(t, state.ALL_SLACKS)[i]
+            f1(t, state.WITNESS_NOISE)[m] = f1(t, state.ALL_NOISE)[i]
+            m += 1
+    reg[state.ROWS_NOW] = m
+
+
+@njit(cache=True, nogil=True)
+def ask_row(t: I64, row: int) -> int:
+    """Decide one row: what the program over the chosen rows, or the rays that follow from it, show."""
+    c = f1(t, state.OBJECTIVE)
+    columns = f2(t, state.ALL_COLUMNS)
+    point = f1(t, state.PROGRAM_POINT)
+    ray = f1(t, state.PROGRAM_RAY)
+    status = i1(t, state.FACET_STATUS)
+    witness = f1(t, state.WITNESS)
+    right = f1(t, state.ALL_RIGHT)[row]
+    depth = max(f1(t, state.ALL_SLACKS)[row], 0.0)
+    error = f1(t, state.ALL_ERRORS)[row]
+    d = t[state.DIMENSION]
+    target = FAR_ENOUGH * depth
+    while True:
+        choose_rows(t)
+        for j in range(d):
+            c[j] = columns[j, row]
+        end, height = climb(t, -depth, target)
+        if not height > 0.0:
+            if end == NO_EDGE and (t[state.CERTIFIED] == 0 or upper_bound(t, -right, error) < 0.0):
+                return state.REDUNDANT
+            return state.OPEN
+        for j in range(d):
+            ray[j] = point[j] - witness[j]
+        found = shoot_ray(t, ray)
+        if found == row:
+            return state.FACET
+        if found < 0 and target == np.inf:
+            return state.OPEN
+        if found < 0:
+            target = np.inf
+        elif i1(t, state.CHOSEN)[found] == 1:
+            return state.OPEN
+
+
+@njit(cache=True, nogil=True)
+def relax_side(t: I64, row: int, by: float) -> None:
+    """Move a side of the domain away from the cell, in the program only."""
+    f1(t, state.PROGRAM_RIGHT)[row] += by
+    f1(t, state.WITNESS_SLACKS)[row] += by
+
+
+@njit(cache=True, nogil=True)
+def find_facets(table: I64, sides: int) -> int:
+    """Decide every row of the cell of STATES, with the point WITNESS strictly inside; returns how many stay open.
+
+    The domain's rows are the first `sides` of the program. -1: the point is not inside beyond doubt, or a
+    unit that is constant on the cell is too close to 0.
+    """
+    t = bare(table)
+    columns = f2(t, state.ALL_COLUMNS)
+    point = f1(t, state.PROGRAM_POINT)
+    ray = f1(t, state.PROGRAM_RAY)
+    reg = i1(t, state.REG)
+    status = i1(t, state.FACET_STATUS)
+    witness = f1(t, state.WITNESS)
+    d = t[state.DIMENSION]
+    reg[state.ROWS_NOW] = sides
+    clear = load_rows(t)
+    keep_rows(t, sides)
+    for j in range(d):
+        point[j] = witness[j]
+    if not clear or not inside_all_rows(t, -1):
+        return -1
+    m = reg[state.ALL_ROWS]
+    for row in range(m):
+        if status[row] == state.NOT_ASKED:
+            for j in range(d):
+                ray[j] = columns[j, row]
+            shoot_ray(t, ray)
+    for row in range(m):
+        if status[row] != state.NOT_ASKED:
+            continue
+        right = f1(t, state.PROGRAM_RIGHT)[row] if row < sides else 0.0
+        slack = f1(t, state.WITNESS_SLACKS)[row] if row < sides else 0.0
+        if row < sides:
+            relax_side(t, row, 1.0 + abs(right))
+        answer = ask_row(t, row)
+        if status[row] == state.NOT_ASKED:
+            status[row] = answer
+        if row < sides:
+            f1(t, state.PROGRAM_RIGHT)[row] = right
+            f1(t, state.WITNESS_SLACKS)[row] = slack
+    open_rows = 0
+    for row in range(m):
+        open_rows += 1 if status[row] == state.OPEN else 0
+    return open_rows
