@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
 from regions.reports import finite, heading, read_as, save_json
+from regions.validation import read_estimate
 
 __all__ = ["History", "Record", "Series"]
 
@@ -173,8 +174,8 @@ class Record:
         for name in _LAYERED.values():
             values[name] = None if values[name] is None else tuple(_number(part) for part in values[name])
         if values["local_complexity"] is not None:
-            values["local_complexity"] = _estimate(values["local_complexity"])
-        values["estimates"] = {name: _estimate(one) for name, one in values["estimates"].items()}
+            values["local_complexity"] = read_estimate(values["local_complexity"])
+        values["estimates"] = {name: read_estimate(one) for name, one in values["estimates"].items()}
         values["scalars"] = {name: _number(one) for name, one in values["scalars"].items()}
         return cls(**values)
 
@@ -376,11 +377,6 @@ def _flat(record: Record) -> dict[str, Any]:
     for name, one in {**exact, **record.estimates}.items():
         row |= {name: one.mean, f"{name} stderr": one.stderr}
     return {**row, **record.scalars, "seconds": record.seconds}
-
-
-def _estimate(plain: Mapping[str, Any]) -> Estimate:
-    stderr = math.inf if plain["stderr"] is None else float(plain["stderr"])
-    return Estimate(_number(plain["mean"]), stderr, int(plain["n"]))
 
 
 def _number(plain: float | None) -> float:

@@ -23,7 +23,7 @@ from regions.estimators import BudgetedEstimator, Coarea, Target
 from regions.locus import locus_volume
 from regions.network import Network
 from regions.tracking.history import EXACT, Record, check_free
-from regions.validation import EnumerationOptions, exact_local_complexity
+from regions.validation import EnumerationOptions, exact_local_complexity, raise_interruption
 
 __all__ = ["DEFAULT_QUANTITIES", "QUANTITIES", "Measurement", "TrackSettings", "measure"]
 
@@ -145,18 +145,20 @@ def measure(
     step, name = place
     for_estimates, for_noise = rng.spawn(2)
     draws = what.n_bias if "local_complexity" in what.quantities else 0
+    # Ctrl-C is meant for the training loop, which would go on
+    limit = what.options.get("max_cells")
     options: dict[str, Any] = {**what.options}
     options["progress"] = lambda _, fraction: progress(fraction / (1 + draws))
     if what.quantities & (_SUMS | _LOCI):
         found = enumerate_cells(network, domain, **options)
         record = Record(step, name, found.status.name, found.n_cells, 0.0)
-        _check_interruption(found.status, found.n_cells, what)
+        raise_interruption(found.status, found.n_cells, limit)
         if found.status is Completeness.COMPLETE:
             record = replace(record, **_from_cells(found, density, what))
     else:
         count = count_cells(network, domain, **options)
         record = Record(step, name, count.status.name, count.cells, 0.0)
-        _check_interruption(count.status, count.cells, what)
+        raise_interruption(count.status, count.cells, limit)
     if draws and record.complete:
         options["progress"] = lambda _, fraction: progress((1 + draws * fraction) / (1 + draws))
         record = replace(record, local_complexity=_exact(network, domain, density, what, for_noise, options))
@@ -203,13 +205,6 @@ def _exact(
         if what.options.get("max_cells") is None:
             raise
         return None
-
-
-def _check_interruption(status: Completeness, cells: int, what: Measurement) -> None:
-    limit = what.options.get("max_cells")
-    if status is not Completeness.COMPLETE and (limit is None or cells < limit):
-        # Ctrl-C is meant for the training loop, which would go on
-        raise KeyboardInterrupt
 
 
 def _labelled(given: Sequence[BudgetedEstimator] | Mapping[str, BudgetedEstimator]) -> dict[str, Any]:
