@@ -259,7 +259,8 @@ class Comparison:
         """The comparison as tables in plain text, one for each target, with its exact value above."""
         lines = heading(self.network, self.domain, self.density)
         if not self.complete:
-            lines.append("TRUNCATED: cut short by Ctrl-C, runs are missing")
+            done = sum(len(judgement.runs) for judgement in self.judgements)
+            lines.append(f"TRUNCATED: cut short by Ctrl-C after {done} runs")
         width = max((len(judgement.estimator) for judgement in self.judgements), default=0) + 2
         for target in dict.fromkeys(judgement.target for judgement in self.judgements):
             rows = [judgement for judgement in self.judgements if judgement.target == target]

@@ -173,7 +173,8 @@ def _heading(comparison: Comparison) -> list[str]:
     """What was compared: the problem, and the exact value of each target."""
     lines = [", ".join(part for part in (comparison.network, comparison.domain, comparison.density) if part)]
     if not comparison.complete:
-        lines.append("TRUNCATED: cut short by Ctrl-C, runs are missing")
+        done = sum(len(row.runs) for row in comparison.judgements)
+        lines.append(f"TRUNCATED: cut short by Ctrl-C after {done} runs")
     seen = {row.target: row.exact for row in comparison.judgements}
     for target, exact in seen.items():
         error = f" ± {exact.stderr:.2g}" if exact.stderr else ""
