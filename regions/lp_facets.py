@@ -47,17 +47,20 @@ class FacetFinder:
             state.FACET_STATUS: np.zeros(rows, i64),
             state.FACET_BEYOND: np.zeros((rows, d)),
             state.CHOSEN: np.zeros(rows, i64),
+            state.NEXT_STATES: np.zeros((rows, net.n_units), i64),
+            state.STATES_BEFORE: np.zeros(net.n_units, i64),
+            state.UNDECIDED: np.zeros(net.n_units, i64),
         }
         for entry, array in more.items():
             self.walker.arrays[entry] = array
             fill_entry(self.walker.table, entry, array)
 
-    def find(self, states: NDArray[np.bool_], witness: NDArray[np.float64]) -> FoundFacets:
+    def find(self, states: NDArray[np.bool_], witness: NDArray[np.float64], cross: bool = False) -> FoundFacets:
         """The facets of the cell of a pattern `(n_units,)`, with a point `(d,)` inside."""
         arrays, reg = self.walker.arrays, self.walker.reg
         arrays[state.STATES][:] = states
         arrays[state.WITNESS][:] = witness
-        open_rows = int(find_facets(self.walker.table, self.walker.n_sides))
+        open_rows = int(find_facets(self.walker.table, self.walker.n_sides, cross))
         m = int(reg[state.ALL_ROWS])
         return FoundFacets(
             arrays[state.ALL_LABELS][:m].copy(),

@@ -21,19 +21,20 @@ from regions.kernels.lp_walk import (
     add_row,
     climb,
     enter_next_layer,
+    height_at,
     power_of_two,
     set_witness,
     upper_bound,
 )
 from regions.kernels.simplex import NO_EDGE
-from regions.kernels.table import I64, bare, f1, f2, f3, i1
+from regions.kernels.table import I64, bare, f1, f2, f3, i1, i2
 
 SHARE = 0.5  # how far beyond the first row, towards the second, a point is taken
 
 
 @njit(cache=True, nogil=True)
 def load_rows(t: I64) -> bool:
-    """List all rows of the cell of STATES; False if a unit that is constant there is 0, or close to it.
+    """List all rows of the cell of STATES; False if the sign of a unit that is constant there is not known.
 
     The domain's rows come first, as they stand in PROGRAM_COLUMNS.
     """
@@ -41,6 +42,7 @@ def load_rows(t: I64) -> bool:
     relus = i1(t, state.RELUS)
     slots = f3(t, state.SLOTS)
     states = i1(t, state.STATES)
+    undecided = i1(t, state.UNDECIDED)
     unit_starts = i1(t, state.UNIT_STARTS)
     widths = i1(t, state.WIDTHS)
     d = t[state.DIMENSION]
@@ -50,12 +52,15 @@ def load_rows(t: I64) -> bool:
         if relus[layer] == 1:
             for unit in range(widths[layer]):
                 side = states[unit_starts[layer] + unit]
+                undecided[unit_starts[layer] + unit] = 0
                 if power_of_two(t, layer, unit) > 0.0:
                     add_row(t, layer, unit, side)
                 else:
                     value = slots[layer, d, unit]
                     error = slots[layer, d + 1, unit]
-                    known = value > error if side == 1 else value < -error or (value == 0.0 and error == 0.0)
+                    zero = value == 0.0 and error == 0.0
+                    undecided[unit_starts[layer] + unit] = 1 if zero else 0
+                    known = value > error if side == 1 else value < -error or zero
                     clear = clear and known
         if layer + 1 < reg[state.LAYERS]:
             enter_next_layer(t)
@@ -239,33 +244,128 @@ def relax_side(t: I64, row: int, by: float) -> None:
 
 
 @njit(cache=True, nogil=True)
-def find_facets(table: I64, sides: int) -> int:
-    """Decide every row of the cell of STATES, with the point WITNESS strictly inside; returns how many stay open.
-
-    The domain's rows are the first `sides` of the program. -1: the point is not inside beyond doubt, or a
-    unit that is constant on the cell is too close to 0.
-    """
-    t = bare(table)
+def recentre(t: I64) -> None:
+    """Move the witness to the middle of its chord along each axis in turn, if it stays inside beyond doubt."""
     columns = f2(t, state.ALL_COLUMNS)
     point = f1(t, state.PROGRAM_POINT)
-    ray = f1(t, state.PROGRAM_RAY)
     reg = i1(t, state.REG)
-    status = i1(t, state.FACET_STATUS)
+    slacks = f1(t, state.ALL_SLACKS)
+    trial = f1(t, state.SPEEDS)
     witness = f1(t, state.WITNESS)
-    d = t[state.DIMENSION]
-    reg[state.ROWS_NOW] = sides
-    clear = load_rows(t)
-    keep_rows(t, sides)
+    d, m = t[state.DIMENSION], reg[state.ALL_ROWS]
+    for i in range(m):
+        trial[i] = slacks[i]
+    for j in range(d):
+        column = columns[j]
+        up, down = np.inf, np.inf
+        for i in range(m):
+            if column[i] > PIVOT_TOLERANCE:
+                up = min(up, trial[i] / column[i])
+            elif column[i] < -PIVOT_TOLERANCE:
+                down = min(down, -trial[i] / column[i])
+        step = 0.5 * (up - down)
+        if abs(step) < np.inf:
+            point[j] += step
+            for i in range(m):
+                trial[i] -= step * column[i]
+    if inside_all_rows(t, -1):
+        for j in range(d):
+            witness[j] = point[j]
+        all_slacks_at(t, witness, slacks, f1(t, state.ALL_NOISE))
     for j in range(d):
         point[j] = witness[j]
-    if not clear or not inside_all_rows(t, -1):
-        return -1
-    m = reg[state.ALL_ROWS]
+
+
+@njit(cache=True, nogil=True)
+def set_states(t: I64) -> bool:
+    """Set STATES to the pattern at PROGRAM_POINT; False if a sign is in doubt."""
+    point = f1(t, state.PROGRAM_POINT)
+    reg = i1(t, state.REG)
+    relus = i1(t, state.RELUS)
+    states = i1(t, state.STATES)
+    unit_starts = i1(t, state.UNIT_STARTS)
+    widths = i1(t, state.WIDTHS)
+    reg[state.LAYER_NOW] = 0
+    for layer in range(reg[state.LAYERS]):
+        if relus[layer] == 1:
+            for unit in range(widths[layer]):
+                value, bound = height_at(t, layer, unit, 1.0, point)
+                # of a unit that is 0 on the whole cell both are 0
+                if abs(value) <= bound and power_of_two(t, layer, unit) > 0.0:
+                    return False
+                if abs(value) <= bound and not is_exactly_zero(t, layer, unit):
+                    return False
+                states[unit_starts[layer] + unit] = 1 if value > 0.0 else 0
+        if layer + 1 < reg[state.LAYERS]:
+            enter_next_layer(t)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def is_exactly_zero(t: I64, layer: int, unit: int) -> bool:
+    """Whether a unit without coefficients is known to be 0."""
+    slots = f3(t, state.SLOTS)
+    d = t[state.DIMENSION]
+    return slots[layer, d, unit] == 0.0 and slots[layer, d + 1, unit] == 0.0
+
+
+@njit(cache=True, nogil=True)
+def cross_facet(t: I64, row: int) -> bool:
+    """Find the cell right beyond a facet of the cell of STATES_BEFORE: its pattern, and a point inside.
+
+    Where the way from the witness to a point beyond meets the facet, every unit but those that are 0
+    there has the same sign in the cells on both sides. So a point farther on whose pattern differs
+    in such units only is inside the neighbour; nearer and nearer ones are tried.
+    """
+    before = i1(t, state.STATES_BEFORE)
+    beyond = f2(t, state.FACET_BEYOND)
+    following = i2(t, state.NEXT_STATES)
+    point = f1(t, state.PROGRAM_POINT)
+    states = i1(t, state.STATES)
+    undecided = i1(t, state.UNDECIDED)
+    unit = i1(t, state.ALL_LABELS)[row]
+    witness = f1(t, state.WITNESS)
+    d, n = t[state.DIMENSION], states.shape[0]
+    right = f1(t, state.ALL_RIGHT)[row]
+    columns = f2(t, state.ALL_COLUMNS)
+    inner, outer = right, -right
+    for j in range(d):
+        inner -= columns[j, row] * witness[j]
+        outer += columns[j, row] * beyond[row, j]
+    meeting = inner / (inner + outer)
+    share = 1.0 - meeting
+    for _ in range(40):
+        for j in range(d):
+            point[j] = witness[j] + (meeting + share) * (beyond[row, j] - witness[j])
+        share *= 0.5
+        if not set_states(t) or states[unit] == before[unit]:
+            continue
+        others = 0
+        for k in range(n):
+            others += 1 if states[k] != before[k] and k != unit and undecided[k] == 0 else 0
+        if others > 0:
+            continue
+        for k in range(n):
+            following[row, k] = states[k]
+        for j in range(d):
+            beyond[row, j] = point[j]
+        return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def decide_rows(t: I64, sides: int) -> None:
+    """Decide all rows of the cell in hand: rays along their normals first, then programs."""
+    columns = f2(t, state.ALL_COLUMNS)
+    ray = f1(t, state.PROGRAM_RAY)
+    status = i1(t, state.FACET_STATUS)
+    m = i1(t, state.REG)[state.ALL_ROWS]
     for row in range(m):
         if status[row] == state.NOT_ASKED:
-            for j in range(d):
+            for j in range(t[state.DIMENSION]):
                 ray[j] = columns[j, row]
             shoot_ray(t, ray)
+    set_witness(t, f1(t, state.WITNESS))
     for row in range(m):
         if status[row] != state.NOT_ASKED:
             continue
@@ -279,7 +379,50 @@ def find_facets(table: I64, sides: int) -> int:
         if row < sides:
             f1(t, state.PROGRAM_RIGHT)[row] = right
             f1(t, state.WITNESS_SLACKS)[row] = slack
+
+
+@njit(cache=True, nogil=True)
+def find_facets(table: I64, sides: int, cross: bool) -> int:
+    """Decide every row of the cell of STATES, with WITNESS strictly inside; returns how many stay open.
+
+    The domain's rows are the first `sides` of the program. With `cross`, the cells beyond the facets are
+    found as well; a facet whose neighbour is in doubt counts as open. -1: the point is not inside beyond
+    doubt, or the sign of a unit that is constant on the cell is not known.
+    """
+    t = bare(table)
+    before = i1(t, state.STATES_BEFORE)
+    point = f1(t, state.PROGRAM_POINT)
+    reg = i1(t, state.REG)
+    states = i1(t, state.STATES)
+    status = i1(t, state.FACET_STATUS)
+    witness = f1(t, state.WITNESS)
+    reg[state.ROWS_NOW] = sides
+    clear = load_rows(t)
+    keep_rows(t, sides)
+    for j in range(t[state.DIMENSION]):
+        point[j] = witness[j]
+    if not clear or not inside_all_rows(t, -1):
+        return -1
+    for _ in range(2):
+        recentre(t)
+    decide_rows(t, sides)
+    for k in range(states.shape[0]):
+        before[k] = states[k]
     open_rows = 0
-    for row in range(m):
+    for row in range(reg[state.ALL_ROWS]):
+        inner = cross and status[row] == state.FACET and i1(t, state.ALL_LABELS)[row] >= 0
+        if inner and not cross_facet(t, row):
+            status[row] = state.OPEN
         open_rows += 1 if status[row] == state.OPEN else 0
     return open_rows
+
+
+@njit(cache=True, nogil=True)
+def locate(table: I64) -> bool:
+    """Set STATES to the pattern at WITNESS; False if a sign is in doubt."""
+    t = bare(table)
+    point = f1(t, state.PROGRAM_POINT)
+    witness = f1(t, state.WITNESS)
+    for j in range(t[state.DIMENSION]):
+        point[j] = witness[j]
+    return set_states(t)

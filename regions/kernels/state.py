@@ -232,7 +232,10 @@ ALL_NOISE = 128
 FACET_STATUS = 129  # (rows,) NOT_ASKED, FACET, REDUNDANT or OPEN
 FACET_BEYOND = 130  # (rows, d) of a facet: a point beyond it and strictly inside all other rows
 CHOSEN = 131  # (rows,) int64: 1 where a row is among those of the program
-N_PROGRAM_ENTRIES = 132
+NEXT_STATES = 132  # (rows, units) of a facet: pattern of the cell beyond it; FACET_BEYOND is then inside
+STATES_BEFORE = 133  # (units,) the pattern of the cell in hand while others are tried
+UNDECIDED = 134  # (units,) 1 where a unit is 0 on the whole cell in hand
+N_PROGRAM_ENTRIES = 135
 
 # What is known of a row of a cell.
 NOT_ASKED = 0
