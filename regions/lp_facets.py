@@ -1,40 +1,29 @@
-"""The facets of one cell, in any dimension: rows, which of them are facets, points beyond each."""
+"""The facets of one cell, in any dimension, and the cells beyond them."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.kernels import state
-from regions.kernels.lp_facets import find_facets
+from regions.kernels.lp_facets import find_facets, locate
 from regions.kernels.table import fill_entry
 from regions.lowering import Lowered
+from regions.lp_oracle import CellFacets
 from regions.lp_walking import ProgramWalker
 
 
-class FoundFacets(NamedTuple):
-    """What is known of the rows of one cell; those of constant units are left out.
-
-    `labels` are flat unit numbers, or -1 - side of the domain; `status` is FACET, REDUNDANT or OPEN of
-    `kernels.state`; `beyond` (rows, d) are points across each facet, strictly inside all other rows.
-    """
-
-    labels: NDArray[np.int64]
-    status: NDArray[np.int64]
-    beyond: NDArray[np.float64]
-    clear: bool
-
-
 class FacetFinder:
-    """Finds the facets of cells, one at a time, with its own arrays; one thread uses it at a time."""
+    """Finds the facets of cells, one at a time, with its own arrays; one thread uses it at a time.
+
+    In float arithmetic rows that neither a ray nor a program shows to be facets are none.
+    """
 
     def __init__(self, net: Lowered, domain: Domain) -> None:
         self.walker = ProgramWalker(net, domain, state.COUNT)
         self.walker.start()
-        d, rows = net.dimension, self.walker.arrays[state.PROGRAM_RIGHT].shape[0]
+        d, rows, n = net.dimension, self.walker.arrays[state.PROGRAM_RIGHT].shape[0], net.n_units
         i64 = np.int64
         more = {
             state.ALL_COLUMNS: np.zeros((d, rows)),
@@ -47,24 +36,39 @@ class FacetFinder:
             state.FACET_STATUS: np.zeros(rows, i64),
             state.FACET_BEYOND: np.zeros((rows, d)),
             state.CHOSEN: np.zeros(rows, i64),
-            state.NEXT_STATES: np.zeros((rows, net.n_units), i64),
-            state.STATES_BEFORE: np.zeros(net.n_units, i64),
-            state.UNDECIDED: np.zeros(net.n_units, i64),
+            state.NEXT_STATES: np.zeros((rows, n), i64),
+            state.STATES_BEFORE: np.zeros(n, i64),
+            state.UNDECIDED: np.zeros(n, i64),
         }
         for entry, array in more.items():
             self.walker.arrays[entry] = array
             fill_entry(self.walker.table, entry, array)
 
-    def find(self, states: NDArray[np.bool_], witness: NDArray[np.float64], cross: bool = False) -> FoundFacets:
-        """The facets of the cell of a pattern `(n_units,)`, with a point `(d,)` inside."""
-        arrays, reg = self.walker.arrays, self.walker.reg
-        arrays[state.STATES][:] = states
+    def pattern_at(self, point: NDArray[np.float64]) -> bytes | None:
+        """The pattern at a point, one byte a unit; None if a sign is in doubt."""
+        arrays = self.walker.arrays
+        arrays[state.WITNESS][:] = point
+        if not locate(self.walker.table):
+            return None
+        return arrays[state.STATES].astype(np.bool_).tobytes()
+
+    def find(self, pattern: bytes, witness: NDArray[np.float64]) -> CellFacets:
+        """The facets of the cell of a pattern, with a point `(d,)` inside or NaN."""
+        arrays, walker = self.walker.arrays, self.walker
+        arrays[state.STATES][:] = np.frombuffer(pattern, np.bool_)
         arrays[state.WITNESS][:] = witness
-        open_rows = int(find_facets(self.walker.table, self.walker.n_sides, cross))
-        m = int(reg[state.ALL_ROWS])
-        return FoundFacets(
-            arrays[state.ALL_LABELS][:m].copy(),
-            arrays[state.FACET_STATUS][:m].copy(),
-            arrays[state.FACET_BEYOND][:m].copy(),
-            open_rows >= 0,
+        open_rows = int(find_facets(walker.table, walker.n_sides, True)) if np.isfinite(witness).all() else -1
+        if open_rows != 0 and walker.net.certified:
+            return walker.asked().facets(pattern, witness)
+        m = int(walker.reg[state.ALL_ROWS])
+        labels = arrays[state.ALL_LABELS][:m]
+        rows = np.flatnonzero(arrays[state.FACET_STATUS][:m] == state.FACET) if open_rows >= 0 else []
+        following = arrays[state.NEXT_STATES].astype(np.bool_)
+        return CellFacets(
+            [int(labels[row]) for row in rows],
+            [following[row].tobytes() if labels[row] >= 0 else None for row in rows],
+            [arrays[state.FACET_BEYOND][row].copy() for row in rows],
+            arrays[state.WITNESS].copy(),
+            m,
+            0,
         )

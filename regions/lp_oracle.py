@@ -8,16 +8,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
+from regions.errors import SolverError
 from regions.network import Network
-from regions.rational import ExactNetwork, balances, decide_interior, inside_all, solve_on_support
+from regions.rational import ExactNetwork, balances, decide_interior, inside_all, primitive, solve_on_support
 
 Rows = Sequence[tuple[int, bool]]  # flat unit, and whether it is positive
 IntegerRow = tuple[int, ...]
+
+
+class CellFacets(NamedTuple):
+    """The facets of one cell, and what lies beyond each.
+
+    `labels` are flat unit numbers, of several with one and the same hyperplane the lowest, or -1 - side of
+    the domain; `neighbours` their patterns, one byte a unit, None beyond the domain; `points` are inside the
+    neighbours, `witness` inside the cell itself: NaN where no float is. `exact` counts the rows that were
+    left to rational arithmetic, `rows` all.
+    """
+
+    labels: list[int]
+    neighbours: list[bytes | None]
+    points: list[NDArray[np.float64]]
+    witness: NDArray[np.float64]
+    rows: int
+    exact: int
 
 
 class Side(Enum):
@@ -135,3 +154,90 @@ class ProgramOracle:
         if inside_all([row], inside):
             return inside
         return decide_interior([*self._polytope(states, cuts), row], inside)[0]
+
+    def facets(self, pattern: bytes, near: NDArray[np.float64]) -> CellFacets:
+        """The facets of a cell, in rational arithmetic only; see `CellFacets`.
+
+        A row is a facet if the other rows, those of the same hyperplane left out, have common interior
+        points with its far side. Cost: a linear program in rational arithmetic for every row.
+        """
+        d = self._exact.dimension
+        labels = [-1 - k for k in range(len(self._sides))]
+        rows = list(self._sides)
+        for unit in range(self._network.n_units):
+            row = self._row(pattern, unit, pattern[unit] == 1)
+            if any(row[:-1]):
+                labels.append(unit)
+                rows.append(row)
+        start = [Fraction(x) for x in near.tolist()] if np.isfinite(near).all() else [Fraction(0)] * d
+        inside, _ = decide_interior(rows, start)
+        if inside is None:
+            raise SolverError("a pattern that was met has no cell: the walk's books are wrong")
+        groups: dict[IntegerRow, list[int]] = {}
+        for k, row in enumerate(rows):
+            groups.setdefault(primitive(row), []).append(k)
+        found: list[tuple[int, bytes | None, NDArray[np.float64]]] = []
+        for hyperplane, members in groups.items():
+            others = [row for k, row in enumerate(rows) if k not in members]
+            beyond, _ = decide_interior([*others, tuple(-x for x in hyperplane)], inside)
+            if beyond is None:
+                continue
+            label = labels[members[0]]
+            if label < 0:
+                found.append((label, None, np.full(d, np.nan)))
+            else:
+                found.append((label, *self._cross(pattern, inside, beyond, hyperplane)))
+        point = _floats_inside(rows, inside)
+        return CellFacets(*([list(x) for x in zip(*found, strict=True)]), point, len(rows), len(rows))
+
+    def _cross(
+        self, pattern: bytes, inside: Sequence[Fraction], beyond: Sequence[Fraction], hyperplane: IntegerRow
+    ) -> tuple[bytes, NDArray[np.float64]]:
+        """The cell right beyond a facet, as in `kernels.lp_facets.cross_facet`, and a float point inside."""
+        inner, outer = (_slack(hyperplane, x) for x in (inside, beyond))
+        share = -outer / (inner - outer)  # of the way back from `beyond` to the facet
+        meeting = [y + share * (x - y) for x, y in zip(inside, beyond, strict=True)]
+        free = self._zero_units(pattern, meeting)
+        part = Fraction(1)
+        while True:
+            point = [x + part * (y - x) for x, y in zip(meeting, beyond, strict=True)]
+            states = self._pattern_at(point)
+            if states is not None and all(
+                a == b or k in free for k, (a, b) in enumerate(zip(states, pattern, strict=True))
+            ):
+                rows = [*self._sides]
+                for unit in range(len(states)):
+                    row = self._row(states, unit, states[unit] == 1)
+                    if any(row[:-1]):
+                        rows.append(row)
+                return states, _floats_inside(rows, point)
+            part /= 2
+
+    def _zero_units(self, pattern: bytes, point: Sequence[Fraction]) -> set[int]:
+        """The units that are 0 at a point of the closed cell of a pattern."""
+        return {
+            unit for unit in range(len(pattern)) if _slack(self._row(pattern, unit, True), point) == 0
+        }
+
+    def _pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
+        """The pattern of the cell that a point is inside of; None if it is on the border of one."""
+        states = b""
+        for unit in range(self._network.n_units):
+            row = self._row(states, unit, True)
+            slack = _slack(row, point)
+            if slack == 0 and any(row[:-1]):
+                return None
+            states += b"\1" if slack > 0 else b"\0"
+        return states
+
+
+def _slack(row: IntegerRow, point: Sequence[Fraction]) -> Fraction:
+    return row[-1] - sum((a * x for a, x in zip(row[:-1], point, strict=True)), Fraction(0))
+
+
+def _floats_inside(rows: list[IntegerRow], point: Sequence[Fraction]) -> NDArray[np.float64]:
+    """A point inside all rows rounded to floats, if it is still inside; else NaN."""
+    rounded = np.array([float(x) for x in point])
+    if inside_all(rows, [Fraction(x) for x in rounded.tolist()]):
+        return rounded
+    return np.full(len(point), np.nan)

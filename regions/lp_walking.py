@@ -150,7 +150,8 @@ class ProgramWalker:
             else:
                 self._answer()
 
-    def _asked(self) -> ProgramOracle:
+    def asked(self) -> ProgramOracle:
+        """The oracle of this walk, made when it is first asked."""
         if self.oracle is None:
             self.oracle = ProgramOracle(self.net.network, self.domain)
         return self.oracle
@@ -174,7 +175,7 @@ class ProgramWalker:
         arrays, side = self.arrays, int(self.reg[state.ASK_SIDE])
         active = arrays[state.ACTIVE_ROWS]
         hint = [int(arrays[state.PROGRAM_LABELS][row]) for row in active if row >= 0]
-        answer, point = self._asked().decide(
+        answer, point = self.asked().decide(
             self._pattern(), self._rows(), (self._unit(), side == 1), arrays[state.WITNESS], hint
         )
         match answer:
@@ -195,7 +196,7 @@ class ProgramWalker:
         """All cells below a side that no float is inside of, in rational arithmetic."""
         reg = self.reg
         room = int(reg[state.CELL_LIMIT] - reg[state.CELLS])
-        patterns, decisions = self._asked().cells_below(self._pattern(), self._rows(), self._unit(), room)
+        patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room)
         reg[state.CELLS] += len(patterns)
         reg[state.DECISIONS] += decisions
         reg[state.DOUBTFUL] += decisions
