@@ -19,7 +19,14 @@ from scipy.special import erf, erfcx
 
 from regions.errors import BudgetExceededError, CertificateError
 
-__all__ = ["average_bell", "bell_between", "embedded_rules", "fill_with_simplices", "simplex_volumes"]
+__all__ = [
+    "average_bell",
+    "bell_between",
+    "bisect_longest_edges",
+    "embedded_rules",
+    "fill_with_simplices",
+    "simplex_volumes",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -221,7 +228,7 @@ def _average_adaptively(
                 f"cubature of {count} simplices reached a relative error of {worst:.1e}, not {rtol:.1e}, "
                 f"with {max_pieces} extra pieces; raise max_pieces or rtol of the density, or widen it"
             )
-        children = _bisect(pieces[cut])
+        children = bisect_longest_edges(pieces[cut])
         new_values, new_errors = _apply_rule(children)
         pieces = np.concatenate([pieces[~cut], children])
         values, errors = np.append(values[~cut], new_values), np.append(errors[~cut], new_errors)
@@ -229,7 +236,7 @@ def _average_adaptively(
         share = np.concatenate([share[~cut], np.tile(0.5 * share[cut], 2)])
 
 
-def _bisect(pieces: FloatArray) -> FloatArray:
+def bisect_longest_edges(pieces: FloatArray) -> FloatArray:
     """Both halves of each simplex, cut at the midpoint of its longest edge: first halves, then second."""
     corners = pieces.shape[1]
     pairs = np.array(list(itertools.combinations(range(corners), 2)))
