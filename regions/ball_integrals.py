@@ -70,8 +70,8 @@ def volumes_in_ball(
     inside = np.all(distances <= 1.0, axis=1)
     if k == 0:
         return inside.astype(np.float64), np.zeros(count)
-    volumes, errors = simplex_volumes(vertices)
-    volumes, errors = np.where(inside, volumes, 0.0), np.where(inside, errors + 8.0 * k * _EPS * volumes, 0.0)
+    whole, whole_errors = simplex_volumes(vertices)
+    volumes, errors = np.where(inside, (whole, whole_errors + 8.0 * k * _EPS * whole), 0.0)
     centroid = scaled.mean(axis=1)
     reach = np.linalg.norm(scaled - centroid[:, None], axis=2).max(axis=1, initial=0.0)
     far = np.linalg.norm(centroid, axis=1) - reach > 1.0 + 8.0 * _EPS * distances.max(axis=1, initial=0.0)
@@ -80,7 +80,11 @@ def volumes_in_ball(
     for start in range(0, len(crossing), _BLOCK):
         rows = crossing[start : start + _BLOCK]
         parts = _on_segments(scaled[rows]) if k == 1 else _by_cones(scaled[rows], rtol, max_pieces)
-        volumes[rows], errors[rows] = unit * parts[0], unit * (parts[1] + 4.0 * k * _EPS * parts[0])
+        # rounding hides on which side of a flat simplex's facet the rest of it lies
+        flat = whole[rows] <= 64.0 * whole_errors[rows]
+        bound = whole[rows] + whole_errors[rows]
+        volumes[rows] = np.minimum(unit * parts[0], whole[rows])
+        errors[rows] = np.where(flat, bound, unit * (parts[1] + 4.0 * k * _EPS * parts[0]))
     return volumes, errors
 
 

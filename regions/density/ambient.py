@@ -55,6 +55,7 @@ def conditional(density: Density, domain: Domain) -> Density:
 
     Examples
     --------
+    >>> from regions.domain import Segment
     >>> line = Segment([3.0, 0.0], [3.0, 1.0])
     >>> conditional(GaussianDensity([0.0, 0.0], [[1.0, 0.5], [0.5, 1.0]]), line).describe()
     'gaussian, mean (1.5), std 0.866025'
@@ -70,7 +71,7 @@ def conditional(density: Density, domain: Domain) -> Density:
         return density
     match density:
         case GaussianDensity():
-            means, cov, _ = _normal_in_plane(density.mean[None], np.linalg.cholesky(density.cov), domain)
+            means, cov, _ = _normal_in_plane(density.mean[None], density.cov, domain)
             return GaussianDensity(means[0], cov, rtol=density.rtol, max_pieces=density.max_pieces)
         case GaussianMixtureDensity():
             return _mixture_in_plane(density, domain)
@@ -131,13 +132,13 @@ def restricted(density: Density, domain: Domain, *, max_tries: int = 1 << 26) ->
 
 
 def _normal_in_plane(
-    means: FloatArray, chol: FloatArray, domain: Domain
+    means: FloatArray, cov: FloatArray, domain: Domain
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Means (K, d) and covariance (d, d) in the plane, and logarithms (K,) of the integrals over it.
 
     With L the Cholesky factor, |L^-1 (origin + B t - mean)|^2 is least squares in t.
     """
-    d = domain.dimension
+    d, chol = domain.dimension, np.linalg.cholesky(cov)
     design = np.linalg.solve(chol, domain.basis)
     target = np.linalg.solve(chol, (means - domain.origin).T)
     orthogonal, triangular = np.linalg.qr(design)
@@ -151,10 +152,10 @@ def _normal_in_plane(
 
 def _mixture_in_plane(density: GaussianMixtureDensity, domain: Domain) -> GaussianMixtureDensity:
     if density.covs.ndim == 2:
-        means, covs, logs = _normal_in_plane(density.means, np.linalg.cholesky(density.covs), domain)
+        means, covs, logs = _normal_in_plane(density.means, density.covs, domain)
     else:
         parts = [
-            _normal_in_plane(mean[None], np.linalg.cholesky(cov), domain)
+            _normal_in_plane(mean[None], cov, domain)
             for mean, cov in zip(density.means, density.covs, strict=True)
         ]
         means, covs, logs = (np.stack(part) for part in zip(*parts, strict=True))
@@ -182,7 +183,7 @@ def _ball_in_plane(density: UniformBallDensity, domain: Domain) -> UniformBallDe
             f"radius is {density.radius:.6g}; there is no law on the plane: move it or widen the ball"
         )
     section = math.sqrt((density.radius - distance) * (density.radius + distance))
-    return UniformBallDensity(foot, section, rtol=density.rtol, max_pieces=density.max_pieces)
+    return UniformBallDensity(foot + 0.0, section, rtol=density.rtol, max_pieces=density.max_pieces)
 
 
 def _uniform_in_plane(density: UniformDensity, domain: Domain) -> UniformDensity:
