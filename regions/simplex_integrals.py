@@ -139,12 +139,17 @@ def bell_between(start: FloatArray, width: FloatArray) -> FloatArray:
 
 
 def average_bell(
-    white: FloatArray, volumes: FloatArray, rtol: float, max_pieces: int
+    white: FloatArray,
+    volumes: FloatArray,
+    rtol: float,
+    max_pieces: int,
+    *,
+    floor: FloatArray | float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Averages of exp(-|w|^2 / 2) over k-simplices.
 
     k <= 1 is a closed form. k >= 2 bisects longest edges until the error of every simplex, times its
-    volume, is at most rtol times the larger of its own integral and the mean integral of the batch.
+    volume, is at most rtol times the largest of its own integral, the mean integral of the batch and a floor.
 
     Parameters
     ----------
@@ -152,6 +157,7 @@ def average_bell(
     volumes : (K,) float64, weights that compare the simplices with each other
     rtol : float
     max_pieces : int, how many pieces may be added to the K simplices
+    floor : number or (K,) float64, integrals below which no simplex needs digits of its own
 
     Returns
     -------
@@ -179,7 +185,7 @@ def average_bell(
         case 1:
             return _average_on_segments(white[:, 0], white[:, 1]), np.zeros(len(white))
         case _:
-            return _average_adaptively(white, volumes, rtol, max_pieces)
+            return _average_adaptively(white, volumes, rtol, max_pieces, floor)
 
 
 def _average_on_segments(u: FloatArray, v: FloatArray) -> FloatArray:
@@ -202,7 +208,7 @@ def _average_on_segments(u: FloatArray, v: FloatArray) -> FloatArray:
 
 
 def _average_adaptively(
-    white: FloatArray, volumes: FloatArray, rtol: float, max_pieces: int
+    white: FloatArray, volumes: FloatArray, rtol: float, max_pieces: int, floor: FloatArray | float
 ) -> tuple[FloatArray, FloatArray]:
     count = len(white)
     owner, share = np.arange(count), np.ones(count)
@@ -212,9 +218,9 @@ def _average_adaptively(
         averages: FloatArray = np.bincount(owner, share * values, count).astype(np.float64)
         spread: FloatArray = np.bincount(owner, share * errors, count).astype(np.float64)
         integrals = volumes * averages
-        floor = math.fsum(integrals.tolist()) / max(count, 1)
+        least = np.maximum(math.fsum(integrals.tolist()) / max(count, 1), floor)
         # below the last two terms a sum of doubles has no digits to give
-        target = rtol * np.maximum(integrals, floor) + volumes * (1e-290 + 4.0 * _EPS * averages)
+        target = rtol * np.maximum(integrals, least) + volumes * (1e-290 + 4.0 * _EPS * averages)
         open_owner = volumes * spread > target
         if not open_owner.any():
             return averages, spread

@@ -15,19 +15,29 @@ from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 
 from regions.density.base import EPS, FloatArray
-from regions.simplex_integrals import average_bell, embedded_rules, simplex_volumes
+from regions.simplex_integrals import (
+    average_bell,
+    bisect_longest_edges,
+    embedded_rules,
+    simplex_volumes,
+)
 
 __all__ = ["PAIRS", "Group", "group_components", "integrate_groups", "log_terms"]
 
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 # pairs of a point or simplex with a component that are worked on at once
 PAIRS = 1 << 19
 # a closed form or an adaptive cubature of a pair costs about as much as so many values of a component
 _COST_OF_PAIR = {1: 100}
 _COST_OF_CUBATURE = 400
-# cubature of the sum is tried on simplices up to this many standard deviations across
+# cubature of the sum is tried on simplices up to this many standard deviations across, and those up to
+# the second number are cut for it
 _CLOSE = 1.0
+_CUT_UP_TO = 4.0
+# pairs whose cubature shares one budget of pieces
+_BATCH = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,29 +101,67 @@ def integrate_groups(
     ------
     BudgetExceededError : if the adaptive cubature does not reach rtol within max_pieces
     """
-    volumes, volume_errors = simplex_volumes(vertices)
     values, errors = np.zeros((2, len(vertices)))
     count = sum(len(group.means) for group in groups)
     block = max(1, PAIRS // count)
     for start in range(0, len(vertices), block):
-        part = np.arange(start, min(start + block, len(vertices)))
-        least = _least_average(groups, vertices[part])
-        negligible = least + math.log(EPS / count)
-        close = _is_close(groups, vertices[part], negligible)
-        averages, spread, done = _average_sum(groups, vertices[part[close]], negligible[close], rtol)
-        chosen = part[close][done]
-        values[chosen] = volumes[chosen] * averages[done]
-        errors[chosen] = volumes[chosen] * spread[done] + volume_errors[chosen] * averages[done]
-        close[np.flatnonzero(close)[~done]] = False
-        rest = part[~close]
-        if not rest.size:
-            continue
-        for group in groups:
-            whole = (vertices[rest], volumes[rest], volume_errors[rest])
-            pairs = _integrate_pairs(group, whole, negligible[~close], rtol, max_pieces)
-            values[rest] += pairs[0]
-            errors[rest] += pairs[1]
-    return values, errors + (2.0 + count) * EPS * values
+        part = slice(start, start + block)
+        pieces, owner = _bisect_wide(groups, vertices[part])
+        for first in range(0, len(pieces), block):
+            some = slice(first, first + block)
+            found = _integrate_block(groups, pieces[some], rtol, max_pieces)
+            for total, terms in zip((values, errors), found, strict=True):
+                total[part] += np.bincount(owner[some], terms, len(total[part]))
+    return values, errors + (10.0 + count) * EPS * values
+
+
+def _bisect_wide(groups: list[Group], vertices: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Simplices of moderate width cut until one cubature can serve all components, and their owners."""
+    pieces, owner = vertices, np.arange(len(vertices))
+    if vertices.shape[1] < 3:
+        return pieces, owner
+    width = _width(groups, pieces)
+    still = (width > _CLOSE) & (width <= _CUT_UP_TO)
+    still[still] = _is_crowded(groups, pieces[still], _negligible(groups, pieces[still]))
+    while still.any():
+        halves = bisect_longest_edges(pieces[still])
+        new_width = _width(groups, halves)
+        pieces = np.concatenate([pieces[~still], halves])
+        owner = np.concatenate([owner[~still], np.tile(owner[still], 2)])
+        still = np.concatenate([np.zeros(len(pieces) - len(halves), dtype=bool), new_width > _CLOSE])
+    return pieces, owner
+
+
+def _width(groups: list[Group], vertices: FloatArray) -> FloatArray:
+    """Twice the largest distance of a vertex to the centroid, in standard deviations of any component."""
+    width = np.zeros(len(vertices))
+    for group in groups:
+        white = group.whiten(vertices)
+        from_centre = np.linalg.norm(white - white.mean(axis=1)[:, None], axis=2)
+        width = np.maximum(width, 2.0 * from_centre.max(axis=1, initial=0.0))
+    return width
+
+
+def _integrate_block(
+    groups: list[Group], vertices: FloatArray, rtol: float, max_pieces: int
+) -> tuple[FloatArray, FloatArray]:
+    volumes, volume_errors = simplex_volumes(vertices)
+    values, errors = np.zeros((2, len(vertices)))
+    least = _least_average(groups, vertices)
+    negligible = least + math.log(EPS / sum(len(group.means) for group in groups))
+    close = np.flatnonzero(_width(groups, vertices) <= _CLOSE)
+    close = close[_is_crowded(groups, vertices[close], negligible[close])]
+    averages, spread, done = _average_sum(groups, vertices[close], negligible[close], rtol)
+    chosen = close[done]
+    values[chosen] = volumes[chosen] * averages[done]
+    errors[chosen] = volumes[chosen] * spread[done] + volume_errors[chosen] * averages[done]
+    rest = np.setdiff1d(np.arange(len(vertices)), chosen)
+    for group in groups:
+        whole = (vertices[rest], volumes[rest], volume_errors[rest])
+        pairs = _integrate_pairs(group, whole, least[rest], negligible[rest], (rtol, max_pieces))
+        values[rest] += pairs[0]
+        errors[rest] += pairs[1]
+    return values, errors
 
 
 def _least_average(groups: list[Group], vertices: FloatArray) -> FloatArray:
@@ -141,21 +189,23 @@ def _needed(group: Group, white: FloatArray, negligible: FloatArray) -> BoolArra
     return needed
 
 
-def _is_close(groups: list[Group], vertices: FloatArray, negligible: FloatArray) -> BoolArray:
-    """Simplices on which a cubature of the sum may pay: small, with many components."""
+def _is_crowded(groups: list[Group], vertices: FloatArray, negligible: FloatArray) -> BoolArray:
+    """Simplices with so many components that one cubature of the sum costs less than one for each."""
     k = vertices.shape[1] - 1
-    close = np.full(len(vertices), k >= 1)
     needed = np.zeros(len(vertices))
-    for group in groups:
-        white = group.whiten(vertices)
-        close &= np.linalg.norm(white - white.mean(axis=1)[:, None], axis=2).max(axis=1) < 0.5 * _CLOSE
-        needed += _needed(group, white, negligible).sum(axis=1)
     if k == 0:
-        return close
+        return needed > 0.0
+    for group in groups:
+        needed += _needed(group, group.whiten(vertices), negligible).sum(axis=1)
     nodes = len(embedded_rules(k)[0][0])
     count = sum(len(group.means) for group in groups)
-    result: BoolArray = close & (needed * _COST_OF_PAIR.get(k, _COST_OF_CUBATURE) > nodes * count)
-    return result
+    crowded: BoolArray = needed * _COST_OF_PAIR.get(k, _COST_OF_CUBATURE) > nodes * count
+    return crowded
+
+
+def _negligible(groups: list[Group], vertices: FloatArray) -> FloatArray:
+    """Logarithm below which all components together are at most a rounding of the average, (N,)."""
+    return _least_average(groups, vertices) + math.log(EPS / sum(len(group.means) for group in groups))
 
 
 def _average_sum(
@@ -198,9 +248,9 @@ def _slope(groups: list[Group], vertices: FloatArray, negligible: FloatArray) ->
 def _integrate_pairs(
     group: Group,
     whole: tuple[FloatArray, FloatArray, FloatArray],
+    least: FloatArray,
     negligible: FloatArray,
-    rtol: float,
-    max_pieces: int,
+    cubature: tuple[float, int],
 ) -> tuple[FloatArray, FloatArray]:
     """Integrals and errors of a group's components, each by itself, added up for each simplex."""
     vertices, volumes, volume_errors = whole
@@ -208,7 +258,13 @@ def _integrate_pairs(
     simplex, component = np.nonzero(_needed(group, white, negligible))
     peak = np.exp(group.log_peaks[component])
     moved = white[simplex] - group.means[component][:, None]
-    averages, errors = average_bell(moved, peak * volumes[simplex], rtol, max_pieces)
+    # a component needs no more digits than its part of the simplex's integral
+    floor = volumes * np.exp(least) / np.maximum(np.bincount(simplex, minlength=len(vertices)), 1)
+    averages, errors = np.zeros((2, len(simplex)))
+    for start in range(0, len(simplex), _BATCH):
+        part = slice(start, start + _BATCH)
+        weights, own = peak[part] * volumes[simplex[part]], floor[simplex[part]]
+        averages[part], errors[part] = average_bell(moved[part], weights, *cubature, floor=own)
     farthest = np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0)
     size = np.linalg.norm(white, axis=2).max(axis=1)[simplex] + group.reach
     slope = 8.0 * group.condition * (1.0 + farthest * size)

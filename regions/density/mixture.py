@@ -38,8 +38,8 @@ class GaussianMixtureDensity:
     means : (K, d) array
     covs : number (variance of all), (K,) variances, a (d, d) matrix for all, or (K, d, d) matrices
     rtol : float in (0, 1), relative tolerance of the cubature (k >= 2 only)
-    max_pieces : int, how many pieces the cubature may cut a block of 524,288 simplices and components into,
-        beyond the block
+    max_pieces : int, how many pieces the cubature may cut a batch of 16,384 pairs of a simplex and a
+        component into, beyond the batch
     label : str, what `describe` says; "" for the number of components
 
     Raises
@@ -247,7 +247,7 @@ class GaussianMixtureDensity:
 
         Components that are provably below rounding on a simplex, all of them together, are left out there.
         Methods are those of `GaussianDensity` (closed forms for k <= 1, adaptive cubature for k >= 2, which
-        stops when every error is at most rtol times the larger of the integral and the block's mean), but
+        stops when every error is at most rtol times the larger of the integral and the batch's mean), but
         on simplices that are small beside the components the sum is integrated at once: then the error is
         at most rtol times the integral, for k = 1 a few roundings. Cost for 1e5 simplices and 300
         components: some seconds.
