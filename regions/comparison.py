@@ -6,18 +6,17 @@ exact value is left to `validation`.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 from regions.counterparts import exact_value
 from regions.density import Density
@@ -26,7 +25,8 @@ from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Estimate, FunctionEstimator, Target
 from regions.estimators.basics import BudgetedFunction
 from regions.network import Network
-from regions.validation import EnumerationOptions, z_score
+from regions.reports import finite, heading, read_as, save_json
+from regions.validation import EnumerationOptions, read_estimate, z_score
 
 __all__ = ["Comparison", "ComparisonSettings", "Judgement", "compare_estimators"]
 
@@ -34,6 +34,7 @@ FloatArray = NDArray[np.float64]
 
 # two-sided 95 % of a normal variable
 _NINETY_FIVE = 1.959963984540054
+_FORMAT = "regions comparison 1"
 
 
 class ComparisonSettings(EnumerationOptions, total=False):
@@ -120,12 +121,23 @@ class Judgement:
         """Fraction of the runs whose stated 95 % interval holds the exact value (with its own error)."""
         return float(np.mean(np.abs(self.z_scores) <= _NINETY_FIVE))
 
+    @property
+    def coverage_interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the coverage, for so many seeds (Clopper and Pearson's)."""
+        n = len(self.runs)
+        hits = round(self.coverage * n)
+        low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, 0.025))
+        high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 0.975))
+        return low, high
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON; what is not finite becomes None."""
         low, high = self.bias_interval
+        coverage_low, coverage_high = self.coverage_interval
         plain: dict[str, Any] = {
             "estimator": self.estimator,
             "target": self.target.describe(),
+            "target_parameters": asdict(self.target),
             "exact": self.exact.to_dict(),
             "budget": self.budget,
             "n_seeds": len(self.runs),
@@ -138,10 +150,33 @@ class Judgement:
             "spread": self.spread,
             "stated_stderr": self.stated,
             "coverage": self.coverage,
+            "coverage_low": coverage_low,
+            "coverage_high": coverage_high,
             "seconds": self.seconds,
-            "z_scores": [_finite(z) for z in self.z_scores.tolist()],
+            "z_scores": self.z_scores.tolist(),
+            "runs": [run.to_dict() for run in self.runs],
         }
-        return {key: _finite(value) for key, value in plain.items()}
+        return dict(finite(plain))
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Judgement:
+        """The judgement that `to_dict` gave: its runs, from which all else is computed again.
+
+        Raises
+        ------
+        InvalidInputError, KeyError, TypeError, ValueError : if something is missing or no number
+        """
+        runs = tuple(read_estimate(run) for run in plain["runs"])
+        if len(runs) < 2:
+            raise InvalidInputError(f"{plain['estimator']} has {len(runs)} runs; a spread needs at least 2")
+        return cls(
+            str(plain["estimator"]),
+            Target(**plain["target_parameters"]),
+            read_estimate(plain["exact"]),
+            int(plain["budget"]),
+            runs,
+            float(plain["seconds"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -152,6 +187,7 @@ class Comparison:
     ----------
     judgements : tuple of Judgement, in the order of the estimators, then of the budgets
     network, domain, density : str, one line each
+    complete : bool, False if Ctrl-C cut it short: estimators, budgets or seeds are missing
 
     Examples
     --------
@@ -165,6 +201,7 @@ class Comparison:
     network: str = ""
     domain: str = ""
     density: str = ""
+    complete: bool = True
 
     def __str__(self) -> str:
         return self.table()
@@ -185,28 +222,45 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists, ready for JSON."""
         return {
+            "format": _FORMAT,
             "network": self.network,
             "domain": self.domain,
             "density": self.density,
+            "status": "COMPLETE" if self.complete else "TRUNCATED",
             "judgements": [judgement.to_dict() for judgement in self.judgements],
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the comparison as JSON.
+        """Write the comparison as JSON, every run included.
 
         Raises
         ------
         InvalidInputError : if the file cannot be written
         """
-        try:
-            Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the comparison to {str(path)!r}: {error}") from error
+        save_json(self.to_dict(), path, "comparison")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Comparison:
+        """Read what `save` wrote; numbers come back bit for bit.
+
+        Raises
+        ------
+        InvalidInputError : if the file cannot be read, is of another kind or damaged
+        """
+        return read_as(cls._from_dict, path, "comparison", _FORMAT)
+
+    @classmethod
+    def _from_dict(cls, plain: dict[str, Any]) -> Comparison:
+        judgements = tuple(Judgement.from_dict(judgement) for judgement in plain["judgements"])
+        network, domain, density = (str(plain[name]) for name in ("network", "domain", "density"))
+        return cls(judgements, network, domain, density, complete=plain["status"] == "COMPLETE")
 
     def table(self) -> str:
         """The comparison as tables in plain text, one for each target, with its exact value above."""
-        given = (("network", self.network), ("domain", self.domain), ("p", self.density))
-        lines = [f"{name:<9}{value}" for name, value in given if value]
+        lines = heading(self.network, self.domain, self.density)
+        if not self.complete:
+            done = sum(len(judgement.runs) for judgement in self.judgements)
+            lines.append(f"TRUNCATED: cut short by Ctrl-C after {done} runs")
         width = max((len(judgement.estimator) for judgement in self.judgements), default=0) + 2
         for target in dict.fromkeys(judgement.target for judgement in self.judgements):
             rows = [judgement for judgement in self.judgements if judgement.target == target]
@@ -245,11 +299,13 @@ def compare_estimators(
     n_seeds : int >= 2, runs of each estimator at each budget (default 100)
     n_exact : int >= 2, draws of the exact values that are averages (default 200), an enumeration each
     target : Target of the plain functions
-    engine, arithmetic, max_cells, workers, progress : as for `exact_value`
+    engine, arithmetic, max_cells, workers : as for `exact_value`
+    progress : called as progress(runs_done, fraction_done); the exact values take the first half
 
     Returns
     -------
-    Comparison; estimators of equal targets are judged by one and the same exact value
+    Comparison; estimators of equal targets are judged by one and the same exact value. Ctrl-C during the runs
+        ends it with what was found, `complete` being False; before, there is nothing to keep.
 
     Raises
     ------
@@ -273,33 +329,63 @@ def compare_estimators(
     """
     budgets, n_seeds, n_exact = _checked(settings)
     judged = [_with_target(estimator, settings.get("target")) for estimator in estimators]
+    progress = _Span(settings.get("progress"), len(judged) * len(budgets) * n_seeds)
     options = EnumerationOptions(
         **{key: settings[key] for key in EnumerationOptions.__optional_keys__ & settings.keys()}  # type: ignore
     )
     for_exact, for_runs = rng.spawn(2)
-    exact = {
-        target: exact_value(target, network, domain, density, for_exact.spawn(1)[0], n_exact, **options)
-        for target in dict.fromkeys(estimator.target for estimator in judged)
-    }
-    judgements = []
-    for estimator in judged:
-        for budget in budgets:
-            runs = []
-            start = time.perf_counter()
+    exact = {}
+    targets = dict.fromkeys(estimator.target for estimator in judged)
+    for place, target in enumerate(targets):
+        options["progress"] = progress.of_exact(place, len(targets))
+        stream = for_exact.spawn(1)[0]
+        exact[target] = exact_value(target, network, domain, density, stream, n_exact, **options)
+    judgements: list[Judgement] = []
+    complete = True
+    for estimator, budget in product(judged, budgets):
+        runs, seconds = [], 0.0
+        try:
             for stream in for_runs.spawn(n_seeds):
+                start = time.perf_counter()
                 run = estimator.estimate(network, density, stream, budget, domain=domain)
+                seconds += time.perf_counter() - start
                 if not isinstance(run, Estimate):
                     raise InvalidInputError(
                         f"{estimator.name} returned a {type(run).__name__}; it must return an Estimate"
                     )
                 runs.append(run)
-            seconds = (time.perf_counter() - start) / n_seeds
-            judgements.append(
-                Judgement(
-                    estimator.name, estimator.target, exact[estimator.target], budget, tuple(runs), seconds
-                )
-            )
-    return Comparison(tuple(judgements), network.describe(), domain.describe(), density.describe())
+                progress.run_done()
+        except KeyboardInterrupt:
+            complete = False
+        if len(runs) > 1:
+            given = estimator.name, estimator.target, exact[estimator.target]
+            judgements.append(Judgement(*given, budget, tuple(runs), seconds / len(runs)))
+        if not complete:
+            break
+    if not judgements and not complete:
+        raise KeyboardInterrupt
+    told = network.describe(), domain.describe(), density.describe()
+    return Comparison(tuple(judgements), *told, complete=complete)
+
+
+class _Span:
+    """Progress of exact values and runs as one: a half each, as neither knows what the other costs."""
+
+    def __init__(self, progress: Callable[[int, float], None] | None, runs: int) -> None:
+        self._progress, self._runs, self._done = progress, runs, 0
+
+    def of_exact(self, place: int, count: int) -> Callable[[int, float], None] | None:
+        """Progress of one exact value out of several."""
+        progress = self._progress
+        if progress is None:
+            return None
+        return lambda _, fraction: progress(0, 0.5 * (place + fraction) / count)
+
+    def run_done(self) -> None:
+        """One more run."""
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, 0.5 + 0.5 * self._done / self._runs)
 
 
 def _checked(settings: ComparisonSettings) -> tuple[list[int], int, int]:
@@ -339,9 +425,3 @@ def _row(judgement: Judgement, width: int) -> str:
         f"{judgement.rmse:>10.3g}{judgement.spread:>10.3g}{judgement.stated:>10.3g}"
         f"{judgement.coverage:>8.1%}{judgement.seconds:>9.4f}"
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 from regions.cell_complex import Completeness
 from regions.density import Density
 from regions.domain import Domain, Polytope
-from regions.enumeration import count_cells, enumerate_cells
+from regions.enumeration import count_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Target
 from regions.estimators.counts import directions_of, random_frames
 from regions.network import Network
-from regions.validation import EnumerationOptions, exact_local_complexity
+from regions.validation import (
+    EnumerationOptions,
+    all_cells,
+    exact_local_complexity,
+    raise_interruption,
+)
 
 __all__ = ["exact_value", "units_in_neighbourhood"]
 
@@ -75,7 +80,7 @@ def exact_value(
         )
     if target.quantity == "number of cells":
         count = count_cells(network, domain, **options)
-        _check_complete(count.status)
+        _check_complete(count.status, count.cells, options.get("max_cells"))
         return Estimate(float(count.cells), 0.0, 1)
     if n_draws < 2:
         raise InvalidInputError(f"n_draws is {n_draws}; a standard error needs at least 2 neighbourhoods")
@@ -135,12 +140,14 @@ def units_in_neighbourhood(
         (False, *network.relu),
     )
     signs = np.array(list(product((-1.0, 1.0), repeat=count)))
-    cells = enumerate_cells(restricted, Polytope(signs, np.ones(len(signs))), **options)
-    _check_complete(cells.status)
+    cells = all_cells(restricted, Polytope(signs, np.ones(len(signs))), **options)
     inner = cells.facets.interior
     return len(set(zip(cells.facets.layer[inner].tolist(), cells.facets.unit[inner].tolist(), strict=True)))
 
 
-def _check_complete(status: Completeness) -> None:
+def _check_complete(status: Completeness, cells: int, max_cells: int | None) -> None:
+    raise_interruption(status, cells, max_cells)
     if status is not Completeness.COMPLETE:
-        raise InvalidInputError(f"the enumeration is {status}: max_cells is too small for an exact value")
+        raise InvalidInputError(
+            f"max_cells is {max_cells} and the enumeration is {status.value} there: raise it or leave it out"
+        )

@@ -6,13 +6,11 @@ over bias noise. The sums themselves are left to `cell_sums` and `locus`.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -22,12 +20,12 @@ from regions.cell_complex import CellComplex
 from regions.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.density import Density
 from regions.domain import Domain
-from regions.enumeration import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
 from regions.locus import locus_volume
 from regions.network import Network
-from regions.validation import EnumerationOptions, with_bias_noise
+from regions.reports import heading, save_json
+from regions.validation import EnumerationOptions, all_cells, with_bias_noise
 
 __all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
 
@@ -193,21 +191,14 @@ class InequalityReport:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON; raises InvalidInputError if the file cannot be written."""
-        try:
-            Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the report to {str(path)!r}: {error}") from error
+        save_json(self.to_dict(), path, "report")
 
     def table(self) -> str:
         """The report as a table in plain text, several lines."""
         rows = [
             f"inequalities of local complexity, sigma {self.sigma:g}, eps {self.eps:g}, eta {self.eta:g}, "
             f"{self.n_bias} bias draws",
-            *(
-                f"{name:<9}{value}"
-                for name, value in (("network", self.network), ("domain", self.domain), ("p", self.density))
-                if value
-            ),
+            *heading(self.network, self.domain, self.density),
             f"{'':<22}{'left':>12}{'right':>12}{'slack':>12}{'std. error':>12}  holds",
         ]
         rows += [
@@ -268,6 +259,7 @@ def check_inequalities(
     InvalidInputError
         If a number is out of range, the network has no ReLU, the density does not fit, or max_cells
         truncates.
+    KeyboardInterrupt : after Ctrl-C; a part of the draws is no result
     BudgetExceededError : if a cubature (Gaussian density, d >= 2) does not reach its tolerance
 
     Notes
@@ -444,7 +436,7 @@ def _draw(
     """One row of `DrawTerms`."""
     eps, eta, noise = settings
     steps = 1 + int(noisy.unit_offsets[-2])
-    cells = enumerate_cells(noisy, domain, **{**options, "progress": span.part(0, steps)})  # type: ignore
+    cells = all_cells(noisy, domain, **{**options, "progress": span.part(0, steps)})  # type: ignore
     locus = locus_volume(cells, density)
     sums = sum_over_cells(cells, density, eps=eps)
     tail = gradient_tail(cells, density, eta=eta, shift=noise)
@@ -475,7 +467,7 @@ def _measure_not_good(
     measures = sums.not_good.tolist()
     # a unit that is inactive everywhere is silent already, and no state depends on the last layer's units
     for step, unit in enumerate(np.flatnonzero(sometimes_active[:before_last])):
-        silent = enumerate_cells(
+        silent = all_cells(
             _silenced(network, int(unit)),
             cells.domain,
             **{**options, "progress": span.part(1 + step, 1 + before_last)},  # type: ignore

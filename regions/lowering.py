@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Box, Domain
+from regions.domain.exact_polytope import exact_polytope
 from regions.errors import InvalidDomainError, InvalidNetworkError
 from regions.kernels import state
+from regions.kernels.bits import SMALLEST
 from regions.memory import Recent
 from regions.network import Network
-from regions.rational import ExactNetwork
 
 UNIT_ROUNDOFF = 2.0**-53
-SMALLEST = 2.0**-1000  # far above what underflow can lose
 LARGEST_VALUE = 1e300  # what a pre-activation may reach before a sum could overflow
 LARGEST_EXPONENT = 64  # weights beyond 2**64 or below 2**-64 are rescaled layer by layer
 
@@ -146,9 +146,8 @@ def _exact_layers(weights: list[NDArray[np.float64]], biases: list[NDArray[np.fl
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         rows = np.abs(weight).sum(axis=1) if layer else np.abs(weight).max(axis=1, initial=0.0)
         size = float((rows * size + np.abs(bias)).max(initial=0.0))
-        unit = min(
-            unit + _last_place(weight), _last_place(bias) if bias.any() else unit + _last_place(weight)
-        )
+        products = unit + _last_place(weight)
+        unit = min(products, _last_place(bias)) if bias.any() else products
         if not size < 2.0 ** (53 + max(unit, -1000)):
             return layer
     return len(weights)
@@ -174,7 +173,7 @@ def _is_plain(domain: Domain) -> bool:
     return np.array_equal(domain.basis, np.eye(domain.dimension)) and not domain.origin.any()
 
 
-def vertex_errors(network: Network, domain: Domain) -> NDArray[np.float64]:
+def vertex_errors(domain: Domain) -> NDArray[np.float64]:
     """How far the domain's stored vertices are from the points where its stored sides meet.
 
     A Box's are exact; the others are compared with the exact solution of their sides.
@@ -186,12 +185,10 @@ def vertex_errors(network: Network, domain: Domain) -> NDArray[np.float64]:
     vertices = domain.vertices
     if isinstance(domain, Box):
         return np.zeros(vertices.shape[0])
-    exact = ExactNetwork(network, domain).domain_polytope.vertices
+    exact = exact_polytope(*domain.halfspaces).vertices
     radii = np.empty(vertices.shape[0])
-    for k, (stored, (*numerators, w)) in enumerate(zip(vertices.tolist(), exact, strict=True)):
-        worst = max(
-            abs(Fraction(x) - Fraction(int(n), int(w))) for x, n in zip(stored, numerators, strict=True)
-        )
+    for k, (stored, true) in enumerate(zip(vertices.tolist(), exact, strict=True)):
+        worst = max(abs(Fraction(x) - y) for x, y in zip(stored, true, strict=True))
         radii[k] = float(worst) * (1.0 + 1e-9) + (SMALLEST if worst else 0.0)
     return radii
 
@@ -295,7 +292,7 @@ def _lower(network: Network, domain: Domain, radius: float, certified: bool, pla
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
     _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays[state.EXTENTS] + np.abs(first[d]))
-    radii = vertex_errors(network, domain) if certified else np.full(domain.vertices.shape[0], radius)
+    radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
     underflow = _underflow([arrays[state.WEIGHTS], arrays[state.BIASES], first[: d + 1].ravel()], n_layers)
     return Lowered(
         network_ref=weakref.ref(network),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.errors import SolverError
 from regions.kernels import state
+from regions.kernels.bits import SMALLEST
 from regions.network import Network
 from regions.rational import ExactNetwork, sign_at
 from regions.rational.rows import Row
@@ -113,4 +114,4 @@ def _rounded(point: Row) -> list[float]:
         (ratio := value.as_integer_ratio())[0] * w == x * ratio[1]
         for value, x in zip(values, numerators, strict=True)
     )
-    return [*values, 0.0 if exact else 2.0**-52 * max(map(abs, values)) + 2.0**-1000]
+    return [*values, 0.0 if exact else 2.0**-52 * max(map(abs, values)) + SMALLEST]

@@ -6,18 +6,17 @@ numbers of their own, and neither sees what the other computes.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.cell_complex import CellComplex, Completeness
 from regions.density import Density, GaussianDensity
 from regions.domain import Domain
 from regions.enumeration import enumerate_cells
@@ -25,20 +24,25 @@ from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
 from regions.locus import locus_volume
 from regions.network import Network
+from regions.reports import finite, heading, read_as, save_json
 
 __all__ = [
     "Effort",
     "EnumerationOptions",
     "ValidationReport",
     "ValidationSettings",
+    "all_cells",
     "exact_local_complexity",
     "one_hidden_layer_local_complexity",
+    "raise_interruption",
+    "read_estimate",
     "validate",
     "with_bias_noise",
     "z_score",
 ]
 
 FloatArray = NDArray[np.float64]
+_FORMAT = "regions validation 1"
 
 
 class EnumerationOptions(TypedDict, total=False):
@@ -100,21 +104,33 @@ class ValidationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON; what is not finite becomes None."""
-        plain = asdict(self)
+        plain = {"format": _FORMAT, **asdict(self)}
         plain["seconds"] = {"exact": plain.pop("seconds_exact"), "estimate": plain.pop("seconds_estimate")}
-        return {key: _finite(value) for key, value in plain.items()}
+        return dict(finite(plain))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the report as JSON.
+        """Write the report as JSON; raises InvalidInputError if the file cannot be written."""
+        save_json(self.to_dict(), path, "report")
 
-        Raises
-        ------
-        InvalidInputError : if the file cannot be written
-        """
-        try:
-            Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the report to {str(path)!r}: {error}") from error
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ValidationReport:
+        """Read what `save` wrote; raises InvalidInputError if it cannot be read or is damaged."""
+        return read_as(cls._from_dict, path, "report", _FORMAT)
+
+    @classmethod
+    def _from_dict(cls, plain: dict[str, Any]) -> ValidationReport:
+        exact, estimate = (read_estimate(plain[name]) for name in ("exact", "estimate"))
+        seconds = float(plain["seconds"]["exact"]), float(plain["seconds"]["estimate"])
+        return cls(
+            str(plain["estimator"]),
+            str(plain["kind"]),
+            float(plain["sigma"]),
+            exact,
+            estimate,
+            z_score(estimate, exact),
+            *seconds,
+            *(str(plain[name]) for name in ("network", "domain", "density")),
+        )
 
     def table(self) -> str:
         """The report as a table in plain text, several lines.
@@ -128,11 +144,7 @@ class ValidationReport:
         """
         rows = [
             f"local complexity, {self.kind} locus, sigma {self.sigma:g}",
-            *(
-                f"{name:<9}{value}"
-                for name, value in (("network", self.network), ("domain", self.domain), ("p", self.density))
-                if value
-            ),
+            *heading(self.network, self.domain, self.density),
             f"{'':<12}{'mean':>12}{'std. error':>12}{'draws':>10}{'seconds':>10}",
         ]
         for name, value, seconds in (
@@ -183,6 +195,7 @@ def exact_local_complexity(
     ------
     InvalidInputError
         If sigma, n_bias or kind is out of range, the density does not fit, or max_cells truncates.
+    KeyboardInterrupt : after Ctrl-C; a part of the draws is no result
     BudgetExceededError : if the cubature over facets (d >= 3) does not reach its tolerance
 
     References
@@ -212,7 +225,7 @@ def exact_local_complexity(
         if sigma > 0.0:
             noisy = with_bias_noise(network, sigma * rng.standard_normal(network.n_units))
         options["progress"] = _part_of(progress, draw, count)
-        cells = enumerate_cells(noisy, domain, **options)
+        cells = all_cells(noisy, domain, **options)
         draws[draw] = locus_volume(cells, density, kind).total
         if progress is not None:
             progress(draw + 1, (draw + 1) / count)
@@ -301,6 +314,22 @@ def validate(
         network=network.describe(),
         domain=domain.describe(),
         density=density.describe(),
+    )
+
+
+def read_estimate(plain: Mapping[str, Any]) -> Estimate:
+    """An Estimate from what its `to_dict` gave, None (not finite, to JSON) read as nan, inf for an error.
+
+    Examples
+    --------
+    >>> read_estimate({"mean": 1.5, "stderr": None, "n": 1})
+    Estimate(mean=1.5, stderr=inf, n=1)
+    """
+    mean, stderr = plain["mean"], plain["stderr"]
+    return Estimate(
+        math.nan if mean is None else float(mean),
+        math.inf if stderr is None else float(stderr),
+        int(plain["n"]),
     )
 
 
@@ -404,6 +433,43 @@ def with_bias_noise(network: Network, noise: FloatArray) -> Network:
     return Network(network.weights, biases, network.relu, network.name)
 
 
+def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOptions]) -> CellComplex:
+    """All cells, for whom a part of them is of no use.
+
+    Raises
+    ------
+    InvalidInputError : if max_cells truncates
+    KeyboardInterrupt : after Ctrl-C, which `enumerate_cells` takes for a reason to end TRUNCATED
+
+    Examples
+    --------
+    >>> from regions.domain import Box
+    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> all_cells(network, Box([-1.0], [1.0])).n_cells
+    2
+    """
+    cells = enumerate_cells(network, domain, **options)
+    limit = options.get("max_cells")
+    raise_interruption(cells.status, cells.n_cells, limit)
+    if cells.status is not Completeness.COMPLETE:
+        raise InvalidInputError(
+            f"max_cells is {limit} and the enumeration is TRUNCATED there: an exact value needs all cells; "
+            "raise it or leave it out, or take a smaller domain"
+        )
+    return cells
+
+
+def raise_interruption(status: Completeness, cells: int, max_cells: int | None) -> None:
+    """Raise KeyboardInterrupt if it was Ctrl-C and not max_cells that cut an enumeration short.
+
+    Examples
+    --------
+    >>> raise_interruption(Completeness.TRUNCATED, 10, 10)
+    """
+    if status is not Completeness.COMPLETE and (max_cells is None or cells < max_cells):
+        raise KeyboardInterrupt
+
+
 def _part_of(
     progress: Callable[[int, float], None] | None, draw: int, count: int
 ) -> Callable[[int, float], None] | None:
@@ -411,9 +477,3 @@ def _part_of(
     if progress is None:
         return None
     return lambda cells, fraction: progress(draw, (draw + fraction) / count)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

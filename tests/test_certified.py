@@ -267,11 +267,10 @@ def _pattern(net: object, words: np.ndarray) -> tuple[bool, ...]:
 
 def test_a_slices_vertices_have_honest_errors() -> None:
     rng = np.random.default_rng(0)
-    network = Network.from_arrays([rng.normal(size=(3, 6)), np.ones((1, 3))], [np.zeros(3), [0.0]])
     plane = Slice.through(*rng.uniform(-1, 1, size=(3, 6)), margin=0.3, clip=(-1, 1))
-    errors = vertex_errors(network, plane)
+    errors = vertex_errors(plane)
     assert 0.0 < errors.max() < 1e-14
-    assert not vertex_errors(network, Segment(rng.normal(size=6), rng.normal(size=6))).any()
+    assert not vertex_errors(Segment(rng.normal(size=6), rng.normal(size=6))).any()
 
 
 def test_many_questions_at_once_make_room() -> None:

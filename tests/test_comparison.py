@@ -174,6 +174,124 @@ def test_the_comparison_saves_and_prints_what_it_says(problem, tmp_path):
         comparison.of("mine")
 
 
+def test_a_saved_comparison_comes_back_bit_for_bit(problem, tmp_path):
+    network, box, density = problem
+    comparison = compare_estimators(
+        [CroftonLines(), CrossPolytope(0.2)],
+        network,
+        box,
+        density,
+        rng=np.random.default_rng(5),
+        budgets=(20, 50),
+        n_seeds=4,
+        n_exact=4,
+    )
+    comparison.save(tmp_path / "comparison.json")
+    assert Comparison.load(tmp_path / "comparison.json") == comparison
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda data: data.pop("format"), "format is None"),
+        (lambda data: data.pop("judgements"), "lacks 'judgements'"),
+        (lambda data: data["judgements"][0].pop("runs"), "lacks 'runs'"),
+        (lambda data: data["judgements"][0].update(runs=[]), "0 runs"),
+        (lambda data: data["judgements"][0].update(runs=[3, 4]), "damaged"),
+        (lambda data: data["judgements"][0]["runs"][0].update(mean="much"), "damaged"),
+        (lambda data: data["judgements"][0]["target_parameters"].update(quantity="beauty"), "beauty"),
+        (lambda data: data["judgements"][0]["target_parameters"].update(colour=1), "damaged"),
+    ],
+)
+def test_damaged_comparisons_are_named(tmp_path, change, says):
+    runs = (Estimate(1.0, 0.1, 5), Estimate(1.2, 0.1, 5))
+    data = Comparison((Judgement("e", Target.locus(), Estimate(2.0, 0.0, 1), 5, runs, 0.0),)).to_dict()
+    change(data)
+    path = tmp_path / "comparison.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(InvalidInputError, match=says):
+        Comparison.load(path)
+    path.write_text(path.read_text()[:-5])
+    with pytest.raises(InvalidInputError, match="no JSON"):
+        Comparison.load(path)
+    with pytest.raises(InvalidInputError, match="cannot read"):
+        Comparison.load(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 20), (19, 20), (20, 20), (57, 60)])
+def test_the_interval_of_the_coverage_has_its_binomial_tails(hits, n):
+    from scipy.stats import binomtest
+
+    runs = tuple(Estimate(2.0 if k < hits else 9.0, 0.1, 5) for k in range(n))
+    judgement = Judgement("e", Target.locus(), Estimate(2.0, 0.0, 1), 5, runs, 0.0)
+    known = binomtest(hits, n).proportion_ci(0.95)
+    assert_allclose(judgement.coverage_interval, (known.low, known.high), rtol=1e-12)
+    assert judgement.to_dict()["coverage_low"] == judgement.coverage_interval[0]
+
+
+def test_progress_spans_exact_values_and_runs(problem):
+    network, box, density = problem
+    seen = []
+    compare_estimators(
+        [Coarea(0.1), CroftonLines()],
+        network,
+        box,
+        density,
+        rng=np.random.default_rng(0),
+        budgets=(10, 20),
+        n_seeds=3,
+        n_exact=4,
+        progress=lambda runs, fraction: seen.append((runs, fraction)),
+    )
+    assert seen == sorted(seen)
+    assert max(fraction for runs, fraction in seen if runs == 0) == 0.5
+    assert [runs for runs, _ in seen if runs] == list(range(1, 13))
+    assert seen[-1] == (12, 1.0)
+
+
+def interrupting(after):
+    """An estimator that is interrupted in the run after so many."""
+    runs = []
+
+    def impatient(network, density, rng, budget, *, domain=None):
+        if len(runs) == after:
+            raise KeyboardInterrupt
+        runs.append(budget)
+        return Estimate(1.0, 0.1, budget)
+
+    return impatient
+
+
+@pytest.mark.parametrize(("after", "found"), [(5, [5]), (11, [10]), (13, [10, 3])])
+def test_ctrl_c_during_the_runs_keeps_those_that_were_done(problem, tmp_path, after, found):
+    network, box, density = problem
+    settings = {"target": Target.locus(), "budgets": (5, 7), "n_seeds": 10}
+    rng = np.random.default_rng(0)
+    comparison = compare_estimators([interrupting(after)], network, box, density, rng=rng, **settings)
+    assert [len(judgement.runs) for judgement in comparison.judgements] == found
+    assert not comparison.complete
+    assert comparison.to_dict()["status"] == "TRUNCATED"
+    assert f"TRUNCATED: cut short by Ctrl-C after {sum(found)} runs" in comparison.table()
+    comparison.save(tmp_path / "part.json")
+    assert Comparison.load(tmp_path / "part.json") == comparison
+
+
+def test_ctrl_c_before_there_is_a_result_is_passed_on(problem, monkeypatch):
+    from regions import validation
+
+    network, box, density = problem
+    with pytest.raises(KeyboardInterrupt):
+        compare_estimators(
+            [interrupting(1)], network, box, density, rng=np.random.default_rng(0), target=Target.locus()
+        )
+    # an enumeration takes Ctrl-C for a reason to end TRUNCATED
+    monkeypatch.setattr(
+        validation, "enumerate_cells", lambda *given, **_: enumerate_cells(*given, max_cells=3)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        compare_estimators([CroftonLines()], network, box, density, rng=np.random.default_rng(0))
+
+
 def test_values_that_are_not_finite_are_json(tmp_path):
     runs = (Estimate(1.0, 0.0, 1), Estimate(1.0, 0.0, 1))
     comparison = Comparison((Judgement("e", Target.locus(), Estimate(2.0, 0.0, 1), 5, runs, 0.0),))

@@ -228,3 +228,16 @@ def test_settings_that_do_not_fit_are_refused():
     for sigma, n_bias, kind in [(-1.0, 5, "gradient"), (0.1, 1, "gradient"), (0.1, 5, "other")]:
         with pytest.raises(InvalidInputError):
             exact_local_complexity(network, box, density, sigma, n_bias, rng, kind=kind)
+
+
+def test_a_saved_report_comes_back_and_damage_is_named(tmp_path):
+    exact, estimate = Estimate(1.0, 0.03, 100), Estimate(1.02, 0.04, 1000)
+    report = ValidationReport(
+        "mine", "gradient", 0.1, exact, estimate, z_score(estimate, exact), 2.0, 0.1, "net"
+    )
+    report.save(tmp_path / "report.json")
+    assert ValidationReport.load(tmp_path / "report.json") == report
+    text = (tmp_path / "report.json").read_text()
+    (tmp_path / "report.json").write_text(text.replace('"sigma"', '"stigma"'))
+    with pytest.raises(InvalidInputError, match="lacks 'sigma'"):
+        ValidationReport.load(tmp_path / "report.json")

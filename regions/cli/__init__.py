@@ -1,4 +1,4 @@
-"""The command line: `regions count`, `enumerate`, `graph`, `locus`, `validate`, `plot`, `demo`.
+"""The command line: `regions count`, `enumerate`, `graph`, `locus`, `validate`, `compare`, `plot`, ...
 
 Turns words into calls of the library and results into tables or JSON; the only part that prints.
 Exit codes: 0 done, 2 something to correct (one line on stderr), 130 interrupted by Ctrl-C, with
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from regions.cli import commands, demo, validate
+from regions.cli import commands, compare, demo, inequalities, validate
 from regions.cli.session import INTERRUPTED, err
 from regions.errors import RegionsError
 
@@ -31,6 +31,8 @@ app.command("enumerate")(commands.enumerate_)
 app.command("graph")(commands.graph)
 app.command("locus")(commands.locus)
 app.command("validate")(validate.validate)
+app.command("compare")(compare.compare)
+app.command("inequalities")(inequalities.inequalities)
 app.command("plot")(commands.plot)
 app.command("demo")(demo.demo)
 

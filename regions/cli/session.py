@@ -158,7 +158,7 @@ def announced_compilation() -> Iterator[None]:
         def say(self) -> None:
             if not _announced:
                 _announced.append(True)
-                err().print("compiling kernels, once per machine (up to a minute) ...", style="dim")
+                err().print("compiling kernels, once per machine (one to two minutes) ...", style="dim")
 
     watch = Watch()
     event.register("numba:compile", watch)

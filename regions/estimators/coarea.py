@@ -24,6 +24,7 @@ from regions.estimators.basics import (
     check_above_zero,
     check_estimator_arguments,
     check_kind,
+    check_problem,
 )
 from regions.estimators.chain import Chain, State, forward, gradient_norms, sampled_blocks
 from regions.estimators.goodness import keep_good, sampled_goodness
@@ -184,7 +185,7 @@ class Coarea:
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate from `budget` points, each with its own bias noise; cost as `local_complexity`."""
-        check_estimator_arguments(network, density, self.sigma, budget, domain, self.kind)
+        check_problem(network, density, budget, domain)
         chain = Chain(network, domain)
         return _mean_of_terms(self._terms, chain, density, self.sigma, budget, rng)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from regions.density import Density
 from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.estimators.basics import Estimate, Target, check_above_zero, check_problem
+from regions.estimators.basics import Estimate, Target, check_problem
 from regions.estimators.chain import Chain, forward, sampled_blocks, working_rows
 from regions.network import Network
 
@@ -69,9 +69,7 @@ class CrossPolytope:
     name: ClassVar[str] = "cross-polytope sign changes"
 
     def __post_init__(self) -> None:
-        check_above_zero("radius", self.radius)
-        if self.n_directions < 0:
-            raise InvalidInputError(f"n_directions is {self.n_directions}; give 0 for all, or a number above")
+        _ = self.target  # checks both
 
     @property
     def target(self) -> Target:

@@ -1,12 +1,17 @@
-"""Machine operations that numba does not offer by itself: bit counts, fused multiply-add.
+"""Machine operations that numba does not offer by itself (bit counts, fused multiply-add), and constants.
 
 With `NUMBA_DISABLE_JIT=1` the same names are plain Python functions.
 """
 
 from typing import Any
 
+import numpy as np
 from numba import config, types
 from numba.extending import intrinsic
+
+ONE = np.uint64(1)
+ZERO = np.uint64(0)
+SMALLEST = 2.0**-1000  # far above what underflow can lose, far below any length that matters
 
 if config.DISABLE_JIT:
 

@@ -10,9 +10,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from regions.kernels import state
-from regions.kernels.bits import popcount, trailing_zeros
+from regions.kernels.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.layers import add_event
-from regions.kernels.marks import ONE, ZERO, mark_new_vertices, place_vertex, sign_at
+from regions.kernels.marks import mark_new_vertices, place_vertex, sign_at
 from regions.kernels.output import add_half
 from regions.kernels.radius import carried_radius, improve_radius
 from regions.kernels.simple_volume import simple_volume

@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.bits import popcount, trailing_zeros
+from regions.kernels.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.layers import bounding_box, list_undecided
-from regions.kernels.marks import ONE, ZERO, place_vertex
+from regions.kernels.marks import place_vertex
 from regions.kernels.planar import mark_vertex
 from regions.kernels.predicates import bounded_sign, screen_layer, set_bound
 from regions.kernels.radius import carried_radius

@@ -7,13 +7,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from regions.kernels import state
+from regions.kernels.bits import ONE, ZERO
 from regions.kernels.table import I64, f1, i1
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 U64 = NDArray[np.uint64]
-ONE = np.uint64(1)
-ZERO = np.uint64(0)
 
 
 class Rows(NamedTuple):

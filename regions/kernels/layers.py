@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.bits import fma, trailing_zeros
-from regions.kernels.marks import ONE, ZERO, clear_signs, mark_signs
+from regions.kernels.bits import ONE, ZERO, fma, trailing_zeros
+from regions.kernels.marks import clear_signs, mark_signs
 from regions.kernels.predicates import pass_on, screen_layer, set_bound
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 

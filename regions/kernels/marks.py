@@ -7,12 +7,9 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.bits import trailing_zeros
+from regions.kernels.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.predicates import bounded_sign
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
-
-ONE = np.uint64(1)
-ZERO = np.uint64(0)
 
 
 @njit(cache=True, nogil=True)

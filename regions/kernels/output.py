@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.marks import ONE, ZERO
+from regions.kernels.bits import ONE, ZERO
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u1, u2
 
 

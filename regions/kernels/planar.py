@@ -7,9 +7,9 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.bits import trailing_zeros
+from regions.kernels.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.layers import add_event
-from regions.kernels.marks import ONE, ZERO, place_vertex, sign_at
+from regions.kernels.marks import place_vertex, sign_at
 from regions.kernels.output import add_ring
 from regions.kernels.predicates import bounded_sign
 from regions.kernels.radius import place_exactly, radius_in_plane

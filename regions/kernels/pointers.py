@@ -7,8 +7,7 @@ little else but look up indices this is a third of the time. Under `NUMBA_BOUNDS
 
 from typing import Any
 
-from numba import carray, config, njit, types
-from numba.extending import intrinsic
+from numba import carray, config, njit
 
 from regions.kernels.table import ENTRY, HEADER, I64, f1, i1, u1
 
@@ -34,27 +33,7 @@ if config.DISABLE_JIT:
         return _flat(table, index, u1)
 
 else:
-
-    @intrinsic
-    def _floats(typingctx, address):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(types.float64)(types.int64), codegen
-
-    @intrinsic
-    def _ints(typingctx, address):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(types.int64)(types.int64), codegen
-
-    @intrinsic
-    def _words(typingctx, address):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(types.uint64)(types.int64), codegen
+    from regions.kernels.table import float_pointer, int_pointer, word_pointer
 
     CHECKED = bool(config.BOUNDSCHECK)
 
@@ -66,7 +45,7 @@ else:
     @njit(cache=True, nogil=True, forceinline=True)
     def fp(table, index):  # type: ignore[no-untyped-def]
         """Entry `index` of a table as a pointer to float64."""
-        pointer = _floats(table[HEADER + ENTRY * index])
+        pointer = float_pointer(table[HEADER + ENTRY * index])
         if CHECKED:
             return carray(pointer, (_size(table, index),))
         else:
@@ -75,7 +54,7 @@ else:
     @njit(cache=True, nogil=True, forceinline=True)
     def ip(table, index):  # type: ignore[no-untyped-def]
         """Entry `index` of a table as a pointer to int64."""
-        pointer = _ints(table[HEADER + ENTRY * index])
+        pointer = int_pointer(table[HEADER + ENTRY * index])
         if CHECKED:
             return carray(pointer, (_size(table, index),))
         else:
@@ -84,7 +63,7 @@ else:
     @njit(cache=True, nogil=True, forceinline=True)
     def wp(table, index):  # type: ignore[no-untyped-def]
         """Entry `index` of a table as a pointer to uint64."""
-        pointer = _words(table[HEADER + ENTRY * index])
+        pointer = word_pointer(table[HEADER + ENTRY * index])
         if CHECKED:
             return carray(pointer, (_size(table, index),))
         else:

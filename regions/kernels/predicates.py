@@ -8,8 +8,9 @@ Signs that follow from others without arithmetic are taken from there (`marks.ma
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.radius import SMALLEST, fresh_radius, sums_exactly
-from regions.kernels.table import I64, f1, f2, f3, i1, i2
+from regions.kernels.bits import SMALLEST
+from regions.kernels.radius import fresh_radius, next_answer, sums_exactly
+from regions.kernels.table import I64, f1, f2, f3, i1
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -181,15 +182,8 @@ def doubtful_sign(t: I64, slot: int, unit: int, vertex: int, value: float) -> in
         if exact:
             return sign(value, 0.0)
     answers = i1(t, state.ANSWERS)
-    questions = i2(t, state.QUESTIONS)
-    asked = reg[state.ASKED]
-    reg[state.ASKED] = asked + 1
-    if asked < reg[state.ANSWERED]:
-        return answers[asked]
-    if asked < questions.shape[0]:
-        questions[asked, 0] = vertex
-        questions[asked, 1] = unit
-    return 0
+    answer = next_answer(t, vertex, unit)
+    return answers[answer] if answer >= 0 else 0
 
 
 @njit(cache=True, nogil=True, forceinline=True)

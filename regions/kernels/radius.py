@@ -15,14 +15,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from regions.kernels import state
-from regions.kernels.bits import trailing_zeros
+from regions.kernels.bits import ONE, SMALLEST, ZERO, trailing_zeros
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u2
 
-ONE = np.uint64(1)
-ZERO = np.uint64(0)
 ENLARGED = 1.000000001  # covers the rounding of the bounds themselves
 EIGHT_ROUNDINGS = 2.0**-50
-SMALLEST = 2.0**-1000  # far above what underflow can lose, far below any length that matters
 
 
 @njit(cache=True, nogil=True)
@@ -272,23 +269,32 @@ def fresh_radius(t: I64, vertex: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def place_exactly(t: I64, vertex: int) -> None:
-    """Take a vertex's position from the next exact answer, or ask for it."""
+def next_answer(t: I64, vertex: int, unit: int) -> int:
+    """Number of the answer to the next exact question (unit -1: where a vertex is); -1 if only asked now."""
     questions = i2(t, state.QUESTIONS)
-    answer_points = f2(t, state.ANSWER_POINTS)
-    points = f2(t, state.POINTS)
-    radii = f1(t, state.RADII)
     reg = i1(t, state.REG)
-    d = t[state.DIMENSION]
     asked = reg[state.ASKED]
     reg[state.ASKED] = asked + 1
     if asked < reg[state.ANSWERED]:
-        for i in range(d):
-            points[i, vertex] = answer_points[asked, i]
-        radii[vertex] = answer_points[asked, d]
-    elif asked < questions.shape[0]:
+        return asked
+    if asked < questions.shape[0]:
         questions[asked, 0] = vertex
-        questions[asked, 1] = -1
+        questions[asked, 1] = unit
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def place_exactly(t: I64, vertex: int) -> None:
+    """Take a vertex's position from the next exact answer, or ask for it."""
+    answer_points = f2(t, state.ANSWER_POINTS)
+    points = f2(t, state.POINTS)
+    radii = f1(t, state.RADII)
+    d = t[state.DIMENSION]
+    answer = next_answer(t, vertex, -1)
+    if answer >= 0:
+        for i in range(d):
+            points[i, vertex] = answer_points[answer, i]
+        radii[vertex] = answer_points[answer, d]
 
 
 @njit(cache=True, nogil=True)

@@ -24,15 +24,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from regions.kernels import state
-from regions.kernels.bits import popcount, trailing_zeros
+from regions.kernels.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.determinants import determinant_size
 from regions.kernels.pointers import fp, ip, wp
 from regions.kernels.table import I64, f2, i1, i2, u1, u2
 
 U64 = NDArray[np.uint64]
-ONE = np.uint64(1)
-ZERO = np.uint64(0)
-SMALLEST = 1e-300
+LEAST_DETERMINANT = 1e-300
 FLATTEST = 1e-3  # smallest determinant of unit normals that is divided by: costs three digits
 
 
@@ -164,7 +162,7 @@ def place_vertices(t: I64, d: int, n: int, count: int, words: int) -> None:
             slacks[at + v] = abs(distance)
     for v in range(count):
         size = determinant_size(t, d, v * d)
-        measure[v] = 1.0 / max(size, SMALLEST)
+        measure[v] = 1.0 / max(size, LEAST_DETERMINANT)
         for s in range(d):
             slacks[facets_of[v * d + s] * count + v] = 0.0
 
@@ -214,17 +212,14 @@ def link_level(t: I64, d: int, n: int, c: int, count: int, words: int) -> None:
     below = ip(t, state.LATTICE_BELOW)
     last = ip(t, state.LATTICE_LAST)
     members = ip(t, state.LATTICE_MEMBERS)
-    sets = wp(t, state.LATTICE_SETS)
+    sets = u1(t, state.LATTICE_SETS)
     slack = fp(t, state.LATTICE_SLACKS)
     slacks = fp(t, state.SLACKS)
     tree = ip(t, state.LATTICE_TREE)
     up = ip(t, state.LATTICE_UP)
     for face in range(before[(c + 1) * (n + 1)], before[(c + 1) * (n + 1) + n]):
         parent, m = tree[face], last[face]
-        w = 0
-        while w < words - 1 and sets[face * words + w] == ZERO:
-            w += 1
-        apex[face] = 64 * w + trailing_zeros(sets[face * words + w])
+        apex[face] = lowest_of(sets, face * words, words)
         for s in range(c):
             other = below[up[parent * d + s] * n + m]
             member = members[parent * d + s]
@@ -366,9 +361,13 @@ def weigh_facets(t: I64, d: int, n: int, count: int, words: int) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def sum_lattice(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float64]) -> float:
-    """`simple_volume`; constant `d` and `words` unroll the inner loops; each pair takes 8 s to compile."""
+@njit(cache=True, nogil=True)
+def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
+    """Volume of a node's polytope, its centroid, and its facets' volumes in FACE_MEASURE by hyperplane.
+
+    The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
+    in FACE_PLANES. -1.0 where the polytope is not simple or too flat at an edge: nothing is written.
+    """
     counts = i1(t, state.FACE_COUNTS)
     face_measure = fp(t, state.FACE_MEASURE)
     mean = fp(t, state.FACE_MOMENT)
@@ -379,7 +378,9 @@ def sum_lattice(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float
     points = f2(t, state.POINTS)
     ring = i1(t, state.RING)
     weight = fp(t, state.FACE_WEIGHT)
+    d = t[state.DIMENSION]
     count, first = nodes[top, state.N_VERTICES], nodes[top, state.VERTICES]
+    words = (count + 63) >> 6
     n = load_simple(t, top, d, words)
     if n == 0:
         return -1.0
@@ -402,16 +403,3 @@ def sum_lattice(t: I64, top: int, d: int, words: int, centroid: NDArray[np.float
         shift = (mean[i] + moment / total) / (d + 1) if total > 0.0 else mean[i]
         centroid[i] = points[i, ring[first]] + shift
     return total / (factorial * d)
-
-
-@njit(cache=True, nogil=True)
-def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
-    """Volume of a node's polytope, its centroid, and its facets' volumes in FACE_MEASURE by hyperplane.
-
-    The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
-    in FACE_PLANES. -1.0 where the polytope is not simple or too flat at an edge: nothing is written.
-    """
-    nodes = i2(t, state.NODES)
-    d = t[state.DIMENSION]
-    words = (nodes[top, state.N_VERTICES] + 63) >> 6
-    return sum_lattice(t, top, d, words, centroid)

@@ -85,21 +85,27 @@ if config.DISABLE_JIT:
 else:
 
     @intrinsic
-    def _float_pointer(typingctx, address):  # type: ignore[no-untyped-def]
+    def float_pointer(typingctx, address):  # type: ignore[no-untyped-def]
+        """An address as a pointer to float64."""
+
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
         return types.CPointer(types.float64)(types.int64), codegen
 
     @intrinsic
-    def _int_pointer(typingctx, address):  # type: ignore[no-untyped-def]
+    def int_pointer(typingctx, address):  # type: ignore[no-untyped-def]
+        """An address as a pointer to int64."""
+
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
         return types.CPointer(types.int64)(types.int64), codegen
 
     @intrinsic
-    def _word_pointer(typingctx, address):  # type: ignore[no-untyped-def]
+    def word_pointer(typingctx, address):  # type: ignore[no-untyped-def]
+        """An address as a pointer to uint64."""
+
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
@@ -108,52 +114,52 @@ else:
     @njit(cache=True, nogil=True, forceinline=True)
     def bare(table):  # type: ignore[no-untyped-def]
         """The same table without a reference count, which callees would go on counting atomically."""
-        return carray(_int_pointer(np.int64(table.ctypes.data)), (table.shape[0],))
+        return carray(int_pointer(np.int64(table.ctypes.data)), (table.shape[0],))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def f1(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: float64, one axis."""
         at = HEADER + ENTRY * index
-        return carray(_float_pointer(table[at]), (table[at + 1],))
+        return carray(float_pointer(table[at]), (table[at + 1],))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def f2(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: float64, two axes."""
         at = HEADER + ENTRY * index
-        return carray(_float_pointer(table[at]), (table[at + 1], table[at + 2]))
+        return carray(float_pointer(table[at]), (table[at + 1], table[at + 2]))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def f3(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: float64, three axes."""
         at = HEADER + ENTRY * index
-        return carray(_float_pointer(table[at]), (table[at + 1], table[at + 2], table[at + 3]))
+        return carray(float_pointer(table[at]), (table[at + 1], table[at + 2], table[at + 3]))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def i1(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: int64, one axis."""
         at = HEADER + ENTRY * index
-        return carray(_int_pointer(table[at]), (table[at + 1],))
+        return carray(int_pointer(table[at]), (table[at + 1],))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def i2(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: int64, two axes."""
         at = HEADER + ENTRY * index
-        return carray(_int_pointer(table[at]), (table[at + 1], table[at + 2]))
+        return carray(int_pointer(table[at]), (table[at + 1], table[at + 2]))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def u1(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: uint64, one axis."""
         at = HEADER + ENTRY * index
-        return carray(_word_pointer(table[at]), (table[at + 1],))
+        return carray(word_pointer(table[at]), (table[at + 1],))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def u2(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: uint64, two axes."""
         at = HEADER + ENTRY * index
-        return carray(_word_pointer(table[at]), (table[at + 1], table[at + 2]))
+        return carray(word_pointer(table[at]), (table[at + 1], table[at + 2]))
 
     @njit(cache=True, nogil=True, forceinline=True)
     def u3(table, index):  # type: ignore[no-untyped-def]
         """Array `index` of a table: uint64, three axes."""
         at = HEADER + ENTRY * index
-        return carray(_word_pointer(table[at]), (table[at + 1], table[at + 2], table[at + 3]))
+        return carray(word_pointer(table[at]), (table[at + 1], table[at + 2], table[at + 3]))

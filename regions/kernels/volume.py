@@ -13,11 +13,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from regions.kernels import state
-from regions.kernels.bits import popcount, trailing_zeros
+from regions.kernels.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.table import I64, f1, f2, f3, i1, i2, u2, u3
-
-ONE = np.uint64(1)
-ZERO = np.uint64(0)
 
 
 @njit(cache=True, nogil=True)

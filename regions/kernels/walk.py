@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from regions.kernels import state
-from regions.kernels.bits import popcount, trailing_zeros
+from regions.kernels.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.cells import (
     collect_cell,
     copy_cell,
@@ -27,7 +27,6 @@ from regions.kernels.layers import (
     settle,
     start_map,
 )
-from regions.kernels.marks import ONE, ZERO
 from regions.kernels.output import write_jacobian, write_pattern
 from regions.kernels.planar import (
     collect_polygon,

@@ -1,4 +1,4 @@
-"""Pictures of cell complexes: cells, decision boundaries, adjacency graphs.
+"""Pictures: cells, decision boundaries, adjacency graphs; estimators judged; a training.
 
 The only part of the package that imports matplotlib, and plotly where it is installed.
 """
@@ -8,6 +8,8 @@ from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.figure_files import save_figure
 from regions.plotting.graph import plot_graph
 from regions.plotting.interactive import interactive_figure
+from regions.plotting.judging import plot_comparison, plot_validation
+from regions.plotting.training import plot_history
 
 __all__ = [
     "ClassPieces",
@@ -16,6 +18,9 @@ __all__ = [
     "jacobian_norms",
     "mark_points",
     "plot_cells",
+    "plot_comparison",
     "plot_graph",
+    "plot_history",
+    "plot_validation",
     "save_figure",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from regions.errors import InvalidInputError
@@ -41,19 +42,35 @@ def save_figure(figure: Figure | Axes, path: str | Path, *, dpi: int = 300) -> P
     ...     save_figure(ax, f"{folder}/empty.png", dpi=50).name
     'empty.png'
     """
-    target = Path(path)
+    target = figure_path(path)
     whole = figure if isinstance(figure, Figure) else figure.get_figure(root=True)
     if not isinstance(whole, Figure):
         raise InvalidInputError(f"{type(figure).__name__} belongs to no figure; pass a Figure or its Axes")
     suffix = target.suffix.lstrip(".").lower()
-    known = whole.canvas.get_supported_filetypes()
-    if suffix not in known:
-        raise InvalidInputError(
-            f"cannot write {target.name!r}: use a suffix among {', '.join(sorted(known))}"
-        )
     if dpi <= 0:
         raise InvalidInputError(f"dpi is {dpi}; it must be positive")
     stamp = {"pdf": "CreationDate", "svg": "Date"}.get(suffix)
     metadata = {stamp: None} if stamp else None
     whole.savefig(target, dpi=dpi, bbox_inches="tight", pad_inches=0.03, metadata=metadata)
+    return target
+
+
+def figure_path(path: str | Path) -> Path:
+    """The path itself, if its suffix names a format that matplotlib writes: to be asked before the work.
+
+    Raises
+    ------
+    InvalidInputError : if it does not
+
+    Examples
+    --------
+    >>> figure_path("out.png").name
+    'out.png'
+    """
+    target = Path(path)
+    known = FigureCanvasBase.get_supported_filetypes()
+    if target.suffix.lstrip(".").lower() not in known:
+        raise InvalidInputError(
+            f"cannot write {target.name!r}: use a suffix among {', '.join(sorted(known))}"
+        )
     return target

@@ -1,0 +1,198 @@
+"""`regions compare`: estimators over many seeds against the exact value of what each estimates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regions.cli.commands import Kind
+from regions.cli.options import (
+    ArithmeticOption,
+    AsJson,
+    BoxOption,
+    CenterOption,
+    ClipOption,
+    DataOption,
+    DirectionSeedOption,
+    DomainWords,
+    EngineOption,
+    EngineWords,
+    HalfWidthOption,
+    MarginOption,
+    MaxCellsOption,
+    NetworkPath,
+    SegmentOption,
+    SliceOption,
+    TrustCode,
+    WorkersOption,
+    numbers,
+    writable,
+)
+from regions.cli.session import INTERRUPTED, err, print_json, print_text, watched
+from regions.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from regions.comparison import Comparison
+    from regions.estimators import BudgetedEstimator
+
+ESTIMATORS = (
+    "coarea",
+    "unnormalised",
+    "own-noise",
+    "sampled-state",
+    "crofton",
+    "shell",
+    "distance",
+    "cross-polytope",
+    "patterns",
+)
+
+
+def compare(
+    net: NetworkPath,
+    estimators: Annotated[
+        str, typer.Option(metavar="NAME,...", help=f"Estimators to judge: {', '.join(ESTIMATORS)}.")
+    ] = "coarea,crofton",
+    sigma: Annotated[
+        float, typer.Option(help="Standard deviation of the bias noise; 0: the stored biases (not co-area).")
+    ] = 0.05,
+    eps: Annotated[float, typer.Option(help="Width of the shells of shell and distance.")] = 0.01,
+    radius: Annotated[float, typer.Option(help="Radius of the neighbourhoods of cross-polytope.")] = 0.1,
+    directions: Annotated[int, typer.Option(help="Their number of directions; 0: all.")] = 0,
+    budgets: Annotated[str, typer.Option(metavar="N,...", help="Draws of each run.")] = "100,1000",
+    seeds: Annotated[int, typer.Option(help="Runs of each estimator at each budget.")] = 100,
+    exact_draws: Annotated[
+        int, typer.Option(help="Draws of exact values that are averages, one enumeration each.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,
+    density: Annotated[
+        str,
+        typer.Option(metavar="uniform|gaussian:...", help="Density of the data, in intrinsic coordinates."),
+    ] = "uniform",
+    box: BoxOption = None,
+    slice: SliceOption = None,
+    segment: SegmentOption = None,
+    margin: MarginOption = None,
+    center: CenterOption = None,
+    half_width: HalfWidthOption = None,
+    data: DataOption = None,
+    direction_seed: DirectionSeedOption = 0,
+    clip: ClipOption = None,
+    engine: EngineOption = "auto",
+    arithmetic: ArithmeticOption = "certified",
+    max_cells: MaxCellsOption = None,
+    workers: WorkersOption = None,
+    trust_code: TrustCode = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also save as JSON, all runs included.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Also draw: .png, .pdf, .svg; biases, errors, z-scores.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Judge estimators over many seeds: bias, error against cost, coverage of their standard errors.
+
+    Ctrl-C prints and saves the runs that were done, marked TRUNCATED, and exits with 130.
+    """
+    from regions.loaders import load_network
+
+    for path in (output, plot):
+        if path is not None:
+            writable(path)
+    if plot is not None:
+        from regions.plotting.figure_files import figure_path
+
+        figure_path(plot)
+    if seed < 0:
+        raise InvalidInputError(f"--seed is {seed}; it must be at least 0")
+    judged = [
+        _estimator(name.strip(), sigma, kind.value, {"eps": eps, "radius": radius, "directions": directions})
+        for name in estimators.split(",")
+    ]
+    settings = {"budgets": _whole(budgets), "n_seeds": seeds, "n_exact": exact_draws}
+    network = load_network(net, allow_code=trust_code)
+    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
+    domain = words.build(network)
+    from regions.density import from_spec
+
+    weight = from_spec(density, domain)
+    settings |= EngineWords(engine, arithmetic, max_cells, workers).arguments()
+    comparison = _run(judged, (network, domain, weight), seed, settings)
+    if output is not None:
+        comparison.save(output)
+    if plot is not None:
+        from regions.plotting import plot_comparison
+
+        plot_comparison(comparison, path=plot)
+    if json:
+        print_json({**comparison.to_dict(), "seed": seed})
+    else:
+        print_text(comparison.table())
+    if not comparison.complete:
+        err().print("interrupted: these are the runs that were done", style="yellow")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _run(
+    judged: list[BudgetedEstimator], problem: tuple[Any, Any, Any], seed: int, settings: dict[str, Any]
+) -> Comparison:
+    """All runs, with progress."""
+    import numpy as np
+
+    from regions.comparison import compare_estimators
+
+    rng = np.random.default_rng(seed)
+    with watched("exact values, then runs", unit="runs") as progress:
+        return compare_estimators(judged, *problem, rng=rng, progress=progress, **settings)
+
+
+def _estimator(name: str, sigma: float, kind: str, numbers: dict[str, Any]) -> BudgetedEstimator:
+    """The estimator of a short name, or an error that lists the names."""
+    from regions import estimators as known
+
+    if name in ("coarea", "unnormalised", "own-noise", "sampled-state") and sigma == 0.0:
+        raise InvalidInputError(
+            f"--sigma is 0, and {name} needs bias noise; give --sigma above 0, or leave {name} out"
+        )
+    match name:
+        case "coarea":
+            return known.Coarea(sigma, kind)  # type: ignore[arg-type]
+        case "unnormalised":
+            return known.UnnormalisedCoarea(sigma, kind)  # type: ignore[arg-type]
+        case "own-noise":
+            return known.OwnNoiseCoarea(sigma, kind)  # type: ignore[arg-type]
+        case "sampled-state":
+            return known.SampledStateCoarea(sigma, kind)  # type: ignore[arg-type]
+        case "crofton":
+            return known.CroftonLines(sigma, kind)  # type: ignore[arg-type]
+        case "shell":
+            return known.FiniteShell(numbers["eps"], sigma, kind)  # type: ignore[arg-type]
+        case "distance":
+            return known.BoundaryDistance(numbers["eps"], sigma, kind)  # type: ignore[arg-type]
+        case "cross-polytope":
+            return known.CrossPolytope(numbers["radius"], numbers["directions"])
+        case "patterns":
+            return known.DistinctPatterns()
+        case _:
+            raise InvalidInputError(
+                f"--estimators: there is no estimator {name!r}; choose among {', '.join(ESTIMATORS)}"
+            )
+
+
+def _whole(text: str) -> list[int]:
+    """The whole numbers of --budgets.
+
+    Examples
+    --------
+    >>> _whole("100,1e3")
+    [100, 1000]
+    """
+    values = numbers(text, "--budgets")
+    # written so that a NaN is no whole number
+    if not all(abs(value) < 1e18 and value == round(value) for value in values):
+        raise InvalidInputError(f"--budgets: {text!r}; give whole numbers, such as 100,1000")
+    return [int(value) for value in values]
