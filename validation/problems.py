@@ -1,0 +1,144 @@
+"""The networks, domains and densities of the experiments, by short specifications that travel to processes.
+
+Everything is seeded by the specification itself (`framework.case_rng`), so a name is a network.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import regions
+from regions import Box, GaussianDensity, Network, Slice, UniformDensity, from_sklearn
+from regions.density import Density
+from regions.domain import Domain
+from validation.framework import case_rng
+
+__all__ = ["NetworkSpec", "cube", "density_on", "digits_images", "digits_slice", "random_network"]
+
+FloatArray = NDArray[np.float64]
+
+_DIGITS = Path(regions.__file__).parent / "data" / "digits_64x32x32.npz"
+_TRAINING_POINTS = 400
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network by name: random, trained, or the digits classifier that ships with the package.
+
+    Parameters
+    ----------
+    family : "he" (normal weights of variance 2 / fan-in, biases N(0, 0.5^2)), "torch" (uniform weights
+        and biases, +-1 / sqrt(fan-in)), "trained" (a scikit-learn regressor), "digits"
+    input_dim, width, depth : int, depth counts ReLU layers
+    scale : float, factor on the initial weights and biases ("he", "torch")
+    index : int, which of many
+    """
+
+    family: str
+    input_dim: int
+    width: int
+    depth: int
+    scale: float = 1.0
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """One word for tables."""
+        if self.family == "digits":
+            return "digits 64-32-32-10"
+        scale = "" if self.scale == 1.0 else f" x{self.scale:g}"
+        return f"{self.family}{scale} {self.input_dim}-{self.width}x{self.depth}-1 #{self.index}"
+
+    def build(self) -> Network:
+        """The network; trained ones are trained once per process."""
+        return _build(self)
+
+
+@lru_cache(maxsize=64)
+def _build(spec: NetworkSpec) -> Network:
+    widths = [spec.input_dim, *[spec.width] * spec.depth, 1]
+    match spec.family:
+        case "he" | "torch":
+            return random_network(
+                widths, case_rng("network", spec.name), family=spec.family, scale=spec.scale
+            )
+        case "trained":
+            return _trained(spec)
+        case "digits":
+            return Network.load(_DIGITS)
+        case _:
+            raise ValueError(f"unknown family {spec.family!r}")
+
+
+def random_network(
+    widths: list[int], rng: np.random.Generator, *, family: str = "he", scale: float = 1.0
+) -> Network:
+    """A network at initialisation; widths from inputs to outputs, ReLU between all layers."""
+    weights, biases = [], []
+    for fan_in, fan_out in pairwise(widths):
+        if family == "he":
+            weights.append(scale * math.sqrt(2.0 / fan_in) * rng.standard_normal((fan_out, fan_in)))
+            biases.append(scale * 0.5 * rng.standard_normal(fan_out))
+        else:
+            bound = scale / math.sqrt(fan_in)
+            weights.append(rng.uniform(-bound, bound, (fan_out, fan_in)))
+            biases.append(rng.uniform(-bound, bound, fan_out))
+    return Network.from_arrays(weights, biases)
+
+
+def _trained(spec: NetworkSpec) -> Network:
+    """Fitted to a wavy function on [-1, 1]^d by L-BFGS, which bends the network where the function does."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+
+    rng = case_rng("training data", spec.name)
+    x = rng.uniform(-1.0, 1.0, (_TRAINING_POINTS, spec.input_dim))
+    wave = rng.standard_normal((spec.input_dim, 2)) * 3.0 / math.sqrt(spec.input_dim)
+    y = np.sin(x @ wave).sum(axis=1)
+    model = MLPRegressor(
+        hidden_layer_sizes=(spec.width,) * spec.depth,
+        solver="lbfgs",
+        max_iter=300,
+        random_state=spec.index,
+    )
+    with warnings.catch_warnings():
+        # stopped after a fixed number of steps, so that every machine stops at the same one
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x, y)
+    return from_sklearn(model, name=spec.name)
+
+
+def cube(dimension: int, half_width: float = 1.0) -> Box:
+    """The box [-h, h]^d."""
+    return Box(np.full(dimension, -half_width), np.full(dimension, half_width))
+
+
+def digits_images() -> tuple[FloatArray, NDArray[np.int64]]:
+    """Test images `(20, 64)` of the shipped digits classifier, two of each class, and their labels."""
+    with np.load(_DIGITS) as stored:
+        return stored["images"], stored["labels"]
+
+
+def digits_slice(index: int) -> Slice:
+    """The plane through three images of the shipped digits classifier that `index` picks."""
+    images, _ = digits_images()
+    chosen = case_rng("digits slice", index).choice(len(images), 3, replace=False)
+    return Slice.through(*images[chosen], margin=0.2)
+
+
+def density_on(kind: str, domain: Domain) -> Density:
+    """ "uniform" on the domain, or "gaussian": N(m, s^2) with two standard deviations in its half width."""
+    if kind == "uniform":
+        return UniformDensity(domain)
+    if kind == "gaussian":
+        low, high = domain.vertices.min(axis=0), domain.vertices.max(axis=0)
+        return GaussianDensity((low + high) / 2 + 0.1 * (high - low), (0.25 * (high - low)) ** 2)
+    raise ValueError(f"unknown density {kind!r}")
