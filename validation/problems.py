@@ -27,6 +27,8 @@ FloatArray = NDArray[np.float64]
 
 _DIGITS = Path(regions.__file__).parent / "data" / "digits_64x32x32.npz"
 _TRAINING_POINTS = 400
+# far below the standard errors that anything here is compared at
+_CUBATURE_RTOL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class NetworkSpec:
         and biases, +-1 / sqrt(fan-in)), "trained" (a scikit-learn regressor), "digits"
     input_dim, width, depth : int, depth counts ReLU layers
     scale : float, factor on the initial weights and biases ("he", "torch")
-    index : int, which of many
+    index : int, which of many; for "digits", which plane
     """
 
     family: str
@@ -53,13 +55,27 @@ class NetworkSpec:
     def name(self) -> str:
         """One word for tables."""
         if self.family == "digits":
-            return "digits 64-32-32-10"
+            return f"digits 64-32-32-10 plane {self.index}"
         scale = "" if self.scale == 1.0 else f" x{self.scale:g}"
         return f"{self.family}{scale} {self.input_dim}-{self.width}x{self.depth}-1 #{self.index}"
+
+    @property
+    def dimension(self) -> int:
+        """Of its domain."""
+        return 2 if self.family == "digits" else self.input_dim
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is more than an initialisation."""
+        return self.family in ("trained", "digits")
 
     def build(self) -> Network:
         """The network; trained ones are trained once per process."""
         return _build(self)
+
+    def domain(self) -> Domain:
+        """The cube [-1, 1]^d; for digits the plane through the images that `index` picks."""
+        return digits_slice(self.index) if self.family == "digits" else cube(self.input_dim)
 
 
 @lru_cache(maxsize=64)
@@ -140,5 +156,6 @@ def density_on(kind: str, domain: Domain) -> Density:
         return UniformDensity(domain)
     if kind == "gaussian":
         low, high = domain.vertices.min(axis=0), domain.vertices.max(axis=0)
-        return GaussianDensity((low + high) / 2 + 0.1 * (high - low), (0.25 * (high - low)) ** 2)
+        centre = (low + high) / 2 + 0.1 * (high - low)
+        return GaussianDensity(centre, (0.25 * (high - low)) ** 2, rtol=_CUBATURE_RTOL)
     raise ValueError(f"unknown density {kind!r}")

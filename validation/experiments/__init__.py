@@ -1,7 +1,10 @@
 """The experiments, in the order of the report."""
 
-from validation.experiments import coverage
+from validation.experiments import coverage, estimator_error
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS = (coverage.EXPERIMENT,)
+EXPERIMENTS = (
+    estimator_error.EXPERIMENT,
+    coverage.EXPERIMENT,
+)

@@ -15,7 +15,7 @@ from regions.density import Density
 from regions.domain import Domain
 from regions.validation import one_hidden_layer_local_complexity
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
-from validation.problems import NetworkSpec, cube, density_on, digits_slice
+from validation.problems import NetworkSpec, density_on
 
 __all__ = ["EXPERIMENT"]
 
@@ -64,19 +64,17 @@ def _spec(case: Case) -> NetworkSpec:
 
 def _setting(case: Case) -> tuple[Domain | None, Density]:
     match case["domain"]:
-        case "box":
-            box = cube(case["inputs"])
-            return box, density_on(case["density"], box)
-        case "plane":
-            plane = digits_slice(0)
-            return plane, density_on(case["density"], plane)
+        case "own":
+            domain = _spec(case).domain()
+            return domain, density_on(case["density"], domain)
         case "space":
             return None, GaussianDensity(np.full(case["inputs"], 0.2), 0.5)
     raise ValueError(f"unknown domain {case['domain']!r}")
 
 
 def _name(case: Case) -> str:
-    return f"{_spec(case).name}, {case['density']} on {case['domain']}, sigma {case['sigma']:g}"
+    where = " on the whole space" if case["domain"] == "space" else ""
+    return f"{_spec(case).name}, {case['density']}{where}, sigma {case['sigma']:g}"
 
 
 def _truth(case: Case) -> Estimate:
@@ -112,7 +110,7 @@ def _judged(case: Case, budget: int, truth: Estimate, runs: FloatArray) -> tuple
     spread = means.std(ddof=1)
     row = {
         "case": _name(case),
-        "dimension": 2 if case["domain"] == "plane" else case["inputs"],
+        "dimension": _spec(case).dimension,
         "samples": budget,
         "decides": budget == case["samples"],
         "seeds": len(z),
