@@ -1,10 +1,11 @@
 """The experiments, in the order of the report."""
 
-from validation.experiments import coverage, estimator_error
+from validation.experiments import coverage, estimator_error, variants
 
 __all__ = ["EXPERIMENTS"]
 
 EXPERIMENTS = (
     estimator_error.EXPERIMENT,
+    variants.EXPERIMENT,
     coverage.EXPERIMENT,
 )
