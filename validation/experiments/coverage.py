@@ -149,12 +149,12 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     )
     limits = prose(
         f"""{len(decisive)} problems are not all problems: the smaller sigma, the rarer and larger the
-        terms, and the more samples an interval needs before it can be believed. The skewness of the
-        mean is the sign to look at."""
+        terms, and the more samples an interval needs before it can be believed. The skewness of the mean
+        is the sign to look at."""
     )
     headline = prose(
-        f"""Nominal 95 % intervals of the co-area estimator cover the exact value in {min(covered):.1%}
-        to {max(covered):.1%} of {decisive[0]["seeds"]:,} runs each of {len(decisive)} problems."""
+        f"""Nominal 95 % intervals of the co-area estimator cover the exact value in {min(covered):.1%} to
+        {max(covered):.1%} of {decisive[0]["seeds"]:,} runs each of {len(decisive)} problems."""
     )
     return Section(
         question="Does the standard error that the co-area estimator states mean what it says?",
@@ -170,8 +170,8 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
 
 def _check(row: dict[str, Any]) -> Check:
     detail = prose(
-        f"""{row["coverage"]:.1%} of {row["seeds"]:,} seeds; exact value known to
-        {row["exact_part"]:.3f} of a run's standard error"""
+        f"""{row["coverage"]:.1%} of {row["seeds"]:,} seeds; exact value known to {row["exact_part"]:.3f}
+        of a run's standard error"""
     )
     passed = _LOWEST <= row["coverage"] <= _HIGHEST and row["exact_part"] <= _NEGLIGIBLE
     name = f"coverage of 95 % intervals within [{_LOWEST:.0%}, {_HIGHEST:.0%}]: {row['case']}"

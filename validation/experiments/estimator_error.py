@@ -207,18 +207,19 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         to {max(dimensions)} dimensions, densities {" and ".join(config["densities"])} (the Gaussian is
         off centre and not clipped: samples outside count as 0), sigma from {min(config["sigmas"]):g} to
         {max(config["sigmas"]):g}. The exact value is the mean over
-        {min(row["bias_draws"] for row in judged)} to {max(row["bias_draws"] for row in judged):,} draws of
-        the biases of the locus integral of the enumerated network; each estimator is compared with that of the locus it means. z is the difference over both
-        standard errors. The co-area estimators take {min(row["samples"] for row in judged):,} to
-        {max(row["samples"] for row in judged):,} samples, more for small sigma, where terms are rare and
-        large: (mean / standard error)^2, the effective number of contributing samples, is at least
-        {min(row["effective"] for row in judged):,.0f}. Shells have half thickness {config["shell"]:g}.
-        No case was left out, and no seed was chosen: all follow from the names of the cases."""
+        {min(row["bias_draws"] for row in judged)} to {max(row["bias_draws"] for row in judged):,} draws
+        of the biases of the locus integral of the enumerated network; each estimator is compared with
+        that of the locus it means. z is the difference over both standard errors. The co-area estimators
+        take {min(row["samples"] for row in judged):,} to {max(row["samples"] for row in judged):,}
+        samples, more for small sigma, where terms are rare and large: (mean / standard error)^2, the
+        effective number of contributing samples, is at least
+        {min(row["effective"] for row in judged):,.0f}. Shells have half thickness {config["shell"]:g}. No
+        case was left out, and no seed was chosen: all follow from the names of the cases."""
     )
     return Section(
         question=prose(
-            """Does each estimator give what it says, and how large is its error against noise, width, depth,
-            initial scale, training and dimension?"""
+            """Does each estimator give what it says, and how large is its error against noise, width,
+            depth, initial scale, training and dimension?"""
         ),
         method=method,
         table="\n\n".join(
@@ -231,10 +232,10 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         ),
         finding=_finding(rows, counts, normal.statistic, normal.pvalue),
         limits=prose(
-            """The exact values have standard errors of their own, from the bias average; at the largest sigma
-            they dominate z. Times are processor seconds of one process on a machine that may have been
-            busy. One run per case: standard errors are those that the estimators state, whose truth is the
-            subject of the section on coverage."""
+            """The exact values have standard errors of their own, from the bias average; at the largest
+            sigma they dominate z. Times are processor seconds of one process on a machine that may have
+            been busy. One run per case: standard errors are those that the estimators state, whose truth
+            is the subject of the section on coverage."""
         ),
         checks=_checks(config, rows),
         headline=prose(
@@ -259,9 +260,9 @@ def _finding(rows: list[Row], counts: list[Row], distance: float, p: float) -> s
     z = np.array([row["z"] for row in rows if row["estimator"] == "co-area"])
     expected = _expected_largest(len(z))
     parts = [
-        f"""The co-area estimator's z has mean {z.mean():+.2f} and standard deviation
-        {z.std(ddof=1):.2f} over {len(z)} cases, largest |z| {np.abs(z).max():.2f} (of so many normal
-        variables it is {expected:.2f} in the median); Kolmogorov-Smirnov distance {distance:.3f}, p = {p:.2f}."""
+        f"""The co-area estimator's z has mean {z.mean():+.2f} and standard deviation {z.std(ddof=1):.2f}
+        over {len(z)} cases, largest |z| {np.abs(z).max():.2f} (of so many normal variables it is
+        {expected:.2f} in the median); Kolmogorov-Smirnov distance {distance:.3f}, p = {p:.2f}."""
     ]
     for label in ("finite shells", "distance to the boundary"):
         own = [row for row in rows if row["estimator"] == label]
