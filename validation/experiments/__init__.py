@@ -1,6 +1,6 @@
 """The experiments, in the order of the report."""
 
-from validation.experiments import coverage, estimator_error, high_dimension, variants
+from validation.experiments import coverage, crofton, estimator_error, high_dimension, variants
 
 __all__ = ["EXPERIMENTS"]
 
@@ -8,5 +8,6 @@ EXPERIMENTS = (
     estimator_error.EXPERIMENT,
     variants.EXPERIMENT,
     coverage.EXPERIMENT,
+    crofton.EXPERIMENT,
     high_dimension.EXPERIMENT,
 )

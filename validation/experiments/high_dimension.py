@@ -63,8 +63,8 @@ def mean_projection(dimension: int, k: int) -> float:
     >>> round(mean_projection(3, 1), 12), mean_projection(2, 2)
     (0.5, 1.0)
     """
-    logs = (0.5 * (k + 1), 0.5 * dimension, -0.5 * k, -0.5 * (dimension + 1))
-    return math.exp(sum(math.copysign(math.lgamma(abs(at)), at) for at in logs))
+    ratio = math.lgamma(0.5 * (k + 1)) - math.lgamma(0.5 * k)
+    return math.exp(ratio + math.lgamma(0.5 * dimension) - math.lgamma(0.5 * (dimension + 1)))
 
 
 def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
