@@ -118,7 +118,13 @@ def test_every_estimator_takes_it_and_meets_its_exact_value(name):
 def test_the_inequalities_hold_under_it(name):
     density = densities(name)
     report = check_inequalities(
-        small_network(widths=(2, 4, 3, 1)), BOX, density, 0.3, eps=0.01, n_bias=4, rng=np.random.default_rng(0)
+        small_network(widths=(2, 4, 3, 1)),
+        BOX,
+        density,
+        0.3,
+        eps=0.01,
+        n_bias=4,
+        rng=np.random.default_rng(0),
     )
     assert report.density == density.describe()
     assert all(row.holds is not False for row in report.inequalities)
