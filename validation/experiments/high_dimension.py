@@ -97,7 +97,7 @@ def _plan(config: dict[str, Any], at: int) -> list[tuple[str, str, float, int]]:
         for method, draws in (("lines", "lines"), ("planes", "planes"))
     ]
     plan.append(("Gaussian", "co-area", sigma, config["samples"][at]))
-    if at == 0:
+    if config["networks"][at][1] <= config["cube_planes_up_to"]:
         plan.append(("cube", "planes", 0.0, config["cube_planes"]))
         plan.append(("cube", "lines", 0.0, config["cube_lines"][at]))
     plan.append(("cube", "lines", sigma, config["cube_lines"][at]))
@@ -235,10 +235,10 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         figures=(("values", "Locus integrals by method, with 95 % intervals, relative to their mean"),),
         finding=_finding(rows, pairs, worst),
         limits=prose(
-            """Sections of a cube through uniform points get short in many dimensions, as some coordinate
-            is always near its bound, and their weights, one over length or area, spread widely; in the
-            larger dimension planes of the cube are therefore left out. Seconds are of one process; planes
-            and Gaussian lines pay the overhead of one call each."""
+            f"""Sections of a cube through uniform points get short in many dimensions, as some coordinate
+            is always near its bound, and their weights, one over length or area, spread widely; with more
+            than {config["cube_planes_up_to"]} inputs planes of the cube are therefore left out. Seconds
+            are of one process; planes and Gaussian lines pay the overhead of one call each."""
         ),
         checks=(
             Check(
