@@ -255,7 +255,7 @@ def _cost_table(cost: list[Row]) -> str:
 def _draw(folder: Folder, fixed: list[Row], cost: list[Row]) -> None:
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+    figure, (left, right) = plt.subplots(1, 2, layout="constrained", figsize=(9, 3.4))
     dimensions = sorted({row["dimension"] for row in fixed})
     for at, dimension in enumerate(dimensions):
         z = [row["z"] for row in fixed if row["dimension"] == dimension]

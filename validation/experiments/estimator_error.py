@@ -27,7 +27,7 @@ from regions import (
 )
 from regions.estimators import BudgetedEstimator
 from regions.validation import with_bias_noise, z_score
-from validation.experiments import error_figures
+from validation import error_figures
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, density_on
 

@@ -324,7 +324,7 @@ def _draw(folder: Folder, rows: list[Row]) -> None:
     from matplotlib import pyplot as plt
 
     problems = list(dict.fromkeys((row["inputs"], row["setting"], row["sigma"]) for row in rows))
-    figure, axis = plt.subplots(figsize=(7, 0.45 * len(problems) + 1.2))
+    figure, axis = plt.subplots(layout="constrained", figsize=(7, 0.45 * len(problems) + 1.2))
     for method, shift in (("lines", 0.15), ("planes", 0.0), ("co-area", -0.15)):
         own = [row for row in rows if row["method"] == method]
         where = [problems.index((row["inputs"], row["setting"], row["sigma"])) + shift for row in own]
