@@ -223,7 +223,8 @@ def density_on(kind: str, domain: Domain) -> Density:
             return GaussianDensity(centre + 0.2 * half, (0.5 * half) ** 2, rtol=_CUBATURE_RTOL)
         case "mixture":
             means = centre + np.array([[-0.5], [0.1], [0.6]]) * half
-            return GaussianMixtureDensity([0.5, 0.3, 0.2], means, (0.25 * half) ** 2, rtol=_CUBATURE_RTOL)
+            cov = np.diag((0.25 * half) ** 2)
+            return GaussianMixtureDensity([0.5, 0.3, 0.2], means, cov, rtol=_CUBATURE_RTOL)
         case "ball":
             return UniformBallDensity(centre + 0.4 * half, 0.8 * float(half.min()), rtol=_CUBATURE_RTOL)
         case _:
