@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from regions.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
     from regions.locus import LocusVolume, locus_volume
     from regions.network import Network
+    from regions.tracking import History, Tracker, log_steps, track
     from regions.validation import ValidationReport, exact_local_complexity, validate
     from regions.verification import Verification, verify
 
@@ -124,6 +125,10 @@ _MODULE_OF = {
     "compare_estimators": "comparison",
     "Comparison": "comparison",
     "Judgement": "comparison",
+    "track": "tracking",
+    "Tracker": "tracking",
+    "History": "tracking",
+    "log_steps": "tracking",
     "verify": "verification",
     "Verification": "verification",
     "count_regions": "linear_regions",
@@ -199,6 +204,10 @@ __all__ = [
     "compare_estimators",
     "Comparison",
     "Judgement",
+    "track",
+    "Tracker",
+    "History",
+    "log_steps",
     "verify",
     "Verification",
     "count_regions",
