@@ -1,0 +1,13 @@
+"""Probability densities in a domain's intrinsic coordinates: values, samples, integrals over simplices.
+
+Everything that weighs a locus or draws points for an estimator comes from here; which simplices and
+which points those are is left to `locus` and `estimators`.
+"""
+
+from regions.density.base import Density
+from regions.density.gaussian import GaussianDensity
+from regions.density.mixture import GaussianMixtureDensity
+from regions.density.specs import from_spec
+from regions.density.uniform import UniformDensity
+
+__all__ = ["Density", "GaussianDensity", "GaussianMixtureDensity", "UniformDensity", "from_spec"]
