@@ -208,20 +208,20 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
 
 def _method(config: dict[str, Any], rows: list[Row]) -> str:
     return prose(
-        f"""{len(rows):,} networks: {config["seeds"]} for each of {
-            len({(r["place"], r["d"], r["width"], r["depth"], r["sweep"]) for r in rows})
-        } shapes and two initialisations, He (normal weights of
-        variance 2 / fan-in, biases of standard deviation {config["bias_std"]:g}) and PyTorch (weights and
-        biases uniform in +-1 / sqrt(fan-in)); in boxes of the input space, and on segments and planes through
-        images of digits in 64 dimensions (other images for other seeds). Cells and (d-1)-volumes are exact. A
-        sweep varies the width or the depth; its exponent is the slope of log count (log locus) against log m
-        over all its networks, with the 95 % interval of least squares. A law's exponent counts as reproduced
-        if that interval lies within {_EXPONENT_BAND:.0%} of d (of 1 for the locus), its constant if the mean
-        ratio to m^d / d! (to m) varies by at most a factor {_CONSTANT_WITHIN:g} along the sweep. For He
-        networks the constant itself is a theorem: the mean of the locus over the biases is the co-area
-        formula, estimated from {config["samples"]:,} points and noises on the same weights with biases 0. For
-        d <= {_GRADIENTS_UP_TO} also Hanin and Rolnick's bound, the largest density of a bias times the mean
-        of sum_i |grad z_i|, from exact sums over cells."""
+        f"""{len(rows):,} networks: {config["seeds"]} for each of
+        {len({(r["place"], r["d"], r["width"], r["depth"], r["sweep"]) for r in rows})} shapes and two
+        initialisations, He (normal weights of variance 2 / fan-in, biases of standard deviation
+        {config["bias_std"]:g}) and PyTorch (weights and biases uniform in +-1 / sqrt(fan-in)); in boxes of
+        the input space, and on segments and planes through images of digits in 64 dimensions (other images
+        for other seeds). Cells and (d-1)-volumes are exact. A sweep varies the width or the depth; its
+        exponent is the slope of log count (log locus) against log m over all its networks, with the 95 %
+        interval of least squares. A law's exponent counts as reproduced if that interval lies within
+        {_EXPONENT_BAND:.0%} of d (of 1 for the locus), its constant if the mean ratio to m^d / d! (to m)
+        varies by at most a factor {_CONSTANT_WITHIN:g} along the sweep. For He networks the constant itself
+        is a theorem: the mean of the locus over the biases is the co-area formula, estimated from
+        {config["samples"]:,} points and noises on the same weights with biases 0. For d <= {_GRADIENTS_UP_TO}
+        also Hanin and Rolnick's bound, the largest density of a bias times the mean of sum_i ‖grad z_i‖, from
+        exact sums over cells."""
     )
 
 
@@ -266,12 +266,10 @@ def _finding(rows: list[Row], fits: list[Row]) -> str:
     sentences = []
     for family, title in _FAMILIES.items():
         sentences.append(
-            f"""{title} initialisation: the law of the count is reproduced on {
-                _tally(fits, "cells", "width", family)
-            } sweeps over the width and {_tally(fits, "cells", "depth", family)} over the depth, that
-            of the locus on {_tally(fits, "locus", "width", family)} and {
-                _tally(fits, "locus", "depth", family)
-            }."""
+            f"""{title} initialisation: the law of the count is reproduced on
+            {_tally(fits, "cells", "width", family)} sweeps over the width and
+            {_tally(fits, "cells", "depth", family)} over the depth, that of the locus on
+            {_tally(fits, "locus", "width", family)} and {_tally(fits, "locus", "depth", family)}."""
         )
     worst = max(fits, key=lambda fit: fit["cells_varies"])
     best = min(fits, key=lambda fit: fit["cells_varies"])
@@ -307,11 +305,10 @@ def _limits(config: dict[str, Any], rows: list[Row]) -> str:
     largest = max(row["units"] for row in rows)
     deep = max(row["units"] for row in rows if row["d"] == max(one["d"] for one in rows))
     return prose(
-        f"""At most {largest} units ({deep} in the highest dimension), where 1 + m + m(m-1)/2 and its like
-        differ from m^d / d!: even lines in general position that all cross give exponents below d. The
-        constant depends on the size of the domain beside that of the biases (here {config["bias_std"]:g} for
-        He); other choices have other constants. Networks of one sweep that share their images are not wholly
-        independent."""
+        f"""At most {largest} units ({deep} in the highest dimension), so that lower orders still bend the
+        exponents. The constant depends on the size of the domain beside that of the biases (here
+        {config["bias_std"]:g} for He); other choices have other constants. Networks of one sweep that share
+        their images are not wholly independent."""
     )
 
 
@@ -357,7 +354,7 @@ def _checks(rows: list[Row]) -> tuple[Check, ...]:
         z = float(np.mean(slack) / (np.std(slack, ddof=1) / math.sqrt(len(slack))))
         found.append(
             Check(
-                "mean locus is at most the bound C_bias E sum |grad z_i|",
+                "mean locus is at most the bound C_bias E sum_i ‖grad z_i‖",
                 z > -_LARGEST_Z,
                 f"{len(slack)} networks, mean slack {float(np.mean(slack)):.3g}, {z:+.1f} standard errors",
             )
