@@ -78,7 +78,11 @@ def build_report(root: Path, experiments: Sequence[Experiment]) -> tuple[Check, 
     """
     runs = stored_runs(root)
     present = [experiment for experiment in experiments if experiment.name in runs]
-    absent = [experiment.title for experiment in experiments if experiment.name not in runs]
+    absent = [
+        f"{experiment.title}{f' ({experiment.obstacle})' if experiment.obstacle else ''}"
+        for experiment in experiments
+        if experiment.name not in runs
+    ]
     sections = {
         experiment.name: experiment.report(
             load_config(experiment.name, runs[experiment.name]["mode"]), Folder(root, experiment.name)

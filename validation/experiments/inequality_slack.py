@@ -307,4 +307,6 @@ def _draw(folder: Folder, rows: list[Row], setting: tuple[float, float, float]) 
     folder.save_figure("sides", figure)
 
 
-EXPERIMENT = Experiment("inequality_slack", "Slack of the inequalities over training", run, report)
+EXPERIMENT = Experiment(
+    "inequality_slack", "Slack of the inequalities over training", run, report, needs=("torch",)
+)

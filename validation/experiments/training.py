@@ -21,6 +21,7 @@ from validation.experiments.training_findings import (
     LATE_FROM,
     Verdict,
     judge,
+    late,
     mean_rank,
     runs_of,
     sanity_checks,
@@ -191,7 +192,7 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         _draw(folder, name, [row for row in rows if row["data"] == name])
     caption = (
         "{}: local complexity on the data, mean local rank of the layers, total variation, and the exact "
-        "number of cells on a plane through the data; mean over seeds, shaded from the smallest to the largest"
+        "number of cells on a plane through the data; mean over seeds, shaded from smallest to largest"
     )
     return Section(
         question=prose(
@@ -203,7 +204,7 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         method=_method(config, rows),
         table="\n\n".join([_verdict_table(verdicts), _number_table(rows)]),
         figures=tuple((f"over_training_{name}", caption.format(_DATA[name])) for name in data),
-        finding=_finding(verdicts),
+        finding=_finding(verdicts, rows),
         limits=_limits(config, rows),
         checks=sanity_checks(rows),
         headline=_headline(verdicts),
@@ -237,7 +238,7 @@ def _method(config: dict[str, Any], rows: list[Row]) -> str:
 
 
 def _verdict_table(verdicts: dict[str, dict[str, Verdict]]) -> str:
-    header = ["finding of the paper", *[_DATA[name] for name in verdicts], "numbers"]
+    header = ["finding of the paper", *[_DATA[name] for name in verdicts], "numbers that decided"]
     body = []
     for number, finding in enumerate(FINDINGS, 1):
         own = {name: verdict[finding.name] for name, verdict in verdicts.items() if finding.name in verdict}
@@ -257,7 +258,7 @@ def _number_table(rows: list[Row]) -> str:
     ]  # fmt: skip
     body = []
     for (data, decay, scale), runs in _by_setting(rows).items():
-        late = [[row for row in run if row["train_accuracy"] >= LATE_FROM] or run[-1:] for run in runs]
+        fitted = [late(run) for run in runs]
         body.append(
             [
                 _DATA[data],
@@ -265,7 +266,7 @@ def _number_table(rows: list[Row]) -> str:
                 f"{scale:g}",
                 str(len(runs)),
                 _mean([run[0]["lc"] for run in runs]),
-                _mean([max(row["lc"] for row in run) for run in late]),
+                _mean([max(row["lc"] for row in run) for run in fitted]),
                 _mean([run[-1]["lc"] for run in runs]),
                 _ranks([run[0] for run in runs]),
                 _ranks([run[-1] for run in runs]),
@@ -295,28 +296,50 @@ def _by_setting(rows: list[Row]) -> dict[tuple[str, float, float], list[list[Row
     return grouped
 
 
-def _words(verdicts: dict[str, dict[str, Verdict]]) -> list[str]:
-    said = []
+def _tally(verdicts: dict[str, Verdict]) -> str:
+    """The findings by verdict, in words."""
+    titles: dict[str, list[str]] = {}
     for finding in FINDINGS:
-        own = {name: one[finding.name] for name, one in verdicts.items() if finding.name in one}
-        words = ", ".join(f"{verdict.word} on {_DATA[name]}" for name, verdict in own.items())
-        if own:
-            said.append(f"{finding.title}: {words}")
-    return said
+        if finding.name in verdicts:
+            titles.setdefault(verdicts[finding.name].word, []).append(finding.title)
+    return "; ".join(f"{word}: {', '.join(own)}" for word, own in titles.items())
 
 
-def _finding(verdicts: dict[str, dict[str, Verdict]]) -> str:
+def _finding(verdicts: dict[str, dict[str, Verdict]], rows: list[Row]) -> str:
     sentences = []
-    for finding in FINDINGS:
-        for name, verdict in verdicts.items():
-            if finding.name in verdict:
-                one = verdict[finding.name]
-                sentences.append(f"{finding.title}, {_DATA[name]}: {one.word} ({one.numbers}).")
+    for name, own in verdicts.items():
+        sentences.append(f"On {_DATA[name]} {_tally(own)}.")
+        settings = {
+            decay: runs
+            for (data, decay, scale), runs in _by_setting(rows).items()
+            if data == name and scale == 1.0
+        }
+        for decay in (min(settings), max(settings)):
+            runs = settings[decay]
+            fitted, ends = [late(run)[0] for run in runs], [run[-1] for run in runs]
+            sentences.append(
+                f"""At weight decay {decay:g}, from the first late record to the end, local complexity on the
+                data goes from {_mean([row["lc"] for row in fitted])} to {_mean([row["lc"] for row in ends])},
+                the rank averaged over the layers from {_mean(list(map(mean_rank, fitted)))} to
+                {_mean(list(map(mean_rank, ends)))}, and exactly, on the plane, local complexity from
+                {_mean([row["plane_lc"] for row in fitted], ".2f")} to
+                {_mean([row["plane_lc"] for row in ends], ".2f")} and the number of cells from
+                {_mean([row["cells"] for row in fitted], ".0f")} to
+                {_mean([row["cells"] for row in ends], ".0f")}."""
+            )
+    sentences.append("Numbers are means and standard deviations over seeds.")
     return prose(" ".join(sentences))
 
 
 def _headline(verdicts: dict[str, dict[str, Verdict]]) -> str:
-    return prose(f"""Training: {"; ".join(_words(verdicts))}.""")
+    parts = []
+    for name, own in verdicts.items():
+        failed = [f.title for f in FINDINGS if f.name in own and own[f.name].reproduced is False]
+        parts.append(
+            f"""{sum(one.reproduced is True for one in own.values())} of {len(own)} on {_DATA[name]} (not
+            reproduced: {", ".join(failed) or "none"})"""
+        )
+    return prose(f"""Of the paper's findings about training are reproduced {"; ".join(parts)}.""")
 
 
 def _limits(config: dict[str, Any], rows: list[Row]) -> str:
@@ -366,4 +389,10 @@ def _draw(folder: Folder, name: str, rows: list[Row]) -> None:
     folder.save_figure(f"over_training_{name}", figure)
 
 
-EXPERIMENT = Experiment("training", "Local complexity, rank and total variation over training", run, report)
+EXPERIMENT = Experiment(
+    "training",
+    "Local complexity, rank and total variation over training",
+    run,
+    report,
+    needs=("torch", "sklearn"),
+)

@@ -15,7 +15,20 @@ from scipy.stats import linregress, t
 
 from validation.framework import Check
 
-__all__ = ["FINDINGS", "LATE_FROM", "Finding", "Verdict", "judge", "mean_rank", "runs_of", "sanity_checks"]
+__all__ = [
+    "FINDINGS",
+    "LATE_FROM",
+    "Finding",
+    "Verdict",
+    "falls",
+    "judge",
+    "late",
+    "mean_rank",
+    "rank_falls",
+    "runs_of",
+    "sanity_checks",
+    "sign_of",
+]
 
 Row = dict[str, Any]
 Run = list[Row]
@@ -36,16 +49,18 @@ class Verdict:
 
     Parameters
     ----------
-    reproduced : bool
+    reproduced : bool, None where the numbers do not decide
     numbers : str, those that decided
     """
 
-    reproduced: bool
+    reproduced: bool | None
     numbers: str
 
     @property
     def word(self) -> str:
         """For tables."""
+        if self.reproduced is None:
+            return "undecided"
         return "reproduced" if self.reproduced else "not reproduced"
 
 
@@ -100,8 +115,8 @@ def late(run: Run) -> Run:
     return run[first:]
 
 
-def falls(run: Run) -> bool:
-    """Whether local complexity at the end is below its largest late value, beyond errors of estimation.
+def falls(run: Run, quantity: str = "lc") -> bool:
+    """Whether local complexity (or `plane_lc`) ends below its largest late value, beyond standard errors.
 
     Examples
     --------
@@ -109,9 +124,9 @@ def falls(run: Run) -> bool:
     >>> falls(run), falls(run[:2])
     (True, False)
     """
-    peak, end = max(late(run), key=lambda row: row["lc"]), run[-1]
-    error = math.hypot(peak["lc_stderr"], end["lc_stderr"])
-    return bool(peak["lc"] - end["lc"] > _STANDARD_ERRORS * error)
+    peak, end = max(late(run), key=lambda row: row[quantity]), run[-1]
+    error = math.hypot(peak[f"{quantity}_stderr"], end[f"{quantity}_stderr"])
+    return bool(peak[quantity] - end[quantity] > _STANDARD_ERRORS * error)
 
 
 def rank_falls(run: Run) -> bool:
@@ -143,6 +158,10 @@ def _of_runs(runs: list[Run], holds: Callable[[Run], bool]) -> Verdict | None:
 
 def _late_fall(runs: list[Run]) -> Verdict | None:
     return _of_runs(_decayed(runs), falls)
+
+
+def _plane_fall(runs: list[Run]) -> Verdict | None:
+    return _of_runs(_decayed(runs), lambda run: falls(run, "plane_lc"))
 
 
 def _rank_fall(runs: list[Run]) -> Verdict | None:
@@ -187,6 +206,23 @@ def _bound_follows(runs: list[Run]) -> Verdict | None:
     )
 
 
+def sign_of(low: float, high: float) -> int:
+    """Of an interval: 1 above 0, -1 below, 0 if it holds 0.
+
+    Examples
+    --------
+    >>> sign_of(0.1, 2.0), sign_of(-1.0, 2.0), sign_of(-2.0, -1.0)
+    (1, 0, -1)
+    """
+    return int(low > 0.0) - int(high < 0.0)
+
+
+def _signed(wanted: int, low: float, high: float) -> bool | None:
+    """Whether a difference has the sign that is wanted; None if its interval holds 0."""
+    sign = sign_of(low, high)
+    return None if sign == 0 else sign == wanted
+
+
 def paired(first: list[Run], second: list[Run]) -> tuple[float, float, float] | None:
     """Mean over seeds of the final LC of the first less that of the second, and its 95 % interval."""
     ends = [{run[0]["seed"]: run[-1]["lc"] for run in runs} for runs in (first, second)]
@@ -210,7 +246,8 @@ def _decay_lowers(runs: list[Run]) -> Verdict | None:
         return None
     numbers = ", ".join(f"{gap[0]:+.1f} ({gap[1]:+.1f} to {gap[2]:+.1f}) at {d:g}" for d, gap in told.items())
     return Verdict(
-        told[max(told)][2] < 0.0, f"final LC less that without decay, with its 95 % interval: {numbers}"
+        _signed(-1, *told[max(told)][1:]),
+        f"final LC less that without decay, with its 95 % interval: {numbers}",
     )
 
 
@@ -223,7 +260,7 @@ def _logarithm(runs: list[Run]) -> Verdict | None:
     reach = float(t.ppf(0.975, len(x) - 2) * fit.stderr)
     low, high = fit.slope - reach, fit.slope + reach
     return Verdict(
-        low > 0.0,
+        _signed(1, low, high),
         f"slope {fit.slope:.2f} ({low:.2f} to {high:.2f}), R^2 = {fit.rvalue**2:.3f} over {len(x)} runs",
     )
 
@@ -238,7 +275,7 @@ def _scale_lowers(runs: list[Run]) -> Verdict | None:
     if gap is None:
         return None
     return Verdict(
-        gap[2] < 0.0,
+        _signed(-1, *gap[1:]),
         f"final LC at {scale:g} times the initial weights less that at 1, weight decay {decay:g}: "
         f"{gap[0]:+.1f} ({gap[1]:+.1f} to {gap[2]:+.1f})",
     )
@@ -253,9 +290,15 @@ FINDINGS = (
         _late_fall,
     ),
     Finding(
+        "plane fall",
+        "exact LC on a plane falls late",
+        "the same with the exact value on the plane, whose standard error is that of the bias draws.",
+        _plane_fall,
+    ),
+    Finding(
         "below start",
         "LC ends below its value at initialisation",
-        "the same against the first record.",
+        "(1) against the first record instead.",
         _below_start,
     ),
     Finding(
@@ -265,10 +308,10 @@ FINDINGS = (
         f"{_RANK_FALLS_BY:.0%} below that of the first late record, in at least {_MAJORITY:.0%} of the runs.",
         _rank_fall,
     ),
-    Finding("both fall", "LC falls late while local rank falls", "(1) and (3) in the same runs.", _both_fall),
+    Finding("both fall", "LC falls late while local rank falls", "(1) and (4) in the same runs.", _both_fall),
     Finding(
         "bound follows",
-        "TV L c_eta / max |W_l ... W_L| stays in proportion to LC",
+        "TV L c_eta / max ‖W_l ... W_L‖ stays in proportion to LC",
         f"the late ratio varies by at most a factor {_STEADY_WITHIN:g} in at least "
         f"{_MAJORITY:.0%} of the runs.",
         _bound_follows,
@@ -277,20 +320,21 @@ FINDINGS = (
         "decay lowers",
         "weight decay lowers the final LC",
         "paired by seed, the final LC at the largest weight decay less that without has a 95 % interval "
-        "(Student's t) below 0.",
+        "(Student's t) below 0; undecided if it holds 0.",
         _decay_lowers,
     ),
     Finding(
         "logarithm",
         "final LC grows with log(1 / weight decay)",
-        "the slope of a least squares fit over the runs has a 95 % interval above 0 (published R^2 of such a "
+        "the slope of a least squares fit over the runs has a 95 % interval above 0, undecided if it "
+        "holds 0 (published R^2 of such a "
         "fit: 0.697).",
         _logarithm,
     ),
     Finding(
         "scale lowers",
         "larger initial weights lower the final LC",
-        "paired by seed, the difference has a 95 % interval below 0.",
+        "paired by seed, the difference has a 95 % interval below 0, undecided if it holds 0.",
         _scale_lowers,
     ),
 )
