@@ -15,7 +15,7 @@ from regions.density import Density
 from regions.domain import Domain
 from regions.validation import one_hidden_layer_local_complexity
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
-from validation.problems import NetworkSpec, cube, density_on, digits_slice
+from validation.problems import NetworkSpec, density_on
 
 __all__ = ["EXPERIMENT"]
 
@@ -64,19 +64,17 @@ def _spec(case: Case) -> NetworkSpec:
 
 def _setting(case: Case) -> tuple[Domain | None, Density]:
     match case["domain"]:
-        case "box":
-            box = cube(case["inputs"])
-            return box, density_on(case["density"], box)
-        case "plane":
-            plane = digits_slice(0)
-            return plane, density_on(case["density"], plane)
+        case "own":
+            domain = _spec(case).domain()
+            return domain, density_on(case["density"], domain)
         case "space":
             return None, GaussianDensity(np.full(case["inputs"], 0.2), 0.5)
     raise ValueError(f"unknown domain {case['domain']!r}")
 
 
 def _name(case: Case) -> str:
-    return f"{_spec(case).name}, {case['density']} on {case['domain']}, sigma {case['sigma']:g}"
+    where = " on the whole space" if case["domain"] == "space" else ""
+    return f"{_spec(case).name}, {case['density']}{where}, sigma {case['sigma']:g}"
 
 
 def _truth(case: Case) -> Estimate:
@@ -112,7 +110,7 @@ def _judged(case: Case, budget: int, truth: Estimate, runs: FloatArray) -> tuple
     spread = means.std(ddof=1)
     row = {
         "case": _name(case),
-        "dimension": 2 if case["domain"] == "plane" else case["inputs"],
+        "dimension": _spec(case).dimension,
         "samples": budget,
         "decides": budget == case["samples"],
         "seeds": len(z),
@@ -151,12 +149,12 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     )
     limits = prose(
         f"""{len(decisive)} problems are not all problems: the smaller sigma, the rarer and larger the
-        terms, and the more samples an interval needs before it can be believed. The skewness of the
-        mean is the sign to look at."""
+        terms, and the more samples an interval needs before it can be believed. The skewness of the mean
+        is the sign to look at."""
     )
     headline = prose(
-        f"""Nominal 95 % intervals of the co-area estimator cover the exact value in {min(covered):.1%}
-        to {max(covered):.1%} of {decisive[0]["seeds"]:,} runs each of {len(decisive)} problems."""
+        f"""Nominal 95 % intervals of the co-area estimator cover the exact value in {min(covered):.1%} to
+        {max(covered):.1%} of {decisive[0]["seeds"]:,} runs each of {len(decisive)} problems."""
     )
     return Section(
         question="Does the standard error that the co-area estimator states mean what it says?",
@@ -172,8 +170,8 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
 
 def _check(row: dict[str, Any]) -> Check:
     detail = prose(
-        f"""{row["coverage"]:.1%} of {row["seeds"]:,} seeds; exact value known to
-        {row["exact_part"]:.3f} of a run's standard error"""
+        f"""{row["coverage"]:.1%} of {row["seeds"]:,} seeds; exact value known to {row["exact_part"]:.3f}
+        of a run's standard error"""
     )
     passed = _LOWEST <= row["coverage"] <= _HIGHEST and row["exact_part"] <= _NEGLIGIBLE
     name = f"coverage of 95 % intervals within [{_LOWEST:.0%}, {_HIGHEST:.0%}]: {row['case']}"
