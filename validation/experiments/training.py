@@ -191,8 +191,9 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     for name in data:
         _draw(folder, name, [row for row in rows if row["data"] == name])
     caption = (
-        "{}: local complexity on the data, mean local rank of the layers, total variation, and the exact "
-        "number of cells on a plane through the data; mean over seeds, shaded from smallest to largest"
+        "{}: above, local complexity (LC), mean local rank of the layers and total variation (TV) on the "
+        "data; below, the paper's A over LC, and exact values on a plane through data; mean over seeds, "
+        "shaded from smallest to largest"
     )
     return Section(
         question=prose(
@@ -363,10 +364,12 @@ def _draw(folder: Folder, name: str, rows: list[Row]) -> None:
         ("mean local rank", mean_rank),
         ("TV at data points", lambda row: row["tv"]),
         ("TV / LC", lambda row: row["tv"] / row["lc"]),
+        ("A / LC, A = TV L c_eta / max ‖W_l ... W_L‖", lambda row: row["bound"] / row["lc"]),
+        ("exact LC on the plane", lambda row: row["plane_lc"]),
+        ("exact locus on the plane, density", lambda row: row["locus"]),
         ("exact cells on the plane", lambda row: row["cells"]),
-        ("exact locus on the plane", lambda row: row["locus"]),
     ]
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.4), sharex=True, layout="constrained")
+    figure, axes = plt.subplots(2, 4, figsize=(15.5, 6.4), sharex=True, layout="constrained")
     for at, ((_, decay, scale), runs) in enumerate(groups):
         label = f"weight decay {decay:g}" + ("" if scale == 1.0 else f", initial weights x {scale:g}")
         steps = [row["step"] for row in runs[0]]
@@ -381,7 +384,7 @@ def _draw(folder: Folder, name: str, rows: list[Row]) -> None:
     for axis in axes.flat:
         axis.set_xscale("symlog", linthresh=1.0)
         axis.grid(alpha=0.3)
-    for axis in (axes[0, 2], axes[1, 0]):
+    for axis in (axes[0, 2], axes[0, 3], axes[1, 0]):
         axis.set_yscale("log")
     for axis in axes[1]:
         axis.set_xlabel("step")
