@@ -153,7 +153,7 @@ def test_report_on_inequalities_names_violations(tmp_path: Path):
         for step in (0, 10)
         for name in names
     ]  # fmt: skip
-    config = {"n_bias": 2, "steps": 10, "decays": [0.0]}
+    config = {"n_bias": 2, "steps": 10, "decays": [0.0], "batch": 64, "learning_rate": 1e-3}
     config |= {"problems": [{"data": "wave", "hidden": [4], "seeds": 1}]}
     config |= {"settings": [{"sigma": 0.1, "eta": 1.0, "eps": 0.1}]}
     folder = Folder(tmp_path, "inequality_slack")

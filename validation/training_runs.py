@@ -1,14 +1,13 @@
 """Small networks trained with AdamW, several seeds at once, and seen at given steps.
 
-The data sets, the training loop, and nothing of what is measured. Everything is drawn from `case_rng`,
-so a specification is a training run. Needs torch; the digits need scikit-learn.
+The training loop, and nothing of what is measured; the data come from `training_data`. Everything is drawn
+from `case_rng`, so a specification is a training run. Needs torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -16,47 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from validation.framework import case_rng
+from validation.training_data import make_data
 
-__all__ = ["DataSet", "Moment", "TrainingSpec", "log_spaced", "make_data", "train"]
+__all__ = ["Moment", "TrainingSpec", "log_spaced", "train"]
 
 FloatArray = NDArray[np.float64]
 
-_LARGEST_PIXEL = 16.0
-_DIGITS_TRAINED_ON = 1000
 # steps whose batches are drawn at once
 _CHUNK = 256
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """Points and what they are to be mapped to.
-
-    Parameters
-    ----------
-    name : str
-    train_x, test_x : (N, d) float64
-    train_y, test_y : (N,) int64 classes, or (N, 1) float64 values
-    centers : (k, d) float64, of the Gaussian clusters that the points were drawn from; None if they were not
-    spread : float, standard deviation of these clusters; 0 if there are none
-    """
-
-    name: str
-    train_x: FloatArray
-    train_y: NDArray[np.generic]
-    test_x: FloatArray
-    test_y: NDArray[np.generic]
-    centers: FloatArray | None = None
-    spread: float = 0.0
-
-    @property
-    def is_classified(self) -> bool:
-        """Whether the targets are classes."""
-        return self.train_y.ndim == 1
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs a network for it has."""
-        return int(self.train_y.max()) + 1 if self.is_classified else self.train_y.shape[1]
 
 
 @dataclass(frozen=True)
@@ -65,8 +31,7 @@ class TrainingSpec:
 
     Parameters
     ----------
-    dataset : "clusters" (10 Gaussian clusters in R^100), "plane" (4 classes of 2 clusters each in R^2),
-        "digits" (8 x 8, scikit-learn) or "wave" (regression on [-1, 1]^2)
+    dataset : one that `make_data` knows
     hidden : widths of the ReLU layers
     seeds : of the initial weights, the batches, and of the data where they are drawn
     steps, batch : int
@@ -109,29 +74,6 @@ def log_spaced(steps: int, count: int) -> tuple[int, ...]:
     (0, 1, 10, 100)
     """
     return (0, *sorted(set(np.geomspace(1, steps, count - 1).round().astype(int).tolist())))
-
-
-@lru_cache(maxsize=16)
-def make_data(name: str, seed: int) -> DataSet:
-    """The data set of that name; the digits are split into the same two halves for every seed."""
-    rng = case_rng("data", name, seed)
-    match name:
-        case "clusters":
-            # unit noise in each of 100 coordinates would drown centres of norm 3 after few samples
-            return _clusters(name, 3.0 * _directions(10, 100, rng), np.arange(10), 0.5, (500, 2000), rng)
-        case "plane":
-            angles = 2.0 * np.pi * (np.arange(8) + 0.3) / 8
-            radii = np.where(np.arange(8) % 2, 0.75, 0.45)
-            centers = radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-            return _clusters(name, centers, np.arange(8) % 4, 0.08, (400, 1000), rng)
-        case "digits":
-            return _digits()
-        case "wave":
-            x = rng.uniform(-1.0, 1.0, (1400, 2))
-            y = np.sin(3.0 * x[:, :1]) * np.cos(4.0 * x[:, 1:])
-            return DataSet(name, x[:400], y[:400], x[400:], y[400:])
-        case _:
-            raise ValueError(f"unknown data set {name!r}")
 
 
 def train(spec: TrainingSpec, records: tuple[int, ...]) -> Iterator[Moment]:
@@ -199,37 +141,3 @@ class _Stack:
             linear.bias = torch.nn.Parameter(bias.data[seed], requires_grad=False)
             layers += [linear, torch.nn.ReLU()]
         return torch.nn.Sequential(*layers[:-1])
-
-
-def _directions(count: int, dimension: int, rng: np.random.Generator) -> FloatArray:
-    vectors = rng.standard_normal((count, dimension))
-    unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
-
-
-def _clusters(
-    name: str,
-    centers: FloatArray,
-    classes: NDArray[np.int64],
-    spread: float,
-    sizes: tuple[int, int],
-    rng: np.random.Generator,
-) -> DataSet:
-    parts: list[NDArray[np.generic]] = []
-    for size in sizes:
-        cluster = rng.integers(len(centers), size=size)
-        parts += [
-            centers[cluster] + spread * rng.standard_normal((size, centers.shape[1])),
-            classes[cluster].astype(np.int64),
-        ]
-    return DataSet(name, *parts, centers=centers, spread=spread)  # type: ignore[arg-type]
-
-
-def _digits() -> DataSet:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    order = case_rng("digits split").permutation(len(digits.target))
-    x, y = digits.data[order] / _LARGEST_PIXEL, digits.target[order].astype(np.int64)
-    cut = _DIGITS_TRAINED_ON
-    return DataSet("digits", x[:cut], y[:cut], x[cut:], y[cut:])

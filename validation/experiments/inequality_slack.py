@@ -10,12 +10,15 @@ import numpy as np
 from regions import Box, GaussianMixtureDensity, Network, UniformDensity, check_inequalities, from_torch
 from regions.density import Density
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.training_data import make_data
 
 __all__ = ["EXPERIMENT", "ratio"]
 
 Row = dict[str, Any]
 
 _DATA = {"plane": "clusters in the plane", "wave": "regression"}
+# what all training runs of a configuration have in common
+_OF_TRAINING = ("steps", "records", "batch", "learning_rate")
 # relative tolerance of integrals of the clusters' mixture; their error is part of each comparison
 _CUBATURE = 1e-6
 
@@ -23,7 +26,7 @@ _CUBATURE = 1e-6
 def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
     """Train first, then compare both sides for every network and setting."""
     trainings = [
-        {**problem, "decay": decay, "steps": config["steps"], "records": config["records"]}
+        {**problem, "decay": decay, **{key: config[key] for key in _OF_TRAINING}}
         for problem in config["problems"]
         for decay in config["decays"]
     ]
@@ -59,8 +62,6 @@ def _train(item: Row) -> list[Row]:
 
 def _problem(name: str, seed: int) -> tuple[Box, Density]:
     """The square that the data lie in, and their density where that is known."""
-    from validation.training_runs import make_data
-
     box = Box([-1.0, -1.0], [1.0, 1.0])
     data = make_data(name, seed)
     if data.centers is None:
@@ -175,11 +176,12 @@ def _method(config: dict[str, Any], rows: list[Row]) -> str:
     settings = ", ".join(f"({one['sigma']:g}, {one['eta']:g}, {one['eps']:g})" for one in config["settings"])
     return prose(
         f"""Networks with two inputs on [-1, 1]^2: {"; ".join(problems)}. The clusters' density is their own
-        mixture, the regression's uniform. AdamW at 1e-3, batches of 64, weight decay {decays} on weights,
-        {config["steps"]:,} steps, looked at {len({row["step"] for row in rows})} times. `check_inequalities`
-        enumerates {config["n_bias"]} draws of the biases exactly, and once more for each unit silenced; all
-        terms come from the same cells, so the only error is that of the average over draws. Settings (sigma,
-        eta / sigma, eps): {settings}. A lower bound that is not above 0 is true and says nothing."""
+        mixture, the regression's uniform. AdamW at {config["learning_rate"]:g}, batches of {config["batch"]},
+        weight decay {decays} on weights, {config["steps"]:,} steps, looked at
+        {len({row["step"] for row in rows})} times. `check_inequalities` enumerates {config["n_bias"]} draws
+        of the biases exactly, and once more for each unit silenced; all terms come from the same cells, so
+        the only error is that of the average over draws. Settings (sigma, eta / sigma, eps): {settings}. A
+        lower bound that is not above 0 is true and says nothing."""
     )
 
 

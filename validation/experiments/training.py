@@ -27,6 +27,14 @@ from validation.experiments.training_findings import (
     sanity_checks,
 )
 from validation.framework import Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.training_data import (
+    CLUSTER_INPUTS,
+    CLUSTERS,
+    CLUSTERS_TRAINED_ON,
+    DIGITS_TRAINED_ON,
+    SPREAD,
+    make_data,
+)
 
 __all__ = ["EXPERIMENT"]
 
@@ -55,7 +63,7 @@ def _settings(problem: Row) -> list[Row]:
 
 
 def _train_and_record(item: Row) -> list[Row]:
-    from validation.training_runs import TrainingSpec, log_spaced, make_data, train
+    from validation.training_runs import TrainingSpec, log_spaced, train
 
     config = item["config"]
     seeds = tuple(range(item["seeds"]))
@@ -64,6 +72,7 @@ def _train_and_record(item: Row) -> list[Row]:
         tuple(item["hidden"]),
         seeds,
         item["steps"],
+        batch=config["batch"],
         learning_rate=config["learning_rate"],
         weight_decay=item["decay"],
         init_scale=item["scale"],
@@ -89,8 +98,6 @@ def _train_and_record(item: Row) -> list[Row]:
 
 def _tracker(item: Row, model: Any, seed: int, steps: tuple[int, ...]) -> Any:
     """What is exact: everything on the plane through one image, or point, of each of the first classes."""
-    from validation.training_runs import make_data
-
     config, data = item["config"], make_data(item["data"], seed)
     corners = [data.train_x[np.flatnonzero(data.train_y == label)[seed]] for label in range(3)]
     return track(
@@ -111,8 +118,6 @@ def _tracker(item: Row, model: Any, seed: int, steps: tuple[int, ...]) -> Any:
 
 def _density(item: Row, seed: int) -> Density:
     """The clusters' own mixture, or a kernel around each training image."""
-    from validation.training_runs import make_data
-
     data = make_data(item["data"], seed)
     if data.centers is None:
         return GaussianMixtureDensity.from_data(data.train_x, bandwidth=item["bandwidth"])
@@ -125,8 +130,6 @@ def _accuracy(network: Network, x: np.ndarray, y: np.ndarray) -> float:
 
 def _on_data(item: Row, network: Network, seed: int, step: int) -> Row:
     """Local complexity on the data's density, by the co-area formula; ranks and variation at data points."""
-    from validation.training_runs import make_data
-
     config = item["config"]
     names = ["training", item["data"], item["decay"], item["scale"], seed, step]
     estimate = local_complexity(
@@ -214,9 +217,10 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
 
 def _method(config: dict[str, Any], rows: list[Row]) -> str:
     described = {
-        "clusters": "10 Gaussian clusters in R^100, 500 training points, new centres for each seed",
-        "digits": "the 8 x 8 digits of scikit-learn, 1,000 training images, density a Gaussian kernel of "
-        "standard deviation {bandwidth:g} around each",
+        "clusters": f"{CLUSTERS} Gaussian clusters of standard deviation {SPREAD:g} in R^{CLUSTER_INPUTS}, "
+        f"{CLUSTERS_TRAINED_ON} training points, other centres for each seed",
+        "digits": f"the 8 x 8 digits of scikit-learn, {DIGITS_TRAINED_ON:,} training images, density a "
+        "Gaussian kernel of standard deviation {bandwidth:g} around each",
     }
     problems = "; ".join(
         f"""{described[p["data"]].format(**p)}, ReLU layers {"-".join(map(str, p["hidden"]))}, {p["seeds"]}
@@ -225,15 +229,16 @@ def _method(config: dict[str, Any], rows: list[Row]) -> str:
     )
     scaled = sorted({row["scale"] for row in rows if row["scale"] != 1.0})
     return prose(
-        f"""Cross-entropy, AdamW at {config["learning_rate"]:g}, batches of 64, decay on weights only;
-        {problems}; initial weights of PyTorch, and {" and ".join(f"{one:g}" for one in scaled) or "no"} times
-        as large. At {config["records"]} steps, evenly spaced in logarithm: local complexity at sigma
-        {config["sigma"]:g} on the data's density in the whole input space, by the co-area formula
-        ({config["samples"]:,} samples); local rank (singular values above {config["eps"]:g}) and total
-        variation, as means over {config["points"]} training points; and, by `regions.track`, on the plane
-        through points of three classes, the exact count of cells, length of both loci, local complexity from
-        {config["n_bias"]} draws of the biases, and an estimate of the same. Late is from the first record at
-        which a run's training accuracy is {LATE_FROM:.0%}. Criteria:
+        f"""Cross-entropy, AdamW at {config["learning_rate"]:g}, batches of {config["batch"]}, decay on
+        weights only; {problems}; initial weights of PyTorch, and
+        {" and ".join(f"{one:g}" for one in scaled) or "no"} times as large. At {config["records"]} steps,
+        evenly spaced in logarithm: local complexity at sigma {config["sigma"]:g} on the data's density in the
+        whole input space, by the co-area formula ({config["samples"]:,} samples); local rank (singular values
+        above {config["eps"]:g}) and total variation, as means over {config["points"]} training points; and,
+        by `regions.track`, on the plane through points of three classes, the exact count of cells, length of
+        both loci, local complexity from {config["n_bias"]} draws of the biases, and an estimate of the same.
+        A is TV L c_eta / max_l of the product of the spectral norms of W_l to W_L, with eta = sigma. Late is
+        from the first record at which a run's training accuracy is {LATE_FROM:.0%}. Criteria:
         {" ".join(f"({number}) {finding.criterion}" for number, finding in enumerate(FINDINGS, 1))}"""
     )
 
