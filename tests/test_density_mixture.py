@@ -43,6 +43,23 @@ def test_integrals_are_weighted_sums_of_those_of_the_components(d, k, shared):
 
 
 @pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(("d", "k"), [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3)])
+def test_one_cubature_of_all_components_equals_theirs(d, k, shared):
+    rng = np.random.default_rng(17 * d + k)
+    mixture = random_mixture(rng, d, count=30, shared=shared)
+    simplices = rng.normal(size=(40, 1, d)) + rng.normal(size=(40, k + 1, d)) * np.geomspace(
+        1e-6, 0.1, 40
+    ).reshape(-1, 1, 1)
+    values, errors = mixture.integrate_simplices(simplices)
+    parts = [part.integrate_simplices(simplices) for part in components(mixture)]
+    expected = sum(w * value for w, (value, _) in zip(mixture.weights, parts, strict=True))
+    slack = sum(w * error for w, (_, error) in zip(mixture.weights, parts, strict=True))
+    assert np.all(np.abs(values - expected) <= errors + slack)
+    assert np.all(errors <= (1e-8 if k > 1 else 1e-9) * values)
+    assert_allclose(values, expected, rtol=1e-9 if k > 1 else 1e-12)
+
+
+@pytest.mark.parametrize("shared", [True, False])
 def test_left_out_components_do_not_change_an_integral_beyond_its_error(shared):
     mpmath = pytest.importorskip("mpmath")
     rng = np.random.default_rng(3)

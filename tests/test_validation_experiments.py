@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import doctest
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from regions import from_torch
-from validation.experiments import inequality_slack, initialisation, training_findings
-from validation.experiments.initialisation import log_log_slope, sweep_rows
-from validation.experiments.training_findings import FINDINGS, judge, sanity_checks
-from validation.framework import Experiment, Folder
+
+# after everything else: the package under test stays the one that is installed
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from validation.experiments import inequality_slack, initialisation, training_findings  # noqa: E402
+from validation.experiments.initialisation import log_log_slope, sweep_rows  # noqa: E402
+from validation.experiments.training_findings import FINDINGS, judge, sanity_checks  # noqa: E402
+from validation.framework import Experiment, Folder  # noqa: E402
 
 Row = dict[str, object]
 

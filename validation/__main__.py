@@ -76,9 +76,18 @@ def _parser(experiments: Sequence[Experiment]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"of {', '.join(names)}")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of results, figures and REPORT.md")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
+    parser.add_argument(
+        "--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes"
+    )
     parser.add_argument("--report-only", action="store_true", help="build the report from stored tables")
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} processes; give at least 1")
+    return number
 
 
 if __name__ == "__main__":

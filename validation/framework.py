@@ -173,12 +173,11 @@ class Pool:
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        if kind is None:
-            executor.shutdown()
-            return
-        executor.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
+        if kind is not None:
+            # what is being computed is lost anyway, and may take minutes
+            for child in multiprocessing.active_children():
+                child.terminate()
+        executor.shutdown()
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any], label: str) -> list[Any]:
         """The function of every item, in the order of the items.
@@ -208,7 +207,7 @@ class Pool:
                     self.say(
                         f"  {label}: {done} of {len(listed)}, {now - start:.0f} s, about {left:.0f} s left"
                     )
-        except BaseException:
+        except Exception:
             for future in places:
                 future.cancel()
             raise

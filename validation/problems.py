@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import regions
-from regions import Box, GaussianDensity, Network, Slice, UniformDensity, from_sklearn
+from regions import (
+    Box,
+    GaussianDensity,
+    GaussianMixtureDensity,
+    Network,
+    Slice,
+    UniformBallDensity,
+    UniformDensity,
+    from_sklearn,
+)
 from regions.density import Density
 from regions.domain import Domain
 from validation.framework import case_rng
@@ -200,11 +209,22 @@ def digits_slice(index: int) -> Slice:
 
 
 def density_on(kind: str, domain: Domain) -> Density:
-    """ "uniform" on the domain, or "gaussian": N(m, s^2) with two standard deviations in its half width."""
-    if kind == "uniform":
-        return UniformDensity(domain)
-    if kind == "gaussian":
-        low, high = domain.vertices.min(axis=0), domain.vertices.max(axis=0)
-        centre = (low + high) / 2 + 0.1 * (high - low)
-        return GaussianDensity(centre, (0.25 * (high - low)) ** 2, rtol=_CUBATURE_RTOL)
-    raise ValueError(f"unknown density {kind!r}")
+    """A density on a domain of half widths h around c.
+
+    "uniform" on the domain; "gaussian" N(c + 0.2 h, (h/2)^2); "mixture" of three narrower ones, of different
+    weights; "ball" uniform on a ball off centre that reaches beyond the domain.
+    """
+    low, high = domain.vertices.min(axis=0), domain.vertices.max(axis=0)
+    centre, half = (low + high) / 2, (high - low) / 2
+    match kind:
+        case "uniform":
+            return UniformDensity(domain)
+        case "gaussian":
+            return GaussianDensity(centre + 0.2 * half, (0.5 * half) ** 2, rtol=_CUBATURE_RTOL)
+        case "mixture":
+            means = centre + np.array([[-0.5], [0.1], [0.6]]) * half
+            return GaussianMixtureDensity([0.5, 0.3, 0.2], means, (0.25 * half) ** 2, rtol=_CUBATURE_RTOL)
+        case "ball":
+            return UniformBallDensity(centre + 0.4 * half, 0.8 * float(half.min()), rtol=_CUBATURE_RTOL)
+        case _:
+            raise ValueError(f"unknown density {kind!r}")

@@ -2,6 +2,7 @@
 
 from validation.experiments import (
     coverage,
+    crofton,
     estimator_error,
     high_dimension,
     inequality_slack,
@@ -16,6 +17,7 @@ EXPERIMENTS = (
     estimator_error.EXPERIMENT,
     variants.EXPERIMENT,
     coverage.EXPERIMENT,
+    crofton.EXPERIMENT,
     high_dimension.EXPERIMENT,
     inequality_slack.EXPERIMENT,
     training.EXPERIMENT,

@@ -221,7 +221,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 def _draw(folder: Folder, rows: list[dict[str, Any]], quantiles: list[dict[str, Any]]) -> None:
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+    figure, axes = plt.subplots(1, 2, layout="constrained", figsize=(9, 3.6), sharey=True)
     for axis, decides in zip(axes, (False, True), strict=True):
         for row in rows:
             if row["decides"] is decides:

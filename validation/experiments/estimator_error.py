@@ -27,7 +27,7 @@ from regions import (
 )
 from regions.estimators import BudgetedEstimator
 from regions.validation import with_bias_noise, z_score
-from validation.experiments import error_figures
+from validation import error_figures
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, density_on
 
@@ -62,14 +62,14 @@ class _Case:
 def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
     """All estimators of locus integrals case by case, then the two counts."""
     specs = [NetworkSpec(*network) for network in config["networks"]]
-    cases = [
-        _case(config, spec, density, at)
+    problems = [
+        (spec, density)
         for spec in specs
-        for density in config["densities"]
-        for at in range(len(config["sigmas"]))
+        for density in (*config["densities"], *(config["more"] if spec.dimension <= 2 else ()))
     ]
+    cases = [_case(config, *problem, at) for problem in problems for at in range(len(config["sigmas"]))]
     folder.write_csv("cases", [row for rows in pool.map(_judge, cases, "estimator error") for row in rows])
-    counted = [(spec, density, config) for spec in specs for density in config["densities"]]
+    counted = [(*problem, config) for problem in problems]
     folder.write_csv("counts", [row for rows in pool.map(_count, counted, "counts") for row in rows])
 
 
@@ -201,11 +201,13 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     normal = kstest(z, "norm")
     n_networks = len({row["network"] for row in judged})
     dimensions = sorted({row["dimension"] for row in judged})
+    densities = ", ".join(dict.fromkeys(row["density"] for row in judged))
     method = prose(
         f"""{len(judged)} cases: {n_networks} networks (He and PyTorch-like initialisation of several
         scales, trained regressors, planes through images of the digits classifier) in {min(dimensions)}
-        to {max(dimensions)} dimensions, densities {" and ".join(config["densities"])} (the Gaussian is
-        off centre and not clipped: samples outside count as 0), sigma from {min(config["sigmas"]):g} to
+        to {max(dimensions)} dimensions, densities {densities} (beyond the first
+        {len(config["densities"])} in at most two dimensions; all but the uniform one are off centre and
+        not clipped to the domain: samples outside count as 0), sigma from {min(config["sigmas"]):g} to
         {max(config["sigmas"]):g}. The exact value is the mean over
         {min(row["bias_draws"] for row in judged)} to {max(row["bias_draws"] for row in judged):,} draws
         of the biases of the locus integral of the enumerated network; each estimator is compared with

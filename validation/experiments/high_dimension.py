@@ -63,8 +63,8 @@ def mean_projection(dimension: int, k: int) -> float:
     >>> round(mean_projection(3, 1), 12), mean_projection(2, 2)
     (0.5, 1.0)
     """
-    logs = (0.5 * (k + 1), 0.5 * dimension, -0.5 * k, -0.5 * (dimension + 1))
-    return math.exp(sum(math.copysign(math.lgamma(abs(at)), at) for at in logs))
+    ratio = math.lgamma(0.5 * (k + 1)) - math.lgamma(0.5 * k)
+    return math.exp(ratio + math.lgamma(0.5 * dimension) - math.lgamma(0.5 * (dimension + 1)))
 
 
 def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
@@ -97,7 +97,7 @@ def _plan(config: dict[str, Any], at: int) -> list[tuple[str, str, float, int]]:
         for method, draws in (("lines", "lines"), ("planes", "planes"))
     ]
     plan.append(("Gaussian", "co-area", sigma, config["samples"][at]))
-    if at == 0:
+    if config["networks"][at][1] <= config["cube_planes_up_to"]:
         plan.append(("cube", "planes", 0.0, config["cube_planes"]))
         plan.append(("cube", "lines", 0.0, config["cube_lines"][at]))
     plan.append(("cube", "lines", sigma, config["cube_lines"][at]))
@@ -235,10 +235,10 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         figures=(("values", "Locus integrals by method, with 95 % intervals, relative to their mean"),),
         finding=_finding(rows, pairs, worst),
         limits=prose(
-            """Sections of a cube through uniform points get short in many dimensions, as some coordinate
-            is always near its bound, and their weights, one over length or area, spread widely; in the
-            larger dimension planes of the cube are therefore left out. Seconds are of one process; planes
-            and Gaussian lines pay the overhead of one call each."""
+            f"""Sections of a cube through uniform points get short in many dimensions, as some coordinate
+            is always near its bound, and their weights, one over length or area, spread widely; with more
+            than {config["cube_planes_up_to"]} inputs planes of the cube are therefore left out. Seconds
+            are of one process; planes and Gaussian lines pay the overhead of one call each."""
         ),
         checks=(
             Check(
@@ -324,7 +324,7 @@ def _draw(folder: Folder, rows: list[Row]) -> None:
     from matplotlib import pyplot as plt
 
     problems = list(dict.fromkeys((row["inputs"], row["setting"], row["sigma"]) for row in rows))
-    figure, axis = plt.subplots(figsize=(7, 0.45 * len(problems) + 1.2))
+    figure, axis = plt.subplots(layout="constrained", figsize=(7, 0.45 * len(problems) + 1.2))
     for method, shift in (("lines", 0.15), ("planes", 0.0), ("co-area", -0.15)):
         own = [row for row in rows if row["method"] == method]
         where = [problems.index((row["inputs"], row["setting"], row["sigma"])) + shift for row in own]

@@ -303,7 +303,7 @@ def _table(rows: list[Row]) -> str:
 def _draw(folder: Folder, rows: list[Row]) -> None:
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, len(_VARIANTS), figsize=(11, 3.4))
+    figure, axes = plt.subplots(1, len(_VARIANTS), layout="constrained", figsize=(11, 3.4))
     for axis, label in zip(axes, _VARIANTS, strict=True):
         own = [row for row in rows if row["variant"] == label]
         # dots of equal sigma are spread a little, in the order of the cases

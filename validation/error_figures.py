@@ -26,7 +26,7 @@ def _draw_z(folder: Folder, judged: list[Row]) -> None:
     z = np.array([row["z"] for row in judged])
     reach = max(4.0, float(np.abs(z).max()) + 0.25)
     edges = np.arange(-np.ceil(2 * reach), np.ceil(2 * reach) + 1) / 2
-    figure, axis = plt.subplots(figsize=(5, 3.2))
+    figure, axis = plt.subplots(layout="constrained", figsize=(5, 3.2))
     axis.hist(z, edges, density=True, color="tab:blue", alpha=0.6, label=f"{len(z)} cases")
     grid = np.linspace(edges[0], edges[-1], 300)
     axis.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2.0 * np.pi), color="black", lw=1, label="N(0, 1)")
@@ -39,7 +39,7 @@ def _draw_error(folder: Folder, rows: list[Row]) -> None:
     """Co-area by dimension on the left, unbiased estimators on the right."""
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, layout="constrained", figsize=(9, 3.4), sharey=True)
     judged = [row for row in rows if row["estimator"] == "co-area"]
     for dimension in sorted({row["dimension"] for row in judged}):
         own = [row for row in judged if row["dimension"] == dimension]
@@ -64,7 +64,7 @@ def _draw_bias(folder: Folder, rows: list[Row]) -> None:
     from matplotlib import pyplot as plt
 
     labels = list(dict.fromkeys(row["estimator"] for row in rows))
-    figure, axes = plt.subplots(2, (len(labels) + 1) // 2, figsize=(11, 5), sharex=True)
+    figure, axes = plt.subplots(2, (len(labels) + 1) // 2, layout="constrained", figsize=(11, 5), sharex=True)
     for axis, label in zip(axes.flat, labels, strict=False):
         own = [row for row in rows if row["estimator"] == label]
         # dots of equal sigma are spread a little, in the order of the cases
