@@ -14,10 +14,10 @@ from regions import from_torch
 # after everything else: the package under test stays the one that is installed
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from validation.experiments import inequality_slack, initialisation, training_findings  # noqa: E402
-from validation.experiments.initialisation import log_log_slope, sweep_rows  # noqa: E402
-from validation.experiments.training_findings import FINDINGS, judge, sanity_checks  # noqa: E402
-from validation.framework import Experiment, Folder  # noqa: E402
+from validation.experiments import inequality_slack, initialisation, training_findings
+from validation.experiments.initialisation import log_log_slope, sweep_rows
+from validation.experiments.training_findings import FINDINGS, judge, sanity_checks
+from validation.framework import Experiment, Folder
 
 Row = dict[str, object]
 

@@ -28,7 +28,7 @@ from validation.framework import (
 
 __all__ = ["build_report", "forget_run", "record_run", "stored_runs"]
 
-_PACKAGES = ("numpy", "scipy", "numba", "scikit-learn")
+_PACKAGES = ("numpy", "scipy", "numba", "scikit-learn", "torch")
 _REFERENCES = """\
 - Patel and Montúfar, *On the Local Complexity of Linear Regions in Deep ReLU Networks*, arXiv 2412.18283.
 - Hanin and Rolnick, *Complexity of Linear Regions in Deep Networks*, arXiv 1901.09021.
