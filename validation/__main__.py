@@ -50,6 +50,9 @@ def _run(experiments: Sequence[Experiment], mode: str, root: Path, workers: int)
         for number, experiment in enumerate(experiments, 1):
             elapsed = time.monotonic() - begin
             print(f"[{number}/{len(experiments)}] {experiment.title} ({elapsed:.0f} s so far)", flush=True)
+            if experiment.obstacle:
+                print(f"  skipped: {experiment.obstacle}", flush=True)
+                continue
             forget_run(root, experiment.name)
             start = time.monotonic()
             try:

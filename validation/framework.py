@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -95,12 +96,20 @@ class Experiment:
     title : str, for the report
     run : called as run(config, folder, pool)
     report : called as report(config, folder), gives a Section
+    needs : modules that are not installed everywhere; without them `run` is skipped
     """
 
     name: str
     title: str
     run: Callable[[Config, Folder, Pool], None]
     report: Callable[[Config, Folder], Section]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot run here, or nothing."""
+        missing = [name for name in self.needs if find_spec(name) is None]
+        return f"needs {' and '.join(missing)}, which is not installed" if missing else ""
 
 
 @dataclass(frozen=True)

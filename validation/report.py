@@ -28,7 +28,7 @@ from validation.framework import (
 
 __all__ = ["build_report", "forget_run", "record_run", "stored_runs"]
 
-_PACKAGES = ("numpy", "scipy", "numba", "scikit-learn")
+_PACKAGES = ("numpy", "scipy", "numba", "scikit-learn", "torch")
 _REFERENCES = """\
 - Patel and Montúfar, *On the Local Complexity of Linear Regions in Deep ReLU Networks*, arXiv 2412.18283.
 - Hanin and Rolnick, *Complexity of Linear Regions in Deep Networks*, arXiv 1901.09021.
@@ -78,7 +78,11 @@ def build_report(root: Path, experiments: Sequence[Experiment]) -> tuple[Check, 
     """
     runs = stored_runs(root)
     present = [experiment for experiment in experiments if experiment.name in runs]
-    absent = [experiment.title for experiment in experiments if experiment.name not in runs]
+    absent = [
+        f"{experiment.title}{f' ({experiment.obstacle})' if experiment.obstacle else ''}"
+        for experiment in experiments
+        if experiment.name not in runs
+    ]
     sections = {
         experiment.name: experiment.report(
             load_config(experiment.name, runs[experiment.name]["mode"]), Folder(root, experiment.name)

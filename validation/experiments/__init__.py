@@ -1,6 +1,15 @@
 """The experiments, in the order of the report."""
 
-from validation.experiments import coverage, crofton, estimator_error, high_dimension, variants
+from validation.experiments import (
+    coverage,
+    crofton,
+    estimator_error,
+    high_dimension,
+    inequality_slack,
+    initialisation,
+    training,
+    variants,
+)
 
 __all__ = ["EXPERIMENTS"]
 
@@ -10,4 +19,7 @@ EXPERIMENTS = (
     coverage.EXPERIMENT,
     crofton.EXPERIMENT,
     high_dimension.EXPERIMENT,
+    inequality_slack.EXPERIMENT,
+    training.EXPERIMENT,
+    initialisation.EXPERIMENT,
 )
