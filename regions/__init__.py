@@ -39,7 +39,15 @@ if TYPE_CHECKING:
     from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.comparison import Comparison, Judgement, compare_estimators
     from regions.counterparts import exact_value
-    from regions.density import GaussianDensity, UniformDensity
+    from regions.density import (
+        GaussianDensity,
+        GaussianMixtureDensity,
+        RestrictedDensity,
+        UniformBallDensity,
+        UniformDensity,
+        conditional,
+        restricted,
+    )
     from regions.domain import Box, Polytope, Segment, Slice
     from regions.enclosures import LocusEnclosure, volume_enclosures
     from regions.enumeration import CellCount, count_cells, enumerate_cells
@@ -93,6 +101,11 @@ _MODULE_OF = {
     "read_graph": "graph",
     "UniformDensity": "density",
     "GaussianDensity": "density",
+    "GaussianMixtureDensity": "density",
+    "UniformBallDensity": "density",
+    "RestrictedDensity": "density",
+    "conditional": "density",
+    "restricted": "density",
     "locus_volume": "locus",
     "LocusVolume": "locus",
     "LocusEnclosure": "enclosures",
@@ -172,6 +185,11 @@ __all__ = [
     "read_graph",
     "UniformDensity",
     "GaussianDensity",
+    "GaussianMixtureDensity",
+    "UniformBallDensity",
+    "RestrictedDensity",
+    "conditional",
+    "restricted",
     "locus_volume",
     "LocusVolume",
     "LocusEnclosure",

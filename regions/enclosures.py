@@ -211,8 +211,8 @@ def check_enclosable(complex: CellComplex, density: Density | None, normalise: b
         return
     if not isinstance(density, GaussianDensity):
         raise InvalidInputError(
-            f"no enclosure with a {type(density).__name__}; use no density, UniformDensity, or "
-            "GaussianDensity where d <= 2"
+            f"no enclosure with a {type(density).__name__}: leave out enclosure=True, or use no density, "
+            "UniformDensity, or GaussianDensity where d <= 2"
         )
     if complex.dimension > 2:
         raise InvalidInputError(

@@ -19,7 +19,14 @@ from scipy.special import erf, erfcx
 
 from regions.errors import BudgetExceededError, CertificateError
 
-__all__ = ["average_bell", "bell_between", "fill_with_simplices", "simplex_volumes"]
+__all__ = [
+    "average_bell",
+    "bell_between",
+    "bisect_longest_edges",
+    "embedded_rules",
+    "fill_with_simplices",
+    "simplex_volumes",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -132,12 +139,17 @@ def bell_between(start: FloatArray, width: FloatArray) -> FloatArray:
 
 
 def average_bell(
-    white: FloatArray, volumes: FloatArray, rtol: float, max_pieces: int
+    white: FloatArray,
+    volumes: FloatArray,
+    rtol: float,
+    max_pieces: int,
+    *,
+    floor: FloatArray | float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Averages of exp(-|w|^2 / 2) over k-simplices.
 
     k <= 1 is a closed form. k >= 2 bisects longest edges until the error of every simplex, times its
-    volume, is at most rtol times the larger of its own integral and the mean integral of the batch.
+    volume, is at most rtol times the largest of its own integral, the mean integral of the batch and a floor.
 
     Parameters
     ----------
@@ -145,6 +157,7 @@ def average_bell(
     volumes : (K,) float64, weights that compare the simplices with each other
     rtol : float
     max_pieces : int, how many pieces may be added to the K simplices
+    floor : number or (K,) float64, integrals below which no simplex needs digits of its own
 
     Returns
     -------
@@ -172,7 +185,7 @@ def average_bell(
         case 1:
             return _average_on_segments(white[:, 0], white[:, 1]), np.zeros(len(white))
         case _:
-            return _average_adaptively(white, volumes, rtol, max_pieces)
+            return _average_adaptively(white, volumes, rtol, max_pieces, floor)
 
 
 def _average_on_segments(u: FloatArray, v: FloatArray) -> FloatArray:
@@ -195,7 +208,7 @@ def _average_on_segments(u: FloatArray, v: FloatArray) -> FloatArray:
 
 
 def _average_adaptively(
-    white: FloatArray, volumes: FloatArray, rtol: float, max_pieces: int
+    white: FloatArray, volumes: FloatArray, rtol: float, max_pieces: int, floor: FloatArray | float
 ) -> tuple[FloatArray, FloatArray]:
     count = len(white)
     owner, share = np.arange(count), np.ones(count)
@@ -205,9 +218,9 @@ def _average_adaptively(
         averages: FloatArray = np.bincount(owner, share * values, count).astype(np.float64)
         spread: FloatArray = np.bincount(owner, share * errors, count).astype(np.float64)
         integrals = volumes * averages
-        floor = math.fsum(integrals.tolist()) / max(count, 1)
+        least = np.maximum(math.fsum(integrals.tolist()) / max(count, 1), floor)
         # below the last two terms a sum of doubles has no digits to give
-        target = rtol * np.maximum(integrals, floor) + volumes * (1e-290 + 4.0 * _EPS * averages)
+        target = rtol * np.maximum(integrals, least) + volumes * (1e-290 + 4.0 * _EPS * averages)
         open_owner = volumes * spread > target
         if not open_owner.any():
             return averages, spread
@@ -221,7 +234,7 @@ def _average_adaptively(
                 f"cubature of {count} simplices reached a relative error of {worst:.1e}, not {rtol:.1e}, "
                 f"with {max_pieces} extra pieces; raise max_pieces or rtol of the density, or widen it"
             )
-        children = _bisect(pieces[cut])
+        children = bisect_longest_edges(pieces[cut])
         new_values, new_errors = _apply_rule(children)
         pieces = np.concatenate([pieces[~cut], children])
         values, errors = np.append(values[~cut], new_values), np.append(errors[~cut], new_errors)
@@ -229,7 +242,7 @@ def _average_adaptively(
         share = np.concatenate([share[~cut], np.tile(0.5 * share[cut], 2)])
 
 
-def _bisect(pieces: FloatArray) -> FloatArray:
+def bisect_longest_edges(pieces: FloatArray) -> FloatArray:
     """Both halves of each simplex, cut at the midpoint of its longest edge: first halves, then second."""
     corners = pieces.shape[1]
     pairs = np.array(list(itertools.combinations(range(corners), 2)))
@@ -271,6 +284,30 @@ def _highest_bell(pieces: FloatArray) -> FloatArray:
     nearest = np.maximum(np.linalg.norm(centre, axis=1) - radius, 0.0)
     highest: FloatArray = np.exp(-0.5 * nearest * nearest)
     return highest
+
+
+@lru_cache
+def embedded_rules(k: int) -> tuple[tuple[FloatArray, FloatArray, FloatArray], ...]:
+    """Cubature rules for averages over small k-simplices, k >= 1, the cheapest first.
+
+    Returns
+    -------
+    rules : tuples of barycentric nodes (P, k+1), weights (P,), and weights of a lower degree on the same
+        nodes, to estimate the error by; Gauss and Legendre's for k = 1, Grundmann and Moeller's beyond
+
+    Examples
+    --------
+    >>> [len(nodes) for nodes, high, low in embedded_rules(2)]
+    [20, 84]
+    """
+    if k > 1:
+        orders = sorted({_HIGHEST_ORDER_BEYOND, _ORDER.get(k, _HIGHEST_ORDER_BEYOND)})
+        return tuple(_grundmann_moeller(k, order) for order in orders)
+    (few, few_weights), (more, more_weights) = (np.polynomial.legendre.leggauss(n) for n in (6, 7))
+    at = 0.5 * (1.0 + np.concatenate([more, few]))
+    high = 0.5 * np.concatenate([more_weights, np.zeros(6)])
+    low = 0.5 * np.concatenate([np.zeros(7), few_weights])
+    return ((np.stack([1.0 - at, at], axis=1), high, low),)
 
 
 @lru_cache

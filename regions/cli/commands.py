@@ -211,8 +211,10 @@ def locus(
     density: Annotated[
         str | None,
         typer.Option(
-            metavar="uniform|gaussian:...",
-            help="Weigh by a density, e.g. 'gaussian:mean=0,0;std=0.5' (intrinsic coordinates).",
+            metavar="uniform|gaussian:...|ball:...|kde:...",
+            help="Weigh by a density: 'gaussian:mean=0,0;std=0.5', 'ball:center=0,0;radius=1' (intrinsic "
+            "coordinates), 'kde:FILE.npy;bandwidth=scott'. Add ';on=restricted' to normalise over the "
+            "domain, ';on=conditional' to a kde of inputs for its plane.",
         ),
     ] = None,
     kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,

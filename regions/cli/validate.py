@@ -44,7 +44,10 @@ def validate(
     kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,
     density: Annotated[
         str,
-        typer.Option(metavar="uniform|gaussian:...", help="Density of the data, in intrinsic coordinates."),
+        typer.Option(
+            metavar="uniform|gaussian:...|ball:...|kde:...",
+            help="Density of the data, as for `regions locus`.",
+        ),
     ] = "uniform",
     box: BoxOption = None,
     slice: SliceOption = None,

@@ -1,0 +1,132 @@
+"""What all densities share: the `Density` protocol, argument checks, frames of coordinates.
+
+The densities themselves are in `uniform`, `ball`, `gaussian` and `mixture`; those of a larger input space,
+brought onto a domain, in `ambient`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from regions.domain import Domain
+from regions.errors import InvalidDomainError, InvalidInputError
+
+__all__ = [
+    "EPS",
+    "OUTSIDE",
+    "Density",
+    "FloatArray",
+    "as_count",
+    "as_points",
+    "as_simplices",
+    "check_dimension",
+    "check_tolerance",
+    "extent",
+    "listing",
+    "same_frame",
+]
+
+FloatArray = NDArray[np.float64]
+
+EPS = float(np.finfo(np.float64).eps)
+# how far outside its support, relative to its size, a rounded vertex of a facet may lie
+OUTSIDE = 1e-9
+
+
+@runtime_checkable
+class Density(Protocol):
+    """What a density must offer; `t` are intrinsic coordinates, always `(n, dimension)`.
+
+    Integrals come as a value and an error: a bound on the rounding where the integral is a closed form,
+    else the estimate of the cubature.
+    """
+
+    @property
+    def dimension(self) -> int:
+        """Number of intrinsic coordinates."""
+
+    def pdf(self, t: ArrayLike) -> FloatArray:
+        """Values `(n,)` at the points t `(n, d)`."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Independent points `(n, d)`, the same for the same state of rng."""
+
+    def mass(self, domain: Domain) -> tuple[float, float]:
+        """Integral over a domain, and its error."""
+
+    def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Integrals `(K,)` over k-simplices `(K, k+1, d)` in k-dimensional measure, and their errors."""
+
+    def describe(self) -> str:
+        """One line for reports."""
+
+
+def as_points(t: ArrayLike, dimension: int) -> FloatArray:
+    """Points `(n, dimension)` as float64; raises InvalidInputError."""
+    points = np.asarray(t, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != dimension:
+        raise InvalidInputError(f"points have shape {points.shape}; expected (n, {dimension})")
+    if not np.isfinite(points).all():
+        raise InvalidInputError("points hold NaN or infinity; every coordinate must be finite")
+    return points
+
+
+def as_simplices(simplices: ArrayLike, dimension: int) -> FloatArray:
+    """Simplices `(K, k+1, dimension)`, k <= dimension, as float64; raises InvalidInputError."""
+    vertices = np.asarray(simplices, dtype=np.float64)
+    if vertices.ndim != 3 or vertices.shape[2] != dimension or not 1 <= vertices.shape[1] <= dimension + 1:
+        raise InvalidInputError(
+            f"simplices have shape {vertices.shape}; expected (K, k+1, {dimension}) with k <= {dimension}"
+        )
+    if not np.isfinite(vertices).all():
+        raise InvalidInputError("simplices hold NaN or infinity; every coordinate must be finite")
+    return vertices
+
+
+def as_count(n: int) -> int:
+    """How many points are wanted; raises InvalidInputError if negative."""
+    if n < 0:
+        raise InvalidInputError(f"n is {n}; give the number of points, at least 0")
+    return int(n)
+
+
+def extent(domain: Domain) -> float:
+    """Longest side of a domain's bounding box."""
+    return float(np.ptp(domain.vertices, axis=0).max())
+
+
+def check_tolerance(rtol: float, max_pieces: int) -> None:
+    """Raise InvalidInputError unless a cubature can work with these."""
+    if not 0.0 < rtol < 1.0:
+        raise InvalidInputError(f"rtol is {rtol!r}; give a number between 0 and 1")
+    if max_pieces < 1:
+        raise InvalidInputError(f"max_pieces is {max_pieces!r}; give at least 1")
+
+
+def check_dimension(dimension: int, domain: Domain) -> None:
+    """Raise InvalidDomainError unless a domain has that many intrinsic coordinates."""
+    if domain.dimension != dimension:
+        raise InvalidDomainError(
+            f"the density has {dimension} coordinates, {domain.describe()} has {domain.dimension}; "
+            "give both in the same intrinsic coordinates"
+        )
+
+
+def same_frame(own: Domain, domain: Domain) -> bool:
+    """Whether two domains have the same intrinsic coordinates.
+
+    A Box or Polytope that is given in the intrinsic coordinates of a Slice or Segment counts as such.
+    """
+    if domain.dimension != own.dimension:
+        return False
+    if domain.input_dim != own.input_dim:
+        return own.input_dim == own.dimension
+    return np.array_equal(domain.origin, own.origin) and np.array_equal(domain.basis, own.basis)
+
+
+def listing(numbers: FloatArray) -> str:
+    """Numbers in parentheses, for people."""
+    return f"({', '.join(f'{number:.6g}' for number in numbers)})"

@@ -1,0 +1,158 @@
+"""`UniformDensity`: constant on a box, polytope, slice or segment, and zero outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from regions.density.base import (
+    EPS,
+    OUTSIDE,
+    FloatArray,
+    as_count,
+    as_points,
+    as_simplices,
+    extent,
+    same_frame,
+)
+from regions.domain import Domain
+from regions.errors import InvalidDomainError, InvalidInputError
+from regions.simplex_integrals import simplex_volumes
+
+__all__ = ["UniformDensity"]
+
+
+@dataclass(frozen=True, eq=False)
+class UniformDensity:
+    """The constant density `1 / volume` on a domain, zero outside.
+
+    Parameters
+    ----------
+    domain : Domain
+
+    Examples
+    --------
+    >>> from regions.domain import Box
+    >>> density = UniformDensity(Box([0.0, 0.0], [2.0, 1.0]))
+    >>> density.pdf([[1.0, 0.5], [3.0, 0.5]])
+    array([0.5, 0. ])
+    """
+
+    domain: Domain
+
+    @property
+    def dimension(self) -> int:
+        """Number of intrinsic coordinates."""
+        return int(self.domain.dimension)
+
+    def pdf(self, t: ArrayLike) -> FloatArray:
+        """Values at points: `1 / volume` in the closed domain, else 0.
+
+        Parameters
+        ----------
+        t : (n, d) intrinsic coordinates
+
+        Returns
+        -------
+        values : (n,) float64, per unit of d-volume
+
+        Raises
+        ------
+        InvalidInputError : if t has another shape or holds NaN or infinity
+
+        Examples
+        --------
+        >>> from regions.domain import Box
+        >>> UniformDensity(Box([0.0], [4.0])).pdf([[1.0]])
+        array([0.25])
+        """
+        points = as_points(t, self.dimension)
+        inside: NDArray[np.bool_] = self.domain.contains(points)
+        return np.where(inside, 1.0 / self.domain.volume, 0.0)
+
+    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Independent uniform points `(n, d)` of the domain; raises InvalidInputError if n is negative.
+
+        Examples
+        --------
+        >>> from regions.domain import Box
+        >>> UniformDensity(Box([0.0], [4.0])).sample(2, np.random.default_rng(0)).shape
+        (2, 1)
+        """
+        return np.asarray(self.domain.sample(as_count(n), rng), dtype=np.float64)
+
+    def mass(self, domain: Domain) -> tuple[float, float]:
+        """Probability of a domain that lies in this density's own: the ratio of their volumes.
+
+        Parameters
+        ----------
+        domain : Domain with the same origin and basis, contained in this density's domain
+
+        Returns
+        -------
+        value, error : float, float (the error bounds the rounding)
+
+        Raises
+        ------
+        InvalidDomainError : if the domain has other coordinates or leaves this density's domain
+
+        Examples
+        --------
+        >>> from regions.domain import Box
+        >>> UniformDensity(Box([0.0], [4.0])).mass(Box([1.0], [2.0]))[0]
+        0.25
+        """
+        own = self.domain
+        if domain is own:
+            return 1.0, 0.0
+        if not same_frame(own, domain):
+            raise InvalidDomainError(
+                f"the density is uniform on {own.describe()}, whose coordinates are not those of "
+                f"{domain.describe()}; build UniformDensity on the domain that is integrated over"
+            )
+        if not bool(np.all(own.contains(domain.vertices, OUTSIDE * extent(own)))):
+            raise InvalidDomainError(
+                f"{domain.describe()} leaves {own.describe()}, where the uniform density lives; "
+                "build UniformDensity on the domain that is integrated over"
+            )
+        value = min(float(domain.volume) / float(own.volume), 1.0)
+        return value, 4.0 * EPS * value
+
+    def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """k-volumes of simplices over the volume of the domain; closed form, O(K d k^2).
+
+        Parameters
+        ----------
+        simplices : (K, k+1, d) vertices in intrinsic coordinates, 0 <= k <= d, all in the domain
+
+        Returns
+        -------
+        values : (K,) float64, in k-volume per d-volume (k = 0: the value of the density)
+        errors : (K,) float64, bounds on the rounding
+
+        Raises
+        ------
+        InvalidInputError : if the shape is wrong, a number is not finite or a vertex is outside the domain
+
+        Examples
+        --------
+        >>> from regions.domain import Box
+        >>> UniformDensity(Box([0.0, 0.0], [2.0, 1.0])).integrate_simplices([[[0.0, 0.0], [1.0, 1.0]]])[0]
+        array([0.70710678])
+        """
+        vertices = as_simplices(simplices, self.dimension)
+        inside = self.domain.contains(vertices.reshape(-1, self.dimension), OUTSIDE * extent(self.domain))
+        if not np.all(inside):
+            first = int(np.argmin(inside)) // vertices.shape[1]
+            raise InvalidInputError(
+                f"simplex {first} leaves {self.domain.describe()}, where the uniform density lives; "
+                "enumerate and integrate on that domain, or build UniformDensity on the larger one"
+            )
+        volumes, errors = simplex_volumes(vertices)
+        return volumes / self.domain.volume, (errors + 2.0 * EPS * volumes) / self.domain.volume
+
+    def describe(self) -> str:
+        """One line for reports."""
+        return f"uniform on {self.domain.describe()}"

@@ -1,0 +1,25 @@
+"""The experiments, in the order of the report."""
+
+from validation.experiments import (
+    coverage,
+    crofton,
+    estimator_error,
+    high_dimension,
+    inequality_slack,
+    initialisation,
+    training,
+    variants,
+)
+
+__all__ = ["EXPERIMENTS"]
+
+EXPERIMENTS = (
+    estimator_error.EXPERIMENT,
+    variants.EXPERIMENT,
+    coverage.EXPERIMENT,
+    crofton.EXPERIMENT,
+    high_dimension.EXPERIMENT,
+    inequality_slack.EXPERIMENT,
+    training.EXPERIMENT,
+    initialisation.EXPERIMENT,
+)

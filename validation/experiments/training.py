@@ -1,0 +1,406 @@
+"""Local complexity, rank and total variation while classifiers are trained, against the paper's findings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from regions import (
+    GaussianMixtureDensity,
+    Network,
+    Slice,
+    from_torch,
+    local_complexity,
+    track,
+)
+from regions.density import Density
+from validation.experiments.training_findings import (
+    FINDINGS,
+    LATE_FROM,
+    Verdict,
+    judge,
+    late,
+    mean_rank,
+    runs_of,
+    sanity_checks,
+)
+from validation.framework import Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.training_data import (
+    CLUSTER_INPUTS,
+    CLUSTERS,
+    CLUSTERS_TRAINED_ON,
+    DIGITS_TRAINED_ON,
+    SPREAD,
+    make_data,
+)
+
+__all__ = ["EXPERIMENT"]
+
+Row = dict[str, Any]
+
+_DATA = {"clusters": "Gaussian clusters", "digits": "digits"}
+# columns for layers, empty where a network has fewer
+_MOST_LAYERS = 4
+
+
+def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
+    """One row for each network and recorded step."""
+    items = [
+        {**problem, **setting, "config": {key: config[key] for key in config if key != "problems"}}
+        for problem in config["problems"]
+        for setting in _settings(problem)
+    ]
+    parts = pool.map(_train_and_record, items, "training, all seeds of a setting at once")
+    folder.write_csv("records", [row for part in parts for row in part])
+
+
+def _settings(problem: Row) -> list[Row]:
+    """Weight decays at the usual scale of initial weights, and scales at one weight decay."""
+    found = [{"decay": decay, "scale": 1.0} for decay in problem["decays"]]
+    return found + [{"decay": problem["scales_at"], "scale": scale} for scale in problem["scales"]]
+
+
+def _train_and_record(item: Row) -> list[Row]:
+    from validation.training_runs import TrainingSpec, log_spaced, train
+
+    config = item["config"]
+    seeds = tuple(range(item["seeds"]))
+    spec = TrainingSpec(
+        item["data"],
+        tuple(item["hidden"]),
+        seeds,
+        item["steps"],
+        batch=config["batch"],
+        learning_rate=config["learning_rate"],
+        weight_decay=item["decay"],
+        init_scale=item["scale"],
+    )
+    steps = log_spaced(item["steps"], config["records"])
+    trackers: list[Any] = []
+    rows = []
+    for moment in train(spec, steps):
+        if not trackers:
+            trackers = [_tracker(item, moment.models[seed], seed, steps) for seed in seeds]
+        for seed, tracker in zip(seeds, trackers, strict=True):
+            tracker_rows = tracker.step(moment.step) if moment.step else tracker.history.of()
+            data, network = make_data(item["data"], seed), from_torch(moment.models[seed])
+            row = {key: item[key] for key in ("data", "decay", "scale")}
+            row |= {"seed": seed, "step": moment.step, "loss": float(moment.loss[seed])}
+            row |= {
+                "train_accuracy": _accuracy(network, data.train_x, data.train_y),
+                "test_accuracy": _accuracy(network, data.test_x, data.test_y),
+            }
+            rows.append(row | _on_data(item, network, seed, moment.step) | _on_slice(tracker_rows[-1]))
+    return rows
+
+
+def _tracker(item: Row, model: Any, seed: int, steps: tuple[int, ...]) -> Any:
+    """What is exact: everything on the plane through one image, or point, of each of the first classes."""
+    config, data = item["config"], make_data(item["data"], seed)
+    corners = [data.train_x[np.flatnonzero(data.train_y == label)[seed]] for label in range(3)]
+    return track(
+        model,
+        Slice.through(*corners),
+        every=steps,
+        rng=case_rng("tracker", item["data"], item["decay"], item["scale"], seed),
+        records=(
+            "locus", "activation_locus", "local_rank", "total_variation", "local_complexity", "estimates",
+        ),
+        sigma=config["sigma"],
+        eps=config["eps"],
+        n_samples=config["samples"],
+        n_bias=config["n_bias"],
+        workers=1,
+    )  # fmt: skip
+
+
+def _density(item: Row, seed: int) -> Density:
+    """The clusters' own mixture, or a kernel around each training image."""
+    data = make_data(item["data"], seed)
+    if data.centers is None:
+        return GaussianMixtureDensity.from_data(data.train_x, bandwidth=item["bandwidth"])
+    return GaussianMixtureDensity(np.ones(len(data.centers)), data.centers, data.spread**2)
+
+
+def _accuracy(network: Network, x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.mean(np.argmax(network.forward(x), axis=1) == y))
+
+
+def _on_data(item: Row, network: Network, seed: int, step: int) -> Row:
+    """Local complexity on the data's density, by the co-area formula; ranks and variation at data points."""
+    config = item["config"]
+    names = ["training", item["data"], item["decay"], item["scale"], seed, step]
+    estimate = local_complexity(
+        network, _density(item, seed), config["sigma"], config["samples"], case_rng(*names)
+    )
+    points = make_data(item["data"], seed).train_x[: config["points"]]
+    ranks, variation = _jacobians(network, points, config["eps"])
+    # Lipschitz constants of the rest of the network, by the product of the norms of its weights
+    norms = [float(np.linalg.norm(weights, 2)) for weights in network.weights]
+    steepest = max(math.prod(norms[layer:]) for layer in range(1, len(norms)))
+    # the paper's A with eta = sigma: its eta = 1 makes the constant, the same at all steps, vanish
+    c_eta = math.exp(-0.5) / (math.sqrt(2.0 * math.pi) * config["sigma"])
+    return {
+        "lc": estimate.mean,
+        "lc_stderr": estimate.stderr,
+        "tv": variation,
+        "bound": variation * len(network.widths) * c_eta / steepest,
+        **{f"rank_{layer}": _at(ranks, layer) for layer in range(_MOST_LAYERS)},
+    }
+
+
+def _jacobians(network: Network, points: np.ndarray, eps: float) -> tuple[list[float], float]:
+    """Means over the points of the rank of each layer's Jacobian, and of the network's Frobenius norm."""
+    active, jacobian = points, None
+    ranks = []
+    for weights, biases, has_relu in zip(network.weights, network.biases, network.relu, strict=True):
+        heights = active @ weights.T + biases
+        first = np.broadcast_to(weights, (len(points), *weights.shape))
+        jacobian = first if jacobian is None else weights @ jacobian
+        active = heights
+        if has_relu:
+            singular = np.linalg.svd(jacobian, compute_uv=False)
+            ranks.append(float(np.mean(np.count_nonzero(singular > eps, axis=1))))
+            active, jacobian = np.maximum(heights, 0.0), jacobian * (heights > 0.0)[:, :, None]
+    return ranks, float(np.mean(np.linalg.norm(jacobian, axis=(1, 2))))
+
+
+def _at(values: Any, place: int) -> float | None:
+    return float(values[place]) if place < len(values) else None
+
+
+def _on_slice(record: Any) -> Row:
+    (estimate,) = record.estimates.values()
+    return {
+        "cells": record.cells,
+        "locus": record.locus,
+        "activation_locus": record.activation_locus,
+        "plane_tv": record.total_variation,
+        "plane_lc": record.local_complexity.mean,
+        "plane_lc_stderr": record.local_complexity.stderr,
+        "plane_estimate": estimate.mean,
+        "plane_estimate_stderr": estimate.stderr,
+        **{f"plane_rank_{layer}": _at(record.local_rank_by_layer, layer) for layer in range(_MOST_LAYERS)},
+    }
+
+
+def report(config: dict[str, Any], folder: Folder) -> Section:
+    """The section on training."""
+    rows = folder.read_csv("records")
+    data = [problem["data"] for problem in config["problems"]]
+    verdicts = {name: judge([row for row in rows if row["data"] == name]) for name in data}
+    for name in data:
+        _draw(folder, name, [row for row in rows if row["data"] == name])
+    caption = (
+        "{}: above, local complexity (LC), mean local rank of the layers and total variation (TV) on the "
+        "data; below, the paper's A over LC, and exact values on a plane through data; mean over seeds, "
+        "shaded from smallest to largest"
+    )
+    return Section(
+        question=prose(
+            """The paper reports that local complexity falls late in training while the local rank falls, that
+            total variation over the rest's Lipschitz constant follows local complexity, and that weight decay
+            and larger initial weights lower it. Are these findings there in smaller networks, where cells and
+            loci on planes are exact?"""
+        ),
+        method=_method(config, rows),
+        table="\n\n".join([_verdict_table(verdicts), _number_table(rows)]),
+        figures=tuple((f"over_training_{name}", caption.format(_DATA[name])) for name in data),
+        finding=_finding(verdicts, rows),
+        limits=_limits(config, rows),
+        checks=sanity_checks(rows),
+        headline=_headline(verdicts),
+    )
+
+
+def _method(config: dict[str, Any], rows: list[Row]) -> str:
+    described = {
+        "clusters": f"{CLUSTERS} Gaussian clusters of standard deviation {SPREAD:g} in R^{CLUSTER_INPUTS}, "
+        f"{CLUSTERS_TRAINED_ON} training points, other centres for each seed",
+        "digits": f"the 8 x 8 digits of scikit-learn, {DIGITS_TRAINED_ON:,} training images, density a "
+        "Gaussian kernel of standard deviation {bandwidth:g} around each",
+    }
+    problems = "; ".join(
+        f"""{described[p["data"]].format(**p)}, ReLU layers {"-".join(map(str, p["hidden"]))}, {p["seeds"]}
+        seeds, {p["steps"]:,} steps, weight decay {", ".join(f"{one:g}" for one in p["decays"])}"""
+        for p in config["problems"]
+    )
+    scaled = sorted({row["scale"] for row in rows if row["scale"] != 1.0})
+    return prose(
+        f"""Cross-entropy, AdamW at {config["learning_rate"]:g}, batches of {config["batch"]}, decay on
+        weights only; {problems}; initial weights of PyTorch, and
+        {" and ".join(f"{one:g}" for one in scaled) or "no"} times as large. At {config["records"]} steps,
+        evenly spaced in logarithm: local complexity at sigma {config["sigma"]:g} on the data's density in the
+        whole input space, by the co-area formula ({config["samples"]:,} samples); local rank (singular values
+        above {config["eps"]:g}) and total variation, as means over {config["points"]} training points; and,
+        by `regions.track`, on the plane through points of three classes, the exact count of cells, length of
+        both loci, local complexity from {config["n_bias"]} draws of the biases, and an estimate of the same.
+        A is TV L c_eta / max_l of the product of the spectral norms of W_l to W_L, with eta = sigma. Late is
+        from the first record at which a run's training accuracy is {LATE_FROM:.0%}. Criteria:
+        {" ".join(f"({number}) {finding.criterion}" for number, finding in enumerate(FINDINGS, 1))}"""
+    )
+
+
+def _verdict_table(verdicts: dict[str, dict[str, Verdict]]) -> str:
+    header = ["finding of the paper", *[_DATA[name] for name in verdicts], "numbers that decided"]
+    body = []
+    for number, finding in enumerate(FINDINGS, 1):
+        own = {name: verdict[finding.name] for name, verdict in verdicts.items() if finding.name in verdict}
+        if not own:
+            continue
+        numbers = "; ".join(f"{_DATA[name]}: {verdict.numbers}" for name, verdict in own.items())
+        said = [own[name].word if name in own else "not asked" for name in verdicts]
+        body.append([f"({number}) {finding.title}", *said, numbers])
+    return markdown_table(header, body)
+
+
+def _number_table(rows: list[Row]) -> str:
+    header = [
+        "data", "weight decay", "initial scale", "seeds", "LC, start", "LC, largest late", "LC, end",
+        "rank by layer, start", "rank by layer, end", "TV, end", "cells on the plane, start", "end",
+        "test accuracy",
+    ]  # fmt: skip
+    body = []
+    for (data, decay, scale), runs in _by_setting(rows).items():
+        fitted = [late(run) for run in runs]
+        body.append(
+            [
+                _DATA[data],
+                f"{decay:g}",
+                f"{scale:g}",
+                str(len(runs)),
+                _mean([run[0]["lc"] for run in runs]),
+                _mean([max(row["lc"] for row in run) for run in fitted]),
+                _mean([run[-1]["lc"] for run in runs]),
+                _ranks([run[0] for run in runs]),
+                _ranks([run[-1] for run in runs]),
+                _mean([run[-1]["tv"] for run in runs]),
+                _mean([run[0]["cells"] for run in runs], ".0f"),
+                _mean([run[-1]["cells"] for run in runs], ".0f"),
+                f"{np.mean([run[-1]['test_accuracy'] for run in runs]):.1%}",
+            ]
+        )
+    return markdown_table(header, body)
+
+
+def _mean(values: list[float], form: str = ".1f") -> str:
+    """Mean, and standard deviation over seeds."""
+    return f"{np.mean(values):{form}} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:{form}}"
+
+
+def _ranks(rows: list[Row]) -> str:
+    layers = [layer for layer in range(_MOST_LAYERS) if rows[0][f"rank_{layer}"] is not None]
+    return " / ".join(f"{np.mean([row[f'rank_{layer}'] for row in rows]):.1f}" for layer in layers)
+
+
+def _by_setting(rows: list[Row]) -> dict[tuple[str, float, float], list[list[Row]]]:
+    grouped: dict[tuple[str, float, float], list[list[Row]]] = {}
+    for own in runs_of(rows).values():
+        grouped.setdefault((own[0]["data"], own[0]["decay"], own[0]["scale"]), []).append(own)
+    return grouped
+
+
+def _tally(verdicts: dict[str, Verdict]) -> str:
+    """The findings by verdict, in words."""
+    titles: dict[str, list[str]] = {}
+    for finding in FINDINGS:
+        if finding.name in verdicts:
+            titles.setdefault(verdicts[finding.name].word, []).append(finding.title)
+    return "; ".join(f"{word}: {', '.join(own)}" for word, own in titles.items())
+
+
+def _finding(verdicts: dict[str, dict[str, Verdict]], rows: list[Row]) -> str:
+    sentences = []
+    for name, own in verdicts.items():
+        sentences.append(f"On {_DATA[name]} {_tally(own)}.")
+        settings = {
+            decay: runs
+            for (data, decay, scale), runs in _by_setting(rows).items()
+            if data == name and scale == 1.0
+        }
+        for decay in (min(settings), max(settings)):
+            runs = settings[decay]
+            fitted, ends = [late(run)[0] for run in runs], [run[-1] for run in runs]
+            sentences.append(
+                f"""At weight decay {decay:g}, from the first late record to the end, local complexity on the
+                data goes from {_mean([row["lc"] for row in fitted])} to {_mean([row["lc"] for row in ends])},
+                the rank averaged over the layers from {_mean(list(map(mean_rank, fitted)))} to
+                {_mean(list(map(mean_rank, ends)))}, and exactly, on the plane, local complexity from
+                {_mean([row["plane_lc"] for row in fitted], ".2f")} to
+                {_mean([row["plane_lc"] for row in ends], ".2f")} and the number of cells from
+                {_mean([row["cells"] for row in fitted], ".0f")} to
+                {_mean([row["cells"] for row in ends], ".0f")}."""
+            )
+    sentences.append("Numbers are means and standard deviations over seeds.")
+    return prose(" ".join(sentences))
+
+
+def _headline(verdicts: dict[str, dict[str, Verdict]]) -> str:
+    parts = []
+    for name, own in verdicts.items():
+        failed = [f.title for f in FINDINGS if f.name in own and own[f.name].reproduced is False]
+        parts.append(
+            f"""{sum(one.reproduced is True for one in own.values())} of {len(own)} on {_DATA[name]} (not
+            reproduced: {", ".join(failed) or "none"})"""
+        )
+    return prose(f"""Of the paper's findings about training are reproduced {"; ".join(parts)}.""")
+
+
+def _limits(config: dict[str, Any], rows: list[Row]) -> str:
+    longest = max(row["step"] for row in rows)
+    return prose(
+        f"""Small networks, at most {longest:,} steps at a larger rate than the paper's 1e-4 with up to a
+        million steps, stronger weight decay to make up for it, digits of 8 x 8 pixels for MNIST, and clusters
+        whose published centres and spread are not known to us. Local complexity on the data's density is an
+        estimate (standard error at most {max(row["lc_stderr"] / row["lc"] for row in rows):.1%} of it); on
+        planes, where it is exact, the local rank is at most 2, so ranks are taken at data points in the whole
+        space. A verdict is one about these runs."""
+    )
+
+
+def _draw(folder: Folder, name: str, rows: list[Row]) -> None:
+    from matplotlib import pyplot as plt
+
+    groups = list(_by_setting(rows).items())
+    panels = [
+        ("LC on the data", lambda row: row["lc"]),
+        ("mean local rank", mean_rank),
+        ("TV at data points", lambda row: row["tv"]),
+        ("TV / LC", lambda row: row["tv"] / row["lc"]),
+        ("A / LC, A = TV L c_eta / max ‖W_l ... W_L‖", lambda row: row["bound"] / row["lc"]),
+        ("exact LC on the plane", lambda row: row["plane_lc"]),
+        ("exact locus on the plane, density", lambda row: row["locus"]),
+        ("exact cells on the plane", lambda row: row["cells"]),
+    ]
+    figure, axes = plt.subplots(2, 4, figsize=(15.5, 6.4), sharex=True, layout="constrained")
+    for at, ((_, decay, scale), runs) in enumerate(groups):
+        label = f"weight decay {decay:g}" + ("" if scale == 1.0 else f", initial weights x {scale:g}")
+        steps = [row["step"] for row in runs[0]]
+        for axis, (title, value) in zip(axes.flat, panels, strict=True):
+            values = np.array([[value(row) for row in run] for run in runs])
+            style = "-" if scale == 1.0 else "--"
+            axis.plot(
+                steps, values.mean(axis=0), style, color=f"C{at}", marker="o", ms=3, lw=1.3, label=label
+            )
+            axis.fill_between(steps, values.min(axis=0), values.max(axis=0), color=f"C{at}", alpha=0.12, lw=0)
+            axis.set_title(title, fontsize=10)
+    for axis in axes.flat:
+        axis.set_xscale("symlog", linthresh=1.0)
+        axis.grid(alpha=0.3)
+    for axis in (axes[0, 2], axes[0, 3], axes[1, 0]):
+        axis.set_yscale("log")
+    for axis in axes[1]:
+        axis.set_xlabel("step")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    folder.save_figure(f"over_training_{name}", figure)
+
+
+EXPERIMENT = Experiment(
+    "training",
+    "Local complexity, rank and total variation over training",
+    run,
+    report,
+    needs=("torch", "sklearn"),
+)
