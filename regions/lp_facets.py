@@ -62,7 +62,8 @@ class FacetFinder:
             return walker.asked().facets(pattern, witness)
         m = int(walker.reg[state.ALL_ROWS])
         labels = arrays[state.ALL_LABELS][:m]
-        rows = np.flatnonzero(arrays[state.FACET_STATUS][:m] == state.FACET) if open_rows >= 0 else []
+        inside = open_rows >= 0
+        rows = np.flatnonzero((arrays[state.FACET_STATUS][:m] == state.FACET) & inside).tolist()
         following = arrays[state.NEXT_STATES].astype(np.bool_)
         return CellFacets(
             [int(labels[row]) for row in rows],

@@ -207,7 +207,6 @@ def ask_row(t: I64, row: int) -> int:
     columns = f2(t, state.ALL_COLUMNS)
     point = f1(t, state.PROGRAM_POINT)
     ray = f1(t, state.PROGRAM_RAY)
-    status = i1(t, state.FACET_STATUS)
     witness = f1(t, state.WITNESS)
     right = f1(t, state.ALL_RIGHT)[row]
     depth = max(f1(t, state.ALL_SLACKS)[row], 0.0)
@@ -245,7 +244,7 @@ def relax_side(t: I64, row: int, by: float) -> None:
 
 @njit(cache=True, nogil=True)
 def recentre(t: I64) -> None:
-    """Move the witness to the middle of its chord along each axis in turn, if it stays inside beyond doubt."""
+    """Move the witness to the middle of its chord along each axis in turn, if it stays inside."""
     columns = f2(t, state.ALL_COLUMNS)
     point = f1(t, state.PROGRAM_POINT)
     reg = i1(t, state.REG)

@@ -222,7 +222,9 @@ OBJECTIVE = 118  # (d,)
 OUT_STATES = 119  # (cells, units)
 OUT_WITNESS = 120  # (cells, d)
 OUT_PATH = 121  # (tasks, 2): path and depth of a subtree
-ALL_COLUMNS = 122  # of one cell, all rows: coefficients, as PROGRAM_COLUMNS; those of the program are a choice
+ALL_COLUMNS = (
+    122  # of one cell, all rows: coefficients, as PROGRAM_COLUMNS; those of the program are a choice
+)
 ALL_RIGHT = 123
 ALL_ERRORS = 124
 ALL_LABELS = 125
