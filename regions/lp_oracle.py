@@ -210,7 +210,7 @@ class ProgramOracle:
         part = Fraction(1)
         while True:
             point = [x + part * (y - x) for x, y in zip(meeting, beyond, strict=True)]
-            states = self._pattern_at(point)
+            states = self.pattern_at(point)
             if states is not None and all(
                 a == b or k in free for k, (a, b) in enumerate(zip(states, pattern, strict=True))
             ):
@@ -226,7 +226,7 @@ class ProgramOracle:
         """The units that are 0 at a point of the closed cell of a pattern."""
         return {unit for unit in range(len(pattern)) if _slack(self._row(pattern, unit, True), point) == 0}
 
-    def _pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
+    def pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
         """The pattern of the cell that a point is inside of; None if it is on the border of one."""
         states = b""
         for unit in range(self._network.n_units):
