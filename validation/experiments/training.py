@@ -244,7 +244,7 @@ def _method(config: dict[str, Any], rows: list[Row]) -> str:
 
 
 def _verdict_table(verdicts: dict[str, dict[str, Verdict]]) -> str:
-    header = ["finding of the paper", *[_DATA[name] for name in verdicts], "numbers that decided"]
+    header = ["statement", *[_DATA[name] for name in verdicts], "numbers that decided"]
     body = []
     for number, finding in enumerate(FINDINGS, 1):
         own = {name: verdict[finding.name] for name, verdict in verdicts.items() if finding.name in verdict}
