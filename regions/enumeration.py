@@ -232,19 +232,18 @@ def enumerate_cells(
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
-    volumes: bool | None = None,
-    rng: np.random.Generator | None = None,
+    volumes: bool | np.random.Generator | None = None,
 ) -> CellComplex:
     """List the cells of a network on a domain, and the facets between them.
 
-    Parameters are those of `count_cells`, and two for engine "lp". Ctrl-C ends with a valid TRUNCATED result.
+    Parameters are those of `count_cells`, and one for engine "lp". Ctrl-C ends with a valid TRUNCATED result.
 
     Parameters
     ----------
-    volumes : engine "lp" only; default: where the vertex kernels can take the cells (d <= 8)
-        True: there from the vertices of each cell, in higher dimension by Monte Carlo, with standard
-        errors; False: cells and facets without volumes. `volume_kind` of the result says which.
-    rng : numpy Generator, for Monte Carlo volumes
+    volumes : bool or numpy Generator, engine "lp" only; default: True where d <= 8
+        True: from the vertices of each cell, which the vertex kernels find where d <= 8. False: cells
+        and facets without volumes. A Generator: volumes of cells by Monte Carlo in any dimension, with
+        standard errors. `volume_kind` of the result says which.
 
     Returns
     -------
@@ -280,10 +279,10 @@ def enumerate_cells(
         return replace(first, engine_reason=compare_complexes(first, second))
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
     if plan.engine == "lp":
-        return _enumerate_by_facets(plan, domain, max_cells, progress, volumes, rng)
-    if volumes is not None or rng is not None:
+        return _enumerate_by_facets(plan, domain, max_cells, progress, volumes)
+    if volumes is not None:
         raise InvalidInputError(
-            f"volumes and rng are for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
+            f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
     start = time.perf_counter()
     outcome = run_walk(plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
@@ -331,26 +330,25 @@ def _enumerate_by_facets(
     domain: Domain,
     max_cells: int | None,
     progress: Progress | None,
-    volumes: bool | None,
-    rng: np.random.Generator | None,
+    volumes: bool | np.random.Generator | None,
 ) -> CellComplex:
     """`enumerate_cells` by the breadth-first walk over facets."""
     d, network = domain.dimension, plan.net.network
-    sampled = volumes is True and d > LARGEST_DIMENSION
-    if sampled and rng is None:
+    if volumes is True and d > LARGEST_DIMENSION:
         raise InvalidInputError(
-            f"volumes=True with d = {d}: beyond {LARGEST_DIMENSION} dimensions volumes are sampled; give rng"
+            f"volumes=True with d = {d}: vertices are found up to {LARGEST_DIMENSION} dimensions; give a numpy "
+            "Generator to sample volumes, or leave them out"
         )
     start = time.perf_counter()
     listed = list_cells(plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress)
     packed = packed_patterns(listed, network)
-    if d <= LARGEST_DIMENSION and volumes is not False:
+    if volumes is True or (volumes is None and d <= LARGEST_DIMENSION):
         measured = measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
         _check_volume_sum(math.fsum(measured.volumes.tolist()), domain, listed.complete, plan.tolerances)
     else:
         measured = without_volumes(listed, packed, plan.net, domain)
-    if sampled and rng is not None:
-        measured = sample_volumes(measured, packed, network, domain, rng)
+    if isinstance(volumes, np.random.Generator):
+        measured = sample_volumes(measured, packed, network, domain, volumes)
     witnesses = np.array(listed.witnesses).reshape(len(packed), d)
     thin = np.isnan(witnesses).any(axis=1)
     witnesses[thin] = measured.centroids[thin]
