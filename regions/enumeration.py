@@ -336,8 +336,8 @@ def _enumerate_by_facets(
     d, network = domain.dimension, plan.net.network
     if volumes is True and d > LARGEST_DIMENSION:
         raise InvalidInputError(
-            f"volumes=True with d = {d}: vertices are found up to {LARGEST_DIMENSION} dimensions; give a numpy "
-            "Generator to sample volumes, or leave them out"
+            f"volumes=True with d = {d}: vertices are found up to {LARGEST_DIMENSION} dimensions; give a "
+            "numpy Generator to sample volumes, or leave them out"
         )
     start = time.perf_counter()
     listed = list_cells(plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress)
