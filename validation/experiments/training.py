@@ -339,8 +339,9 @@ def _finding(verdicts: dict[str, dict[str, Verdict]], rows: list[Row]) -> str:
 
 def _headline(verdicts: dict[str, dict[str, Verdict]]) -> str:
     parts = []
-    for name, own in verdicts.items():
-        failed = [f.title for f in FINDINGS if f.name in own and own[f.name].reproduced is False]
+    for name, verdict in verdicts.items():
+        own = {f.title: verdict[f.name] for f in FINDINGS if f.name in verdict and not f.ours}
+        failed = [title for title, one in own.items() if one.reproduced is False]
         parts.append(
             f"""{sum(one.reproduced is True for one in own.values())} of {len(own)} on {_DATA[name]} (not
             reproduced: {", ".join(failed) or "none"})"""
