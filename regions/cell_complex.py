@@ -117,6 +117,7 @@ class FacetTable:
         Frobenius norm of the difference of the two intrinsic Jacobians; 0.0 where the two affine
         maps agree, nan where there is no second cell.
     place : (m,) int32, the facet's position among the facets of `cell_a`
+    witness : engine "lp" only: (m, d) float64, a point inside each facet; nan where no float was found
     """
 
     cell_a: NDArray[np.int64]
@@ -127,6 +128,7 @@ class FacetTable:
     volume: NDArray[np.float64]
     jump: NDArray[np.float64]
     place: NDArray[np.int32]
+    witness: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return int(self.cell_a.shape[0])
@@ -382,6 +384,8 @@ class CellComplex:
             arrays["rings"] = self.rings
         if self.volume_errors is not None:
             arrays["volume_errors"] = self.volume_errors
+        if self.facets.witness is not None:
+            arrays["facet_witness"] = self.facets.witness
         try:
             # an open file, because given a path numpy appends ".npz" to names without it
             with Path(path).open("wb") as stream:
@@ -434,7 +438,7 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
         network=network,
         domain=domain,
         **cells,
-        facets=FacetTable(**facets),
+        facets=FacetTable(**facets, witness=data.get("facet_witness")),
         status=Completeness(header["status"]),
         engine=header["engine"],
         engine_reason=header["engine_reason"],

@@ -23,6 +23,7 @@ from regions.kernels import listing, state
 from regions.lowering import Lowered, lower
 from regions.lp_complex import (
     compare_complexes,
+    facet_witnesses,
     measure_by_vertices,
     packed_patterns,
     sample_volumes,
@@ -362,7 +363,7 @@ def _enumerate_by_facets(
         witnesses=witnesses,
         n_vertices=measured.n_vertices,
         n_facets=measured.n_facets,
-        facets=measured.facets,
+        facets=replace(measured.facets, witness=facet_witnesses(listed, measured.facets, network, domain)),
         status=Completeness.COMPLETE if listed.complete else Completeness.TRUNCATED,
         engine="lp",
         engine_reason=plan.reason,

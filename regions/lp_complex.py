@@ -25,6 +25,7 @@ from regions.replay import Replay
 from regions.walking import Output
 
 Progress = Callable[[int, float], None]
+FloatArray = NDArray[np.float64]
 
 SAMPLES = 1 << 17  # points of a Monte Carlo estimate of all volumes together
 BLOCK = 1 << 14
@@ -144,6 +145,60 @@ def without_volumes(listing: Listing, packed: NDArray[np.uint8], net: Lowered, d
     n_facets = np.array([len(cell.labels) for cell in listing.facets], np.int32)
     centroids = np.array(listing.witnesses).reshape(count, d)
     return Measured(np.full(count, np.nan), centroids, np.zeros(count, np.int32), n_facets, table, "none")
+
+
+def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domain: Domain) -> FloatArray:
+    """A point inside each facet, (m, d): where the way from its cell's witness to one beyond meets it."""
+    count, d = len(table), domain.dimension
+    places = [
+        {
+            (-1, label) if states is None else (listing.number[states], -1): k
+            for k, (label, states) in enumerate(zip(cell.labels, cell.neighbours, strict=True))
+        }
+        for cell in listing.facets
+    ]
+    inner, outer = np.full((count, d), np.nan), np.full((count, d), np.nan)
+    named = zip(table.cell_a.tolist(), table.cell_b.tolist(), table.side.tolist(), strict=True)
+    for row, (a, b, side) in enumerate(named):
+        cell, known = listing.facets[a], places[a]
+        if b == -2:  # which of the unlisted neighbours, its unit says
+            label = int(network.unit_offsets[table.layer[row]]) + int(table.unit[row])
+            place = cell.labels.index(label) if label in cell.labels else None
+        else:
+            place = known.get((b, -1) if b >= 0 else (-1, -1 - side))
+        if place is not None:
+            inner[row], outer[row] = cell.witness, cell.points[place]
+    points = np.full((count, d), np.nan)
+    known_rows = np.isfinite(inner).all(axis=1) & np.isfinite(outer).all(axis=1)
+    points[known_rows] = _meeting_points(
+        inner[known_rows], outer[known_rows], table, known_rows, network, domain
+    )
+    return points
+
+
+def _meeting_points(
+    inner: FloatArray,
+    outer: FloatArray,
+    table: FacetTable,
+    rows: NDArray[np.bool_],
+    network: Network,
+    domain: Domain,
+) -> FloatArray:
+    """Where the ways from points on this side to points beyond meet the facets of some rows of the table."""
+    count = len(inner)
+    side, layer, unit = table.side[rows], table.layer[rows], table.unit[rows]
+    A, bound = domain.halfspaces
+    heights = []
+    for points in (inner, outer):
+        units = np.concatenate(
+            [z.reshape(count, -1) for z in network.pre_activations(domain.to_input(points))], axis=1
+        )
+        flat = network.unit_offsets[np.maximum(layer, 0)] + np.maximum(unit, 0)
+        slacks = bound[side] - np.einsum("ij,ij->i", A[side], points)
+        heights.append(np.where(side >= 0, slacks, units[np.arange(count), flat]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part = heights[0] / (heights[0] - heights[1])
+    return np.asarray(inner + np.clip(part, 0.0, 1.0)[:, None] * (outer - inner))
 
 
 def _rows_of_cell(

@@ -97,6 +97,34 @@ def test_witnesses_have_the_patterns_of_their_cells() -> None:
     assert np.array_equal(network.activation_pattern(cells.witnesses), cells.unpacked_patterns())
 
 
+@pytest.mark.parametrize(("dimension", "widths"), [(2, (7, 6)), (4, (7, 5)), (9, (4, 3))])
+def test_witnesses_of_facets_are_inside_them(
+    dimension: int, widths: tuple[int, ...], tmp_path: object
+) -> None:
+    """On the facet's hyperplane, and on the right side of all others, by more than rounding."""
+    network, box = problem_of(random_case(dimension, widths, seed=6))
+    cells = enumerate_cells(network, box, engine="lp")
+    table = cells.facets
+    assert table.witness.shape == (len(table), dimension) and np.isfinite(table.witness).all()
+    values = np.concatenate(
+        [z.reshape(len(table), -1) for z in network.pre_activations(table.witness)], axis=1
+    )
+    flat = network.unit_offsets[np.maximum(table.layer, 0)] + table.unit
+    inner = np.flatnonzero(table.side < 0)
+    assert np.abs(values[inner, flat[inner]]).max() < 1e-12
+    values[inner, flat[inner]] = np.inf
+    assert np.abs(values).min() > 1e-12
+    states = cells.unpacked_patterns()[table.cell_a]
+    states[inner, flat[inner]] = True
+    assert np.array_equal(values > 0.0, states)
+    A, b = box.halfspaces
+    slacks = b - table.witness @ A.T
+    sides = np.flatnonzero(table.side >= 0)
+    assert np.abs(slacks[sides, table.side[sides]]).max() < 1e-12 and slacks.min() > -1e-12
+    cells.save(tmp_path / "cells")
+    assert np.array_equal(CellComplex.load(tmp_path / "cells").facets.witness, table.witness)
+
+
 def test_a_truncated_list_is_a_prefix_and_says_so() -> None:
     network, box = problem_of(random_case(3, (8, 6), seed=1))
     whole = enumerate_cells(network, box, engine="lp")
