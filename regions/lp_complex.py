@@ -191,7 +191,7 @@ def _meeting_points(
     heights = []
     for points in (inner, outer):
         units = np.concatenate(
-            [z.reshape(count, -1) for z in network.pre_activations(domain.to_input(points))], axis=1
+            [z.reshape(count, z.shape[-1]) for z in network.pre_activations(domain.to_input(points))], axis=1
         )
         flat = network.unit_offsets[np.maximum(layer, 0)] + np.maximum(unit, 0)
         slacks = bound[side] - np.einsum("ij,ij->i", A[side], points)
