@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.cell_complex import CellComplex, Certificate, Completeness, FacetTable, Tolerances
+from regions.cost_model import LARGEST_VERTEX_DIMENSION, choose
 from regions.domain import Domain
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels import facets as facet_kernels
@@ -28,7 +29,7 @@ from regions.walking import Output, Walker
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
-LARGEST_DIMENSION = 8
+LARGEST_LISTED_DIMENSION = 8  # by vertices: volumes go over the faces of every cell
 LARGEST_LP_DIMENSION = 50
 RADIUS_PER_EXTENT = 2.0**-44
 SAMPLES = 64
@@ -75,9 +76,16 @@ class _Plan:
 
 
 def _plan(
-    network: Network, domain: Domain, engine: str, arithmetic: str, max_cells: int | None, workers: int | None
+    network: Network,
+    domain: Domain,
+    engine: str,
+    arithmetic: str,
+    max_cells: int | None,
+    workers: int | None,
+    *,
+    volumes: bool,
 ) -> _Plan:
-    """Check the arguments and choose the engine."""
+    """Check the arguments and choose the engine; `volumes`: whether any are asked for."""
     if not isinstance(network, Network):
         raise InvalidInputError(
             f"network is a {type(network).__name__}; make a Network with from_arrays, from_torch, from_onnx, "
@@ -92,20 +100,23 @@ def _plan(
         raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
     if arithmetic not in ("float", "certified"):
         raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
-    if engine == "auto":
+    by_vertices = LARGEST_LISTED_DIMENSION if volumes else LARGEST_VERTEX_DIMENSION
+    if engine == "auto" and volumes:
         engine = "planar" if d == 2 else "cells"
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
         reason = f"d = {d}: {shape}"
+    elif engine == "auto":
+        engine, reason = choose(d, network.n_units, domain.halfspaces[0].shape[0])
     elif engine in ("planar", "cells", "lp"):
         reason = "as asked"
     else:
         raise InvalidInputError(
-            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {LARGEST_DIMENSION}), "
+            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {by_vertices}), "
             f"'lp' (d <= {LARGEST_LP_DIMENSION})"
         )
     if engine == "planar" and d != 2:
         raise InvalidInputError(f"engine 'planar' takes d = 2, the domain has d = {d}; use 'cells' or 'auto'")
-    largest = LARGEST_LP_DIMENSION if engine == "lp" else LARGEST_DIMENSION
+    largest = LARGEST_LP_DIMENSION if engine == "lp" else by_vertices
     if d > largest:
         raise InvalidDomainError(
             f"the domain has dimension {d}; engine {engine!r} takes 1 to {largest}: use a slice"
@@ -141,8 +152,10 @@ def count_cells(
     Parameters
     ----------
     network : Network
-    domain : Box, Segment, Slice or Polytope of dimension 1 to 8
-    engine : "auto", "planar" (d = 2) or "cells" (any d)
+    domain : Box, Segment, Slice or Polytope of dimension 1 to 50
+    engine : "auto", "planar" (d = 2), "cells" (d <= 12) or "lp"
+        Polygons, polytopes by their vertices, or linear programs; auto takes what `cost_model` expects to
+        be sooner (vertices up to about d = 5), and vertices where volumes are asked for.
     arithmetic : "certified" or "float"
         Certified: a sign that running error bounds leave open is decided in rational arithmetic, so
         the list of cells is a theorem about the stored weights. Float: such a sign is taken for zero.
@@ -183,7 +196,10 @@ def count_cells(
     >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).cells
     7
     """
-    plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
+    volumes = bool(check_volumes)
+    plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=volumes)
+    if volumes and plan.engine == "lp":
+        raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
     if check_volumes is None:
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
     mode = state.MEASURE if check_volumes else state.COUNT
@@ -247,11 +263,9 @@ def enumerate_cells(
     >>> cells.n_cells, int(cells.facets.interior.sum()), cells.volume_sum
     (4, 4, 4.0)
     """
-    plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
+    plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=True)
     start = time.perf_counter()
-    outcome = run_walk(
-        plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress
-    )
+    outcome = run_walk(plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
     found = _join([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = _facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
     _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)

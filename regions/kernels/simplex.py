@@ -400,7 +400,7 @@ def walk_edges(
             set_slacks(columns, b, scales, point, slacks, noise)
             if not feasible(slacks, noise, 100.0 * tolerance):
                 return INACCURATE, pivots
-        row, gain, moved = pivot(tableau, c, norm, tolerance, stalled > max_stall)
+        row, _, moved = pivot(tableau, c, norm, tolerance, stalled > max_stall)
         if row == NO_EDGE:
             gather_rows(columns, active, artificial, basis)
             settle(A, b, scales, active, edges, point)
