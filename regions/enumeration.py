@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.cell_complex import CellComplex, Certificate, Completeness, Tolerances
+from regions.cost_model import LARGEST_VERTEX_DIMENSION, choose
 from regions.domain import Domain
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.facet_tables import facet_table, join_outputs
@@ -37,7 +38,7 @@ from regions.walking import Walker
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
-LARGEST_DIMENSION = 8
+LARGEST_LISTED_DIMENSION = 8  # by vertices: volumes go over the faces of every cell
 LARGEST_LP_DIMENSION = 50
 RADIUS_PER_EXTENT = 2.0**-44
 SAMPLES = 64
@@ -84,9 +85,16 @@ class _Plan:
 
 
 def _plan(
-    network: Network, domain: Domain, engine: str, arithmetic: str, max_cells: int | None, workers: int | None
+    network: Network,
+    domain: Domain,
+    engine: str,
+    arithmetic: str,
+    max_cells: int | None,
+    workers: int | None,
+    *,
+    volumes: bool,
 ) -> _Plan:
-    """Check the arguments and choose the engine."""
+    """Check the arguments and choose the engine; `volumes`: whether any are asked for."""
     if not isinstance(network, Network):
         raise InvalidInputError(
             f"network is a {type(network).__name__}; make a Network with from_arrays, from_torch, from_onnx, "
@@ -101,20 +109,25 @@ def _plan(
         raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
     if arithmetic not in ("float", "certified"):
         raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
-    if engine == "auto":
-        engine = "planar" if d == 2 else "cells"
+    by_vertices = LARGEST_LISTED_DIMENSION if volumes else LARGEST_VERTEX_DIMENSION
+    if engine == "auto" and volumes and d > LARGEST_LISTED_DIMENSION:
+        engine, reason = "lp", f"d = {d}: volumes of cells need too many vertices"
+    elif engine == "auto" and volumes:
+        engine = _vertex_engine(domain)
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
         reason = f"d = {d}: {shape}"
+    elif engine == "auto":
+        engine, reason = choose(d, network.n_units, domain.halfspaces[0].shape[0])
     elif engine in ("planar", "cells", "lp"):
         reason = "as asked"
     else:
         raise InvalidInputError(
-            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {LARGEST_DIMENSION}), "
+            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {by_vertices}), "
             f"'lp' (d <= {LARGEST_LP_DIMENSION})"
         )
     if engine == "planar" and d != 2:
         raise InvalidInputError(f"engine 'planar' takes d = 2, the domain has d = {d}; use 'cells' or 'auto'")
-    largest = LARGEST_LP_DIMENSION if engine == "lp" else LARGEST_DIMENSION
+    largest = LARGEST_LP_DIMENSION if engine == "lp" else by_vertices
     if d > largest:
         raise InvalidDomainError(
             f"the domain has dimension {d}; engine {engine!r} takes 1 to {largest}: use a slice"
@@ -151,9 +164,11 @@ def count_cells(
     Parameters
     ----------
     network : Network
-    domain : Box, Segment, Slice or Polytope, of dimension 1 to 8 for vertices, to 50 for "lp"
-    engine : "auto", "planar" (d = 2), "cells" (vertices, d <= 8), "lp" (linear programs, d <= 50) or "both"
-        "both" runs the vertex engine and "lp" and compares them.
+    domain : Box, Segment, Slice or Polytope of dimension 1 to 50
+    engine : "auto", "planar" (d = 2), "cells" (d <= 12), "lp" or "both"
+        Polygons, polytopes by their vertices, or linear programs; auto takes what `cost_model` expects to
+        be sooner (vertices up to about d = 5), and vertices where volumes are asked for; "both" runs
+        vertices and linear programs and compares them.
     arithmetic : "certified" or "float"
         Certified: a sign that running error bounds leave open is decided in rational arithmetic, so
         the list of cells is a theorem about the stored weights. Float: such a sign is taken for zero.
@@ -196,12 +211,15 @@ def count_cells(
     """
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
-        first = count_cells(network, domain, progress=progress, check_volumes=check_volumes, **options)
-        second = count_cells(network, domain, engine="lp", progress=progress, **options)
+        options["progress"] = progress
+        vertices = _vertex_engine(domain)
+        first = count_cells(network, domain, engine=vertices, check_volumes=check_volumes, **options)
+        second = count_cells(network, domain, engine="lp", **options)
         return replace(first, engine_reason=_compare_counts(first, second))
-    plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
-    if check_volumes and plan.engine == "lp":
-        raise InvalidInputError("check_volumes needs vertices; engine 'lp' has none: leave it out")
+    volumes = bool(check_volumes)
+    plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=volumes)
+    if volumes and plan.engine == "lp":
+        raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
     if check_volumes is None:
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
     mode = state.MEASURE if check_volumes else state.COUNT
@@ -275,10 +293,11 @@ def enumerate_cells(
     """
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
-        first = enumerate_cells(network, domain, progress=progress, **options)
-        second = enumerate_cells(network, domain, engine="lp", volumes=False, progress=progress, **options)
+        options["progress"] = progress
+        first = enumerate_cells(network, domain, engine=_vertex_engine(domain), **options)
+        second = enumerate_cells(network, domain, engine="lp", volumes=False, **options)
         return replace(first, engine_reason=compare_complexes(first, second))
-    plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
+    plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=True)
     if plan.engine == "lp":
         return _enumerate_by_facets(plan, domain, max_cells, progress, volumes)
     if volumes is not None:
@@ -316,6 +335,10 @@ def enumerate_cells(
     return cells
 
 
+def _vertex_engine(domain: Domain) -> str:
+    return "planar" if isinstance(domain, Domain) and domain.dimension == 2 else "cells"
+
+
 def _compare_counts(first: CellCount, second: CellCount) -> str:
     """One line that says that two engines count the same; raises CertificateError if they do not."""
     if first.cells != second.cells or first.status is not second.status:
@@ -335,15 +358,15 @@ def _enumerate_by_facets(
 ) -> CellComplex:
     """`enumerate_cells` by the breadth-first walk over facets."""
     d, network = domain.dimension, plan.net.network
-    if volumes is True and d > LARGEST_DIMENSION:
+    if volumes is True and d > LARGEST_LISTED_DIMENSION:
         raise InvalidInputError(
-            f"volumes=True with d = {d}: vertices are found up to {LARGEST_DIMENSION} dimensions; give a "
-            "numpy Generator to sample volumes, or leave them out"
+            f"volumes=True with d = {d}: vertices are found up to {LARGEST_LISTED_DIMENSION} dimensions; "
+            "give a numpy Generator to sample volumes, or leave them out"
         )
     start = time.perf_counter()
     listed = list_cells(plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress)
     packed = packed_patterns(listed, network)
-    if volumes is True or (volumes is None and d <= LARGEST_DIMENSION):
+    if volumes is True or (volumes is None and d <= LARGEST_LISTED_DIMENSION):
         measured = measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
         _check_volume_sum(math.fsum(measured.volumes.tolist()), domain, listed.complete, plan.tolerances)
     else:

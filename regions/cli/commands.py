@@ -103,12 +103,13 @@ def count(
         typer.Option(help="What counts as a linear region; all but cell list the cells first."),
     ] = Definition.cell,
     check_volumes: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--check-volumes/--no-check-volumes",
-            help="Sum the cells' volumes and compare with the domain's; costs some times the count if d > 2.",
+            help="Sum the cells' volumes and compare with the domain's; costs some times the count if d > 2. "
+            "Default: where d <= 5 and vertices are walked.",
         ),
-    ] = True,
+    ] = None,
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
@@ -128,6 +129,8 @@ def count(
         return
     from regions.enumeration import count_cells
 
+    if check_volumes is None and domain.dimension <= 5 and engine != "lp":
+        check_volumes = True
     with watched("counting") as progress:
         found = count_cells(
             network, domain, progress=progress, check_volumes=check_volumes, **options.arguments()

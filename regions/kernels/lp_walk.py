@@ -8,10 +8,25 @@ asked of rational arithmetic.
 from numba import njit
 
 from regions.kernels import state
+from regions.kernels.blocks import advance, combine, nearest
 from regions.kernels.layers import add_units, start_map
-from regions.kernels.lp_sides import F64, decide_side, height_at, power_of_two, slacks_at
+from regions.kernels.lp_sides import (
+    F64,
+    OUT_OF_REACH,
+    PIVOT_TOLERANCE,
+    decide_side,
+    height_at,
+    padded,
+    power_of_two,
+    slacks_at,
+    strictly_inside,
+)
+from regions.kernels.pointers import fp
 from regions.kernels.predicates import pass_on
 from regions.kernels.table import I64, bare, f1, f2, f3, i1, i2
+
+CLOSE = 2.0**-16  # a witness with less than this part of a row's terms as slack is moved
+MOST_MOVES = 8
 
 
 @njit(cache=True, nogil=True)
@@ -43,6 +58,51 @@ def set_witness(t: I64, point: F64) -> None:
 
 
 @njit(cache=True, nogil=True)
+def centre_witness(t: I64) -> None:
+    """Move a witness that is close to a row to the middle of its chord along that row's normal, some times.
+
+    A side's witness keeps a part of the slacks that the polytope's has, at most half; after forty splits
+    it would be within the rows' errors.
+    """
+    columns = fp(t, state.PROGRAM_COLUMNS)
+    noise = fp(t, state.WITNESS_NOISE)
+    point = f1(t, state.PROGRAM_POINT)
+    ray = fp(t, state.PROGRAM_RAY)
+    slacks = fp(t, state.TRY_SLACKS)
+    speeds = fp(t, state.SPEEDS)
+    start_slacks = fp(t, state.WITNESS_SLACKS)
+    witness = f1(t, state.WITNESS)
+    d, m = t[state.DIMENSION], i1(t, state.REG)[state.ROWS_NOW]
+    stride = f2(t, state.PROGRAM_COLUMNS).shape[1]
+    for j in range(d):
+        point[j] = witness[j]
+    for i in range(padded(m)):
+        slacks[i] = start_slacks[i] if i < m else OUT_OF_REACH
+    moves = 0
+    for _ in range(MOST_MOVES):
+        row, least = -1, CLOSE
+        for i in range(m):
+            if slacks[i] < least * noise[i]:
+                row, least = i, slacks[i] / noise[i]
+        if row < 0:
+            break
+        forth, back = 0.0, 0.0
+        for sign in (-1.0, 1.0):
+            for j in range(d):
+                ray[j] = sign * columns[j * stride + row]
+            combine(columns, stride, ray, d, speeds, padded(m))
+            met = nearest(slacks, speeds, PIVOT_TOLERANCE, padded(m))
+            back, forth = forth, (max(slacks[met], 0.0) / speeds[met] if met >= 0 else 0.0)
+        span = 0.5 * (forth - back)
+        for j in range(d):
+            point[j] += span * ray[j]
+        advance(slacks, speeds, span, padded(m))
+        moves += 1
+    if moves > 0 and strictly_inside(t, point):
+        set_witness(t, point)
+
+
+@njit(cache=True, nogil=True)
 def settle_unit(t: I64, side: int) -> None:
     """The unit in hand is on one side of the polytope, or of the part of it that is in hand: go on."""
     reg = i1(t, state.REG)
@@ -59,8 +119,10 @@ def take_side(t: I64, side: int, kind: int) -> None:
     reg = i1(t, state.REG)
     add_row(t, reg[state.LAYER_NOW], reg[state.UNIT_NOW], side)
     reg[state.DEPTH_NOW] += 1
+    reg[state.DECISIONS_ABOVE], reg[state.DOUBTFUL_ABOVE] = reg[state.DECISIONS], reg[state.DOUBTFUL]
     if kind == state.INSIDE:
         set_witness(t, f2(t, state.SIDE_POINTS)[side])
+        centre_witness(t)
     settle_unit(t, side)
     if kind == state.THIN:
         reg[state.ASK_SIDE] = state.THIN_SUBTREE
@@ -119,8 +181,8 @@ def follow_path(t: I64, path: int, side: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def branch(t: I64) -> bool:
-    """Go on where both sides of the unit in hand are known; False: this node is a task of the frontier."""
+def branch(t: I64) -> None:
+    """Go on where both sides of the unit in hand are known."""
     guide = i1(t, state.GUIDE)
     reg = i1(t, state.REG)
     sides = i1(t, state.SIDES)
@@ -130,21 +192,18 @@ def branch(t: I64) -> bool:
         # an interior point is on the inhabited side: no witness is needed, no row, even for a thin one;
         # a unit that is 0 on all of the polytope is inactive
         settle_unit(t, 1 if low == state.EMPTY and high != state.EMPTY else 0)
-        return True
+        return
     depth = reg[state.DEPTH_NOW]
-    if reg[state.FRONTIER] > 0 and depth >= reg[state.FRONTIER]:
-        return False
     if depth < reg[state.PREFIX_LENGTH]:
         side = (guide[0] >> depth) & 1
         follow_path(t, path, side)
         take_side(t, side, sides[side])
-        return True
+        return
     first = 0 if low == state.INSIDE else 1
     kind = sides[first]
     keep_side(t, 1 - first, sides[1 - first])
     follow_path(t, path, first)
     take_side(t, first, kind)
-    return True
 
 
 @njit(cache=True, nogil=True)
@@ -204,6 +263,7 @@ def write_program_task(t: I64) -> int:
         return state.FLUSH
     out[at, 0] = i1(t, state.PREFIX)[0]
     out[at, 1] = reg[state.DEPTH_NOW]
+    reg[state.DECISIONS], reg[state.DOUBTFUL] = reg[state.DECISIONS_ABOVE], reg[state.DOUBTFUL_ABOVE]
     reg[state.OUT_CELLS] = at + 1
     reg[state.ASK_SIDE] = 0
     reg[state.LEAVING] = 1
@@ -253,7 +313,8 @@ def walk_by_programs(table: I64, steps: int) -> int:
             return state.ASK
         layer = reg[state.LAYER_NOW]
         status = state.DONE
-        if thin or (layer == reg[state.LAYERS] and reg[state.FRONTIER] > 0):
+        deep = reg[state.DEPTH_NOW] >= reg[state.FRONTIER] or layer == reg[state.LAYERS]
+        if thin or (deep and reg[state.FRONTIER] > 0):
             status = write_program_task(t)
         elif layer == reg[state.LAYERS]:
             status = finish_program_cell(t)
@@ -264,8 +325,8 @@ def walk_by_programs(table: I64, steps: int) -> int:
                 reg[state.LAYER_NOW] = layer + 1
         else:
             status = decide_unit(t)
-            if status == state.DONE and not branch(t):
-                status = write_program_task(t)
+            if status == state.DONE:
+                branch(t)
         if status != state.DONE:
             return status
     return state.PAUSED

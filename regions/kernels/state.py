@@ -46,7 +46,9 @@ PROGRAMS = 27  # linear programs solved
 PIVOTS = 28
 ASK_SIDE = 29  # side that is asked for, 0 negative, 1 positive; THIN_SUBTREE: all below a pending side
 ALL_ROWS = 30  # rows of the cell in hand
-N_PROGRAM_REGISTERS = 31
+DECISIONS_ABOVE = 31  # DECISIONS and DOUBTFUL at the last split: a task counts what comes after its own
+DOUBTFUL_ABOVE = 32
+N_PROGRAM_REGISTERS = 33
 
 # What is known of a side of a unit in a polytope: has it interior points?
 UNKNOWN = 0

@@ -1,0 +1,103 @@
+"""Which engine counts a cell sooner: seconds per cell of each, from d, the units and the domain's sides.
+
+The vertex engines keep a polytope's vertices, of which a cell in d dimensions has about 2**d, and look for
+edges among them; the LP engine solves some programs in d variables for each cell, with a row for each
+side and each unit above it that cuts. So one grows exponentially in d, the other like a small power.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from regions.errors import InvalidInputError
+
+LARGEST_VERTEX_DIMENSION = 12  # a box has 2**12 corners, and pairs of them are looked at for edges
+
+# log2 of seconds per cell
+PLANAR = (-20.961, -0.116)  # 1, log2(units)
+CELLS = (-30.015, 2.39, 0.955, -0.197)  # 1, d, log2(units), d log2(units)
+PROGRAMS = (-24.788, 0.935, 1.48, -0.391)  # 1, log2(d), log2(units), log2(units + sides)
+FEWEST, MOST = 16, 128  # units of the fit
+
+
+class Choice(NamedTuple):
+    """An engine, and why."""
+
+    engine: str
+    reason: str
+
+
+def seconds_per_cell(engine: str, dimension: int, units: int, sides: int) -> float:
+    """Predicted time of counting one cell, on one thread of the machine of the fit.
+
+    Parameters
+    ----------
+    engine : "planar", "cells" or "lp"
+    dimension : d, of the domain
+    units : number of units of the network; below 16 counts as 16, beyond 128 as 128
+    sides : number of facets of the domain
+
+    Returns
+    -------
+    float, seconds
+
+    Raises
+    ------
+    InvalidInputError
+        If the engine is none of these, or a number is less than 1.
+
+    Notes
+    -----
+    Least squares of log2 of the seconds over `benchmarks/results/dimension_sweep.csv`: networks with two
+    hidden layers of 8, 16, 32 and 64 units on boxes, d = 2 to 12, certified arithmetic; see
+    `benchmarks/dimension_sweep.py`, which prints the coefficients. `cells` (d = 3 to 12) is off by a factor
+    of at most 2.1 there, `lp` by 1.8, `planar` (d = 2) by 1.1; whichever engine it names is at most 1.1
+    times as slow as the better one. What is compared are rates on one machine, so the machine matters
+    little. Depth, and how many units a typical cell sees, are not in it.
+
+    Examples
+    --------
+    >>> vertices, programs = (seconds_per_cell(engine, 10, 32, 20) for engine in ("cells", "lp"))
+    >>> 10 < vertices / programs < 1000
+    True
+    """
+    if min(dimension, units, sides) < 1:
+        raise InvalidInputError(f"dimension {dimension}, units {units}, sides {sides}: each is at least 1")
+    units = min(max(units, FEWEST), MOST)
+    match engine:
+        case "planar":
+            a, b = PLANAR
+            power = a + b * math.log2(units)
+        case "cells":
+            a, b, c, e = CELLS
+            power = a + b * dimension + (c + e * dimension) * math.log2(units)
+        case "lp":
+            a, b, c, e = PROGRAMS
+            power = a + b * math.log2(dimension) + c * math.log2(units) + e * math.log2(units + sides)
+        case _:
+            raise InvalidInputError(f"engine {engine!r}; available: 'planar', 'cells', 'lp'")
+    return 2.0**power
+
+
+def choose(dimension: int, units: int, sides: int) -> Choice:
+    """The engine that is expected to count sooner: `planar` in the plane, else `cells` or `lp`.
+
+    Parameters are those of `seconds_per_cell`; a network without units counts as one with one.
+
+    Examples
+    --------
+    >>> choose(3, 32, 6).engine, choose(8, 32, 16).engine
+    ('cells', 'lp')
+    """
+    units = max(units, 1)
+    if dimension == 2:
+        return Choice("planar", "d = 2: polygons as vertex rings")
+    if dimension > LARGEST_VERTEX_DIMENSION:
+        return Choice(
+            "lp", f"d = {dimension}: cells have too many vertices beyond {LARGEST_VERTEX_DIMENSION}"
+        )
+    vertices, programs = (seconds_per_cell(e, dimension, units, sides) for e in ("cells", "lp"))
+    engine = "cells" if vertices <= programs else "lp"
+    expected = f"vertices {1e6 * vertices:.2g}, linear programs {1e6 * programs:.2g} microseconds a cell"
+    return Choice(engine, f"d = {dimension}, {units} units, {sides} sides: expected {expected}")
