@@ -346,6 +346,9 @@ def test_what_cannot_be_used_is_an_error() -> None:
     ):
         with pytest.raises(errors.InvalidInputError):
             explore(network, [0.0, 0.0], box, **limits)
+    wide = random_network(2, 300, (4,))
+    with pytest.raises(errors.BudgetExceededError, match="leave the domain out"):
+        explore(wide, np.zeros(300), Box(-np.ones(300), np.ones(300)))
     cross = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
     with pytest.raises(errors.InvalidInputError, match=r"zero set of unit \(0, 1\)"):
         explore(cross, [0.5, 0.0])

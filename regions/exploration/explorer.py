@@ -58,6 +58,8 @@ def explore(
     ------
     InvalidInputError, InvalidDomainError
         If an argument cannot be used, or the centre is outside the domain or on the border of cells.
+    BudgetExceededError
+        If there are more than 256 directions: of the domain, or that the first layer sees.
 
     Notes
     -----

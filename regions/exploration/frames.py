@@ -15,7 +15,7 @@ from flint import fmpz_mat
 from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Box, Domain, FrameBox
-from regions.errors import InvalidDomainError, InvalidInputError
+from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
 from regions.network import Network
 from regions.rational import ExactNetwork, dyadic_integers
 
@@ -23,6 +23,7 @@ FloatArray = NDArray[np.float64]
 
 REACH = 100.0  # default half-width of the frame, over the length scale of the problem
 CLEAR_RANK = 1e-9  # singular values below this part of the largest are in doubt
+MOST_DIRECTIONS = 256  # of dense linear programs; a cell takes seconds there
 OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
 
 
@@ -75,9 +76,21 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None) -> Fra
     ------
     InvalidDomainError
         If the domain does not live in the network's input space, or the centre not in the domain.
+    BudgetExceededError
+        If there are more than 256 directions to explore.
     """
-    if domain is None:
-        return _free_frame(network, center)
+    frame = _free_frame(network, center) if domain is None else _given_frame(network, center, domain)
+    d = frame.domain.dimension
+    if d > MOST_DIRECTIONS:
+        why = "the first layer sees" if frame.free else "the domain has"
+        advice = "leave the domain out, or " if not frame.free else ""
+        raise BudgetExceededError(
+            f"{why} {d} directions; cells are explored in up to {MOST_DIRECTIONS}: {advice}take a Slice"
+        )
+    return frame
+
+
+def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
     if domain.input_dim != network.input_dim:
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"

@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 import zlib
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.exploration.frames import Frame
 from regions.exploration.nearest import Geometry, with_row
-from regions.exploration.search import Progress, Search, check_limits
+from regions.exploration.search import Points, Progress, Search, check_limits
 from regions.network import Network
 
 __all__ = ["CellDistances", "Exploration", "NearestFacet"]
@@ -373,9 +374,9 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
     order = [*search.entered, *(cell for cell in range(len(search.patterns)) if cell not in entered)]
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    pairs = place[np.array(list(search.edges), np.int64).reshape(-1, 2)]
+    pairs, units = search.facets()
+    pairs = place[pairs]
     pairs.sort(axis=1)
-    units = np.array(list(search.edges.values()), np.int64)
     sequence = np.lexsort((pairs[:, 1], pairs[:, 0]))
     hops = search.recounted_hops()
     clear = complete and not any(search.undecided)
@@ -391,7 +392,7 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
         radius=None if search.radius == np.inf else search.radius,
         n_cells=len(search.entered),
         patterns=packed[order],
-        points=np.array(search.points)[order],
+        points=search.points.all()[order],
         hops=np.array(hops, np.int64)[order],
         undecided=np.array(search.undecided, np.int64),
         first=pairs[sequence, 0],
@@ -405,7 +406,6 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
 
 def reopened(found: Exploration, max_hops: int | None, radius: float | None) -> Search:
     """A search that stands where an exploration ended, with new limits."""
-    pairs = zip(found.first.tolist(), found.second.tolist(), strict=True)
     return Search(
         found.network,
         found.frame,
@@ -415,11 +415,11 @@ def reopened(found: Exploration, max_hops: int | None, radius: float | None) -> 
         found.order == "distance",
         Geometry(found.network, found.frame),
         patterns=[row.tobytes() for row in found.patterns],
-        points=list(found.points),
-        hops=found.hops.tolist(),
+        points=Points(found.points.copy()),
+        hops=array("q", found.hops.tolist()),
         entered=list(range(found.n_cells)),
         undecided=found.undecided.tolist(),
-        edges=dict(zip(pairs, found.flat_units.tolist(), strict=True)),
+        edges=array("q", np.stack([found.first, found.second, found.flat_units], axis=1).ravel().tolist()),
         rows=found.rows,
         exact=found.exact_rows,
     )

@@ -6,6 +6,7 @@ Cells are entered in an order that depends on nothing but the network, the centr
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,36 @@ Progress = Callable[[int, float], None]
 Visit = Callable[["Search", int], None]
 
 
+class Points:
+    """Points as rows of one array that grows; each is copied in.
+
+    Parameters
+    ----------
+    rows : (n, d) float64
+    """
+
+    def __init__(self, rows: FloatArray) -> None:
+        self._rows, self._n = rows, len(rows)
+
+    def append(self, point: FloatArray) -> None:
+        if self._n == len(self._rows):
+            grown = np.empty((max(64, self._n + self._n // 4), self._rows.shape[1]))
+            grown[: self._n] = self._rows
+            self._rows = grown
+        self._rows[self._n] = point
+        self._n += 1
+
+    def __getitem__(self, cell: int) -> FloatArray:
+        return np.array(self._rows[cell])
+
+    def __setitem__(self, cell: int, point: FloatArray) -> None:
+        self._rows[cell] = point
+
+    def all(self) -> FloatArray:
+        """(n, d), not a copy."""
+        return self._rows[: self._n]
+
+
 @dataclass
 class Search:
     """Cells met so far, which of them have been entered, and what waits.
@@ -41,12 +72,12 @@ class Search:
     radius : float, inf for none; the same in the norm of `geometry`
     by_distance : bool, enter the cells in the order of their distance instead of their hops
     patterns : list of bytes, packed bits of each cell met
-    points : list of (d,) float64, a point inside each, NaN where none is known
-    hops : list of int, over the cells entered
+    points : Points, a point inside each, NaN where none is known
+    hops : array of int, over the cells entered
     distances : dict from cell to its distance, where that was needed
     entered : list of int, cells in order
     undecided : list of int, rows of each cell entered that stayed open
-    edges : dict from pairs of cells (smaller first) to the unit between them
+    edges : array of int, three for each facet: two cells and the unit between; twice if seen from both
     """
 
     network: Network
@@ -57,12 +88,12 @@ class Search:
     by_distance: bool
     geometry: Geometry
     patterns: list[bytes] = field(default_factory=list)
-    points: list[FloatArray] = field(default_factory=list)
-    hops: list[int] = field(default_factory=list)
+    points: Points = field(default_factory=lambda: Points(np.zeros((0, 0))))
+    hops: array[int] = field(default_factory=lambda: array("q"))
     distances: dict[int, Nearest] = field(default_factory=dict)
     entered: list[int] = field(default_factory=list)
     undecided: list[int] = field(default_factory=list)
-    edges: dict[tuple[int, int], int] = field(default_factory=dict)
+    edges: array[int] = field(default_factory=lambda: array("q"))
     rows: int = 0
     exact: int = 0
     _number: dict[bytes, int] = field(default_factory=dict)
@@ -79,6 +110,8 @@ class Search:
             vertices=False,
         )
         self._local = threading.local()
+        if not self.patterns:
+            self.points = Points(np.zeros((0, self.frame.domain.dimension)))
         done = set(self.entered)
         for cell in range(len(self.patterns)):
             if cell not in done:
@@ -191,8 +224,8 @@ class Search:
             self.points[cell] = found.witness
         bounds = self._bounds(cell) if self.by_distance else {}
         for unit, states, point in zip(found.units, found.neighbours, found.points, strict=True):
-            other = self._meet(states, point.copy(), self.hops[cell] + 1, bounds.get(unit, 0.0))
-            self.edges[min(cell, other), max(cell, other)] = unit
+            other = self._meet(states, point, self.hops[cell] + 1, bounds.get(unit, 0.0))
+            self.edges.extend((cell, other, unit))
 
     def _bounds(self, cell: int) -> dict[int, float]:
         """How far from the centre the far side of each unit's hyperplane is, at least."""
@@ -200,10 +233,17 @@ class Search:
         clear = np.maximum(self.geometry.clearances(rows) * (1.0 - 1e-9), 0.0)
         return dict(zip(rows.units.tolist(), clear.tolist(), strict=True))
 
+    def facets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs of cells, the smaller first, each once and in order, and the unit of each."""
+        table = np.array(self.edges, np.int64).reshape(-1, 3)
+        table[:, :2].sort(axis=1)
+        pairs, at = np.unique(table[:, :2], axis=0, return_index=True)
+        return pairs, table[at, 2]
+
     def recounted_hops(self) -> list[int]:
         """Hops from the centre's cell of all cells met, over the cells entered."""
         towards: dict[int, list[int]] = {}
-        for a, b in self.edges:
+        for a, b in self.facets()[0].tolist():
             towards.setdefault(a, []).append(b)
             towards.setdefault(b, []).append(a)
         hops = {0: 0}
