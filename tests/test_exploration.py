@@ -305,6 +305,44 @@ def test_many_inputs_are_explored_in_as_many_directions_as_units() -> None:
     assert np.isfinite(found.distances().values).all()
 
 
+def test_a_center_on_the_border_of_the_domain_has_its_cell(listed) -> None:
+    network, box, cells, _ = listed
+    found = explore(network, box.high, box, max_cells=None)
+    assert pattern_set(found) == set(complex_patterns(cells))
+    assert np.array_equal(found.states()[0], network.activation_pattern(box.high))
+
+
+def test_rows_left_undecided_are_counted_and_nothing_is_complete() -> None:
+    """Twins in ten dimensions: no ray tells them apart, and rational arithmetic would take too long."""
+    network = random_network(7, 10, (10, 2), 2)
+    first = network.weights[0].copy()
+    first[3] = first[0]
+    biases = [network.biases[0].copy(), *network.biases[1:]]
+    biases[0][3] = biases[0][0]
+    twins = Network.from_arrays([first, *network.weights[1:]], biases)
+    center = np.random.default_rng(1).normal(size=10)
+    found = explore(twins, center, max_cells=None, max_hops=1)
+    assert found.undecided.sum() > 0
+    assert found.status.name == "TRUNCATED"
+    assert "undecided" in found.statement()
+    clear = explore(network, center, max_cells=None, max_hops=1)
+    assert clear.undecided.sum() == 0
+    assert clear.status.name == "COMPLETE"
+    step = minimal_perturbation(twins, center, max_cells=3)
+    assert step.status.name == "TRUNCATED"
+    assert step.undecided_rows > 0
+    assert step.lower <= step.upper
+
+
+def test_where_nothing_changes_the_bounds_are_infinite() -> None:
+    network = Network.from_arrays([np.eye(2), [[1.0, 1.0], [0.0, 0.0]]], [[0.5, 0.5], [1.0, 0.0]])
+    box = minimal_perturbation(network, [0.0, 0.0], Box([-1.0, -1.0], [1.0, 1.0]))
+    assert (box.status.name, box.lower, box.upper, box.point) == ("COMPLETE", INF, INF, None)
+    free = minimal_perturbation(network, [0.0, 0.0])
+    assert free.status.name == "COMPLETE"
+    assert (free.upper, free.lower) == (INF, 50.0)
+
+
 def test_float_arithmetic_finds_the_same_generic_cells(listed) -> None:
     network, box, cells, center = listed
     found = explore(network, center, box, max_cells=None, arithmetic="float")

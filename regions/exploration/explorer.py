@@ -89,7 +89,7 @@ def explore(
     check_limits(max_cells, max_hops, radius)
     start = time.perf_counter()
     point = checked_center(network, center)
-    frame = frame_of(network, point, domain)
+    frame = frame_of(network, point, domain, radius or 0.0)
     by_distance = radius is not None and max_hops is None
     reach = np.inf if radius is None else float(radius)
     geometry = Geometry(network, frame)

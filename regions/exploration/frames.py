@@ -69,8 +69,8 @@ def checked_center(network: Network, center: ArrayLike) -> FloatArray:
     return point
 
 
-def frame_of(network: Network, center: FloatArray, domain: Domain | None) -> Frame:
-    """The frame of an exploration.
+def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius: float = 0.0) -> Frame:
+    """The frame of an exploration; one that stands for all of the input space holds the ball of a radius.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None) -> Fra
     BudgetExceededError
         If there are more than 256 directions to explore.
     """
-    frame = _free_frame(network, center) if domain is None else _given_frame(network, center, domain)
+    frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
     d = frame.domain.dimension
     if d > MOST_DIRECTIONS:
         why = "the first layer sees" if frame.free else "the domain has"
@@ -108,9 +108,9 @@ def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
     return Frame(domain, at, False, np.inf)
 
 
-def _free_frame(network: Network, center: FloatArray) -> Frame:
+def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
     basis = row_space(network.weights[0])
-    reach = _reach(network, center)
+    reach = max(_reach(network, center), 2.0 * radius)
     if basis is None:
         return Frame(Box(center - reach, center + reach), center, True, reach)
     d = basis.shape[1]

@@ -108,10 +108,11 @@ class Geometry:
 
     @cached_property
     def far(self) -> float:
-        """No point of the domain is farther from the centre."""
+        """No point of the domain is farther; without one, all points that near are in the frame."""
         domain = self.frame.domain
         if self.frame.free:
-            return self.frame.reach * float(np.sqrt(domain.dimension))
+            spread = self.norm == np.inf and domain.dimension < domain.input_dim
+            return self.frame.reach / (float(np.sqrt(domain.input_dim)) if spread else 1.0)
         low, high = _extremes(domain)
         return float(np.linalg.norm(np.maximum(self.frame.at - low, high - self.frame.at))) * (1.0 + 1e-9)
 

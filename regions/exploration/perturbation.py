@@ -35,7 +35,8 @@ class MinimalPerturbation:
     norm : 2.0 or inf
     status : Completeness
         COMPLETE: `upper` is the distance of the nearest other prediction (the bounds differ by 1e-6 relative
-        at most), or none is in the domain and both are inf. TRUNCATED: only the bounds hold.
+        at most), or none is in the domain and both are inf; without a domain `lower` is then how far the
+        search went. TRUNCATED: only the bounds hold.
     lower, upper : float, in input units
         No point nearer than `lower` predicts otherwise (in floating point); points at `upper`, on a decision
         boundary, do right beyond it. inf if none was found.
@@ -134,6 +135,8 @@ def minimal_perturbation(
     search = Search(network, frame, arithmetic == "certified", None, geometry.far, True, geometry)
     complete = search.run(max_cells, progress, hunt.visit)
     lower = min(hunt.lower, hunt.first_doubt, np.inf if complete else search.next_distance())
+    if frame.free:
+        lower = min(lower, geometry.far)
     clear = complete and not any(search.undecided)
     shown = hunt.shown()
     return MinimalPerturbation(

@@ -245,6 +245,10 @@ class Exploration:
             )
         if (reach or 0.0) < (self.radius or 0.0) or (hops or 0) < (self.max_hops or 0):
             raise InvalidInputError("resume takes limits that are no smaller than before")
+        if (reach or 0.0) > self.frame.reach:
+            raise InvalidInputError(
+                f"radius={reach}, but directions are explored up to {self.frame.reach:g} only; explore anew"
+            )
         if reach != self.radius and self.order == "hops":
             raise InvalidInputError("with max_hops the radius cannot grow: cells left out may be shortcuts")
         from regions.exploration.explorer import continued
