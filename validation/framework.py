@@ -11,6 +11,7 @@ import hashlib
 import math
 import multiprocessing
 import os
+import re
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
@@ -46,6 +47,8 @@ HERE = Path(__file__).resolve().parent
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 # seconds between two lines of progress
 _PROGRESS_EVERY = 10.0
+# a bar that is not escaped yet
+_BAR = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in markdown; the first column to the left, the others to the right.
+    """A table in markdown; the first column to the left, the others to the right, bars in cells escaped.
 
     Examples
     --------
@@ -264,11 +267,10 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     |:--|--:|
     | a | +0.5 |
     """
-    lines = [list(header), [":--"] + ["--:"] * (len(header) - 1), *map(list, rows)]
-    return "\n".join(
-        "|" + "|".join(line) + "|" if at == 1 else "| " + " | ".join(line) + " |"
-        for at, line in enumerate(lines)
-    )
+    lines = [[_BAR.sub(r"\\|", cell) for cell in line] for line in (header, *rows)]
+    ruler = "|" + "|".join([":--"] + ["--:"] * (len(header) - 1)) + "|"
+    first, *others = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([first, ruler, *others])
 
 
 def prose(text: str) -> str:
