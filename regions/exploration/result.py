@@ -151,7 +151,8 @@ class Exploration:
         Notes
         -----
         Without a domain distances are to the cells themselves, not cut by the frame. On 784 inputs and
-        96 units: a millisecond a cell in norm 2, a quarter of a second in norm inf.
+        96 units: a millisecond a cell in norm 2, a quarter of a second in norm inf. Halfspaces are rounded:
+        of a cell thinner than rounding the value is that of the rounded one.
 
         Raises
         ------
