@@ -5,10 +5,8 @@ Finding the cells is left to `enumeration`, drawing to `plotting`, sums over fac
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import zipfile
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.complex_arrays import CELL_ARRAYS, FACET_ARRAYS, check_arrays, read_entries
 from regions.domain import Domain, domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.network import Network
@@ -118,6 +117,7 @@ class FacetTable:
         Frobenius norm of the difference of the two intrinsic Jacobians; 0.0 where the two affine
         maps agree, nan where there is no second cell.
     place : (m,) int32, the facet's position among the facets of `cell_a`
+    witness : engine "lp" only: (m, d) float64, a point inside each facet; nan where no float was found
     """
 
     cell_a: NDArray[np.int64]
@@ -128,6 +128,7 @@ class FacetTable:
     volume: NDArray[np.float64]
     jump: NDArray[np.float64]
     place: NDArray[np.int32]
+    witness: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return int(self.cell_a.shape[0])
@@ -156,6 +157,10 @@ class CellComplex:
     certificate : Certificate
     seconds : float, wall time of the enumeration
     rings : engine "planar" only: (K, 2) vertices of all cells, counterclockwise, cell after cell
+    volume_kind : "vertices", from each cell's vertices; "sampled", by Monte Carlo; or "none"
+        Where not "vertices" (engine "lp" in many dimensions), volumes of facets and what is not sampled
+        are nan, numbers of vertices 0, centroids the witnesses.
+    volume_errors : (n,) float64, standard errors of sampled volumes, else None
 
     Examples
     --------
@@ -183,6 +188,8 @@ class CellComplex:
     certificate: Certificate
     seconds: float
     rings: NDArray[np.float64] | None = None
+    volume_kind: str = "vertices"
+    volume_errors: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         for value in (*vars(self).values(), *vars(self.facets).values()):
@@ -207,8 +214,17 @@ class CellComplex:
 
     @property
     def volume_sum(self) -> float:
-        """Sum of the cells' volumes."""
+        """Sum of the cells' volumes; nan where they are not known."""
         return float(self.volumes.sum())
+
+    def require_volumes(self, what: str) -> None:
+        """Raise InvalidInputError unless the volumes of cells and facets are known from vertices."""
+        if self.volume_kind != "vertices":
+            raise InvalidInputError(
+                f"{what} needs the volumes of cells and facets, and these cells (engine {self.engine!r}, "
+                f"d = {self.dimension}) have none from vertices (volume_kind {self.volume_kind!r}): "
+                "enumerate with engine='cells', or on a slice"
+            )
 
     def _index(self, i: int) -> int:
         if not -self.n_cells <= i < self.n_cells:
@@ -355,16 +371,21 @@ class CellComplex:
             "domain": self.domain.to_dict(),
             "network_name": self.network.name,
             "relu": [bool(flag) for flag in self.network.relu],
+            "volume_kind": self.volume_kind,
         }
         arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
         for k, (w, b) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
             arrays[f"W{k}"], arrays[f"b{k}"] = w, b
-        for name in _CELL_ARRAYS:
+        for name in CELL_ARRAYS:
             arrays[name] = getattr(self, name)
-        for name in _FACET_ARRAYS:
+        for name in FACET_ARRAYS:
             arrays[f"facet_{name}"] = getattr(self.facets, name)
         if self.rings is not None:
             arrays["rings"] = self.rings
+        if self.volume_errors is not None:
+            arrays["volume_errors"] = self.volume_errors
+        if self.facets.witness is not None:
+            arrays["facet_witness"] = self.facets.witness
         try:
             # an open file, because given a path numpy appends ".npz" to names without it
             with Path(path).open("wb") as stream:
@@ -387,7 +408,7 @@ class CellComplex:
                 f"no file {str(file)!r}; make one with `regions enumerate NET ... -o FILE`"
             )
         try:
-            return _from_arrays(_read_entries(file))
+            return _from_arrays(read_entries(file))
         except RegionsError as error:
             raise InvalidInputError(f"{str(file)!r} holds no cell complex: {error}") from error
         except Exception as error:  # what a damaged file makes numpy and zipfile raise is open-ended
@@ -395,37 +416,6 @@ class CellComplex:
                 f"{str(file)!r} is no readable cell complex ({type(error).__name__}: {error}); "
                 "it may be damaged or of another kind"
             ) from error
-
-
-_CELL_ARRAYS: dict[str, Any] = {
-    "patterns": np.uint8,
-    "volumes": np.float64,
-    "centroids": np.float64,
-    "witnesses": np.float64,
-    "n_vertices": np.int32,
-    "n_facets": np.int32,
-}
-_FACET_ARRAYS: dict[str, Any] = {
-    "cell_a": np.int64,
-    "cell_b": np.int64,
-    "side": np.int32,
-    "layer": np.int32,
-    "unit": np.int32,
-    "volume": np.float64,
-    "jump": np.float64,
-    "place": np.int32,
-}
-
-
-def _read_entries(file: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; each entry is read whole, so that its checksum is compared."""
-    with zipfile.ZipFile(file) as stored:
-        return {
-            name.removesuffix(".npy"): np.lib.format.read_array(
-                io.BytesIO(stored.read(name)), allow_pickle=False
-            )
-            for name in stored.namelist()
-        }
 
 
 def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
@@ -440,15 +430,15 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
         name=header["network_name"],
     )
     domain = domain_from_dict(header["domain"])
-    cells = {name: data[name] for name in _CELL_ARRAYS}
-    facets = {name: data[f"facet_{name}"] for name in _FACET_ARRAYS}
+    cells = {name: data[name] for name in CELL_ARRAYS}
+    facets = {name: data[f"facet_{name}"] for name in FACET_ARRAYS}
     rings = data["rings"] if header["engine"] == "planar" else None
-    _check_arrays(network, domain, cells, facets, rings)
+    check_arrays(network, domain, cells, facets, rings)
     return CellComplex(
         network=network,
         domain=domain,
         **cells,
-        facets=FacetTable(**facets),
+        facets=FacetTable(**facets, witness=data.get("facet_witness")),
         status=Completeness(header["status"]),
         engine=header["engine"],
         engine_reason=header["engine_reason"],
@@ -457,39 +447,6 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
         certificate=Certificate(**header["certificate"]),
         seconds=float(header["seconds"]),
         rings=rings,
+        volume_kind=str(header.get("volume_kind", "vertices")),
+        volume_errors=data.get("volume_errors"),
     )
-
-
-def _check_arrays(
-    network: Network,
-    domain: Domain,
-    cells: dict[str, NDArray[Any]],
-    facets: dict[str, NDArray[Any]],
-    rings: NDArray[Any] | None,
-) -> None:
-    """Raise InvalidInputError unless types, shapes and index ranges are those of a complex."""
-    n, m, d = cells["volumes"].shape[0], facets["cell_a"].shape[0], domain.dimension
-    axes = {"patterns": ((network.n_units + 7) // 8,), "centroids": (d,), "witnesses": (d,)}
-    wanted = [(name, cells[name], kind, (n, *axes.get(name, ()))) for name, kind in _CELL_ARRAYS.items()]
-    wanted += [(f"facet_{name}", facets[name], kind, (m,)) for name, kind in _FACET_ARRAYS.items()]
-    if rings is not None:
-        wanted.append(("rings", rings, np.float64, (int(cells["n_vertices"].sum()), 2)))
-    for name, array, kind, shape in wanted:
-        if array.dtype != kind or array.shape != shape:
-            raise InvalidInputError(
-                f"array {name!r} is {array.dtype} {array.shape}, expected {np.dtype(kind)} {shape}"
-            )
-    widths = np.array([*network.widths, 0])
-    a, b, layer = facets["cell_a"], facets["cell_b"], facets["layer"]
-    for name, low, high in (
-        ("cell_a", 0, n),
-        ("cell_b", -2, n),
-        ("side", -1, domain.halfspaces[0].shape[0]),
-        ("layer", -1, len(widths) - 1),
-        ("unit", -1, np.where(layer < 0, 0, widths[layer]) if m else 0),
-        ("place", 0, cells["n_facets"][a] if m else 0),
-    ):
-        if not np.all((facets[name] >= low) & (facets[name] < high)):
-            raise InvalidInputError(f"array 'facet_{name}' holds numbers out of range")
-    if np.any(a == b):
-        raise InvalidInputError("a facet lies between a cell and itself")

@@ -8,23 +8,32 @@ from __future__ import annotations
 import math
 import numbers
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.cell_complex import CellComplex, Certificate, Completeness, FacetTable, Tolerances
+from regions.cell_complex import CellComplex, Certificate, Completeness, Tolerances
 from regions.domain import Domain
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
-from regions.kernels import facets as facet_kernels
+from regions.facet_tables import facet_table, join_outputs
 from regions.kernels import listing, state
 from regions.lowering import Lowered, lower
+from regions.lp_complex import (
+    compare_complexes,
+    facet_witnesses,
+    measure_by_vertices,
+    packed_patterns,
+    sample_volumes,
+    without_volumes,
+)
+from regions.lp_listing import list_cells
 from regions.lp_walking import ProgramWalker
 from regions.network import Network
-from regions.rational import exact_jumps, maps_differ
 from regions.scheduling import MakeWalker, Outcome, Progress, run_walk, worker_count
-from regions.walking import Output, Walker
+from regions.walking import Walker
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
@@ -118,7 +127,8 @@ def _plan(
     if engine == "lp":
         net = lower(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
         make: MakeWalker = partial(ProgramWalker, net, domain)
-        return _Plan(net, engine, reason, Tolerances(vertex_radius=0.0), worker_count(workers), make)
+        reach = RADIUS_PER_EXTENT * float(net.arrays[state.EXTENTS].max())
+        return _Plan(net, engine, reason, Tolerances(vertex_radius=reach), worker_count(workers), make)
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
     net = lower(network, domain, radius=radius, certified=certified, planar=engine == "planar")
     make = partial(Walker, net, domain)
@@ -141,8 +151,9 @@ def count_cells(
     Parameters
     ----------
     network : Network
-    domain : Box, Segment, Slice or Polytope of dimension 1 to 8
-    engine : "auto", "planar" (d = 2) or "cells" (any d)
+    domain : Box, Segment, Slice or Polytope, of dimension 1 to 8 for vertices, to 50 for "lp"
+    engine : "auto", "planar" (d = 2), "cells" (vertices, d <= 8), "lp" (linear programs, d <= 50) or "both"
+        "both" runs the vertex engine and "lp" and compares them.
     arithmetic : "certified" or "float"
         Certified: a sign that running error bounds leave open is decided in rational arithmetic, so
         the list of cells is a theorem about the stored weights. Float: such a sign is taken for zero.
@@ -183,7 +194,14 @@ def count_cells(
     >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).cells
     7
     """
+    if engine == "both":
+        options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
+        first = count_cells(network, domain, progress=progress, check_volumes=check_volumes, **options)
+        second = count_cells(network, domain, engine="lp", progress=progress, **options)
+        return replace(first, engine_reason=_compare_counts(first, second))
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
+    if check_volumes and plan.engine == "lp":
+        raise InvalidInputError("check_volumes needs vertices; engine 'lp' has none: leave it out")
     if check_volumes is None:
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
     mode = state.MEASURE if check_volumes else state.COUNT
@@ -215,10 +233,18 @@ def enumerate_cells(
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    volumes: bool | np.random.Generator | None = None,
 ) -> CellComplex:
     """List the cells of a network on a domain, and the facets between them.
 
-    Parameters are those of `count_cells`. Ctrl-C ends with a valid TRUNCATED result.
+    Parameters are those of `count_cells`, and one for engine "lp". Ctrl-C ends with a valid TRUNCATED result.
+
+    Parameters
+    ----------
+    volumes : bool or numpy Generator, engine "lp" only; default: True where d <= 8
+        True: from the vertices of each cell, which the vertex kernels find where d <= 8. False: cells
+        and facets without volumes. A Generator: volumes of cells by Monte Carlo in any dimension, with
+        standard errors. `volume_kind` of the result says which.
 
     Returns
     -------
@@ -247,13 +273,22 @@ def enumerate_cells(
     >>> cells.n_cells, int(cells.facets.interior.sum()), cells.volume_sum
     (4, 4, 4.0)
     """
+    if engine == "both":
+        options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
+        first = enumerate_cells(network, domain, progress=progress, **options)
+        second = enumerate_cells(network, domain, engine="lp", volumes=False, progress=progress, **options)
+        return replace(first, engine_reason=compare_complexes(first, second))
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers)
+    if plan.engine == "lp":
+        return _enumerate_by_facets(plan, domain, max_cells, progress, volumes)
+    if volumes is not None:
+        raise InvalidInputError(
+            f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
+        )
     start = time.perf_counter()
-    outcome = run_walk(
-        plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress
-    )
-    found = _join([output for block in outcome.blocks for output in block.outputs], plan.net)
-    table = _facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
+    outcome = run_walk(plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
+    found = join_outputs([output for block in outcome.blocks for output in block.outputs], plan.net)
+    table = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
     _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)
     width = (network.n_units + 7) // 8
     packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, :width].copy()
@@ -281,6 +316,75 @@ def enumerate_cells(
     return cells
 
 
+def _compare_counts(first: CellCount, second: CellCount) -> str:
+    """One line that says that two engines count the same; raises CertificateError if they do not."""
+    if first.cells != second.cells or first.status is not second.status:
+        raise CertificateError(
+            f"engine {first.engine!r} counts {first.cells} cells ({first.status.value}), engine "
+            f"{second.engine!r} {second.cells} ({second.status.value}); please report this network"
+        )
+    return f"engines {first.engine!r} and {second.engine!r} agree: {first.cells} cells"
+
+
+def _enumerate_by_facets(
+    plan: _Plan,
+    domain: Domain,
+    max_cells: int | None,
+    progress: Progress | None,
+    volumes: bool | np.random.Generator | None,
+) -> CellComplex:
+    """`enumerate_cells` by the breadth-first walk over facets."""
+    d, network = domain.dimension, plan.net.network
+    if volumes is True and d > LARGEST_DIMENSION:
+        raise InvalidInputError(
+            f"volumes=True with d = {d}: vertices are found up to {LARGEST_DIMENSION} dimensions; give a "
+            "numpy Generator to sample volumes, or leave them out"
+        )
+    start = time.perf_counter()
+    listed = list_cells(plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress)
+    packed = packed_patterns(listed, network)
+    if volumes is True or (volumes is None and d <= LARGEST_DIMENSION):
+        measured = measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
+        _check_volume_sum(math.fsum(measured.volumes.tolist()), domain, listed.complete, plan.tolerances)
+    else:
+        measured = without_volumes(listed, packed, plan.net, domain)
+    if isinstance(volumes, np.random.Generator):
+        measured = sample_volumes(measured, packed, network, domain, volumes)
+    witnesses = np.array(listed.witnesses).reshape(len(packed), d)
+    thin = np.isnan(witnesses).any(axis=1)
+    witnesses[thin] = measured.centroids[thin]
+    arithmetic = "certified" if plan.net.certified else "float"
+    cells = CellComplex(
+        network=network,
+        domain=domain,
+        patterns=packed,
+        volumes=measured.volumes,
+        centroids=measured.centroids,
+        witnesses=witnesses,
+        n_vertices=measured.n_vertices,
+        n_facets=measured.n_facets,
+        facets=replace(measured.facets, witness=facet_witnesses(listed, measured.facets, network, domain)),
+        status=Completeness.COMPLETE if listed.complete else Completeness.TRUNCATED,
+        engine="lp",
+        engine_reason=plan.reason,
+        arithmetic=arithmetic,
+        tolerances=plan.tolerances,
+        certificate=Certificate(
+            arithmetic=arithmetic,
+            complete=listed.complete,
+            decisions=sum(cell.rows for cell in listed.facets),
+            exact_signs=sum(cell.exact for cell in listed.facets),
+            exact_positions=0,
+        ),
+        seconds=time.perf_counter() - start,
+        volume_kind=measured.kind,
+        volume_errors=measured.errors,
+    )
+    if listed.complete:
+        _check_samples(cells)
+    return cells
+
+
 def _status(outcome: Outcome) -> Completeness:
     return Completeness.COMPLETE if outcome.complete else Completeness.TRUNCATED
 
@@ -293,123 +397,6 @@ def _certificate(outcome: Outcome, arithmetic: str) -> Certificate:
         exact_signs=sum(block.doubtful for block in outcome.blocks),
         exact_positions=sum(block.placed for block in outcome.blocks),
     )
-
-
-def _join(outputs: list[Output], net: Lowered) -> Output:
-    """All output buffers, one after the other."""
-    if len(outputs) == 1:
-        return outputs[0]
-    if not outputs:
-        d, words = net.dimension, max(1, (net.n_units + 63) // 64)
-        none = np.zeros(0, np.int64)
-        return Output(
-            np.zeros((0, words), np.uint64),
-            np.zeros(0),
-            np.zeros((0, d)),
-            none,
-            none,
-            np.zeros((0, int(net.width[-1]) * d)),
-            none,
-            np.zeros(0, np.uint64),
-            np.zeros(0),
-            np.zeros((0, 2)),
-        )
-    return Output(*(np.concatenate(arrays) for arrays in zip(*outputs, strict=True)))
-
-
-def _facet_table(
-    net: Lowered, domain: Domain, found: Output, complete: bool, tolerances: Tolerances
-) -> FacetTable:
-    """Join the half-facets, check that each is seen from both sides, and compute the jumps.
-
-    Raises
-    ------
-    CertificateError
-        If a facet of a complete result has one side only, or its two sides differ in volume.
-    """
-    halves = found.label.shape[0]
-    size = 1 << max(4, int(2 * halves).bit_length())
-    number = np.int32 if halves < 2**31 else np.int64
-    mate = np.empty(halves, number)
-    troubles = facet_kernels.pair_halves(found.match, found.label, np.zeros(size, number), mate)
-    m, alone = facet_kernels.count_rows(found.label, mate)
-    if troubles or (complete and alone):
-        raise CertificateError(
-            f"{alone} of {halves} facets are seen from one side only and {troubles} from more "
-            "than two: cells are missing or doubled; please report this network"
-        )
-    rows = facet_kernels.Rows(
-        cell_a=np.empty(m, np.int64),
-        cell_b=np.empty(m, np.int64),
-        side=np.empty(m, np.int32),
-        layer=np.empty(m, np.int32),
-        unit=np.empty(m, np.int32),
-        volume=np.empty(m),
-        place=np.empty(m, np.int32),
-    )
-    firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
-    starts = net.arrays[state.UNIT_STARTS]
-    starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
-    other_side = np.empty(m)
-    facet_kernels.list_facets(
-        found.label, mate, found.measure, found.pattern, firsts, starts, rows, other_side
-    )
-    _check_both_sides(rows.volume, other_side, domain, tolerances)
-    return FacetTable(**rows._asdict(), jump=_jumps(net, domain, found, rows.cell_a, rows.cell_b))
-
-
-def _jumps(
-    net: Lowered, domain: Domain, found: Output, cell_a: NDArray[np.int64], cell_b: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    jump, scale = np.empty(cell_a.shape[0]), np.empty(cell_a.shape[0])
-    facet_kernels.jump_norms(found.jacobian, cell_a, cell_b, jump, scale)
-    table = Walker.table_of(net)
-    first = np.ascontiguousarray(net.first[: net.dimension])
-    certain = jump > 2.5 * net.jacobian_error
-    facet_kernels.refine_jumps(table, first, found.pattern, cell_a, cell_b, jump, scale)
-    np.ldexp(jump, net.power, out=jump)
-    if net.certified:
-        _decide_jumps(net, domain, found, jump, np.flatnonzero((cell_b >= 0) & ~certain), cell_a, cell_b)
-    return jump
-
-
-def _decide_jumps(
-    net: Lowered,
-    domain: Domain,
-    found: Output,
-    jump: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    cell_a: NDArray[np.int64],
-    cell_b: NDArray[np.int64],
-) -> None:
-    """Decide exactly which of the listed facets have no jump; floats are kept where they are positive."""
-    step = 1 << 16
-    for at in range(0, rows.size, step):
-        part = rows[at : at + step]
-        first, second = (
-            np.unpackbits(
-                found.pattern[cells[part]].view(np.uint8), axis=1, count=net.n_units, bitorder="little"
-            ).astype(np.bool_)
-            for cells in (cell_a, cell_b)
-        )
-        differ = maps_differ(net.network, domain, first, second)
-        open_ = np.flatnonzero(~differ | (jump[part] == 0.0))
-        exact = exact_jumps(net.network, domain, first[open_], second[open_])
-        jump[part[open_]] = np.where((exact > 0.0) & (jump[part[open_]] > 0.0), jump[part[open_]], exact)
-
-
-def _check_both_sides(
-    a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
-) -> None:
-    """Compare the volumes of the facets from their two sides (negative: there is one side only)."""
-    diameter = float(np.linalg.norm(np.ptp(domain.vertices, axis=0)))
-    absolute = tolerances.facet_absolute * diameter ** (domain.dimension - 1)
-    wrong, worst = facet_kernels.compare_sides(a, b, tolerances.facet_relative, absolute)
-    if wrong:
-        raise CertificateError(
-            f"{wrong} facets have different volumes from their two sides, e.g. {a[worst]:.17g} and "
-            f"{b[worst]:.17g}; the cells do not fit together; please report this network"
-        )
 
 
 def _check_volume_sum(total: float, domain: Domain, complete: bool, tolerances: Tolerances) -> None:

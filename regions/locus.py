@@ -215,6 +215,8 @@ def _facet_measures(
     selected: NDArray[np.bool_],
 ) -> tuple[FloatArray, FloatArray]:
     """Measure and error of each selected facet, in the order of the table."""
+    if cells.dimension > 1:
+        cells.require_volumes("a locus volume")
     if density is None:
         # points, the facets in one dimension, count as 1 each
         count = int(np.count_nonzero(selected))

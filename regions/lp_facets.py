@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,12 +47,12 @@ class FacetFinder:
             fill_entry(self.walker.table, entry, array)
 
     def pattern_at(self, point: NDArray[np.float64]) -> bytes | None:
-        """The pattern at a point, one byte a unit; None if a sign is in doubt."""
+        """The pattern of the cell that a point is inside of, one byte a unit; None if it is on a border."""
         arrays = self.walker.arrays
         arrays[state.WITNESS][:] = point
-        if not locate(self.walker.table):
-            return None
-        return arrays[state.STATES].astype(np.bool_).tobytes()
+        if locate(self.walker.table):
+            return arrays[state.STATES].astype(np.bool_).tobytes()
+        return self.walker.asked().pattern_at([Fraction(x) for x in point.tolist()])
 
     def find(self, pattern: bytes, witness: NDArray[np.float64]) -> CellFacets:
         """The facets of the cell of a pattern, with a point `(d,)` inside or NaN."""
@@ -62,7 +64,8 @@ class FacetFinder:
             return walker.asked().facets(pattern, witness)
         m = int(walker.reg[state.ALL_ROWS])
         labels = arrays[state.ALL_LABELS][:m]
-        rows = np.flatnonzero(arrays[state.FACET_STATUS][:m] == state.FACET) if open_rows >= 0 else []
+        inside = open_rows >= 0
+        rows = np.flatnonzero((arrays[state.FACET_STATUS][:m] == state.FACET) & inside).tolist()
         following = arrays[state.NEXT_STATES].astype(np.bool_)
         return CellFacets(
             [int(labels[row]) for row in rows],

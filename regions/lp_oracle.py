@@ -128,7 +128,9 @@ class ProgramOracle:
         point, _ = decide_interior(self._polytope(pattern, rows), [Fraction(0)] * self._exact.dimension)
         if point is None:
             return found, decisions
-        stack = [(pattern[:unit], list(rows), point)]
+        stack: list[tuple[bytes, list[tuple[int, bool]], Sequence[Fraction]]] = [
+            (pattern[:unit], list(rows), point)
+        ]
         while stack and len(found) < room:
             states, cuts, inside = stack.pop()
             if len(states) == self._network.n_units:
@@ -188,7 +190,14 @@ class ProgramOracle:
             else:
                 found.append((label, *self._cross(pattern, inside, beyond, hyperplane)))
         point = _floats_inside(rows, inside)
-        return CellFacets(*([list(x) for x in zip(*found, strict=True)]), point, len(rows), len(rows))
+        return CellFacets(
+            [label for label, _, _ in found],
+            [states for _, states, _ in found],
+            [across for _, _, across in found],
+            point,
+            len(rows),
+            len(rows),
+        )
 
     def _cross(
         self, pattern: bytes, inside: Sequence[Fraction], beyond: Sequence[Fraction], hyperplane: IntegerRow
@@ -201,7 +210,7 @@ class ProgramOracle:
         part = Fraction(1)
         while True:
             point = [x + part * (y - x) for x, y in zip(meeting, beyond, strict=True)]
-            states = self._pattern_at(point)
+            states = self.pattern_at(point)
             if states is not None and all(
                 a == b or k in free for k, (a, b) in enumerate(zip(states, pattern, strict=True))
             ):
@@ -215,11 +224,9 @@ class ProgramOracle:
 
     def _zero_units(self, pattern: bytes, point: Sequence[Fraction]) -> set[int]:
         """The units that are 0 at a point of the closed cell of a pattern."""
-        return {
-            unit for unit in range(len(pattern)) if _slack(self._row(pattern, unit, True), point) == 0
-        }
+        return {unit for unit in range(len(pattern)) if _slack(self._row(pattern, unit, True), point) == 0}
 
-    def _pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
+    def pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
         """The pattern of the cell that a point is inside of; None if it is on the border of one."""
         states = b""
         for unit in range(self._network.n_units):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from regions.domain import Box, Domain
 from regions.errors import SolverError
 from regions.kernels import state
+from regions.kernels.blocks import BLOCK
 from regions.kernels.lp_walk import set_witness, walk_by_programs
 from regions.kernels.table import ENTRY, HEADER, fill_entry
 from regions.lowering import Lowered, rounding
@@ -43,7 +44,8 @@ def domain_witness(domain: Domain) -> NDArray[np.float64]:
 
 def _arrays(net: Lowered, sides: int, collect: bool) -> dict[int, NDArray[Any]]:
     d, n = net.dimension, net.n_units
-    rows, widest = sides + n + 1, int(net.width.max())
+    rows, widest = BLOCK * -(-(sides + n + 1) // BLOCK), int(net.width.max())
+    padded = BLOCK * -(-d // BLOCK)
     i64 = np.int64
     cells = OUT_CELLS if collect else 0
     return {
@@ -72,6 +74,11 @@ def _arrays(net: Lowered, sides: int, collect: bool) -> dict[int, NDArray[Any]]:
         state.IN_BASIS: np.zeros(rows, i64),
         state.BASIS_EDGES: np.zeros((d, d)),
         state.ACTIVE_ROWS: np.zeros(d, i64),
+        state.BLOCK_EDGES: np.zeros((d, padded)),
+        state.MULTIPLIERS: np.zeros(padded),
+        state.EDGE_WEIGHTS: np.zeros(padded),
+        state.EDGE_VALUES: np.zeros(padded),
+        state.ROW_NORMAL: np.zeros(d),
         state.PROGRAM_POINT: np.zeros(d),
         state.PROGRAM_RAY: np.zeros(d),
         state.OBJECTIVE: np.zeros(d),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,9 @@ from regions.kernels import state
 from regions.kernels.cells import list_cell_simplices
 from regions.lowering import lower
 from regions.network import Network
-from regions.walking import Walker
+from regions.walking import NO_LIMIT, Output, Walker
+
+_NO_CELL = "a listed pattern leads to no cell: the complex does not belong to its network and domain"
 
 
 class Replay:
@@ -32,13 +35,40 @@ class Replay:
     ) -> None:
         self.net = lower(network, domain, radius=radius, certified=certified, planar=planar)
         self.network = network
+        self.domain = domain
         self.walker = Walker(self.net, domain, state.COUNT)
+
+    @cached_property
+    def _collector(self) -> Walker:
+        return Walker(self.net, self.domain, state.COLLECT)
+
+    def measure(self, packed: NDArray[np.uint8]) -> Output:
+        """What an enumeration with vertices lists for the cell of a packed pattern."""
+        walker = self._collector
+        self._guide(walker, packed, cell_limit=NO_LIMIT)
+        outputs = []
+        while (status := walker.step()) in (state.PAUSED, state.FLUSH):
+            if status == state.FLUSH:
+                outputs.append(walker.take_output())
+        outputs.append(walker.take_output())
+        found = [output for output in outputs if output.volume.size]
+        if len(found) != 1 or found[0].volume.size != 1:
+            raise CertificateError(_NO_CELL)
+        return found[0]
 
     def _go_to(self, packed: NDArray[np.uint8]) -> None:
         """Walk to the cell of a packed pattern and stay there."""
+        guide = self._guide(self.walker, packed, cell_limit=0)
+        while (status := self.walker.step()) == state.PAUSED:
+            pass
+        found = self.walker.arrays[state.PATS][0, : guide.size]
+        if status != state.LIMIT or not np.array_equal(found, guide):
+            raise CertificateError(_NO_CELL)
+
+    def _guide(self, walker: Walker, packed: NDArray[np.uint8], cell_limit: int) -> NDArray[np.uint64]:
+        """Start a walk that follows a packed pattern only."""
         active = np.unpackbits(packed, count=self.network.n_units, bitorder="little")
-        walker = self.walker
-        walker.start(cell_limit=0)
+        walker.start(cell_limit=cell_limit)
         guide = walker.arrays[state.GUIDE]
         guide[:] = 0
         starts, words = self.net.arrays[state.UNIT_STARTS], self.net.word_start
@@ -48,13 +78,7 @@ class Replay:
             block[: bits.size] = bits
             guide[words[layer] : words[layer + 1]] = np.packbits(block, bitorder="little").view(np.uint64)
         walker.reg[state.GUIDED] = 1
-        while (status := walker.step()) == state.PAUSED:
-            pass
-        found = walker.arrays[state.PATS][0, : guide.size]
-        if status != state.LIMIT or not np.array_equal(found, guide):
-            raise CertificateError(
-                "a listed pattern leads to no cell: the complex does not belong to its network and domain"
-            )
+        return guide
 
     def vertices(self, packed: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Vertices of a cell, (nv, d) intrinsic."""

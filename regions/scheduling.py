@@ -160,9 +160,7 @@ def _reached(done: dict[int, Block], limit: int) -> bool:
     return cells >= limit
 
 
-def _assemble(
-    make: MakeWalker, mode: int, tasks: list[Task], done: dict[int, Block], limit: int
-) -> Outcome:
+def _assemble(make: MakeWalker, mode: int, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
     """Blocks in order, the first `limit` cells of the walk."""
     blocks: list[Block] = []
     left = limit

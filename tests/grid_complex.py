@@ -44,7 +44,7 @@ class GridComplex:
             [weights, out], [-np.array([*x_cuts, *y_cuts]), [shift] * outputs], name="grid"
         )
         self.domain = Box([0.0, 0.0], [1.0, 1.0])
-        self.status, self.dimension = Status.COMPLETE, 2
+        self.status, self.dimension, self.volume_kind = Status.COMPLETE, 2, "vertices"
         xs, ys = [0.0, *x_cuts, 1.0], [0.0, *y_cuts, 1.0]
         self._corners = [
             [(xs[i], ys[j]), (xs[i + 1], ys[j]), (xs[i + 1], ys[j + 1]), (xs[i], ys[j + 1])]
@@ -70,6 +70,9 @@ class GridComplex:
                     rows.append((here + 1, here, nx + j, xs[i + 1] - xs[i], 1.0))
                     self._segments.append([(xs[i], ys[j + 1]), (xs[i + 1], ys[j + 1])])
         self.facets = GridFacets(rows)
+
+    def require_volumes(self, what):
+        """They are known."""
 
     def polygons(self):
         return np.array(self._corners).reshape(-1, 2), 4 * np.arange(self.n_cells + 1)

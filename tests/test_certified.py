@@ -6,14 +6,14 @@ made so that floats fail: rounded multiples of units, cells far below rounding, 
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from naive import NaiveComplex, naive_complex
+from judging import assert_same_combinatorics, examples, pattern_tuples, problem_of, solve_naively
 from strategies import Case, concurrent_fan, nearly_parallel_networks, random_case
 
 from regions import Box, Network, Segment, Slice, count_cells, enumerate_cells, verify
@@ -26,50 +26,13 @@ from regions.walking import WHOLE, Walker
 
 pytestmark = pytest.mark.kernels
 
-PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-
-
-def examples(compiled: int, plain: int) -> settings:
-    return settings(max_examples=plain if PLAIN_PYTHON else compiled, deadline=None)
-
-
-def solve_naively(network: Network, domain: object) -> NaiveComplex:
-    return naive_complex(
-        network.weights, network.biases, network.relu, domain.halfspaces, domain.origin, domain.basis
-    )
-
-
-def box_case(case: Case) -> tuple[Network, Box]:
-    return Network.from_arrays(case.weights, case.biases, case.relu), Box(case.low, case.high)
-
-
-def patterns_of(found: CellComplex) -> list[tuple[bool, ...]]:
-    return [tuple(row) for row in np.asarray(found.unpacked_patterns(), dtype=bool).tolist()]
-
-
-def assert_same_combinatorics(found: CellComplex, truth: NaiveComplex) -> None:
-    """Cells, facets, and which facets have a jump; sizes are floats and not compared."""
-    patterns = patterns_of(found)
-    assert len(patterns) == len(set(patterns))
-    assert set(patterns) == set(truth.patterns)
-    number = {pattern: i for i, pattern in enumerate(truth.patterns)}
-    index = [number[pattern] for pattern in patterns]
-    table = found.facets
-    jumps = {}
-    for k in np.flatnonzero(table.interior):
-        a, b = index[table.cell_a[k]], index[table.cell_b[k]]
-        jumps[min(a, b), max(a, b)] = bool(table.jump[k] > 0.0)
-    assert len(jumps) == table.interior.sum()
-    assert jumps == {(facet.a, facet.b): facet.squared_jump != 0 for facet in truth.facets}
-    assert found.certificate.proven
-
 
 @pytest.mark.small
 @given(nearly_parallel_networks())
 @examples(300, 25)
 def test_nearly_parallel_units_come_out_right(case: Case) -> None:
     """Rows that are rounded multiples of one another make cells far narrower than rounding."""
-    network, box = box_case(case)
+    network, box = problem_of(case)
     truth = solve_naively(network, box)
     assert_same_combinatorics(enumerate_cells(network, box), truth)
     if box.dimension == 2:
@@ -124,7 +87,7 @@ def test_thin_cells_are_found(width: float) -> None:
 @pytest.mark.parametrize("lines", [3, 8, 20])
 def test_a_fan_of_lines_through_a_point_that_is_no_float(lines: int) -> None:
     """Lines that meet in (1/3, 1/7) up to rounding: the tiny cells around it are all there."""
-    network, box = box_case(concurrent_fan(lines))
+    network, box = problem_of(concurrent_fan(lines))
     assert_same_combinatorics(enumerate_cells(network, box), solve_naively(network, box))
 
 
@@ -146,7 +109,7 @@ def test_extreme_scales_change_nothing(dimension: int, exponent: int) -> None:
     box = Box(case.low, case.high)
     plain = enumerate_cells(scaled(case, [1.0, 1.0, 1.0]), box)
     large = enumerate_cells(scaled(case, [2.0**exponent, 2.0**-exponent, 1.0]), box)
-    assert patterns_of(large) == patterns_of(plain)
+    assert pattern_tuples(large) == pattern_tuples(plain)
     inner = plain.facets.interior
     assert np.array_equal(large.facets.jump[inner], plain.facets.jump[inner])
 
@@ -197,7 +160,7 @@ def test_zeros_that_do_not_round_need_no_exact_arithmetic() -> None:
 )
 def test_generic_networks_hardly_ever_need_exact_arithmetic(dimension: int, widths: tuple[int, ...]) -> None:
     case = random_case(dimension, widths, seed=1)
-    network, box = box_case(case)
+    network, box = problem_of(case)
     certified = enumerate_cells(network, box)
     plain = enumerate_cells(network, box, arithmetic="float")
     assert np.array_equal(certified.patterns, plain.patterns)
@@ -208,7 +171,7 @@ def test_generic_networks_hardly_ever_need_exact_arithmetic(dimension: int, widt
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_workers_and_files_keep_the_certificate(dimension: int, tmp_path: object) -> None:
     case = random_case(dimension, (14, 12), seed=2)
-    network, box = box_case(case)
+    network, box = problem_of(case)
     one, four = (enumerate_cells(network, box, workers=n) for n in (1, 4))
     assert one.certificate == four.certificate
     file = tmp_path / "cells.regions"
@@ -219,14 +182,14 @@ def test_workers_and_files_keep_the_certificate(dimension: int, tmp_path: object
 
 
 def test_a_truncated_result_claims_no_completeness() -> None:
-    network, box = box_case(random_case(2, (12, 12), seed=2))
+    network, box = problem_of(random_case(2, (12, 12), seed=2))
     found = enumerate_cells(network, box, max_cells=5)
     assert not found.certificate.proven
     assert "others are missing" in found.certificate.statement
 
 
 def test_a_certified_result_passes_the_independent_check() -> None:
-    network, box = box_case(concurrent_fan(6))
+    network, box = problem_of(concurrent_fan(6))
     assert verify(enumerate_cells(network, box)).ok
 
 
@@ -235,7 +198,7 @@ def test_a_certified_result_passes_the_independent_check() -> None:
 @examples(100, 10)
 def test_every_radius_holds(case: Case) -> None:
     """The walk's vertices are within their radii of the exact ones, at every cell."""
-    network, box = box_case(case)
+    network, box = problem_of(case)
     net = lower(network, box, radius=0.0, certified=True, planar=box.dimension == 2)
     truth = {cell.pattern: cell for cell in solve_naively(network, box).cells}
     walker = Walker(net, box, state.COUNT)
@@ -283,6 +246,6 @@ def test_many_questions_at_once_make_room() -> None:
     network = Network.from_arrays(weights, [np.concatenate([b, mix @ b]), [0.0]])
     box = Box(fan.low, fan.high)
     net = lower(network, box, radius=0.0, certified=True, planar=True)
-    outcome = run_walk(net, box, state.COUNT, max_cells=300, workers=1, progress=None)
+    outcome = run_walk(partial(Walker, net, box), state.COUNT, max_cells=300, workers=1, progress=None)
     assert sum(block.cells for block in outcome.blocks) == 300
     assert sum(block.doubtful for block in outcome.blocks) > 300

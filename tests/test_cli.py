@@ -209,7 +209,7 @@ def test_count_for_people_names_network_domain_and_engine(run, net):
     code, out, _ = run("count", net, "--box", "-1", "1")
     assert code == 0
     words = [line.split()[0] for line in out.splitlines()]
-    assert words == ["network", "domain", "cells", "volume", "proven", "engine"]
+    assert words == ["network", "domain", "cells", "volume", "proven", "engine", "why"]
 
 
 @pytest.mark.kernels

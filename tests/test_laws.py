@@ -6,7 +6,6 @@ With NUMBA_DISABLE_JIT=1 the same laws run on fewer examples.
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
 from fractions import Fraction
 from itertools import combinations
@@ -15,9 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from naive import NaiveComplex, generic_arrangement_count, naive_complex
+from judging import (
+    box_of,
+    examples,
+    network_of,
+    pattern_tuples,
+    solve_naively,
+)
+from naive import NaiveComplex, generic_arrangement_count
 from strategies import (
     CONCURRENT_LINES,
     CROSSING_LINES,
@@ -30,36 +36,12 @@ from strategies import (
 )
 
 from regions.cell_complex import CellComplex, Completeness
-from regions.domain import Box, Domain, Segment, Slice
+from regions.domain import Box, Segment, Slice
 from regions.enumeration import count_cells, enumerate_cells
 from regions.errors import InvalidDomainError, InvalidInputError
 from regions.network import Network
 
 pytestmark = pytest.mark.kernels
-
-PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-
-
-def examples(compiled: int, plain: int) -> settings:
-    return settings(max_examples=plain if PLAIN_PYTHON else compiled, deadline=None)
-
-
-def network_of(case: Case) -> Network:
-    return Network.from_arrays(case.weights, case.biases, case.relu)
-
-
-def box_of(case: Case) -> Box:
-    return Box(case.low, case.high)
-
-
-def solve_naively(network: Network, domain: Domain) -> NaiveComplex:
-    return naive_complex(
-        network.weights, network.biases, network.relu, domain.halfspaces, domain.origin, domain.basis
-    )
-
-
-def pattern_tuples(complex_: CellComplex) -> list[tuple[bool, ...]]:
-    return [tuple(row) for row in np.asarray(complex_.unpacked_patterns(), dtype=bool).tolist()]
 
 
 def assert_same_complex(found: CellComplex, truth: NaiveComplex) -> None:

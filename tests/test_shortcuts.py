@@ -6,15 +6,15 @@ Listing makes every cell, so it judges the count.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from dataclasses import fields
 from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from judging import examples, problem_of
 from strategies import Case, float_networks, random_case, rational_networks
 
 from regions import lowering, memory, scheduling, walking
@@ -27,19 +27,9 @@ from regions.walking import Block
 
 pytestmark = pytest.mark.kernels
 
-PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-
-
-def examples(compiled: int, plain: int) -> settings:
-    return settings(max_examples=plain if PLAIN_PYTHON else compiled, deadline=None)
-
-
-def problem(case: Case) -> tuple[Network, Box]:
-    return Network.from_arrays(case.weights, case.biases, case.relu), Box(case.low, case.high)
-
 
 def medium(widths: tuple[int, ...], seed: int = 0, dimension: int = 2) -> tuple[Network, Box]:
-    return problem(random_case(dimension, widths, seed))
+    return problem_of(random_case(dimension, widths, seed))
 
 
 def assert_counted_as_made(network: Network, box: Box) -> None:
@@ -48,8 +38,9 @@ def assert_counted_as_made(network: Network, box: Box) -> None:
     for arithmetic in ("float", "certified"):
         certified = arithmetic == "certified"
         net = lowering.lower(network, box, radius=radius, certified=certified, planar=True)
+        make = functools.partial(walking.Walker, net, box)
         made, counted, measured = (
-            sum_of(scheduling.run_walk(net, box, mode, max_cells=None, workers=1, progress=None))
+            sum_of(scheduling.run_walk(make, mode, max_cells=None, workers=1, progress=None))
             for mode in (state.COLLECT, state.COUNT, state.MEASURE)
         )
         assert made.complete and made.cells == sum(len(output.volume) for output in made.outputs)
@@ -87,14 +78,14 @@ def in_the_plane(case: Case) -> Case:
 @given(rational_networks(max_width=6))
 @examples(400, 25)
 def test_degenerate_last_layers_are_counted_as_they_are_made(case: Case) -> None:
-    assert_counted_as_made(*problem(in_the_plane(case)))
+    assert_counted_as_made(*problem_of(in_the_plane(case)))
 
 
 @pytest.mark.small
 @given(float_networks(max_width=8))
 @examples(200, 15)
 def test_generic_last_layers_are_counted_as_they_are_made(case: Case) -> None:
-    assert_counted_as_made(*problem(in_the_plane(case)))
+    assert_counted_as_made(*problem_of(in_the_plane(case)))
 
 
 @pytest.mark.small

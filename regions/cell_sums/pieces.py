@@ -43,6 +43,7 @@ def check_complete(cells: CellComplex, density: Density | None) -> None:
     >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
     >>> check_complete(enumerate_cells(network, Box([-1.0], [2.0])), None)
     """
+    cells.require_volumes("a sum over cells")
     if cells.status.name != "COMPLETE":
         raise InvalidInputError(
             f"the complex is {cells.status.name}, cells are missing; enumerate it to the end"

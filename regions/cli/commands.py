@@ -294,6 +294,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
         "status": found.status.name,
         "dimension": domain.dimension,
         "engine": found.engine,
+        "engine_reason": found.engine_reason,
         "arithmetic": found.arithmetic,
         "certificate": certificate(found.certificate),
         "seconds": found.seconds,
@@ -305,7 +306,8 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
 
 def _print_count(found: Any, network: Any, domain: Any) -> None:
     """The same for people."""
-    volume = f"{domain.volume:.9g} (not compared with the cells: --no-check-volumes)"
+    why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
+    volume = f"{domain.volume:.9g} (not compared with the cells: {why})"
     if found.volume_sum is not None:
         volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
     print_facts(
@@ -316,6 +318,7 @@ def _print_count(found: Any, network: Any, domain: Any) -> None:
             "volume": volume,
             "proven": found.certificate.statement,
             "engine": f"{found.engine}, {found.arithmetic} arithmetic, {found.seconds:.3g} s",
+            "why": found.engine_reason,
         }
     )
 
@@ -327,10 +330,11 @@ def summary(complex: Any) -> dict[str, Any]:
         "status": complex.status.name,
         "dimension": complex.dimension,
         "engine": complex.engine,
+        "engine_reason": complex.engine_reason,
         "arithmetic": complex.arithmetic,
         "certificate": certificate(complex.certificate),
         "seconds": complex.seconds,
-        "volume_sum": complex.volume_sum,
+        "volume_sum": None if complex.volume_kind == "none" else complex.volume_sum,
         "interior_facets": int(complex.facets.interior.sum()),
         "network": complex.network.describe(),
         "domain": complex.domain.describe(),
@@ -340,14 +344,16 @@ def summary(complex: Any) -> dict[str, Any]:
 def _facts(complex: Any) -> dict[str, object]:
     """The same for people."""
     facts = summary(complex)
+    volume = "unknown" if facts["volume_sum"] is None else f"{facts['volume_sum']:.9g}"
     return {
         "network": facts["network"],
         "domain": facts["domain"],
         "cells": cells_in_words(facts["cells"], facts["status"]),
         "facets": f"{facts['interior_facets']:,} between cells",
-        "volume": f"{facts['volume_sum']:.9g} of {complex.domain.volume:.9g}",
+        "volume": f"{volume} of {complex.domain.volume:.9g}",
         "proven": complex.certificate.statement,
         "engine": f"{facts['engine']}, {facts['arithmetic']} arithmetic, {facts['seconds']:.3g} s",
+        "why": facts["engine_reason"],
     }
 
 

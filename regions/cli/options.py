@@ -88,7 +88,10 @@ ClipOption = Annotated[
 ]
 
 EngineOption = Annotated[
-    str, typer.Option(help="auto, or an engine by name (planar, cells).", rich_help_panel=_ENGINE)
+    str,
+    typer.Option(
+        help="auto, planar, cells, lp, or both: run vertices and LPs, and compare.", rich_help_panel=_ENGINE
+    ),
 ]
 ArithmeticOption = Annotated[
     str, typer.Option(help="How signs are decided: certified (proven) or float.", rich_help_panel=_ENGINE)

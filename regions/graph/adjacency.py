@@ -39,8 +39,9 @@ def adjacency_graph(complex: CellComplex) -> nx.Graph:
         ``centroid_0 .. centroid_{d-1}`` (intrinsic coordinates).  Edges with ``layer`` and
         ``unit`` (the unit whose zero set the facet lies on), ``facet_volume`` (power d - 1)
         and ``jump`` (norm of the change of the Jacobian; 0.0 where the network is affine
-        across the facet).  Graph attributes ``status``, ``dimension``, ``network``,
-        ``domain``.  A TRUNCATED complex gives the graph of the cells that it holds.
+        across the facet); without volumes where the complex has none.  Graph attributes
+        ``status``, ``dimension``, ``network``, ``domain``.  A TRUNCATED complex gives the graph
+        of the cells that it holds.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def adjacency_graph(complex: CellComplex) -> nx.Graph:
         enumerate(dict(zip(nodes, row, strict=True)) for row in zip(*nodes.values(), strict=True))
     )
     edges = _edge_columns(complex)
-    names = ("layer", "unit", "facet_volume", "jump")
+    names = list(edges)[2:]
     graph.add_edges_from(
         (row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in zip(*edges.values(), strict=True)
     )
@@ -113,6 +114,7 @@ def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -
     a, b = facets.cell_a[interior], facets.cell_b[interior]
     match weight:
         case "facet_volume":
+            complex.require_volumes("weight='facet_volume'")
             values = facets.volume[interior]
         case "jump":
             values = facets.jump[interior]
@@ -139,6 +141,8 @@ def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
         "pattern": [text[k * digits : (k + 1) * digits] for k in range(complex.n_cells)],
         "n_facets": complex.n_facets.tolist(),
     }
+    if complex.volume_kind == "none":
+        del columns["volume"]
     for k in range(complex.dimension):
         columns[f"centroid_{k}"] = complex.centroids[:, k].tolist()
     return columns
@@ -156,4 +160,6 @@ def _edge_columns(complex: CellComplex) -> dict[str, list[Any]]:
         "facet_volume": facets.volume,
         "jump": facets.jump,
     }
+    if complex.volume_kind != "vertices":
+        del columns["facet_volume"]
     return {name: column[interior].tolist() for name, column in columns.items()}

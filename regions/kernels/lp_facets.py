@@ -13,19 +13,18 @@ from numba import njit
 
 from regions.kernels import state
 from regions.kernels.bits import SMALLEST
-from regions.kernels.lp_walk import (
+from regions.kernels.lp_sides import (
     ENLARGED,
     F64,
     FAR_ENOUGH,
     PIVOT_TOLERANCE,
-    add_row,
     climb,
-    enter_next_layer,
     height_at,
     power_of_two,
-    set_witness,
+    set_multipliers,
     upper_bound,
 )
+from regions.kernels.lp_walk import add_row, enter_next_layer, set_witness
 from regions.kernels.simplex import NO_EDGE
 from regions.kernels.table import I64, bare, f1, f2, f3, i1, i2
 
@@ -207,7 +206,6 @@ def ask_row(t: I64, row: int) -> int:
     columns = f2(t, state.ALL_COLUMNS)
     point = f1(t, state.PROGRAM_POINT)
     ray = f1(t, state.PROGRAM_RAY)
-    status = i1(t, state.FACET_STATUS)
     witness = f1(t, state.WITNESS)
     right = f1(t, state.ALL_RIGHT)[row]
     depth = max(f1(t, state.ALL_SLACKS)[row], 0.0)
@@ -220,9 +218,11 @@ def ask_row(t: I64, row: int) -> int:
             c[j] = columns[j, row]
         end, height = climb(t, -depth, target)
         if not height > 0.0:
-            if end == NO_EDGE and (t[state.CERTIFIED] == 0 or upper_bound(t, -right, error) < 0.0):
-                return state.REDUNDANT
-            return state.OPEN
+            if end != NO_EDGE:
+                return state.OPEN
+            set_multipliers(t, False)
+            below = t[state.CERTIFIED] == 0 or upper_bound(t, -right, error) < 0.0
+            return state.REDUNDANT if below else state.OPEN
         for j in range(d):
             ray[j] = point[j] - witness[j]
         found = shoot_ray(t, ray)
@@ -245,7 +245,7 @@ def relax_side(t: I64, row: int, by: float) -> None:
 
 @njit(cache=True, nogil=True)
 def recentre(t: I64) -> None:
-    """Move the witness to the middle of its chord along each axis in turn, if it stays inside beyond doubt."""
+    """Move the witness to the middle of its chord along each axis in turn, if it stays inside."""
     columns = f2(t, state.ALL_COLUMNS)
     point = f1(t, state.PROGRAM_POINT)
     reg = i1(t, state.REG)

@@ -35,7 +35,7 @@ class Tableau(NamedTuple):
     slacks: F64  # (m,)
     noise: F64  # (m,) sizes of the terms of the slacks
     speeds: F64  # (m,) scratch
-    in_basis: NDArray[np.bool_]  # (m,)
+    in_basis: NDArray[np.bool_] | I64  # (m,)
     edges: F64  # (d, d) edge k leaves active row k and keeps the others
     active: I64  # (d,)
     point: F64  # (d,)
@@ -110,7 +110,7 @@ def choose_edge(edges: F64, c: F64, active: I64, least: float, bland: bool) -> i
 
 
 @njit(cache=True, nogil=True)
-def shoot(columns: F64, direction: F64, in_basis: NDArray[np.bool_], speeds: F64) -> None:
+def shoot(columns: F64, direction: F64, in_basis: NDArray[np.bool_] | I64, speeds: F64) -> None:
     """How fast every row's slack shrinks along a direction; 0 for active rows."""
     d, m = columns.shape[0], speeds.shape[0]
     speeds[:] = 0.0
@@ -400,7 +400,7 @@ def walk_edges(
             set_slacks(columns, b, scales, point, slacks, noise)
             if not feasible(slacks, noise, 100.0 * tolerance):
                 return INACCURATE, pivots
-        row, gain, moved = pivot(tableau, c, norm, tolerance, stalled > max_stall)
+        row, _, moved = pivot(tableau, c, norm, tolerance, stalled > max_stall)
         if row == NO_EDGE:
             gather_rows(columns, active, artificial, basis)
             settle(A, b, scales, active, edges, point)

@@ -222,7 +222,9 @@ OBJECTIVE = 118  # (d,)
 OUT_STATES = 119  # (cells, units)
 OUT_WITNESS = 120  # (cells, d)
 OUT_PATH = 121  # (tasks, 2): path and depth of a subtree
-ALL_COLUMNS = 122  # of one cell, all rows: coefficients, as PROGRAM_COLUMNS; those of the program are a choice
+ALL_COLUMNS = (
+    122  # of one cell, all rows: coefficients, as PROGRAM_COLUMNS; those of the program are a choice
+)
 ALL_RIGHT = 123
 ALL_ERRORS = 124
 ALL_LABELS = 125
@@ -235,7 +237,12 @@ CHOSEN = 131  # (rows,) int64: 1 where a row is among those of the program
 NEXT_STATES = 132  # (rows, units) of a facet: pattern of the cell beyond it; FACET_BEYOND is then inside
 STATES_BEFORE = 133  # (units,) the pattern of the cell in hand while others are tried
 UNDECIDED = 134  # (units,) 1 where a unit is 0 on the whole cell in hand
-N_PROGRAM_ENTRIES = 135
+BLOCK_EDGES = 135  # (d, d padded to blocks) of the program in blocks: column k is the edge of active row k
+MULTIPLIERS = 136  # (d padded,) of the active rows
+EDGE_WEIGHTS = 137  # (d padded,) inverse squared length of each edge
+EDGE_VALUES = 138  # (d padded,) the row that comes in, along each edge
+ROW_NORMAL = 139  # (d,) coefficients of that row
+N_PROGRAM_ENTRIES = 140
 
 # What is known of a row of a cell.
 NOT_ASKED = 0

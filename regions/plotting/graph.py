@@ -69,7 +69,8 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     style = {"linewidth": max(1.4 * width, 0.1), "alpha": max(alpha, 0.4), "zorder": 2}
     for k in range(n_layers):
         draw_segments(ax, lines[facets.layer[inner] == k], palette[k], raster, **style)
-    share = np.sqrt(complex.volumes / complex.volumes.max())
+    known = complex.volume_kind != "none"
+    share = np.sqrt(complex.volumes / complex.volumes.max()) if known else np.full(complex.n_cells, 0.3)
     size = float(np.clip(900.0 / np.sqrt(complex.n_cells), 0.5, 60.0))
     ax.scatter(
         places[:, 0], places[:, 1], s=size * (0.05 + 0.95 * share), color="#222222", linewidths=0,
