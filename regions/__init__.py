@@ -66,6 +66,14 @@ if TYPE_CHECKING:
         UnnormalisedCoarea,
         local_complexity,
     )
+    from regions.exploration import (
+        CellDistances,
+        Exploration,
+        MinimalPerturbation,
+        NearestFacet,
+        explore,
+        minimal_perturbation,
+    )
     from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
     from regions.inequalities import Inequality, InequalityReport, check_inequalities
     from regions.linear_regions import RegionCount, count_regions, face_lattice, region_labels
@@ -148,6 +156,12 @@ _MODULE_OF = {
     "region_labels": "linear_regions",
     "face_lattice": "linear_regions",
     "RegionCount": "linear_regions",
+    "explore": "exploration",
+    "Exploration": "exploration",
+    "minimal_perturbation": "exploration",
+    "MinimalPerturbation": "exploration",
+    "CellDistances": "exploration",
+    "NearestFacet": "exploration",
     "cell_halfspaces": "cell_programs",
     "chebyshev_ball": "cell_programs",
     "inscribed_ellipsoid": "cell_programs",
@@ -232,6 +246,12 @@ __all__ = [
     "region_labels",
     "face_lattice",
     "RegionCount",
+    "explore",
+    "Exploration",
+    "minimal_perturbation",
+    "MinimalPerturbation",
+    "CellDistances",
+    "NearestFacet",
     "cell_halfspaces",
     "chebyshev_ball",
     "inscribed_ellipsoid",

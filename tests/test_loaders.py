@@ -55,6 +55,57 @@ def test_torch_relu_first_and_relu_twice_are_kept_as_functions() -> None:
 
 
 @needs_torch
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({}, (2, 5, 6)),
+        ({"stride": 2, "padding": 1}, (2, 5, 6)),
+        ({"stride": (1, 2), "padding": (0, 2), "dilation": (2, 1)}, (2, 6, 5)),
+        ({"groups": 2, "bias": False}, (2, 4, 4)),
+    ],
+)
+def test_torch_convolutions_are_matrices_of_the_same_numbers(options: dict[str, Any], shape: Any) -> None:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(1)
+    first = nn.Conv2d(2, 4, 3, **options)
+    size = first(torch.zeros(1, *shape)).numel()
+    model = nn.Sequential(first, nn.ReLU(), nn.Flatten(), nn.Linear(size, 3)).double()
+    network = from_torch(model, input_shape=shape)
+    weights = first.weight.detach().numpy()
+    assert network.widths == (size,)
+    assert set(network.weights[0].ravel()) - {0.0} == set(weights.ravel())
+    x = np.random.default_rng(0).normal(size=(7, *shape))
+    expected = model(torch.as_tensor(x)).detach().numpy()
+    np.testing.assert_allclose(network.forward(x.reshape(7, -1)), expected, rtol=1e-12, atol=1e-12)
+    assert from_torch(torch.export.export(model, (torch.as_tensor(x),))) == network
+
+
+@needs_torch
+def test_torch_average_pooling_is_exact_or_refused() -> None:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(2)
+    layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 2)]
+    network = from_torch(nn.Sequential(*layers), input_shape=(1, 4, 4))
+    assert from_torch(torch.export.export(nn.Sequential(*layers), (torch.zeros(3, 1, 4, 4),))) == network
+    assert network.relu == (True, False, False)
+    assert set(network.weights[1].ravel()) == {0.0, 0.25}
+    with pytest.raises(InvalidNetworkError, match="input_shape"):
+        from_torch(nn.Sequential(*layers))
+    with pytest.raises(InvalidNetworkError, match="1 channels"):
+        from_torch(nn.Sequential(*layers), input_shape=(3, 4, 4))
+    with pytest.raises(InvalidNetworkError, match="larger than its image"):
+        from_torch(nn.Sequential(nn.Conv2d(1, 1, 5)), input_shape=(1, 4, 4))
+    with pytest.raises(InvalidNetworkError, match="power of two"):
+        from_torch(nn.Sequential(nn.Conv2d(1, 1, 1), nn.AvgPool2d(3)), input_shape=(1, 4, 4))
+    with pytest.raises(InvalidNetworkError, match="pads with"):
+        from_torch(nn.Sequential(nn.Conv2d(1, 1, 3, padding="same")), input_shape=(1, 4, 4))
+
+
+@needs_torch
 def test_torch_refusals_name_the_layer_and_what_is_supported() -> None:
     import torch
     from torch import nn

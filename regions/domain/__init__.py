@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from regions.domain.base import Domain
+from regions.domain.frames import FrameBox
 from regions.domain.shapes import Box, Polytope, Segment
 from regions.domain.slices import Slice
 from regions.errors import InvalidDomainError
 
-__all__ = ["Box", "Domain", "Polytope", "Segment", "Slice", "domain_from_dict"]
+__all__ = ["Box", "Domain", "FrameBox", "Polytope", "Segment", "Slice", "domain_from_dict"]
 
 
 def domain_from_dict(data: Mapping[str, Any]) -> Domain:
@@ -42,9 +43,11 @@ def domain_from_dict(data: Mapping[str, Any]) -> Domain:
                 return Slice(data["origin"], data["basis"], (A, b), tuple(data["names"]))
             case "polytope":
                 return Polytope(data["A"], data["b"])
+            case "frame_box":
+                return FrameBox(data["origin"], data["basis"], data["low"], data["high"])
             case kind:
                 raise InvalidDomainError(
-                    f"unknown kind of domain {kind!r}; known: box, segment, slice, polytope"
+                    f"unknown kind of domain {kind!r}; known: box, segment, slice, polytope, frame_box"
                 )
     except KeyError as error:
         raise InvalidDomainError(f"the {data['kind']} has no entry {error}") from None

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.loaders.chain import Chain
 from regions.loaders.checks import FloatArray
-from regions.loaders.torch_tensors import linear_arrays, source_dtype
+from regions.loaders.convolutions import Window, average_weight, convolution_matrix
+from regions.loaders.torch_tensors import linear_arrays, pair, source_dtype
 
-SUPPORTED_OPERATORS = ("linear", "relu", "relu_", "dropout", "flatten", "view", "reshape", "clone", "detach")
+SUPPORTED_OPERATORS = (
+    *("linear", "conv2d", "avg_pool2d", "relu", "relu_"),
+    *("dropout", "flatten", "view", "reshape", "clone", "detach"),
+)
 
 
 def lower_program(program: Any) -> tuple[Chain, str]:
@@ -35,14 +39,17 @@ def lower_program(program: Any) -> tuple[Chain, str]:
                 f"operator {operator} ({node.name}) does not take the output of the operator before it; "
                 f"only plain chains are supported"
             )
-        if operator == "linear":
+        if operator in ("linear", "conv2d"):
             weight, bias = (*node.args[1:3], None)[:2]
             missing = [arg.name for arg in (weight, bias) if arg is not None and arg.name not in tensors]
             if missing:
                 raise InvalidNetworkError(f"{node.name} has computed weights ({missing[0]}), not stored ones")
             stored = tensors[weight.name]
             dtype = source_dtype(stored, node.name)
-            chain.affine(*linear_arrays(stored, bias and tensors[bias.name], node.name))
+            arrays = linear_arrays(stored, bias and tensors[bias.name], node.name)
+            chain.affine(*(_convolution(node, *arrays) if operator == "conv2d" else arrays))
+        elif operator == "avg_pool2d":
+            chain.affine(_average(node))
         elif operator.startswith("relu"):
             chain.relu()
         elif operator == "dropout" and node.args[2]:
@@ -53,6 +60,38 @@ def lower_program(program: Any) -> tuple[Chain, str]:
     if not dtype:
         raise InvalidNetworkError("the exported PyTorch program has no linear operator")
     return chain, dtype
+
+
+def _image_shape(node: Any) -> tuple[int, ...]:
+    """Shape of one input of an operator."""
+    return tuple(int(size) for size in node.args[0].meta["val"].shape[1:])
+
+
+def _convolution(
+    node: Any, weight: FloatArray, bias: FloatArray | None
+) -> tuple[FloatArray, FloatArray | None]:
+    """Matrix and bias of a convolution."""
+    given = list(node.args[3:7])
+    stride, padding, dilation, groups = given + [1, 0, 1, 1][len(given) :]
+    if isinstance(padding, str):
+        raise InvalidNetworkError(f"{node.name} pads with {padding!r}; supported are numbers")
+    window = Window(pair(stride), pair(padding), pair(dilation), int(groups))
+    matrix, after = convolution_matrix(weight, window, _image_shape(node), node.name)
+    return matrix, None if bias is None else np.repeat(bias, after[1] * after[2])
+
+
+def _average(node: Any) -> FloatArray:
+    """Matrix of an average pooling."""
+    given = list(node.args[1:7])
+    given += [(), (), 0, False, True, None][len(given) :]
+    kernel, stride, padding, ceil_mode, counts_padding, divisor = given
+    if ceil_mode or divisor or not (counts_padding or pair(padding) == (0, 0)):
+        raise InvalidNetworkError(
+            f"{node.name} has ceil_mode, divisor_override or padding that does not count; supported is none"
+        )
+    shape = _image_shape(node)
+    window = Window(pair(stride or kernel), pair(padding), (1, 1), shape[0])
+    return convolution_matrix(average_weight(shape[0], pair(kernel), node.name), window, shape, node.name)[0]
 
 
 def program_forward(torch: Any, program: Any, dtype: str) -> Callable[[FloatArray], NDArray[Any]]:

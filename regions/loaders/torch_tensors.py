@@ -23,6 +23,12 @@ def source_dtype(tensor: Any, where: str) -> str:
     return name
 
 
+def pair(value: Any) -> tuple[int, int]:
+    """A size given as one number or two."""
+    first, second = (value, value) if isinstance(value, int) else (list(value) * 2)[:2]
+    return int(first), int(second)
+
+
 def linear_arrays(weight: Any, bias: Any, where: str) -> tuple[FloatArray, FloatArray | None]:
     """Weight `(out, in)` and bias `(out,)`, if any, of a linear layer."""
     source_dtype(weight, where)

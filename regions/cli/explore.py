@@ -1,0 +1,146 @@
+"""`regions explore`: the cells around a point in any dimension, and how far its prediction holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regions.cli.options import (
+    ArithmeticOption,
+    AsJson,
+    BoxOption,
+    DomainWords,
+    NetworkPath,
+    TrustCode,
+    read_point,
+    writable,
+)
+from regions.cli.session import INTERRUPTED, err, print_facts, print_json, print_text, watched
+from regions.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from regions.exploration import Exploration, MinimalPerturbation
+
+_SUFFIXES = (".npz", ".json")
+
+
+def explore(
+    net: NetworkPath,
+    center: Annotated[Path, typer.Option(metavar="X.npy", help="The point; images are flattened.")],
+    max_cells: Annotated[
+        int, typer.Option(help="Cells to find all facets of; the result says TRUNCATED if more are left.")
+    ] = 1000,
+    max_hops: Annotated[int | None, typer.Option(help="Facets to cross at most.")] = None,
+    radius: Annotated[
+        float | None, typer.Option(help="Only cells that meet this ball around the point, nearest first.")
+    ] = None,
+    box: BoxOption = None,
+    distances: Annotated[
+        str | None, typer.Option(metavar="2|inf", help="Also the distance of every cell, in this norm.")
+    ] = None,
+    perturbation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="2|inf", help="Also the smallest step, in this norm, that changes the prediction."
+        ),
+    ] = None,
+    arithmetic: ArithmeticOption = "certified",
+    trust_code: TrustCode = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also save: .npz (to load and resume) or .json.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """List the cells around a point, in the order of hops, or of distance with --radius.
+
+    Without --box the whole input space is explored, in as many directions as the first layer sees.
+    Ctrl-C prints and saves what was found, marked TRUNCATED, and exits with 130.
+    """
+    from regions.exploration import explore as explored
+    from regions.loaders import load_network
+
+    norm = _norm(distances, "--distances")
+    step_norm = _norm(perturbation, "--perturbation")
+    if output is not None and writable(output).suffix not in _SUFFIXES:
+        raise InvalidInputError(f"{output}: give a name that ends in {' or '.join(_SUFFIXES)}")
+    network = load_network(net, allow_code=trust_code)
+    point = read_point(center, network.input_dim)
+    domain = None if box is None else DomainWords(box).build(network)
+    with watched("cells around the point") as progress:
+        found = explored(
+            network,
+            point,
+            domain,
+            max_cells=max_cells,
+            max_hops=max_hops,
+            radius=radius,
+            arithmetic=arithmetic,
+            progress=progress,
+        )
+    interrupted = found.status == "TRUNCATED" and found.n_cells < max_cells and not found.undecided.any()
+    if norm is not None and not interrupted:
+        with watched("distances") as progress:
+            found.distances(norm, progress=progress)
+    step = None
+    if step_norm is not None and not interrupted:
+        from regions.exploration import minimal_perturbation
+
+        options: dict[str, Any] = {"norm": step_norm, "max_cells": max_cells, "arithmetic": arithmetic}
+        with watched("smallest change of the prediction") as progress:
+            step = minimal_perturbation(network, point, domain, progress=progress, **options)
+    _report(found, step, output, json)
+    if interrupted:
+        err().print("interrupted: these are the cells that were found", style="yellow")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _norm(text: str | None, option: str) -> float | None:
+    """The norm that a word means.
+
+    Examples
+    --------
+    >>> _norm("2", "--distances"), _norm("inf", "--distances"), _norm(None, "--distances")
+    (2.0, inf, None)
+    """
+    if text is None:
+        return None
+    if text not in ("2", "inf"):
+        raise InvalidInputError(f"{option}: {text!r}; choose 2 or inf")
+    return float(text)
+
+
+def _report(found: Exploration, step: MinimalPerturbation | None, output: Path | None, json: bool) -> None:
+    """Save, and print as JSON or for people."""
+    payload = found.to_dict() | ({} if step is None else {"perturbation": step.to_dict()})
+    if output is not None and output.suffix == ".npz":
+        found.save(output)
+    elif output is not None:
+        from regions.reports import save_json
+
+        save_json(payload, output, "exploration")
+    if json:
+        print_json(payload)
+        return
+    nearest = found.nearest_facet
+    facts: dict[str, object] = {
+        "network": found.network.describe(),
+        "domain": found.frame.domain.describe(),
+        "cells": found.statement(),
+        "facets": f"{len(found.first):,}",
+        "nearest facet": "none"
+        if nearest is None
+        else f"{nearest.distance:.6g} away, of unit ({nearest.layer}, {nearest.unit})",
+        "seconds": f"{found.seconds:.3g}",
+    }
+    if step is not None:
+        words = "L2" if step.norm == 2.0 else "max norm"
+        change = "" if step.new_prediction is None else f", from {step.prediction} to {step.new_prediction}"
+        exact = f"{step.upper:.6g}{change}"
+        bounds = f"between {step.lower:.6g} and {step.upper:.6g}{change}"
+        facts[f"smallest change ({words})"] = (
+            f"{exact if step.status == 'COMPLETE' else bounds} ({step.status.name}, {step.n_cells:,} cells)"
+        )
+    print_facts(facts)
+    print_text("\n" + found.table())

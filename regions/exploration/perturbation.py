@@ -1,0 +1,231 @@
+"""The smallest step from a point to where the network predicts something else, over all cells in between."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from regions.cell_complex import Completeness
+from regions.errors import InvalidInputError
+from regions.exploration.frames import Frame, checked_center, frame_of
+from regions.exploration.nearest import Geometry, with_row
+from regions.exploration.search import Progress, Search, check_limits
+from regions.network import Network
+
+if TYPE_CHECKING:
+    from regions.domain import Domain
+
+__all__ = ["MinimalPerturbation", "minimal_perturbation"]
+
+FloatArray = NDArray[np.float64]
+BEYOND = 1e-9  # first step beyond the decision boundary, relative, when looking for a point that shows it
+MOST_DOUBLINGS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class MinimalPerturbation:
+    """How far a prediction holds around a centre.
+
+    Attributes
+    ----------
+    norm : 2.0 or inf
+    status : Completeness
+        COMPLETE: `upper` is the distance of the nearest other prediction (the bounds differ by 1e-6 relative
+        at most), or none is in the domain and both are inf; without a domain `lower` is then how far the
+        search went. TRUNCATED: only the bounds hold.
+    lower, upper : float, in input units
+        No point nearer than `lower` predicts otherwise (in floating point); points at `upper`, on a decision
+        boundary, do right beyond it. inf if none was found.
+    point : (n0,) float64, a little beyond that boundary; None if none was found
+    prediction, new_prediction : int, the largest output at the centre and at `point`; of a network with one
+        output 1 where it is positive, else 0
+    n_cells : int, cells entered
+    undecided_rows : int
+        Of their rows; if not 0 the status is TRUNCATED, and `lower` at most the first such cell's distance.
+    seconds : float
+    """
+
+    norm: float
+    status: Completeness
+    lower: float
+    upper: float
+    point: FloatArray | None
+    prediction: int
+    new_prediction: int | None
+    n_cells: int
+    undecided_rows: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings."""
+        return {
+            **vars(self),
+            "norm": "2" if self.norm == 2.0 else "inf",
+            "status": self.status.name,
+            "point": None if self.point is None else self.point.tolist(),
+        }
+
+
+def minimal_perturbation(
+    network: Network,
+    center: ArrayLike,
+    domain: Domain | None = None,
+    *,
+    norm: float = 2,
+    max_cells: int | None = 10_000,
+    arithmetic: str = "certified",
+    progress: Progress | None = None,
+) -> MinimalPerturbation:
+    """The smallest step from a point that changes the network's prediction, exact or bounded.
+
+    Cells are entered in the order of their distance; in each, the nearest point where another output is as
+    large is a convex program. Once the next cell is farther than the best point, that is the answer.
+
+    Parameters
+    ----------
+    network : Network, whose prediction is its largest output, or the sign of its only one
+    center : (n0,) numbers
+    domain : Domain, optional; steps stay inside. Default: everything, as for `explore`
+    norm : 2 or inf, of the step, in input units
+    max_cells : int or None
+    arithmetic, progress : as in `explore`
+
+    Returns
+    -------
+    MinimalPerturbation
+
+    Raises
+    ------
+    InvalidInputError, InvalidDomainError
+        If an argument cannot be used, or the prediction at the centre is a tie.
+    SolverError
+        If no solver gives an answer that passes the check.
+
+    References
+    ----------
+    Jordan, Lewis and Dimakis, Provable Certificates for Adversarial Examples: Fitting a Ball in the Union of
+    Polytopes, NeurIPS 2019.
+
+    Examples
+    --------
+    >>> from regions import Network
+    >>> network = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [-1.0]])
+    >>> found = minimal_perturbation(network, [-1.0, 0.5])
+    >>> found.status.name, round(found.upper, 6), found.prediction, found.new_prediction
+    ('COMPLETE', 0.5, 0, 1)
+    """
+    check_limits(max_cells, None, None)
+    if norm not in (2, np.inf):
+        raise InvalidInputError(f"norm {norm!r}; choose 2 or inf")
+    if arithmetic not in ("certified", "float"):
+        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
+    if network.n_units == 0:
+        raise InvalidInputError(
+            "the network has no ReLU unit: it is one affine map, there is nothing to explore"
+        )
+    start = time.perf_counter()
+    point = checked_center(network, center)
+    frame = frame_of(network, point, domain)
+    geometry = Geometry(network, frame, float(norm))
+    hunt = _Hunt(network, frame, geometry)
+    search = Search(network, frame, arithmetic == "certified", None, geometry.far, True, geometry)
+    complete = search.run(max_cells, progress, hunt.visit)
+    lower = min(hunt.lower, hunt.first_doubt, np.inf if complete else search.next_distance())
+    if frame.free:
+        lower = min(lower, geometry.far)
+    clear = complete and not any(search.undecided)
+    shown = hunt.shown()
+    return MinimalPerturbation(
+        norm=float(norm),
+        status=Completeness.COMPLETE if clear else Completeness.TRUNCATED,
+        lower=lower,
+        upper=hunt.upper,
+        point=shown,
+        prediction=hunt.prediction,
+        new_prediction=None if shown is None else prediction_of(network.forward(shown)),
+        n_cells=len(search.entered),
+        undecided_rows=sum(search.undecided),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def prediction_of(output: FloatArray) -> int:
+    """The largest output's number; of one output 1 if it is positive, else 0."""
+    return int(output[0] > 0.0) if output.size == 1 else int(np.argmax(output))
+
+
+class _Hunt:
+    """The nearest other prediction in the cells entered so far."""
+
+    def __init__(self, network: Network, frame: Frame, geometry: Geometry) -> None:
+        self.network, self.frame, self.geometry = network, frame, geometry
+        output = network.forward(frame.domain.to_input(frame.at))
+        self.prediction = prediction_of(output)
+        ranked = np.sort(output)
+        if (output.size == 1 and output[0] == 0.0) or (output.size > 1 and ranked[-1] == ranked[-2]):
+            raise InvalidInputError(
+                "the prediction at the center is a tie: it is on a decision boundary, any step may do"
+            )
+        self.upper = self.lower = self.first_doubt = np.inf
+        self._step: tuple[FloatArray, FloatArray] | None = None  # the offset found, and the way on
+
+    def _margins(self, pattern: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+        """Rows (G, g): another output is as large where G u + g >= 0 in one of them."""
+        G, g = self.geometry.output(pattern)
+        if g.size == 1:
+            sign = -1.0 if self.prediction == 1 else 1.0
+            return sign * G, sign * g
+        others = np.arange(g.size) != self.prediction
+        return G[others] - G[self.prediction], g[others] - g[self.prediction]
+
+    def visit(self, search: Search, cell: int) -> None:
+        """Look in a cell; what is found limits the search."""
+        reached = search.nearest(cell)
+        if search.undecided[-1] and self.first_doubt == np.inf:
+            self.first_doubt = reached.lower
+        pattern = search.states(cell)
+        rows = self.geometry.rows(pattern)
+        for a, c in zip(*self._margins(pattern), strict=True):
+            if not a.any():
+                if c >= 0.0:
+                    self._take(reached.u, reached.distance, reached.lower, a)
+                continue
+            part = with_row(rows, -a, float(c))
+            away = -float(self.geometry.clearances(part)[-1])
+            if away >= self.upper:
+                continue
+            found = self.geometry.nearest_within(part, min(self.upper, self.geometry.far), f"cell {cell}")
+            if found is not None:
+                self._take(found.u, found.distance, found.lower, a)
+        search.radius = min(search.radius, self.upper)
+
+    def _take(self, u: FloatArray, distance: float, lower: float, way: FloatArray) -> None:
+        self.lower = min(self.lower, lower)
+        if distance < self.upper:
+            self.upper = distance
+            self._step = u, way
+
+    def shown(self) -> FloatArray | None:
+        """A point a little beyond the boundary found, with another prediction; None if there is none."""
+        if self._step is None:
+            return None
+        u, way = self._step
+        size = max(self.upper, 1e-9)
+        along = (
+            np.sign(way) if self.geometry.norm == np.inf else way / max(float(np.linalg.norm(way)), 1e-300)
+        )
+        if not way.any():
+            along = u / max(float(np.linalg.norm(u)), 1e-300)
+        center = self.frame.domain.to_input(self.frame.at)
+        for k in range(MOST_DOUBLINGS):
+            x: FloatArray = center + self.geometry.basis @ (u + BEYOND * 2.0**k * size * along)
+            inside = self.frame.free or self.frame.domain.contains(
+                self.frame.domain.to_intrinsic(x), BEYOND * size
+            )
+            if inside and prediction_of(self.network.forward(x)) != self.prediction:
+                return x
+        return None

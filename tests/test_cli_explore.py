@@ -1,0 +1,77 @@
+"""Laws of `regions explore`: what it prints and saves, and how it fails."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from regions import Exploration, Network, explore, minimal_perturbation
+from regions.cli import main
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A network of twelve inputs seen through five units, and a point."""
+    rng = np.random.default_rng(3)
+    weights = [rng.normal(size=size) for size in ((5, 12), (4, 5), (2, 4))]
+    network = Network.from_arrays(weights, [0.3 * rng.normal(size=len(w)) for w in weights])
+    network.save(tmp_path / "net.npz")
+    np.save(tmp_path / "x.npy", rng.normal(size=(3, 4)))
+    return network, str(tmp_path / "net.npz"), str(tmp_path / "x.npy")
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command line: exit code, stdout, stderr."""
+
+    def call(*words):
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.kernels
+def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_path):
+    network, net, point = files
+    center = np.load(point).ravel()
+    words = ["explore", net, "--center", point, "--max-cells", "8", "--distances", "2", "--perturbation", "2"]
+    code, out, err = run(*words, "-o", tmp_path / "out.npz", "--json")
+    assert (code, err) == (0, "")
+    printed = json.loads(out)
+    found = explore(network, center, max_cells=8)
+    assert printed["status"] == found.status.name
+    assert printed["patterns"] == found.to_dict()["patterns"]
+    assert printed["distances"]["2"]["values"] == found.distances().values.tolist()
+    step = minimal_perturbation(network, center, max_cells=8)
+    assert printed["perturbation"]["upper"] == (step.upper if np.isfinite(step.upper) else None)
+    assert np.array_equal(Exploration.load(tmp_path / "out.npz").patterns, found.patterns)
+    code, out, err = run(*words, "-o", tmp_path / "out.json")
+    assert (code, err) == (0, "")
+    assert "nearest facet" in out
+    assert "smallest change (L2)" in out
+    stored = json.loads((tmp_path / "out.json").read_text())
+    assert stored["facets"] == printed["facets"]
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--distances", "3"], "choose 2 or inf"),
+        (["--radius", "-1"], "radius=-1.0"),
+        (["--max-hops", "-1"], "max_hops=-1"),
+        (["--box", "5", "6"], "not in the domain"),
+        (["-o", "out.txt"], ".npz or .json"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(run, files, words, says):
+    _, net, point = files
+    code, out, err = run("explore", net, "--center", point, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert says in err

@@ -1,0 +1,405 @@
+"""Local exploration against whole enumerations: cells by hops and by distance, their distances, resuming."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from regions import (
+    Box,
+    CellComplex,
+    Network,
+    Polytope,
+    Slice,
+    adjacency_graph,
+    enumerate_cells,
+    errors,
+    project_onto_cell,
+)
+from regions.domain import FrameBox, domain_from_dict
+from regions.exploration import Exploration, explore, minimal_perturbation
+
+INF = float("inf")
+
+
+def random_network(seed: int, inputs: int, widths: tuple[int, ...] = (6, 5), outputs: int = 3) -> Network:
+    rng = np.random.default_rng(seed)
+    sizes = [inputs, *widths, outputs]
+    weights = [rng.normal(size=(b, a)) for a, b in pairwise(sizes)]
+    return Network.from_arrays(weights, [0.5 * rng.normal(size=size) for size in sizes[1:]])
+
+
+def pattern_set(found: Exploration) -> set[bytes]:
+    return {row.tobytes() for row in found.states()}
+
+
+def complex_patterns(cells: CellComplex) -> list[bytes]:
+    return [cells.pattern(cell).tobytes() for cell in range(cells.n_cells)]
+
+
+@pytest.fixture(scope="module", params=[(1, 2), (2, 3)], ids=["plane", "space"])
+def listed(request: pytest.FixtureRequest) -> tuple[Network, Box, CellComplex, np.ndarray]:
+    seed, d = request.param
+    network, box = random_network(seed, d), Box([-2.0] * d, [2.0] * d)
+    center = np.random.default_rng(seed).uniform(-0.5, 0.5, d)
+    return network, box, enumerate_cells(network, box), center
+
+
+@pytest.mark.kernels
+def test_all_that_can_be_reached_is_the_enumeration(listed) -> None:
+    network, box, cells, center = listed
+    found = explore(network, center, box, max_cells=None)
+    assert found.status.name == "COMPLETE"
+    assert found.n_frontier == 0
+    assert pattern_set(found) == set(complex_patterns(cells))
+    names = complex_patterns(cells)
+    true = {frozenset((names[a], names[b])) for a, b in adjacency_graph(cells).edges}
+    mine = [row.tobytes() for row in found.states()]
+    assert {frozenset((mine[a], mine[b])) for a, b in found.graph.edges} == true
+    assert len(found.first) == len(true)
+
+
+@pytest.mark.parametrize("hops", [0, 1, 3])
+def test_hops_are_graph_distances(listed, hops: int) -> None:
+    network, box, cells, center = listed
+    names = complex_patterns(cells)
+    start = int(cells.locate(center[None])[0])
+    far = nx.single_source_shortest_path_length(adjacency_graph(cells), start)
+    found = explore(network, center, box, max_cells=None, max_hops=hops)
+    assert found.status.name == "COMPLETE"
+    assert pattern_set(found) == {names[cell] for cell, steps in far.items() if steps <= hops}
+    assert found.n_frontier == sum(steps == hops + 1 for steps in far.values())
+    every = {row.tobytes(): int(k) for row, k in zip(found.states(slice(None)), found.hops, strict=True)}
+    assert every == {names[cell]: steps for cell, steps in far.items() if steps <= hops + 1}
+
+
+@pytest.mark.parametrize("radius", [0.2, 0.9])
+def test_a_ball_holds_the_cells_that_meet_it_in_order(listed, radius: float) -> None:
+    network, box, cells, center = listed
+    names = complex_patterns(cells)
+    true = {names[cell]: project_onto_cell(cells, cell, center).distance for cell in range(cells.n_cells)}
+    found = explore(network, center, box, max_cells=None, radius=radius)
+    assert found.order == "distance"
+    assert found.status.name == "COMPLETE"
+    assert pattern_set(found) == {name for name, distance in true.items() if distance <= radius}
+    distances = found.distances()
+    assert (np.diff(distances.values) >= -1e-9).all()
+    expected = [true[row.tobytes()] for row in found.states()]
+    assert distances.values == pytest.approx(expected, abs=1e-6)
+    assert (distances.lower <= distances.values).all()
+    assert distances.lower == pytest.approx(distances.values, rel=1e-5, abs=1e-9)
+    stepwise = explore(network, center, box, max_cells=None, radius=radius, max_hops=100)
+    assert stepwise.order == "hops"
+    assert pattern_set(stepwise) == pattern_set(found)
+
+
+def test_distances_in_the_maximum_norm_are_projections(listed) -> None:
+    network, box, cells, center = listed
+    names = complex_patterns(cells)
+    found = explore(network, center, box, max_cells=12)
+    number = {name: cell for cell, name in enumerate(names)}
+    expected = [
+        project_onto_cell(cells, number[row.tobytes()], center, norm=INF).distance for row in found.states()
+    ]
+    assert found.distances(INF).values == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_domain_is_a_box_as_large(listed) -> None:
+    network, _, _, center = listed
+    free = explore(network, center, max_cells=None)
+    reach = free.frame.reach
+    cells = enumerate_cells(network, Box(center - reach, center + reach))
+    assert free.status.name == "COMPLETE"
+    assert pattern_set(free) == set(complex_patterns(cells))
+
+
+def test_inputs_that_no_unit_sees_change_nothing() -> None:
+    """Seven inputs seen through a plane: the cells are those of the network on the plane."""
+    drawn = random_network(4, 2)
+    # short fractions, so that the product below is exact and has rank 2
+    plane = Network.from_arrays([np.round(weight * 1024) / 1024 for weight in drawn.weights], drawn.biases)
+    look = 0.5 * np.array([[1, 1, 1, 1, 0, 0, 0], [1, -1, 1, -1, 0, 0, 0]])
+    network = Network.from_arrays([plane.weights[0] @ look, *plane.weights[1:]], plane.biases)
+    center = np.random.default_rng(5).normal(size=7)
+    wide = explore(network, center, max_cells=None, radius=0.8)
+    flat = explore(plane, look @ center, max_cells=None, radius=0.8)
+    assert wide.frame.domain.dimension == 2
+    assert pattern_set(wide) == pattern_set(flat)
+    assert wide.distances().values == pytest.approx(flat.distances().values, abs=1e-9)
+    assert wide.nearest_facet is not None
+    assert flat.nearest_facet is not None
+    assert wide.nearest_facet.unit == flat.nearest_facet.unit
+    assert wide.nearest_facet.distance == pytest.approx(flat.nearest_facet.distance)
+    # the maximum norm sees all inputs: the bound that the Euclidean distance gives, and a grid of one segment
+    highest = wide.distances(INF).values
+    assert (highest <= wide.distances().values + 1e-9).all()
+    assert (highest * np.sqrt(7.0) >= wide.distances().values - 1e-9).all()
+
+
+def test_the_nearest_facet_is_the_nearest_other_cell(listed) -> None:
+    network, box, cells, center = listed
+    found = explore(network, center, box, max_cells=1)
+    start = int(cells.locate(center[None])[0])
+    others = [
+        project_onto_cell(cells, cell, center).distance for cell in range(cells.n_cells) if cell != start
+    ]
+    assert found.nearest_facet is not None
+    assert found.nearest_facet.distance == pytest.approx(min(others), abs=1e-6)
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_hops": 4}, {"radius": 1.1}], ids=["free", "hops", "ball"])
+def test_resuming_is_one_long_run(listed, limits, tmp_path: Path) -> None:
+    network, box, _, center = listed
+    whole = explore(network, center, box, max_cells=30, **limits)
+    part = explore(network, center, box, max_cells=7, **limits)
+    assert part.status.name == "TRUNCATED"
+    assert part.n_cells == 7
+    assert part.n_frontier > 0
+    part.save(tmp_path / "part.npz")
+    for again in (part.resume(max_cells=30), Exploration.load(tmp_path / "part.npz").resume(max_cells=30)):
+        assert again.status == whole.status
+        for name in ("patterns", "points", "hops", "first", "second", "flat_units", "undecided"):
+            assert np.array_equal(getattr(again, name), getattr(whole, name)), name
+
+
+def test_a_larger_limit_goes_on_from_the_frontier(listed) -> None:
+    network, box, _, center = listed
+    near = explore(network, center, box, max_cells=None, max_hops=1)
+    assert near.status.name == "COMPLETE"
+    farther = near.resume(max_hops=2)
+    assert pattern_set(farther) == pattern_set(explore(network, center, box, max_cells=None, max_hops=2))
+    ball = explore(network, center, box, max_cells=None, radius=0.3).resume(radius=0.7)
+    assert pattern_set(ball) == pattern_set(explore(network, center, box, max_cells=None, radius=0.7))
+    for change in ({"max_hops": 0}, {"radius": 2.0}, {"max_cells": 0}):
+        with pytest.raises(errors.InvalidInputError):
+            near.resume(**change)
+
+
+def test_saved_explorations_come_back_bit_for_bit(tmp_path: Path) -> None:
+    network = random_network(8, 9, (5, 4))
+    found = explore(network, np.zeros(9), max_cells=20)
+    file = tmp_path / "found.npz"
+    found.save(file)
+    back = Exploration.load(file)
+    assert back.network == network
+    assert back.frame.domain == found.frame.domain
+    assert np.array_equal(back.points, found.points)
+    assert back.statement() == found.statement()
+    assert back.to_dict() == found.to_dict()
+    assert domain_from_dict(found.frame.domain.to_dict()) == found.frame.domain
+    (tmp_path / "other.npz").write_bytes(b"no archive")
+    for wrong in (tmp_path / "missing.npz", tmp_path / "other.npz"):
+        with pytest.raises(errors.InvalidInputError, match="cannot read"):
+            Exploration.load(wrong)
+
+
+@pytest.mark.kernels
+def test_degenerate_networks_agree_with_the_vertex_engine() -> None:
+    rng = np.random.default_rng(11)
+    first = rng.integers(-2, 3, size=(6, 2)).astype(float)
+    first[3], first[4], first[5] = first[0], -2.0 * first[1], 0.0
+    network = Network.from_arrays(
+        [first, rng.integers(-2, 3, size=(4, 6)).astype(float), [[1.0, -1.0, 1.0, 1.0]]],
+        [[0.0, 0.5, 0.0, 0.0, -1.0, -1.0], [0.0, 0.0, 1.0, -1.0], [0.0]],
+    )
+    box = Box([-2.0, -2.0], [2.0, 2.0])
+    cells = enumerate_cells(network, box)
+    found = explore(network, [0.613, 0.271], box, max_cells=None)
+    assert found.status.name == "COMPLETE"
+    assert found.exact_rows > 0
+    assert pattern_set(found) == set(complex_patterns(cells))
+    assert len(found.first) == adjacency_graph(cells).number_of_edges()
+
+
+def test_other_domains_are_explored_in_their_plane() -> None:
+    network = random_network(3, 4)
+    plane = Slice(np.zeros(4), np.eye(4)[:, :2], (np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)))
+    found = explore(network, [0.1, 0.2, 0.0, 0.0], plane, max_cells=None)
+    assert pattern_set(found) == set(complex_patterns(enumerate_cells(network, plane)))
+    assert found.distances(INF).values.min() == 0.0
+    triangle = Polytope([[1, 1], [-1, 0], [0, -1]], [1, 1, 1])
+    flat = random_network(3, 2)
+    inside = explore(flat, [0.1, 0.2], triangle, max_cells=None)
+    assert pattern_set(inside) == set(complex_patterns(enumerate_cells(flat, triangle)))
+
+
+def brute_force_perturbation(network: Network, cells: CellComplex, center: np.ndarray) -> float:
+    """The least distance of the parts of polygons where another output is as large."""
+    own = int(network.forward(center).argmax())
+    best = INF
+    for cell in range(cells.n_cells):
+        A, c = network.affine_map(cells.pattern(cell))
+        ring = cells.vertices(cell)
+        for other in range(network.output_dim):
+            if other == own:
+                continue
+            values = ring @ (A[other] - A[own]) + c[other] - c[own]
+            kept = []  # the part of the polygon where the other output is as large
+            for k in range(len(ring)):
+                p, q, v, w = ring[k - 1], ring[k], values[k - 1], values[k]
+                if v * w < 0.0:
+                    kept.append(p + (q - p) * (v / (v - w)))
+                if w >= 0.0:
+                    kept.append(q)
+            for k in range(len(kept) if len(kept) > 1 else 0):
+                p, step = kept[k - 1], kept[k] - kept[k - 1]
+                length = float(step @ step)
+                share = np.clip((center - p) @ step / length, 0.0, 1.0) if length > 0.0 else 0.0
+                best = min(best, float(np.linalg.norm(p + share * step - center)))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_minimal_perturbation_is_the_least_over_all_cells(seed: int) -> None:
+    network, box = random_network(seed, 2), Box([-3.0, -3.0], [3.0, 3.0])
+    center = np.random.default_rng(seed).uniform(-1.0, 1.0, 2)
+    expected = brute_force_perturbation(network, enumerate_cells(network, box), center)
+    found = minimal_perturbation(network, center, box)
+    assert found.status.name == "COMPLETE"
+    assert found.upper == pytest.approx(expected, rel=1e-6)
+    assert found.lower == pytest.approx(found.upper, rel=1e-5)
+    if np.isfinite(expected):
+        assert found.point is not None
+        assert int(network.forward(found.point).argmax()) == found.new_prediction != found.prediction
+        assert float(np.linalg.norm(found.point - center)) == pytest.approx(expected, rel=1e-4)
+    highest = minimal_perturbation(network, center, box, norm=INF)
+    assert highest.status.name == "COMPLETE"
+    assert highest.upper <= found.upper * (1.0 + 1e-9)
+    if np.isfinite(expected):
+        assert highest.upper >= found.upper / np.sqrt(2.0) - 1e-9
+        steps = highest.upper * (1.0 - 1e-6) * np.random.default_rng(0).uniform(-1.0, 1.0, size=(4000, 2))
+        assert (network.forward(center + steps).argmax(axis=1) == found.prediction).all()
+
+
+def test_a_perturbation_cut_short_is_a_pair_of_bounds() -> None:
+    network = random_network(6, 12, (16, 8))
+    center = np.random.default_rng(2).normal(size=12)
+    whole = minimal_perturbation(network, center, max_cells=None)
+    part = minimal_perturbation(network, center, max_cells=2)
+    assert whole.status.name == "COMPLETE"
+    assert part.status.name == ("TRUNCATED" if whole.n_cells > 2 else "COMPLETE")
+    assert part.lower <= whole.upper * (1.0 + 1e-9)
+    assert part.upper >= whole.upper * (1.0 - 1e-9)
+
+
+@pytest.mark.kernels
+def test_many_inputs_are_explored_in_as_many_directions_as_units() -> None:
+    network = random_network(9, 784, (20, 10), 10)
+    center = np.random.default_rng(9).uniform(0.0, 1.0, 784)
+    found = explore(network, center, max_cells=60)
+    assert found.frame.domain.dimension == 20
+    assert found.status.name == "TRUNCATED"
+    assert "TRUNCATED" in found.statement()
+    assert found.n_cells == 60
+    assert found.undecided.sum() == 0
+    assert np.array_equal(network.activation_pattern(found.witnesses), found.states())
+    assert len(pattern_set(found)) == 60
+    # across each facet one unit changes and, generically, nothing before it
+    every = found.states(slice(None))
+    flips = every[found.first] != every[found.second]
+    assert flips[np.arange(len(flips)), found.flat_units].all()
+    assert np.isfinite(found.distances().values).all()
+
+
+def test_a_center_on_the_border_of_the_domain_has_its_cell(listed) -> None:
+    network, box, cells, _ = listed
+    found = explore(network, box.high, box, max_cells=None)
+    assert pattern_set(found) == set(complex_patterns(cells))
+    assert np.array_equal(found.states()[0], network.activation_pattern(box.high))
+
+
+def test_rows_left_undecided_are_counted_and_nothing_is_complete() -> None:
+    """Twins in ten dimensions: no ray tells them apart, and rational arithmetic would take too long."""
+    network = random_network(7, 10, (10, 2), 2)
+    first = network.weights[0].copy()
+    first[3] = first[0]
+    biases = [network.biases[0].copy(), *network.biases[1:]]
+    biases[0][3] = biases[0][0]
+    twins = Network.from_arrays([first, *network.weights[1:]], biases)
+    center = np.random.default_rng(1).normal(size=10)
+    found = explore(twins, center, max_cells=None, max_hops=1)
+    assert found.undecided.sum() > 0
+    assert found.status.name == "TRUNCATED"
+    assert "undecided" in found.statement()
+    clear = explore(network, center, max_cells=None, max_hops=1)
+    assert clear.undecided.sum() == 0
+    assert clear.status.name == "COMPLETE"
+    step = minimal_perturbation(twins, center, max_cells=3)
+    assert step.status.name == "TRUNCATED"
+    assert step.undecided_rows > 0
+    assert step.lower <= step.upper
+
+
+def test_where_nothing_changes_the_bounds_are_infinite() -> None:
+    network = Network.from_arrays([np.eye(2), [[1.0, 1.0], [0.0, 0.0]]], [[0.5, 0.5], [1.0, 0.0]])
+    box = minimal_perturbation(network, [0.0, 0.0], Box([-1.0, -1.0], [1.0, 1.0]))
+    assert (box.status.name, box.lower, box.upper, box.point) == ("COMPLETE", INF, INF, None)
+    free = minimal_perturbation(network, [0.0, 0.0])
+    assert free.status.name == "COMPLETE"
+    assert (free.upper, free.lower) == (INF, 50.0)
+
+
+def test_float_arithmetic_finds_the_same_generic_cells(listed) -> None:
+    network, box, cells, center = listed
+    found = explore(network, center, box, max_cells=None, arithmetic="float")
+    assert found.arithmetic == "float"
+    assert pattern_set(found) == set(complex_patterns(cells))
+
+
+def test_ctrl_c_keeps_what_was_found(listed) -> None:
+    network, box, _, center = listed
+
+    def interrupt(done: int, fraction: float) -> None:
+        assert 0.0 <= fraction <= 1.0
+        if done == 5:
+            raise KeyboardInterrupt
+
+    found = explore(network, center, box, max_cells=None, progress=interrupt)
+    assert found.status.name == "TRUNCATED"
+    assert found.n_cells == 5
+    again = found.resume()
+    whole = explore(network, center, box, max_cells=None)
+    assert np.array_equal(again.patterns, whole.patterns)
+
+
+def test_what_cannot_be_used_is_an_error() -> None:
+    network, box = random_network(1, 2), Box([-1.0, -1.0], [1.0, 1.0])
+    for center in ([0.0], [[0.0, 0.0]], [0.0, np.nan], ["a", "b"]):
+        with pytest.raises(errors.InvalidInputError, match="center"):
+            explore(network, center, box)
+    with pytest.raises(errors.InvalidDomainError, match="not in the domain"):
+        explore(network, [3.0, 0.0], box)
+    with pytest.raises(errors.InvalidDomainError, match="input dimensions"):
+        explore(network, [0.0, 0.0], Box([-1.0], [1.0]))
+    for limits in (
+        {"max_cells": 0},
+        {"max_hops": -1},
+        {"radius": 0.0},
+        {"radius": np.inf},
+        {"arithmetic": "fast"},
+    ):
+        with pytest.raises(errors.InvalidInputError):
+            explore(network, [0.0, 0.0], box, **limits)
+    wide = random_network(2, 300, (4,))
+    with pytest.raises(errors.BudgetExceededError, match="leave the domain out"):
+        explore(wide, np.zeros(300), Box(-np.ones(300), np.ones(300)))
+    cross = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    with pytest.raises(errors.InvalidInputError, match=r"zero set of unit \(0, 1\)"):
+        explore(cross, [0.5, 0.0])
+    with pytest.raises(errors.InvalidInputError, match="tie"):
+        minimal_perturbation(cross, [-1.0, -1.0])
+    with pytest.raises(errors.InvalidInputError, match="no ReLU"):
+        explore(Network.from_arrays([[[1.0]]], [[0.0]]), [0.0])
+    with pytest.raises(errors.InvalidInputError, match="norm"):
+        explore(network, [0.0, 0.0], box, max_cells=1).distances(1)
+
+
+def test_a_frame_box_checks_its_basis() -> None:
+    with pytest.raises(errors.InvalidDomainError, match="orthonormal"):
+        FrameBox([0.0, 0.0], [[1.0], [1.0]], [-1.0], [1.0])
+    with pytest.raises(errors.InvalidDomainError, match="shapes"):
+        FrameBox([0.0], [[1.0], [1.0]], [-1.0], [1.0])
