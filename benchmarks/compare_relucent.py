@@ -8,7 +8,8 @@ that has it installed; nothing here depends on it:
 
 The box is [-1, 1]^d: relucent's cells that meet the cube (`cube_mode="intersect"`), found breadth-first
 without its final certificate, with as many worker processes as we have threads. Times are wall times
-without imports and, for us, without compilation. Numbers of cells must be equal. The table goes to
+without imports and, for us, without compilation. relucent
+also finds which cells touch, our count does not. Numbers of cells must be equal. The table goes to
 benchmarks/results/relucent.csv.
 """
 

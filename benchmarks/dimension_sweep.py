@@ -101,10 +101,10 @@ def sweep(dimensions: range, max_cells: int, seconds: float) -> list[dict[str, A
 def fit(rows: list[dict[str, Any]]) -> dict[str, tuple[list[float], float]]:
     """Coefficients of each engine, and the largest factor between model and measurement."""
     found = {}
-    for engine in ("planar", "cells", "lp"):
-        used = [
-            r for r in rows if r["engine"] == engine and int(r["cells"]) >= 50 and int(r["dimension"]) <= 12
-        ]
+    for engine, least in (("planar", 2), ("cells", 3), ("lp", 2)):
+        dimensions = range(least, LARGEST_VERTEX_DIMENSION + 1)
+        near = [r for r in rows if int(r["dimension"]) in dimensions and int(r["cells"]) >= 50]
+        used = [r for r in near if r["engine"] == engine]
         d, n, sides, cells, seconds = (
             np.array([float(r[name]) for r in used])
             for name in ("dimension", "units", "sides", "cells", "seconds")
