@@ -95,6 +95,7 @@ class Network:
         Parameters
         ----------
         weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) arrays
+            Weights may be sparse matrices of scipy; they are stored dense.
         relu : sequence of bool, one per layer; default a ReLU after every layer but the last
         name : str, for reports
 
@@ -397,7 +398,7 @@ class Network:
 def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
     """A C-contiguous float64 copy, or the given error if that would round or is not finite."""
     try:
-        given = np.asarray(value)
+        given = value.toarray() if hasattr(value, "toarray") else np.asarray(value)  # scipy's sparse ones
     except (TypeError, ValueError) as failure:
         raise error(f"{what} is not an array of numbers: {failure}") from failure
     if given.dtype.kind not in "biuf":

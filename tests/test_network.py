@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network import Network
@@ -263,3 +264,12 @@ def test_wrong_patterns_are_refused(pattern: Any) -> None:
     for method in (network.affine_map, network.unit_maps):
         with pytest.raises(InvalidInputError):
             method(pattern)
+
+
+def test_sparse_weights_are_taken_as_they_are() -> None:
+    dense = np.array([[0.0, 2.0, 0.0], [0.1, 0.0, 0.0]])
+    weights = [sparse.csr_array(dense), sparse.coo_matrix([[1.0, 1.0]])]
+    network = Network.from_arrays(weights, [[0.0, 1.0], [0.0]])
+    assert np.array_equal(network.weights[0], dense) and network.weights[1].shape == (1, 2)
+    with pytest.raises(InvalidNetworkError, match="nan"):
+        Network.from_arrays([sparse.csr_array([[np.nan]])], [[0.0]])
