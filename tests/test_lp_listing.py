@@ -138,6 +138,32 @@ def test_a_truncated_list_is_a_prefix_and_says_so() -> None:
         compare_complexes(part, whole)
 
 
+@pytest.mark.parametrize("volumes", [None, False])
+def test_ctrl_c_keeps_what_was_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object, volumes: bool | None
+) -> None:
+    """Interrupted in the first, then in a later step: what is listed is a valid TRUNCATED complex."""
+    network, box = problem_of(random_case(3, (8, 6), seed=1))
+    whole = enumerate_cells(network, box, engine="lp", workers=1)
+    real, calls, allowed = FacetFinder.find, [0], [0]
+
+    def interrupt(self: FacetFinder, *words: object) -> object:
+        calls[0] += 1
+        if calls[0] > allowed[0]:
+            raise KeyboardInterrupt
+        return real(self, *words)
+
+    monkeypatch.setattr(FacetFinder, "find", interrupt)
+    for allowed[0] in (0, 100):
+        calls[0] = 0
+        found = enumerate_cells(network, box, engine="lp", workers=1, volumes=volumes)
+        assert found.status.name == "TRUNCATED" and found.n_cells <= allowed[0]
+        assert np.array_equal(found.patterns, whole.patterns[: found.n_cells])
+        found.save(tmp_path / "part")
+        assert CellComplex.load(tmp_path / "part").n_cells == found.n_cells
+    assert found.n_cells >= 64
+
+
 def test_ten_dimensions_without_volumes(tmp_path: object) -> None:
     network, box = problem_of(random_case(10, (5, 4), seed=0))
     cells = enumerate_cells(network, box, engine="lp")

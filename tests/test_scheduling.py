@@ -22,6 +22,7 @@ from regions.cell_complex import CellComplex, Completeness
 from regions.domain import Box
 from regions.enumeration import count_cells, enumerate_cells
 from regions.network import Network
+from regions.walking import Walker
 
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 
@@ -183,14 +184,14 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
 ) -> None:
     network, box = problem(2, (6, 5))
-    real = scheduling.Walker.step
+    real = Walker.step
 
     def interrupt(self: Any, steps: int = 0) -> int:
         if steps == scheduling.ALONE_STEPS:
             raise KeyboardInterrupt
         return real(self, steps)
 
-    monkeypatch.setattr(scheduling.Walker, "step", interrupt)
+    monkeypatch.setattr(Walker, "step", interrupt)
     found = enumerate_cells(network, box, workers=workers)
     assert (found.n_cells, found.status, found.volume_sum) == (0, Completeness.TRUNCATED, 0.0)
     found.save(tmp_path / "empty.regions")
