@@ -74,12 +74,14 @@ def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
 
 
 def _case(config: dict[str, Any], spec: NetworkSpec, density: str, at: int) -> _Case:
-    cubature = spec.dimension >= 3 and density != "uniform"
+    draws = "n_bias_line" if spec.dimension == 1 else "n_bias"
+    if spec.dimension >= 3 and density != "uniform":
+        draws = "n_bias_cubature"
     return _Case(
         spec,
         density,
         config["sigmas"][at],
-        config["n_bias_cubature" if cubature else "n_bias"][at],
+        config[draws][at],
         config["samples"][at],
         config["samples_others"][at],
         config["lines"],
@@ -210,7 +212,8 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         not clipped to the domain: samples outside count as 0), sigma from {min(config["sigmas"]):g} to
         {max(config["sigmas"]):g}. The exact value is the mean over
         {min(row["bias_draws"] for row in judged)} to {max(row["bias_draws"] for row in judged):,} draws
-        of the biases of the locus integral of the enumerated network; each estimator is compared with
+        of the biases of the locus integral of the enumerated network, most of them on a line, where the
+        locus is a few points and few draws may all agree by chance; each estimator is compared with
         that of the locus it means. z is the difference over both standard errors. The co-area estimators
         take {min(row["samples"] for row in judged):,} to {max(row["samples"] for row in judged):,}
         samples, more for small sigma, where terms are rare and large: (mean / standard error)^2, the
