@@ -364,6 +364,7 @@ class Exploration:
             frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], reach)
             scalars = {name: header[name] for name in _SCALARS}
             arrays = {name: stored[name] for name in _ARRAYS}
+            arrays["points"] = arrays["points"][: header["n_cells"]]  # earlier files kept the frontier's too
         except (*broken, RegionsError, zlib.error, NotImplementedError) as error:
             raise InvalidInputError(f"cannot read {str(path)!r} as an exploration: {error}") from error
         status = Completeness(header["status"])
