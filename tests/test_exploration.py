@@ -21,7 +21,7 @@ from regions import (
     project_onto_cell,
 )
 from regions.domain import FrameBox, domain_from_dict
-from regions.exploration import Exploration, explore, minimal_perturbation
+from regions.exploration import Exploration, explore, frames, minimal_perturbation
 
 INF = float("inf")
 
@@ -305,6 +305,63 @@ def test_many_inputs_are_explored_in_as_many_directions_as_units() -> None:
     assert np.isfinite(found.distances().values).all()
 
 
+@pytest.mark.parametrize("arithmetic", ["certified", "float"])
+def test_the_finder_for_many_inputs_finds_the_enumeration(listed, arithmetic: str, monkeypatch) -> None:
+    network, box, cells, center = listed
+    monkeypatch.setattr(frames, "MOST_DIRECTIONS", 0)
+    names = complex_patterns(cells)
+    true = {frozenset((names[a], names[b])) for a, b in adjacency_graph(cells).edges}
+    for start in (center, box.high, np.append(center[:-1], box.low[-1])):
+        found = explore(network, start, box, max_cells=None, arithmetic=arithmetic)
+        assert found.status.name == "COMPLETE"
+        assert found.undecided.sum() == 0
+        assert np.array_equal(network.activation_pattern(found.witnesses), found.states())
+        mine = [row.tobytes() for row in found.states()]
+        assert set(mine) == set(names)
+        assert {frozenset((mine[a], mine[b])) for a, b in found.graph.edges} == true
+
+
+def named_facets(found: Exploration) -> set[tuple[frozenset[bytes], int]]:
+    every = [row.tobytes() for row in found.states(slice(None))]
+    ends = zip(found.first.tolist(), found.second.tolist(), found.flat_units.tolist(), strict=True)
+    return {(frozenset((every[a], every[b])), unit) for a, b, unit in ends}
+
+
+def test_both_finders_agree_without_a_domain(monkeypatch) -> None:
+    network, center = random_network(12, 9, (7, 5)), np.random.default_rng(3).normal(size=9)
+    found = explore(network, center, max_cells=None, max_hops=1)
+    monkeypatch.setattr(frames, "MOST_DIRECTIONS", 0)
+    again = explore(network, center, max_cells=None, max_hops=1)
+    assert found.status.name == again.status.name == "COMPLETE"
+    assert pattern_set(found) == pattern_set(again)
+    assert named_facets(found) == named_facets(again)
+
+
+def test_twins_are_undecided_in_many_inputs_too(monkeypatch) -> None:
+    network = random_network(7, 3, (4, 2), 2)
+    first, bias = network.weights[0].copy(), network.biases[0].copy()
+    first[3], bias[3] = first[0], bias[0]
+    twins = Network.from_arrays([first, *network.weights[1:]], [bias, *network.biases[1:]])
+    monkeypatch.setattr(frames, "MOST_DIRECTIONS", 0)
+    found = explore(twins, [0.1, 0.2, 0.3], Box(-np.ones(3) * 3, np.ones(3) * 3), max_cells=None)
+    assert found.undecided.sum() > 0
+    assert found.status.name == "TRUNCATED"
+
+
+def test_images_of_300_pixels_are_explored_in_their_box() -> None:
+    network = random_network(13, 300, (12, 6), 4)
+    box = Box(np.zeros(300), np.ones(300))
+    image = np.clip(np.random.default_rng(4).normal(0.3, 0.5, 300), 0.0, 1.0)
+    assert (image == 0.0).any()
+    found = explore(network, image, box, max_cells=4)
+    assert found.n_cells == 4
+    assert found.undecided.sum() == 0
+    assert np.array_equal(found.states()[0], network.activation_pattern(image))
+    assert np.array_equal(network.activation_pattern(found.witnesses), found.states())
+    assert ((found.witnesses > 0.0) & (found.witnesses < 1.0)).all()
+    assert found.n_frontier > 4
+
+
 def test_a_center_on_the_border_of_the_domain_has_its_cell(listed) -> None:
     network, box, cells, _ = listed
     found = explore(network, box.high, box, max_cells=None)
@@ -384,9 +441,9 @@ def test_what_cannot_be_used_is_an_error() -> None:
     ):
         with pytest.raises(errors.InvalidInputError):
             explore(network, [0.0, 0.0], box, **limits)
-    wide = random_network(2, 300, (4,))
+    simplex = Polytope(np.vstack([np.eye(257), -np.ones((1, 257))]), np.ones(258))
     with pytest.raises(errors.BudgetExceededError, match="leave the domain out"):
-        explore(wide, np.zeros(300), Box(-np.ones(300), np.ones(300)))
+        explore(random_network(2, 257, (4,)), np.zeros(257), simplex)
     cross = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
     with pytest.raises(errors.InvalidInputError, match=r"zero set of unit \(0, 1\)"):
         explore(cross, [0.5, 0.0])

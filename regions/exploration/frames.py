@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 REACH = 100.0  # default half-width of the frame, over the length scale of the problem
 CLEAR_RANK = 1e-9  # singular values below this part of the largest are in doubt
-MOST_DIRECTIONS = 256  # of dense linear programs; a cell takes seconds there
+MOST_DIRECTIONS = 256  # of dense linear programs; beyond, boxes go to HiGHS
 OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
 
 
@@ -77,15 +77,14 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius
     InvalidDomainError
         If the domain does not live in the network's input space, or the centre not in the domain.
     BudgetExceededError
-        If there are more than 256 directions to explore.
+        If a domain that is not a box has more than 256 directions.
     """
     frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
     d = frame.domain.dimension
-    if d > MOST_DIRECTIONS:
-        why = "the first layer sees" if frame.free else "the domain has"
-        advice = "leave the domain out, or " if not frame.free else ""
+    if d > MOST_DIRECTIONS and not isinstance(frame.domain, Box):
         raise BudgetExceededError(
-            f"{why} {d} directions; cells are explored in up to {MOST_DIRECTIONS}: {advice}take a Slice"
+            f"the domain has {d} directions; cells of domains that are no Box are explored in up to "
+            f"{MOST_DIRECTIONS}: take a Box, a smaller Slice, or leave the domain out"
         )
     return frame
 

@@ -80,7 +80,7 @@ class Exploration:
     max_hops, radius : the limits, None for none
     n_cells : int
     patterns : (n_met, ceil(n_units / 8)) uint8, packed as in `CellComplex`, frontier included
-    points : (n_met, d) float64, intrinsic, strictly inside; NaN where none is known
+    points : (n_cells, d) float64, intrinsic, strictly inside; NaN where none is known
     hops : (n_met,) int64, facets to cross from the centre's cell, over cells entered
     undecided : (n_cells,) int64, rows of each cell that are neither proven facets nor proven not to be
     first, second : (n_facets,) int64, the two cells of each facet, first < n_cells
@@ -122,7 +122,7 @@ class Exploration:
     @property
     def witnesses(self) -> FloatArray:
         """(n_cells, n0) float64: a point of each cell, in input coordinates, rounded."""
-        return self.frame.domain.to_input(self.points[: self.n_cells])
+        return self.frame.domain.to_input(self.points)
 
     @property
     def layers(self) -> NDArray[np.int64]:
@@ -364,6 +364,7 @@ class Exploration:
             frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], reach)
             scalars = {name: header[name] for name in _SCALARS}
             arrays = {name: stored[name] for name in _ARRAYS}
+            arrays["points"] = arrays["points"][: header["n_cells"]]  # earlier files kept the frontier's too
         except (*broken, RegionsError, zlib.error, NotImplementedError) as error:
             raise InvalidInputError(f"cannot read {str(path)!r} as an exploration: {error}") from error
         status = Completeness(header["status"])
@@ -397,8 +398,8 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
         radius=None if search.radius == np.inf else search.radius,
         n_cells=len(search.entered),
         patterns=packed[order],
-        points=search.points.all()[order],
-        hops=np.array(hops, np.int64)[order],
+        points=search.points.all().copy(),
+        hops=hops[order],
         undecided=np.array(search.undecided, np.int64),
         first=pairs[sequence, 0],
         second=pairs[sequence, 1],
@@ -411,6 +412,8 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
 
 def reopened(found: Exploration, max_hops: int | None, radius: float | None) -> Search:
     """A search that stands where an exploration ended, with new limits."""
+    parents = np.full(len(found.patterns), -1, np.int64)
+    parents[found.second[::-1]] = found.first[::-1]  # the first of several stays
     return Search(
         found.network,
         found.frame,
@@ -421,6 +424,7 @@ def reopened(found: Exploration, max_hops: int | None, radius: float | None) -> 
         Geometry(found.network, found.frame),
         patterns=[row.tobytes() for row in found.patterns],
         points=Points(found.points.copy()),
+        parents=array("q", parents.tolist()),
         hops=array("q", found.hops.tolist()),
         entered=list(range(found.n_cells)),
         undecided=found.undecided.tolist(),

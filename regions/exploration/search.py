@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,11 +14,16 @@ from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import dijkstra
 
+from regions.domain import Box
 from regions.errors import InvalidInputError
+from regions.exploration import frames
 from regions.exploration.finding import CellFinder, Found
 from regions.exploration.frames import Frame, exact_start
 from regions.exploration.nearest import Geometry, Nearest
+from regions.exploration.wide import BoxCellFinder
 from regions.lowering import lower
 from regions.network import Network
 from regions.scheduling import worker_count
@@ -51,9 +55,6 @@ class Points:
     def __getitem__(self, cell: int) -> FloatArray:
         return np.array(self._rows[cell])
 
-    def __setitem__(self, cell: int, point: FloatArray) -> None:
-        self._rows[cell] = point
-
     def all(self) -> FloatArray:
         """(n, d), not a copy."""
         return self._rows[: self._n]
@@ -72,7 +73,8 @@ class Search:
     radius : float, inf for none; the same in the norm of `geometry`
     by_distance : bool, enter the cells in the order of their distance instead of their hops
     patterns : list of bytes, packed bits of each cell met
-    points : Points, a point inside each, NaN where none is known
+    points : Points, a point inside each cell entered, in their order, NaN where none is known
+    parents : array of int, for each cell met the place in `entered` of that which met it; -1 at the centre
     hops : array of int, over the cells entered
     distances : dict from cell to its distance, where that was needed
     entered : list of int, cells in order
@@ -89,6 +91,7 @@ class Search:
     geometry: Geometry
     patterns: list[bytes] = field(default_factory=list)
     points: Points = field(default_factory=lambda: Points(np.zeros((0, 0))))
+    parents: array[int] = field(default_factory=lambda: array("q"))
     hops: array[int] = field(default_factory=lambda: array("q"))
     distances: dict[int, Nearest] = field(default_factory=dict)
     entered: list[int] = field(default_factory=list)
@@ -101,14 +104,6 @@ class Search:
 
     def __post_init__(self) -> None:
         self._number = {pattern: cell for cell, pattern in enumerate(self.patterns)}
-        self._lowered = lower(
-            self.network,
-            self.frame.domain,
-            radius=0.0,
-            certified=self.certified,
-            planar=False,
-            vertices=False,
-        )
         self._local = threading.local()
         if not self.patterns:
             self.points = Points(np.zeros((0, self.frame.domain.dimension)))
@@ -118,13 +113,22 @@ class Search:
                 self._wait(cell, 0.0)
         if not self.patterns:
             states = self._finder().pattern_at(self.frame.at) or exact_start(self.frame, self.network)
-            self._meet(states, self.frame.at, 0, 0.0)
+            self._meet(states, -1, 0, 0.0)
 
-    def _finder(self) -> CellFinder:
+    def _finder(self) -> CellFinder | BoxCellFinder:
         if not hasattr(self._local, "finder"):
-            self._local.finder = CellFinder(self._lowered, self.frame.domain)
-        finder: CellFinder = self._local.finder
+            self._local.finder = self._new_finder()
+        finder: CellFinder | BoxCellFinder = self._local.finder
         return finder
+
+    def _new_finder(self) -> CellFinder | BoxCellFinder:
+        domain = self.frame.domain
+        if isinstance(domain, Box) and domain.dimension > frames.MOST_DIRECTIONS:
+            return BoxCellFinder(self.network, domain, self.certified)
+        lowered = lower(
+            self.network, domain, radius=0.0, certified=self.certified, planar=False, vertices=False
+        )
+        return CellFinder(lowered, domain)
 
     def states(self, cell: int) -> NDArray[np.bool_]:
         """The pattern of a cell, `(n_units,)` bool."""
@@ -138,13 +142,13 @@ class Search:
             self.distances[cell] = self.geometry.nearest(rows, f"cell {cell}")
         return self.distances[cell]
 
-    def _meet(self, states: bytes, point: FloatArray, hops: int, bound: float) -> int:
+    def _meet(self, states: bytes, parent: int, hops: int, bound: float) -> int:
         """The number of a cell; a new one waits to be entered."""
         packed = np.packbits(np.frombuffer(states, np.bool_), bitorder="little").tobytes()
         cell = self._number.setdefault(packed, len(self.patterns))
         if cell == len(self.patterns):
             self.patterns.append(packed)
-            self.points.append(point)
+            self.parents.append(parent)
             self.hops.append(hops)
             self._wait(cell, bound)
         return cell
@@ -212,7 +216,18 @@ class Search:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _look(self, cell: int) -> Found:
-        return self._finder().look(self.states(cell).tobytes(), self.points[cell])
+        finder, states, parent = self._finder(), self.states(cell).tobytes(), self.parents[cell]
+        if parent < 0:
+            return finder.look(states, self.frame.at)
+        nowhere = np.full(self.frame.domain.dimension, np.nan)
+        found = finder.look(states, nowhere)
+        if found.undecided == 0:
+            return found
+        again = finder.look(self.states(self.entered[parent]).tobytes(), self.points[parent])
+        if states not in again.neighbours:
+            return found
+        other = finder.look(states, again.points[again.neighbours.index(states)])
+        return other if other.undecided < found.undecided else found
 
     def _enter(self, cell: int, found: Found) -> None:
         """Take up a cell and meet its neighbours."""
@@ -220,11 +235,11 @@ class Search:
         self.undecided.append(found.undecided)
         self.rows += found.rows
         self.exact += found.exact
-        if np.isfinite(found.witness).all():
-            self.points[cell] = found.witness
+        self.points.append(found.witness)
         bounds = self._bounds(cell) if self.by_distance else {}
-        for unit, states, point in zip(found.units, found.neighbours, found.points, strict=True):
-            other = self._meet(states, point, self.hops[cell] + 1, bounds.get(unit, 0.0))
+        parent = len(self.entered) - 1
+        for unit, states in zip(found.units, found.neighbours, strict=True):
+            other = self._meet(states, parent, self.hops[cell] + 1, bounds.get(unit, 0.0))
             self.edges.extend((cell, other, unit))
 
     def _bounds(self, cell: int) -> dict[int, float]:
@@ -240,22 +255,17 @@ class Search:
         pairs, at = np.unique(table[:, :2], axis=0, return_index=True)
         return pairs, table[at, 2]
 
-    def recounted_hops(self) -> list[int]:
+    def recounted_hops(self) -> NDArray[np.int64]:
         """Hops from the centre's cell of all cells met, over the cells entered."""
-        towards: dict[int, list[int]] = {}
-        for a, b in self.facets()[0].tolist():
-            towards.setdefault(a, []).append(b)
-            towards.setdefault(b, []).append(a)
-        hops = {0: 0}
-        queue, inner = deque([0]), set(self.entered)
-        while queue:
-            cell = queue.popleft()
-            if cell in inner:
-                for other in towards.get(cell, []):
-                    if other not in hops:
-                        hops[other] = hops[cell] + 1
-                        queue.append(other)
-        return [hops.get(cell, -1) for cell in range(len(self.patterns))]
+        n = len(self.patterns)
+        pairs = self.facets()[0]
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        inner = np.zeros(n, np.bool_)
+        inner[self.entered] = True
+        both = both[inner[both[:, 0]]]
+        ways = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n, n))
+        steps = dijkstra(ways, indices=0, unweighted=True)
+        return np.where(np.isfinite(steps), steps, -1.0).astype(np.int64)
 
 
 def check_limits(max_cells: object, max_hops: object, radius: object) -> None:
