@@ -454,6 +454,8 @@ def test_auto_is_the_engine_that_it_names(dimension: int) -> None:
 
 
 def test_boxes_beyond_the_engines_are_refused() -> None:
-    network, box = medium(40, (3,))
-    with pytest.raises((InvalidInputError, InvalidDomainError)):
+    network, box = medium(51, (3,))
+    with pytest.raises((InvalidInputError, InvalidDomainError), match="1 to 50"):
         count_cells(network, box)
+    with pytest.raises((InvalidInputError, InvalidDomainError), match="1 to 12"):
+        count_cells(*medium(40, (3,)), engine="cells")

@@ -38,6 +38,7 @@ def complex_of(network, domain, simplices, facet, unit_of, jump, status="COMPLET
         status=SimpleNamespace(name=status),
         facets=facets,
         facet_simplices=lambda: (simplices, facet),
+        require_volumes=lambda what: None,
     )
 
 

@@ -40,7 +40,8 @@ def cells(request: pytest.FixtureRequest) -> CellComplex:
 
 
 def keep_rows(table: FacetTable, keep: Any) -> FacetTable:
-    return FacetTable(**{column.name: getattr(table, column.name)[keep] for column in fields(FacetTable)})
+    columns = {column.name: getattr(table, column.name) for column in fields(FacetTable)}
+    return FacetTable(**{name: None if column is None else column[keep] for name, column in columns.items()})
 
 
 def with_facets(cells: CellComplex, **columns: Any) -> CellComplex:
