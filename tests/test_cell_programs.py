@@ -8,6 +8,7 @@ programs' own answers are better than that. Ellipsoids come from an interior-poi
 from __future__ import annotations
 
 import json
+import math
 from math import factorial, gamma, inf, pi, sqrt
 from pathlib import Path
 from typing import Any
@@ -515,3 +516,15 @@ def test_an_unbounded_problem_raises_and_says_each_status() -> None:
     with pytest.raises(SolverError, match="status unbounded") as caught:
         solve_checked(problem, LINEAR, lambda: (0.0, 0.0, 0.0), "least x")
     assert isinstance(caught.value, RegionsError)
+
+
+@pytest.mark.parametrize("norm", [2, math.inf])
+def test_a_point_beside_a_sliver_is_not_in_it(norm: float) -> None:
+    """Between x + y = -0.1 and its rounded third: some 1e-17 wide, where floats tell no distance."""
+    network = Network.from_arrays([[[1.0, 1.0], [1 / 3, 1 / 3]], [[1.0, 1.0]]], [[0.1, 0.1 / 3], [0.0]])
+    cells = enumerate_cells(network, Box([-1.0, -1.0], [1.0, 1.0]))
+    thin = int(np.argmin(cells.volumes))
+    assert cells.n_cells == 3 and cells.volumes[thin] < 1e-15
+    for point in ([1.0, 1.0], [0.3, 0.2], [-0.05, -0.04]):
+        expected = (sum(point) + 0.1) / (math.sqrt(2.0) if norm == 2 else 2.0)
+        assert project_onto_cell(cells, thin, point, norm=norm).distance == pytest.approx(expected, rel=1e-6)

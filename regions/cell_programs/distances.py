@@ -12,6 +12,7 @@ from regions.cell_complex import CellComplex
 from regions.cell_programs.frame import CellFrame, cell_frame, check_coordinates, narrowed
 from regions.cell_programs.ranges import finite_vector
 from regions.cell_programs.solving import CONIC, LINEAR, NO_SOLVER, SolverReport, solve_checked
+from regions.domain import Box
 from regions.errors import InvalidInputError
 
 FloatArray = NDArray[np.float64]
@@ -126,6 +127,8 @@ def project_onto_cell(
     frame = cell_frame(complex, cell)
     target = _Target(frame, *_offsets(frame, given, coordinates), float(norm))
     nearest, within = target.in_plane()
+    if coordinates == "intrinsic" or isinstance(domain, Box):
+        within = _in_cell(frame, given)  # of a cell thinner than rounding, `nearest` may lie anywhere
     if within and size == domain.dimension:
         return CellProjection(frame.cell, given, 0.0, float(norm), NO_SOLVER)
     if norm == 2 or size == domain.dimension:
@@ -136,6 +139,12 @@ def project_onto_cell(
         u, report = _nearest_maximum(target)
     found = target.frame.point(u, coordinates)
     return CellProjection(frame.cell, found, target.distance(u), float(norm), report)
+
+
+def _in_cell(frame: CellFrame, t: FloatArray) -> bool:
+    """Whether a point, in intrinsic coordinates, is in the closed cell: exactly."""
+    point = [*(Fraction(x) for x in t.tolist()), Fraction(1)]
+    return all(sum(int(a) * x for a, x in zip(row, point, strict=True)) >= 0 for row in frame.rows)
 
 
 def _close_up(target: _Target, given: FloatArray, coordinates: str) -> _Target:
