@@ -260,7 +260,8 @@ class Exploration:
         """What was found and what that means, in one or two sentences."""
         limits = [f"up to {self.max_hops} hops"] if self.max_hops is not None else []
         limits += [f"within distance {self.radius:g}"] if self.radius is not None else []
-        where = " ".join(limits) or "all that can be reached"
+        rest = "the first met" if self.n_frontier else "all that can be reached"
+        where = " ".join(limits) or rest
         left = f"{self.n_frontier:,} cells met beyond them are the frontier"
         text = f"{self.n_cells:,} cells around the center ({where}), {self.status.name}; {left}."
         if self.frame.free:
