@@ -32,7 +32,6 @@ class FacetFinder:
             state.ALL_RIGHT: np.zeros(rows),
             state.ALL_ERRORS: np.zeros(rows),
             state.ALL_LABELS: np.zeros(rows, i64),
-            state.ALL_SIDES: np.zeros(rows, i64),
             state.ALL_SLACKS: np.zeros(rows),
             state.ALL_NOISE: np.zeros(rows),
             state.FACET_STATUS: np.zeros(rows, i64),
@@ -66,10 +65,13 @@ class FacetFinder:
         labels = arrays[state.ALL_LABELS][:m]
         inside = open_rows >= 0
         rows = np.flatnonzero((arrays[state.FACET_STATUS][:m] == state.FACET) & inside).tolist()
-        following = arrays[state.NEXT_STATES].astype(np.bool_)
+        neighbours = [states.tobytes() for states in arrays[state.NEXT_STATES][rows].astype(np.bool_)]
         return CellFacets(
             [int(labels[row]) for row in rows],
-            [following[row].tobytes() if labels[row] >= 0 else None for row in rows],
+            [
+                next_ if labels[row] >= 0 else None
+                for row, next_ in zip(rows, neighbours, strict=True)
+            ],
             [arrays[state.FACET_BEYOND][row].copy() for row in rows],
             arrays[state.WITNESS].copy(),
             m,

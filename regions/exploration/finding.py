@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.errors import SolverError
 from regions.kernels import state
-from regions.kernels.local_facets import find_unit_facets
+from regions.kernels.lp_facets import find_facets
 from regions.lowering import Lowered
 from regions.lp import solve_lp
 from regions.lp_facets import FacetFinder
@@ -79,7 +79,7 @@ class CellFinder(FacetFinder):
         arrays = self.walker.arrays
         arrays[state.STATES][:] = np.frombuffer(pattern, np.bool_)
         arrays[state.WITNESS][:] = np.where(np.isfinite(point), point, 0.0)
-        return int(find_unit_facets(self.walker.table, self.walker.n_sides))
+        return int(find_facets(self.walker.table, self.walker.n_sides, False))
 
     def _deep_point(self) -> FloatArray | None:
         """The centre of a largest ball inside the rows in hand."""

@@ -22,6 +22,7 @@ from regions.kernels.lp_sides import (
     height_at,
     power_of_two,
     set_multipliers,
+    slacks_at,
     upper_bound,
 )
 from regions.kernels.lp_walk import add_row, enter_next_layer, set_witness
@@ -29,6 +30,15 @@ from regions.kernels.simplex import NO_EDGE
 from regions.kernels.table import I64, bare, f1, f2, f3, i1, i2
 
 SHARE = 0.5  # how far beyond the first row, towards the second, a point is taken
+
+
+@njit(cache=True, nogil=True)
+def is_exactly_zero(t: I64, layer: int, unit: int) -> bool:
+    """Whether a unit is known to be 0 on the whole cell: it has no coefficients, no constant, no error."""
+    slots = f3(t, state.SLOTS)
+    d = t[state.DIMENSION]
+    constant, error = slots[layer, d, unit], slots[layer, d + 1, unit]
+    return constant == 0.0 and error == 0.0 and power_of_two(t, layer, unit) == 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -57,7 +67,7 @@ def load_rows(t: I64) -> bool:
                 else:
                     value = slots[layer, d, unit]
                     error = slots[layer, d + 1, unit]
-                    zero = value == 0.0 and error == 0.0
+                    zero = is_exactly_zero(t, layer, unit)
                     undecided[unit_starts[layer] + unit] = 1 if zero else 0
                     known = value > error if side == 1 else value < -error or zero
                     clear = clear and known
@@ -80,7 +90,6 @@ def keep_rows(t: I64, sides: int) -> None:
         f1(t, state.ALL_RIGHT)[i] = f1(t, state.PROGRAM_RIGHT)[i]
         f1(t, state.ALL_ERRORS)[i] = f1(t, state.PROGRAM_ERRORS)[i]
         i1(t, state.ALL_LABELS)[i] = i1(t, state.PROGRAM_LABELS)[i]
-        i1(t, state.ALL_SIDES)[i] = i1(t, state.PROGRAM_SIDES)[i]
         f1(t, state.ALL_SLACKS)[i] = f1(t, state.WITNESS_SLACKS)[i]
         f1(t, state.ALL_NOISE)[i] = f1(t, state.WITNESS_NOISE)[i]
         chosen[i] = 1 if i < sides else 0
@@ -102,32 +111,14 @@ def doubt(t: I64, row: int, noise: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def all_slacks_at(t: I64, point: F64, slacks: F64, noise: F64) -> None:
-    """Slack of every row of the cell at a point, and the sizes of its terms."""
-    columns = f2(t, state.ALL_COLUMNS)
-    right = f1(t, state.ALL_RIGHT)
-    m = i1(t, state.REG)[state.ALL_ROWS]
-    for i in range(m):
-        slacks[i] = right[i]
-    for i in range(m):
-        noise[i] = abs(right[i])
-    for j in range(t[state.DIMENSION]):
-        x = point[j]
-        column = columns[j]
-        for i in range(m):
-            slacks[i] -= column[i] * x
-        for i in range(m):
-            noise[i] += abs(column[i] * x)
-
-
-@njit(cache=True, nogil=True)
 def inside_all_rows(t: I64, but: int) -> bool:
     """Whether PROGRAM_POINT is beyond row `but` (-1: none) and strictly inside all others, beyond doubt."""
     noise = f1(t, state.TRY_NOISE)
     point = f1(t, state.PROGRAM_POINT)
     slacks = f1(t, state.TRY_SLACKS)
-    all_slacks_at(t, point, slacks, noise)
-    for i in range(i1(t, state.REG)[state.ALL_ROWS]):
+    m = i1(t, state.REG)[state.ALL_ROWS]
+    slacks_at(f2(t, state.ALL_COLUMNS), f1(t, state.ALL_RIGHT), m, point, slacks, noise)
+    for i in range(m):
         slack = -slacks[i] if i == but else slacks[i]
         if not slack > doubt(t, i, noise[i]):
             return False
@@ -271,7 +262,7 @@ def recentre(t: I64) -> None:
     if inside_all_rows(t, -1):
         for j in range(d):
             witness[j] = point[j]
-        all_slacks_at(t, witness, slacks, f1(t, state.ALL_NOISE))
+        slacks_at(columns, f1(t, state.ALL_RIGHT), m, witness, slacks, f1(t, state.ALL_NOISE))
     for j in range(d):
         point[j] = witness[j]
 
@@ -290,23 +281,12 @@ def set_states(t: I64) -> bool:
         if relus[layer] == 1:
             for unit in range(widths[layer]):
                 value, bound = height_at(t, layer, unit, 1.0, point)
-                # of a unit that is 0 on the whole cell both are 0
-                if abs(value) <= bound and power_of_two(t, layer, unit) > 0.0:
-                    return False
                 if abs(value) <= bound and not is_exactly_zero(t, layer, unit):
                     return False
                 states[unit_starts[layer] + unit] = 1 if value > 0.0 else 0
         if layer + 1 < reg[state.LAYERS]:
             enter_next_layer(t)
     return True
-
-
-@njit(cache=True, nogil=True)
-def is_exactly_zero(t: I64, layer: int, unit: int) -> bool:
-    """Whether a unit without coefficients is known to be 0."""
-    slots = f3(t, state.SLOTS)
-    d = t[state.DIMENSION]
-    return slots[layer, d, unit] == 0.0 and slots[layer, d + 1, unit] == 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -382,12 +362,12 @@ def decide_rows(t: I64, sides: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def find_facets(table: I64, sides: int, cross: bool) -> int:
-    """Decide every row of the cell of STATES, with WITNESS strictly inside; returns how many stay open.
+def find_facets(table: I64, sides: int, ask_sides: bool) -> int:
+    """Decide every row of the cell of STATES, with WITNESS strictly inside, and cross the facets.
 
-    The domain's rows are the first `sides` of the program. With `cross`, the cells beyond the facets are
-    found as well; a facet whose neighbour is in doubt counts as open. -1: the point is not inside beyond
-    doubt, or the sign of a unit that is constant on the cell is not known.
+    Returns how many rows stay open; a facet whose neighbour is in doubt counts as open. The domain's rows
+    are the first `sides` of the program; unless asked, they count as redundant, but bound the cell. -1: the
+    point is not inside beyond doubt, or the sign of a unit that is constant on the cell is not known.
     """
     t = bare(table)
     before = i1(t, state.STATES_BEFORE)
@@ -405,13 +385,15 @@ def find_facets(table: I64, sides: int, cross: bool) -> int:
         return -1
     for _ in range(2):
         recentre(t)
+    if not ask_sides:
+        for row in range(sides):
+            status[row] = state.REDUNDANT
     decide_rows(t, sides)
     for k in range(states.shape[0]):
         before[k] = states[k]
     open_rows = 0
     for row in range(reg[state.ALL_ROWS]):
-        inner = cross and status[row] == state.FACET and i1(t, state.ALL_LABELS)[row] >= 0
-        if inner and not cross_facet(t, row):
+        if row >= sides and status[row] == state.FACET and not cross_facet(t, row):
             status[row] = state.OPEN
         open_rows += 1 if status[row] == state.OPEN else 0
     return open_rows

@@ -56,16 +56,13 @@ def power_of_two(t: I64, layer: int, unit: int) -> float:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def slacks_at(t: I64, point: F64, slacks: F64, noise: F64) -> None:
-    """Slack of every row at a point, and in `noise` the sum of the sizes of its terms."""
-    columns = f2(t, state.PROGRAM_COLUMNS)
-    right = f1(t, state.PROGRAM_RIGHT)
-    m = i1(t, state.REG)[state.ROWS_NOW]
+def slacks_at(columns: F64, right: F64, m: int, point: F64, slacks: F64, noise: F64) -> None:
+    """Slack of the first m rows at a point, and in `noise` the sum of the sizes of its terms."""
     for i in range(m):
         slacks[i] = right[i]
     for i in range(m):
         noise[i] = abs(right[i])
-    for j in range(t[state.DIMENSION]):
+    for j in range(columns.shape[0]):
         x = point[j]
         column = columns[j]
         for i in range(m):
@@ -85,7 +82,7 @@ def strictly_inside(t: I64, point: F64) -> bool:
     noise = f1(t, state.TRY_NOISE)
     slacks = f1(t, state.TRY_SLACKS)
     m = i1(t, state.REG)[state.ROWS_NOW]
-    slacks_at(t, point, slacks, noise)
+    slacks_at(f2(t, state.PROGRAM_COLUMNS), f1(t, state.PROGRAM_RIGHT), m, point, slacks, noise)
     gamma = ENLARGED * f1(t, state.FREG)[state.GAMMA_POINT] if t[state.CERTIFIED] == 1 else 0.0
     enlarged = ENLARGED if t[state.CERTIFIED] == 1 else 0.0
     lost = SMALLEST if t[state.CERTIFIED] == 1 else 0.0
@@ -223,8 +220,7 @@ def sprint(t: I64, value: float, target: float) -> tuple[int, float]:
     """What `climb` does, in blocks and without care for ties and noise: quick, and mostly right.
 
     Rows met at the same time are taken as they come, multipliers and slacks are carried along; after STALL
-    steps of length 0 it gives up with NO_ROW. Cost of a pivot: 2 m d flops for the ray, m divisions and 2 m
-    for the rows, 6 d^2 for the edges; 8 (m d + m + d^2) bytes are read, some 4 kB for d = 10: all in L1.
+    steps of length 0 it gives up with NO_ROW. What a pivot costs is said at the top of the module.
     """
     active = ip(t, state.ACTIVE_ROWS)
     columns = fp(t, state.PROGRAM_COLUMNS)

@@ -54,7 +54,9 @@ def set_witness(t: I64, point: F64) -> None:
     witness = f1(t, state.WITNESS)
     for j in range(t[state.DIMENSION]):
         witness[j] = point[j]
-    slacks_at(t, witness, f1(t, state.WITNESS_SLACKS), f1(t, state.WITNESS_NOISE))
+    columns, right = f2(t, state.PROGRAM_COLUMNS), f1(t, state.PROGRAM_RIGHT)
+    m = i1(t, state.REG)[state.ROWS_NOW]
+    slacks_at(columns, right, m, witness, f1(t, state.WITNESS_SLACKS), f1(t, state.WITNESS_NOISE))
 
 
 @njit(cache=True, nogil=True)

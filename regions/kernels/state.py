@@ -224,27 +224,24 @@ OBJECTIVE = 118  # (d,)
 OUT_STATES = 119  # (cells, units)
 OUT_WITNESS = 120  # (cells, d)
 OUT_PATH = 121  # (tasks, 2): path and depth of a subtree
-ALL_COLUMNS = (
-    122  # of one cell, all rows: coefficients, as PROGRAM_COLUMNS; those of the program are a choice
-)
+ALL_COLUMNS = 122  # all rows of one cell, as PROGRAM_COLUMNS, which hold a choice of them: coefficients
 ALL_RIGHT = 123
 ALL_ERRORS = 124
 ALL_LABELS = 125
-ALL_SIDES = 126
-ALL_SLACKS = 127  # (rows,) at the witness
-ALL_NOISE = 128
-FACET_STATUS = 129  # (rows,) NOT_ASKED, FACET, REDUNDANT or OPEN
-FACET_BEYOND = 130  # (rows, d) of a facet: a point beyond it and strictly inside all other rows
-CHOSEN = 131  # (rows,) int64: 1 where a row is among those of the program
-NEXT_STATES = 132  # (rows, units) of a facet: pattern of the cell beyond it; FACET_BEYOND is then inside
-STATES_BEFORE = 133  # (units,) the pattern of the cell in hand while others are tried
-UNDECIDED = 134  # (units,) 1 where a unit is 0 on the whole cell in hand
-BLOCK_EDGES = 135  # (d, d padded to blocks) of the program in blocks: column k is the edge of active row k
-MULTIPLIERS = 136  # (d padded,) of the active rows
-EDGE_WEIGHTS = 137  # (d padded,) inverse squared length of each edge
-EDGE_VALUES = 138  # (d padded,) the row that comes in, along each edge
-ROW_NORMAL = 139  # (d,) coefficients of that row
-N_PROGRAM_ENTRIES = 140
+ALL_SLACKS = 126  # (rows,) at the witness
+ALL_NOISE = 127
+FACET_STATUS = 128  # (rows,) NOT_ASKED, FACET, REDUNDANT or OPEN
+FACET_BEYOND = 129  # (rows, d) of a facet: a point beyond it and strictly inside all other rows
+CHOSEN = 130  # (rows,) int64: 1 where a row is among those of the program
+NEXT_STATES = 131  # (rows, units) of a facet: pattern of the cell beyond it; FACET_BEYOND is then inside
+STATES_BEFORE = 132  # (units,) the pattern of the cell in hand while others are tried
+UNDECIDED = 133  # (units,) 1 where a unit is 0 on the whole cell in hand
+BLOCK_EDGES = 134  # (d, d padded to blocks) of the program in blocks: column k is the edge of active row k
+MULTIPLIERS = 135  # (d padded,) of the active rows
+EDGE_WEIGHTS = 136  # (d padded,) inverse squared length of each edge
+EDGE_VALUES = 137  # (d padded,) the row that comes in, along each edge
+ROW_NORMAL = 138  # (d,) coefficients of that row
+N_PROGRAM_ENTRIES = 139
 
 # What is known of a row of a cell.
 NOT_ASKED = 0
