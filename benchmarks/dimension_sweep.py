@@ -24,11 +24,11 @@ import matplotlib as mpl
 import numpy as np
 
 from regions import Box, Network
-from regions.cost_model import LARGEST_VERTEX_DIMENSION, seconds_per_cell
-from regions.kernels import state
-from regions.lowering import lower
-from regions.lp_walking import ProgramWalker
-from regions.walking import Walker
+from regions.enumeration.compiled_network import lower
+from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, seconds_per_cell
+from regions.enumeration.programs.program_search import ProgramWalker
+from regions.enumeration.vertices.vertex_search import Walker
+from regions.kernels.memory import state
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -11,7 +11,7 @@ import pytest
 
 from regions.density import GaussianDensity
 from regions.estimators import local_complexity
-from regions.network import Network
+from regions.network.relu_network import Network
 
 
 def he_network(widths):

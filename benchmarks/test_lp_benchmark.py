@@ -18,8 +18,8 @@ import pytest
 from numba import njit
 from scipy.optimize import linprog
 
-from regions.kernels.simplex import OPTIMAL, maximise
-from regions.lp import has_interior, solve_lp
+from regions.kernels.programs.simplex import OPTIMAL, maximise
+from regions.optimize import has_interior, solve_lp
 
 SIZES = [(d, factor * d) for d in (2, 3, 4, 6, 8, 10, 12, 16, 20) for factor in (4, 10)]
 N_PROBLEMS = 200

@@ -23,10 +23,10 @@ import pytest
 from scipy.optimize import linprog
 
 from regions import Box, Network, count_cells
-from regions.kernels import state
-from regions.lowering import lower
-from regions.lp_facets import FacetFinder
-from regions.lp_walking import ProgramWalker
+from regions.enumeration.compiled_network import lower
+from regions.enumeration.programs.facet_finder import FacetFinder
+from regions.enumeration.programs.program_search import ProgramWalker
+from regions.kernels.memory import state
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("REGIONS_REFERENCE_DATA", HERE.parents[1] / "shared" / "data"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from regions import Box, Coarea, CroftonLines, Segment, log_steps, track
 from regions.plotting import plot_history
-from regions.tracking import QUANTITIES
+from regions.validation.tracking import QUANTITIES
 
 
 def moons(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

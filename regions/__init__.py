@@ -21,8 +21,12 @@ from regions.errors import (
 )
 
 if TYPE_CHECKING:
-    from regions.cell_complex import CellComplex, Certificate, Completeness
-    from regions.cell_programs import (
+    from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
+    from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
+    from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
+    from regions.analysis.locus import LocusVolume, locus_volume
+    from regions.analysis.one_cell import (
         CellBall,
         CellEllipsoid,
         CellHalfspaces,
@@ -36,9 +40,8 @@ if TYPE_CHECKING:
         output_range,
         project_onto_cell,
     )
-    from regions.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
-    from regions.comparison import Comparison, Judgement, compare_estimators
-    from regions.counterparts import exact_value
+    from regions.analysis.verification import Verification, verify
+    from regions.complexes import CellComplex, Certificate, Completeness
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -49,7 +52,6 @@ if TYPE_CHECKING:
         restricted,
     )
     from regions.domain import Box, Polytope, Segment, Slice
-    from regions.enclosures import LocusEnclosure, volume_enclosures
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import (
         BoundaryDistance,
@@ -74,25 +76,23 @@ if TYPE_CHECKING:
         explore,
         minimal_perturbation,
     )
-    from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
-    from regions.inequalities import Inequality, InequalityReport, check_inequalities
-    from regions.linear_regions import RegionCount, count_regions, face_lattice, region_labels
-    from regions.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
-    from regions.locus import LocusVolume, locus_volume
     from regions.network import Network
-    from regions.tracking import History, Tracker, log_steps, track
-    from regions.validation import ValidationReport, exact_local_complexity, validate
-    from regions.verification import Verification, verify
+    from regions.network.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
+    from regions.validation.comparison import Comparison, Judgement, compare_estimators
+    from regions.validation.exact_targets import exact_value
+    from regions.validation.inequalities import Inequality, InequalityReport, check_inequalities
+    from regions.validation.local_complexity import ValidationReport, exact_local_complexity, validate
+    from regions.validation.tracking import History, Tracker, log_steps, track
 
 __version__ = "0.1.0"
 
 _MODULE_OF = {
     "Network": "network",
-    "load_network": "loaders",
-    "from_torch": "loaders",
-    "from_onnx": "loaders",
-    "from_sklearn": "loaders",
-    "from_arrays": "loaders",
+    "load_network": "network.loaders",
+    "from_torch": "network.loaders",
+    "from_onnx": "network.loaders",
+    "from_sklearn": "network.loaders",
+    "from_arrays": "network.loaders",
     "Box": "domain",
     "Segment": "domain",
     "Slice": "domain",
@@ -100,13 +100,13 @@ _MODULE_OF = {
     "enumerate_cells": "enumeration",
     "count_cells": "enumeration",
     "CellCount": "enumeration",
-    "CellComplex": "cell_complex",
-    "Certificate": "cell_complex",
-    "Completeness": "cell_complex",
-    "adjacency_graph": "graph",
-    "to_scipy_sparse": "graph",
-    "write_graph": "graph",
-    "read_graph": "graph",
+    "CellComplex": "complexes",
+    "Certificate": "complexes",
+    "Completeness": "complexes",
+    "adjacency_graph": "analysis.graph",
+    "to_scipy_sparse": "analysis.graph",
+    "write_graph": "analysis.graph",
+    "read_graph": "analysis.graph",
     "UniformDensity": "density",
     "GaussianDensity": "density",
     "GaussianMixtureDensity": "density",
@@ -114,15 +114,15 @@ _MODULE_OF = {
     "RestrictedDensity": "density",
     "conditional": "density",
     "restricted": "density",
-    "locus_volume": "locus",
-    "LocusVolume": "locus",
-    "LocusEnclosure": "enclosures",
-    "volume_enclosures": "enclosures",
-    "sum_over_cells": "cell_sums",
-    "CellSums": "cell_sums",
-    "cell_masses": "cell_sums",
-    "gradient_tail": "cell_sums",
-    "GradientTail": "cell_sums",
+    "locus_volume": "analysis.locus",
+    "LocusVolume": "analysis.locus",
+    "LocusEnclosure": "analysis.enclosures",
+    "volume_enclosures": "analysis.enclosures",
+    "sum_over_cells": "analysis.cell_sums",
+    "CellSums": "analysis.cell_sums",
+    "cell_masses": "analysis.cell_sums",
+    "gradient_tail": "analysis.cell_sums",
+    "GradientTail": "analysis.cell_sums",
     "local_complexity": "estimators",
     "Estimate": "estimators",
     "Target": "estimators",
@@ -136,44 +136,44 @@ _MODULE_OF = {
     "CrossPolytope": "estimators",
     "DistinctPatterns": "estimators",
     "FunctionEstimator": "estimators",
-    "exact_local_complexity": "validation",
-    "validate": "validation",
-    "ValidationReport": "validation",
-    "check_inequalities": "inequalities",
-    "InequalityReport": "inequalities",
-    "Inequality": "inequalities",
-    "exact_value": "counterparts",
-    "compare_estimators": "comparison",
-    "Comparison": "comparison",
-    "Judgement": "comparison",
-    "track": "tracking",
-    "Tracker": "tracking",
-    "History": "tracking",
-    "log_steps": "tracking",
-    "verify": "verification",
-    "Verification": "verification",
-    "count_regions": "linear_regions",
-    "region_labels": "linear_regions",
-    "face_lattice": "linear_regions",
-    "RegionCount": "linear_regions",
+    "exact_local_complexity": "validation.local_complexity",
+    "validate": "validation.local_complexity",
+    "ValidationReport": "validation.local_complexity",
+    "check_inequalities": "validation.inequalities",
+    "InequalityReport": "validation.inequalities",
+    "Inequality": "validation.inequalities",
+    "exact_value": "validation.exact_targets",
+    "compare_estimators": "validation.comparison",
+    "Comparison": "validation.comparison",
+    "Judgement": "validation.comparison",
+    "track": "validation.tracking",
+    "Tracker": "validation.tracking",
+    "History": "validation.tracking",
+    "log_steps": "validation.tracking",
+    "verify": "analysis.verification",
+    "Verification": "analysis.verification",
+    "count_regions": "analysis.linear_regions",
+    "region_labels": "analysis.linear_regions",
+    "face_lattice": "analysis.linear_regions",
+    "RegionCount": "analysis.linear_regions",
     "explore": "exploration",
     "Exploration": "exploration",
     "minimal_perturbation": "exploration",
     "MinimalPerturbation": "exploration",
     "CellDistances": "exploration",
     "NearestFacet": "exploration",
-    "cell_halfspaces": "cell_programs",
-    "chebyshev_ball": "cell_programs",
-    "inscribed_ellipsoid": "cell_programs",
-    "project_onto_cell": "cell_programs",
-    "output_range": "cell_programs",
-    "cell_width": "cell_programs",
-    "CellHalfspaces": "cell_programs",
-    "CellBall": "cell_programs",
-    "CellEllipsoid": "cell_programs",
-    "CellProjection": "cell_programs",
-    "CellRange": "cell_programs",
-    "SolverReport": "cell_programs",
+    "cell_halfspaces": "analysis.one_cell",
+    "chebyshev_ball": "analysis.one_cell",
+    "inscribed_ellipsoid": "analysis.one_cell",
+    "project_onto_cell": "analysis.one_cell",
+    "output_range": "analysis.one_cell",
+    "cell_width": "analysis.one_cell",
+    "CellHalfspaces": "analysis.one_cell",
+    "CellBall": "analysis.one_cell",
+    "CellEllipsoid": "analysis.one_cell",
+    "CellProjection": "analysis.one_cell",
+    "CellRange": "analysis.one_cell",
+    "SolverReport": "analysis.one_cell",
 }
 
 __all__ = [

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from regions.kernels.blocks import advance, bend, combine, nearest
-from regions.kernels.pointers import fp
-from regions.kernels.table import ENTRY, HEADER, fill_entry
+from regions.kernels.memory.blocks import advance, bend, combine, nearest
+from regions.kernels.memory.pointers import fp
+from regions.kernels.memory.table import ENTRY, HEADER, fill_entry
 
 
 @njit

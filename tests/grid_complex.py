@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 
 from regions.domain import Box
-from regions.network import Network
+from regions.network.relu_network import Network
 
 
 class Status(Enum):

@@ -9,9 +9,9 @@ from hypothesis import settings
 from naive import NaiveComplex, naive_complex
 from strategies import Case
 
-from regions.cell_complex import CellComplex
+from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box, Domain
-from regions.network import Network
+from regions.network.relu_network import Network
 
 PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 

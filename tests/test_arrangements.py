@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from regions.domain import Box
-from regions.enumeration import count_cells
-from regions.network import Network
+from regions.enumeration.enumerate import count_cells
+from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
 

@@ -33,10 +33,10 @@ from regions import (
     output_range,
     project_onto_cell,
 )
-from regions.cell_complex import CellComplex
-from regions.cell_programs.frame import cell_frame
-from regions.cell_programs.solving import LINEAR, MAX_GAP, MAX_VIOLATION, solve_checked
+from regions.analysis.one_cell.cell_frame import cell_frame
+from regions.complexes.cell_complex import CellComplex
 from regions.errors import InvalidInputError, RegionsError, SolverError
+from regions.optimize.convex_programs import LINEAR, MAX_GAP, MAX_VIOLATION, solve_checked
 
 pytestmark = pytest.mark.kernels
 

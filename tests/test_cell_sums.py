@@ -9,15 +9,15 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm as normal
 from strategies import random_case, sawtooth
 
-from regions.cell_sums import cell_masses, gradient_tail, sum_over_cells
-from regions.cell_sums.maps import forward_maps, rest_maps, unpack_states
-from regions.cell_sums.pieces import cell_pieces, positive_parts
+from regions.analysis.cell_sums import cell_masses, gradient_tail, sum_over_cells
+from regions.analysis.cell_sums.jacobians import forward_maps, rest_maps, unpack_states
+from regions.analysis.cell_sums.simplex_pieces import cell_pieces, positive_parts
 from regions.density import GaussianDensity, UniformDensity
+from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Box, Polytope, Slice
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidDomainError, InvalidInputError
-from regions.network import Network
-from regions.simplex_integrals import simplex_volumes
+from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
 
@@ -269,9 +269,9 @@ def test_batched_maps_are_those_of_the_network_cell_by_cell():
 def test_small_blocks_give_the_same_sums(monkeypatch):
     cells = enumerate_cells(random_network(2, (6, 4), 13), cube(2))
     before, tail = sum_over_cells(cells, eps=0.2), gradient_tail(cells, eta=0.5)
-    monkeypatch.setattr("regions.cell_sums.maps._WORKING_SET", 1)
-    monkeypatch.setattr("regions.cell_sums.sums._WORKING_SET", 1)
-    monkeypatch.setattr("regions.cell_sums.pieces._BLOCK", 3)
+    monkeypatch.setattr("regions.analysis.cell_sums.jacobians._WORKING_SET", 1)
+    monkeypatch.setattr("regions.analysis.cell_sums.sums._WORKING_SET", 1)
+    monkeypatch.setattr("regions.analysis.cell_sums.simplex_pieces._BLOCK", 3)
     seen = []
     after = sum_over_cells(cells, eps=0.2, progress=lambda done, fraction: seen.append((done, fraction)))
     assert_allclose(after.unit_gradients, before.unit_gradients, rtol=1e-13)

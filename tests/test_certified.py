@@ -17,12 +17,12 @@ from judging import assert_same_combinatorics, examples, pattern_tuples, problem
 from strategies import Case, concurrent_fan, nearly_parallel_networks, random_case
 
 from regions import Box, Network, Segment, Slice, count_cells, enumerate_cells, verify
-from regions.cell_complex import CellComplex
+from regions.complexes.cell_complex import CellComplex
+from regions.enumeration.compiled_network import balanced, lower, vertex_errors
+from regions.enumeration.threads import run_walk
+from regions.enumeration.vertices.vertex_search import WHOLE, Walker
 from regions.errors import InvalidNetworkError, RegionsError
-from regions.kernels import state
-from regions.lowering import balanced, lower, vertex_errors
-from regions.scheduling import run_walk
-from regions.walking import WHOLE, Walker
+from regions.kernels.memory import state
 
 pytestmark = pytest.mark.kernels
 

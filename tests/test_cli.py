@@ -12,11 +12,11 @@ import time
 import numpy as np
 import pytest
 
+from regions.analysis.linear_regions.convex_pieces import ConvexPartition
 from regions.cli import main
 from regions.cli.options import DomainWords
 from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
-from regions.linear_regions.convex import ConvexPartition
-from regions.network import Network
+from regions.network.relu_network import Network
 
 COUNT_KEYS = {"cells", "status", "dimension", "engine", "seconds", "volume_sum", "network", "domain"}
 
@@ -320,7 +320,7 @@ def test_a_locus_that_has_no_enclosure_is_refused_in_one_line(run, tmp_path):
 
 @pytest.mark.kernels
 def test_ctrl_c_during_an_enclosure_ends_in_one_line(run, net, tmp_path, monkeypatch):
-    from regions import locus
+    from regions.analysis import locus
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -368,13 +368,13 @@ def test_count_by_one_definition_gives_that_number(run, published, name):
 
 @pytest.mark.kernels
 def test_counts_that_are_bounds_are_named_as_such(run, published, monkeypatch):
-    from regions.linear_regions import counting
+    from regions.analysis.linear_regions import six_counts
 
     def too_many(cells, **_):
         raise BudgetExceededError("too many faces")
 
-    monkeypatch.setattr(counting, "face_lattice", too_many)
-    monkeypatch.setattr(counting.LinearRegions, "_convex", ConvexPartition(3, 4, np.zeros(5, np.int64)))
+    monkeypatch.setattr(six_counts, "face_lattice", too_many)
+    monkeypatch.setattr(six_counts.LinearRegions, "_convex", ConvexPartition(3, 4, np.zeros(5, np.int64)))
     words = ["count", published, "--box", "-1", "1", "--definition"]
     found = json.loads(run(*words, "all", "--json")[1])["regions"]
     assert found["activation"] == {"lower": 5, "upper": None}
@@ -386,15 +386,13 @@ def test_counts_that_are_bounds_are_named_as_such(run, published, monkeypatch):
 
 @pytest.mark.kernels
 def test_regions_are_counted_in_full_lists_only(run, published, monkeypatch):
-    from regions import enumeration
+    from regions.enumeration import enumerate
 
     words = ["count", published, "--box", "-1", "1", "--definition", "open"]
     assert_fails_in_one_line(run(*words, "--max-cells", "2"), "--max-cells 2")
-    whole = enumeration.enumerate_cells
+    whole = enumerate.enumerate_cells
     # what Ctrl-C leaves: a TRUNCATED result without a limit
-    monkeypatch.setattr(
-        enumeration, "enumerate_cells", lambda *a, max_cells, **k: whole(*a, max_cells=2, **k)
-    )
+    monkeypatch.setattr(enumerate, "enumerate_cells", lambda *a, max_cells, **k: whole(*a, max_cells=2, **k))
     code, out, err = run(*words)
     assert (code, out) == (130, "")
     assert "at least" in err and "TRUNCATED" in err
@@ -457,7 +455,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path):
     assert running.returncode == 130
     found = json.loads(out)
     assert found["status"] == "TRUNCATED" and found["cells"] > 0
-    from regions.cell_complex import CellComplex
+    from regions.complexes.cell_complex import CellComplex
 
     assert CellComplex.load(cells).n_cells == found["cells"]
 

@@ -10,7 +10,7 @@ import pytest
 from regions import Comparison
 from regions.cli import main
 from regions.cli.compare import ESTIMATORS
-from regions.network import Network
+from regions.network.relu_network import Network
 
 BOX = ["--box", "-1", "1"]
 SHORT = ["--budgets", "40,80", "--seeds", "6", "--exact-draws", "4"]
@@ -137,11 +137,11 @@ def test_ctrl_c_prints_and_saves_the_runs_that_were_done(run, net, tmp_path, mon
 @pytest.mark.kernels
 @pytest.mark.parametrize("command", ["compare", "inequalities", "validate"])
 def test_ctrl_c_during_exact_values_leaves_nothing_and_says_so(run, net, tmp_path, monkeypatch, command):
-    from regions import validation
-    from regions.enumeration import enumerate_cells
+    from regions.enumeration.enumerate import enumerate_cells
+    from regions.validation import local_complexity
 
     cut = lambda *given, **_: enumerate_cells(*given, max_cells=2)  # noqa: E731
-    monkeypatch.setattr(validation, "enumerate_cells", cut)
+    monkeypatch.setattr(local_complexity, "enumerate_cells", cut)
     code, out, err = run(command, net, *BOX, "--sigma", "0.1", "-o", tmp_path / "none.json")
     assert (code, out) == (130, "")
     assert err.startswith("interrupted") and err.count("\n") == 1

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from regions.comparison import Comparison, Judgement, compare_estimators
-from regions.counterparts import exact_value, units_in_neighbourhood
+from regions.analysis.locus import locus_volume
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box
-from regions.enumeration import count_cells, enumerate_cells
+from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import (
     BoundaryDistance,
@@ -25,9 +24,10 @@ from regions.estimators import (
     Target,
     UnnormalisedCoarea,
 )
-from regions.locus import locus_volume
-from regions.network import Network
-from regions.validation import exact_local_complexity
+from regions.network.relu_network import Network
+from regions.validation.comparison import Comparison, Judgement, compare_estimators
+from regions.validation.exact_targets import exact_value, units_in_neighbourhood
+from regions.validation.local_complexity import exact_local_complexity
 
 pytestmark = pytest.mark.kernels
 
@@ -277,7 +277,7 @@ def test_ctrl_c_during_the_runs_keeps_those_that_were_done(problem, tmp_path, af
 
 
 def test_ctrl_c_before_there_is_a_result_is_passed_on(problem, monkeypatch):
-    from regions import validation
+    from regions.validation import local_complexity
 
     network, box, density = problem
     with pytest.raises(KeyboardInterrupt):
@@ -286,7 +286,7 @@ def test_ctrl_c_before_there_is_a_result_is_passed_on(problem, monkeypatch):
         )
     # an enumeration takes Ctrl-C for a reason to end TRUNCATED
     monkeypatch.setattr(
-        validation, "enumerate_cells", lambda *given, **_: enumerate_cells(*given, max_cells=3)
+        local_complexity, "enumerate_cells", lambda *given, **_: enumerate_cells(*given, max_cells=3)
     )
     with pytest.raises(KeyboardInterrupt):
         compare_estimators([CroftonLines()], network, box, density, rng=np.random.default_rng(0))

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import random_case
 
-from regions.cell_complex import CellComplex, Completeness
+from regions.complexes.cell_complex import CellComplex, Completeness
 from regions.domain import Box, Domain, Polytope, Segment, Slice
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
-from regions.network import Network
+from regions.network.relu_network import Network
 
 
 def random_network(inputs: int, widths: tuple[int, ...], relu_at_end: bool = False) -> Network:

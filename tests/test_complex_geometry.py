@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from strategies import random_case
 
-from regions.cell_complex import CellComplex
+from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box, Slice
-from regions.enumeration import enumerate_cells
-from regions.network import Network
+from regions.enumeration.enumerate import enumerate_cells
+from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regions import Box, Network, count_cells
-from regions.cost_model import LARGEST_VERTEX_DIMENSION, choose, seconds_per_cell
+from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, choose, seconds_per_cell
 from regions.errors import InvalidDomainError, InvalidInputError
 
 

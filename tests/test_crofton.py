@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import regions.estimators.chain as chain_module
+import regions.estimators.forward_passes as chain_module
+from regions.analysis.locus import locus_volume
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Polytope, Segment, Slice
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import CroftonLines
-from regions.estimators.chain import Chain
 from regions.estimators.crofton import _mean_cosine, _random_chords, find_crossings
-from regions.locus import locus_volume
-from regions.network import Network
-from regions.validation import exact_local_complexity, z_score
+from regions.estimators.forward_passes import Chain
+from regions.network.relu_network import Network
+from regions.validation.local_complexity import exact_local_complexity, z_score
 
 
 def random_network(seed, widths, bias_scale=0.5, relu=None):

@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 from scipy.integrate import dblquad, quad
 
 from regions.density import Density, GaussianDensity, UniformDensity, from_spec
+from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Box, Polytope, Segment, Slice
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
-from regions.simplex_integrals import simplex_volumes
 
 
 def random_covariance(rng, d):

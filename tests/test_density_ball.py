@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 from scipy.stats import ortho_group
 
 from regions.density import Density, UniformBallDensity
+from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Box, Polytope, Segment, Slice
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
-from regions.simplex_integrals import simplex_volumes
 
 # looser where the cubature is slow, as the docstring says
 RTOL = {4: 1e-3}

@@ -16,13 +16,13 @@ from strategies import CONCURRENT_LINES, Case, float_networks, folding, random_c
 from test_verification import without_cell
 
 from regions import LocusEnclosure, locus_volume, volume_enclosures
-from regions.cell_complex import CellComplex
+from regions.analysis.enclosures import locus_enclosure
+from regions.complexes.cell_complex import CellComplex
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Segment, Slice
-from regions.enclosures import locus_enclosure
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
-from regions.network import Network
+from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
 

@@ -8,10 +8,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
-from regions.counterparts import units_in_neighbourhood
+from regions.analysis.locus import locus_volume
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Slice
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import (
     BoundaryDistance,
@@ -29,9 +29,13 @@ from regions.estimators import (
     local_complexity,
 )
 from regions.estimators.counts import random_frames
-from regions.locus import locus_volume
-from regions.network import Network
-from regions.validation import exact_local_complexity, one_hidden_layer_local_complexity, z_score
+from regions.network.relu_network import Network
+from regions.validation.exact_targets import units_in_neighbourhood
+from regions.validation.local_complexity import (
+    exact_local_complexity,
+    one_hidden_layer_local_complexity,
+    z_score,
+)
 
 
 def random_network(seed, widths, bias_scale=0.5):

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import regions.estimators.chain as chain_module
+import regions.estimators.forward_passes as chain_module
 import regions.estimators.goodness as goodness
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Segment, Slice
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, local_complexity
-from regions.network import Network
+from regions.network.relu_network import Network
 
 
 def random_network(rng, widths, bias_scale=0.7, zero_fraction=0.0, relu=None):

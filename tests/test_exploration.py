@@ -21,7 +21,7 @@ from regions import (
     project_onto_cell,
 )
 from regions.domain import FrameBox, domain_from_dict
-from regions.exploration import Exploration, explore, frames, minimal_perturbation
+from regions.exploration import Exploration, explore, minimal_perturbation, search_frame
 
 INF = float("inf")
 
@@ -308,7 +308,7 @@ def test_many_inputs_are_explored_in_as_many_directions_as_units() -> None:
 @pytest.mark.parametrize("arithmetic", ["certified", "float"])
 def test_the_finder_for_many_inputs_finds_the_enumeration(listed, arithmetic: str, monkeypatch) -> None:
     network, box, cells, center = listed
-    monkeypatch.setattr(frames, "MOST_DIRECTIONS", 0)
+    monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 0)
     names = complex_patterns(cells)
     true = {frozenset((names[a], names[b])) for a, b in adjacency_graph(cells).edges}
     for start in (center, box.high, np.append(center[:-1], box.low[-1])):
@@ -330,7 +330,7 @@ def named_facets(found: Exploration) -> set[tuple[frozenset[bytes], int]]:
 def test_both_finders_agree_without_a_domain(monkeypatch) -> None:
     network, center = random_network(12, 9, (7, 5)), np.random.default_rng(3).normal(size=9)
     found = explore(network, center, max_cells=None, max_hops=1)
-    monkeypatch.setattr(frames, "MOST_DIRECTIONS", 0)
+    monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 0)
     again = explore(network, center, max_cells=None, max_hops=1)
     assert found.status.name == again.status.name == "COMPLETE"
     assert pattern_set(found) == pattern_set(again)
@@ -342,7 +342,7 @@ def test_twins_are_undecided_in_many_inputs_too(monkeypatch) -> None:
     first, bias = network.weights[0].copy(), network.biases[0].copy()
     first[3], bias[3] = first[0], bias[0]
     twins = Network.from_arrays([first, *network.weights[1:]], [bias, *network.biases[1:]])
-    monkeypatch.setattr(frames, "MOST_DIRECTIONS", 0)
+    monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 0)
     found = explore(twins, [0.1, 0.2, 0.3], Box(-np.ones(3) * 3, np.ones(3) * 3), max_cells=None)
     assert found.undecided.sum() > 0
     assert found.status.name == "TRUNCATED"

@@ -11,10 +11,10 @@ import pytest
 from grid_complex import GridComplex
 from scipy import sparse
 
+from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
 from regions.domain import Box
 from regions.errors import CertificateError, InvalidInputError
-from regions.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
-from regions.network import Network
+from regions.network.relu_network import Network
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def graph(grid):
 
 
 def real_complex(seed=0, **options):
-    from regions.enumeration import enumerate_cells
+    from regions.enumeration.enumerate import enumerate_cells
 
     rng = np.random.default_rng(seed)
     network = Network.from_arrays(

@@ -12,9 +12,9 @@ from strategies import random_case
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Slice
 from regions.errors import InvalidInputError
-from regions.inequalities import Inequality, check_inequalities, compare_sides
-from regions.network import Network
-from regions.validation import exact_local_complexity, with_bias_noise
+from regions.network.relu_network import Network
+from regions.validation.inequalities import Inequality, check_inequalities, compare_sides
+from regions.validation.local_complexity import exact_local_complexity, with_bias_noise
 
 pytestmark = pytest.mark.kernels
 

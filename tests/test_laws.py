@@ -35,11 +35,11 @@ from strategies import (
     sawtooth,
 )
 
-from regions.cell_complex import CellComplex, Completeness
+from regions.complexes.cell_complex import CellComplex, Completeness
 from regions.domain import Box, Segment, Slice
-from regions.enumeration import count_cells, enumerate_cells
+from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.errors import InvalidDomainError, InvalidInputError
-from regions.network import Network
+from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
 

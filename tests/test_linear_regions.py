@@ -22,17 +22,17 @@ from strategies import (
 )
 
 from regions import count_regions, enumerate_cells
-from regions.cell_complex import CellComplex
-from regions.domain import Box
-from regions.errors import BudgetExceededError, InvalidInputError
-from regions.linear_regions import (
+from regions.analysis.linear_regions import (
     DEFINITIONS,
     LinearRegions,
     RegionCount,
     face_lattice,
     region_labels,
 )
-from regions.network import Network
+from regions.complexes.cell_complex import CellComplex
+from regions.domain import Box
+from regions.errors import BudgetExceededError, InvalidInputError
+from regions.network.relu_network import Network
 
 DESCENDING = ("activation", "cell", "convex", "open", "closed", "affine")
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from regions.errors import InvalidInputError, InvalidNetworkError
-from regions.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
-from regions.loaders.checks import optional_import
-from regions.network import Network
+from regions.network.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
+from regions.network.loaders.checks import optional_import
+from regions.network.relu_network import Network
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
 

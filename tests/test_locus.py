@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from regions.analysis.locus import locus_volume
 from regions.density import GaussianDensity, UniformDensity
+from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Box
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import BudgetExceededError, InvalidInputError
-from regions.locus import locus_volume
-from regions.network import Network
-from regions.simplex_integrals import simplex_volumes
+from regions.network.relu_network import Network
 
 
 def complex_of(network, domain, simplices, facet, unit_of, jump, status="COMPLETE"):

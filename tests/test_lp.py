@@ -12,8 +12,8 @@ from hypothesis import given
 from lp_cases import KINDS, Problem, ask_highs, exact_answer, integer_problems, random_problem
 
 from regions.errors import BudgetExceededError, InvalidInputError, RegionsError, SolverError
-from regions.kernels import simplex
-from regions.lp import (
+from regions.kernels.programs import simplex
+from regions.optimize import (
     Decision,
     LPSolution,
     LPStatus,
@@ -21,9 +21,9 @@ from regions.lp import (
     certify_feasible,
     certify_infeasible,
     certify_no_interior,
-    decisions,
+    feasibility,
     has_interior,
-    programs,
+    linear_programs,
     solve_lp,
 )
 from regions.rational import decide_interior, halfspace_rows
@@ -122,7 +122,7 @@ def test_bounds_are_rows(rng: np.random.Generator) -> None:
 
 
 def test_large_problems_go_to_highs(rng: np.random.Generator) -> None:
-    d = programs.MOST_VARIABLES + 1
+    d = linear_programs.MOST_VARIABLES + 1
     A = np.vstack([np.eye(d), -np.eye(d)])
     solution = solve_lp(A, np.ones(2 * d), np.ones(d), interior=np.zeros(d))
     assert (solution.solver, solution.value) == ("highs", pytest.approx(d))
@@ -130,7 +130,7 @@ def test_large_problems_go_to_highs(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("status", [simplex.PIVOT_LIMIT, simplex.STALLED, simplex.INACCURATE])
 def test_what_the_simplex_leaves_open_goes_to_highs(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    monkeypatch.setattr(programs.simplex, "maximise", lambda *_: (status, 3))
+    monkeypatch.setattr(linear_programs.simplex, "maximise", lambda *_: (status, 3))
     solution = solve_lp(SQUARE, np.ones(4), [1.0, 2.0], interior=[0, 0])
     assert (solution.solver, solution.value) == ("highs", pytest.approx(3.0))
 
@@ -147,7 +147,7 @@ def test_wrong_answers_of_the_simplex_are_noticed(monkeypatch: pytest.MonkeyPatc
             multipliers[1] -= 1e-6
         return (simplex.UNBOUNDED if fault == "ray" else simplex.OPTIMAL), 2
 
-    monkeypatch.setattr(programs.simplex, "maximise", wrong)
+    monkeypatch.setattr(linear_programs.simplex, "maximise", wrong)
     solution = solve_lp(SQUARE, np.ones(4), [1.0, 2.0], interior=[0, 0])
     assert (solution.solver, solution.value) == ("highs", pytest.approx(3.0))
 
@@ -155,7 +155,7 @@ def test_wrong_answers_of_the_simplex_are_noticed(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("status", [1, 4, 17])
 def test_an_unknown_status_of_highs_raises(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     answer = SimpleNamespace(status=status, message="time is up")
-    monkeypatch.setattr(programs, "linprog", lambda *_, **__: answer)
+    monkeypatch.setattr(linear_programs, "linprog", lambda *_, **__: answer)
     with pytest.raises(SolverError, match="time is up"):
         solve_lp(SQUARE, np.ones(4), [1.0, 2.0])
 
@@ -164,13 +164,13 @@ def test_an_unknown_status_of_highs_raises(monkeypatch: pytest.MonkeyPatch, stat
 def test_a_false_status_of_highs_is_not_believed(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """As when its presolve called x <= 0 type problems infeasible that are unbounded."""
     answer = SimpleNamespace(status=status, message="so they say")
-    monkeypatch.setattr(programs, "linprog", lambda *_, **__: answer)
+    monkeypatch.setattr(linear_programs, "linprog", lambda *_, **__: answer)
     with pytest.raises(SolverError, match="so they say"):
         solve_lp(SQUARE, np.ones(4), [1.0, 2.0])
 
 
 def test_an_unknown_status_of_the_simplex_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs.simplex, "maximise", lambda *_: (99, 0))
+    monkeypatch.setattr(linear_programs.simplex, "maximise", lambda *_: (99, 0))
     with pytest.raises(SolverError, match="unknown status 99"):
         solve_lp(SQUARE, np.ones(4), [1.0, 2.0], interior=[0, 0])
 
@@ -266,7 +266,7 @@ def test_the_rational_simplex_alone_gives_the_same_decisions(
     def fails(*_: object) -> None:
         raise SolverError("out of order")
 
-    monkeypatch.setattr(decisions, "lifted", fails)
+    monkeypatch.setattr(feasibility, "lifted", fails)
     for (A, b), expected in zip(problems, usual, strict=True):
         decision = has_interior(A, b)
         check_decision(A, b, decision)

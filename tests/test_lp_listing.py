@@ -32,12 +32,12 @@ from regions import (
     to_scipy_sparse,
     verify,
 )
+from regions.enumeration.compiled_network import lower
+from regions.enumeration.programs.breadth_first import list_cells
+from regions.enumeration.programs.exact_sides import ProgramOracle
+from regions.enumeration.programs.facet_finder import FacetFinder
+from regions.enumeration.programs.program_complex import compare_complexes, neighbour_pairs
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
-from regions.lowering import lower
-from regions.lp_complex import compare_complexes, neighbour_pairs
-from regions.lp_facets import FacetFinder
-from regions.lp_listing import list_cells
-from regions.lp_oracle import ProgramOracle
 
 pytestmark = pytest.mark.kernels
 

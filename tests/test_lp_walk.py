@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from naive import naive_complex
 from strategies import Case, concurrent_fan, nearly_parallel_networks, random_case, rational_networks
 
-from regions import Box, Network, count_cells, scheduling
-from regions.cell_complex import Completeness
-from regions.kernels import state
-from regions.lowering import lower
-from regions.lp_walking import ProgramWalker
+from regions import Box, Network, count_cells
+from regions.complexes.cell_complex import Completeness
+from regions.enumeration import threads
+from regions.enumeration.compiled_network import lower
+from regions.enumeration.programs.program_search import ProgramWalker
+from regions.kernels.memory import state
 
 pytestmark = pytest.mark.kernels
 
@@ -110,7 +111,7 @@ def test_vertices_and_programs_count_the_same(d: int, seed: int) -> None:
 @pytest.fixture
 def cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes small walks parallel too."""
-    monkeypatch.setattr(scheduling, "ALONE_STEPS", 1)
+    monkeypatch.setattr(threads, "ALONE_STEPS", 1)
 
 
 @pytest.mark.small

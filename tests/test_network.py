@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from regions.errors import InvalidInputError, InvalidNetworkError
-from regions.network import Network
+from regions.network.relu_network import Network
 
 NUMBERS = st.floats(-3.0, 3.0, allow_subnormal=False).map(lambda x: round(x, 3))
 

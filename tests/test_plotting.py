@@ -16,7 +16,7 @@ from grid_complex import GridComplex
 
 from regions.domain import Box, Segment, Slice
 from regions.errors import InvalidInputError
-from regions.network import Network
+from regions.network.relu_network import Network
 from regions.plotting import (
     class_pieces,
     interactive_figure,
@@ -28,7 +28,7 @@ from regions.plotting import (
 )
 from regions.plotting.colors import class_palette, tint
 from regions.plotting.decision import output_maps
-from regions.plotting.shapes import segments_of
+from regions.plotting.paths import segments_of
 
 COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
 
@@ -51,7 +51,7 @@ def random_network(seed, sizes, scale=0.4):
 
 
 def enumerated(network, domain, **options):
-    from regions.enumeration import enumerate_cells
+    from regions.enumeration.enumerate import enumerate_cells
 
     return enumerate_cells(network, domain, **options)
 

@@ -15,7 +15,7 @@ import pytest
 from regions import Comparison, Estimate, History, Judgement, Target, ValidationReport
 from regions.errors import InvalidInputError
 from regions.plotting import plot_comparison, plot_history, plot_validation
-from regions.tracking import Record, log_steps
+from regions.validation.tracking import Record, log_steps
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from strategies import Case, float_networks, random_case, rational_networks
 
 from regions.domain import Box, Domain, Slice
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, SolverError
-from regions.network import Network
+from regions.network.relu_network import Network
 from regions.rational import (
     ExactNetwork,
     bounds,
@@ -34,7 +34,7 @@ from regions.rational import (
     squared_volume,
     strictly_inside,
 )
-from regions.rational.rows import dot
+from regions.rational.integer_rows import dot
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from regions.cell_complex import Completeness
+from regions.complexes.cell_complex import Completeness
 from regions.domain import Box
-from regions.enumeration import count_cells, enumerate_cells
-from regions.loaders import from_onnx
-from regions.network import Network
+from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.network.loaders import from_onnx
+from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
 

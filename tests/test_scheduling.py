@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from strategies import random_case
 
-from regions import scheduling
-from regions.cell_complex import CellComplex, Completeness
+from regions.complexes.cell_complex import CellComplex, Completeness
 from regions.domain import Box
-from regions.enumeration import count_cells, enumerate_cells
-from regions.network import Network
-from regions.walking import Walker
+from regions.enumeration import threads
+from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.enumeration.vertices.vertex_search import Walker
+from regions.network.relu_network import Network
 
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 
@@ -36,15 +36,15 @@ def problem(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Net
 def cut_up(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes small walks parallel too; collects the number of tasks of each."""
     numbers: list[int] = []
-    cut = scheduling._cut
+    cut = threads._cut
 
     def spy(*words: Any) -> Any:
         tasks, above = cut(*words)
         numbers.append(len(tasks))
         return tasks, above
 
-    monkeypatch.setattr(scheduling, "ALONE_STEPS", 1)
-    monkeypatch.setattr(scheduling, "_cut", spy)
+    monkeypatch.setattr(threads, "ALONE_STEPS", 1)
+    monkeypatch.setattr(threads, "_cut", spy)
     return numbers
 
 
@@ -187,7 +187,7 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
     real = Walker.step
 
     def interrupt(self: Any, steps: int = 0) -> int:
-        if steps == scheduling.ALONE_STEPS:
+        if steps == threads.ALONE_STEPS:
             raise KeyboardInterrupt
         return real(self, steps)
 

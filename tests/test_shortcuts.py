@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from judging import examples, problem_of
 from strategies import Case, float_networks, random_case, rational_networks
 
-from regions import lowering, memory, scheduling, walking
-from regions.cell_complex import CellComplex
+from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box
-from regions.enumeration import count_cells, enumerate_cells
-from regions.kernels import state
-from regions.network import Network
-from regions.walking import Block
+from regions.enumeration import buffer_pool, compiled_network, threads
+from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.enumeration.vertices import vertex_search
+from regions.enumeration.vertices.vertex_search import Block
+from regions.kernels.memory import state
+from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
 
@@ -37,10 +38,10 @@ def assert_counted_as_made(network: Network, box: Box) -> None:
     radius = 2.0**-44 * float(np.abs(box.vertices).max())
     for arithmetic in ("float", "certified"):
         certified = arithmetic == "certified"
-        net = lowering.lower(network, box, radius=radius, certified=certified, planar=True)
-        make = functools.partial(walking.Walker, net, box)
+        net = compiled_network.lower(network, box, radius=radius, certified=certified, planar=True)
+        make = functools.partial(vertex_search.Walker, net, box)
         made, counted, measured = (
-            sum_of(scheduling.run_walk(make, mode, max_cells=None, workers=1, progress=None))
+            sum_of(threads.run_walk(make, mode, max_cells=None, workers=1, progress=None))
             for mode in (state.COLLECT, state.COUNT, state.MEASURE)
         )
         assert made.complete and made.cells == sum(len(output.volume) for output in made.outputs)
@@ -53,7 +54,7 @@ def assert_counted_as_made(network: Network, box: Box) -> None:
         assert count_cells(network, box, engine="planar", arithmetic=arithmetic).cells == made.cells
 
 
-def sum_of(outcome: scheduling.Outcome) -> Block:
+def sum_of(outcome: threads.Outcome) -> Block:
     """All blocks of an outcome as one."""
     blocks = outcome.blocks
     return Block(
@@ -145,7 +146,7 @@ def test_subtrees_that_end_in_the_last_layer_are_counted(
 ) -> None:
     network, box = medium((6, 24))
     total = enumerate_cells(network, box).n_cells
-    monkeypatch.setattr(scheduling, "ALONE_STEPS", 1)
+    monkeypatch.setattr(threads, "ALONE_STEPS", 1)
     assert count_cells(network, box, workers=workers).cells == total
 
 
@@ -153,9 +154,9 @@ def test_subtrees_that_end_in_the_last_layer_are_counted(
 def test_small_stacks_change_nothing(widths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     network, box = medium(widths)
     expected = [count_cells(network, box).cells, enumerate_cells(network, box).n_cells]
-    tiny = functools.partial(memory.Sizes, nodes=4, slots=4, vertices=8, ring=32, candidates=8, events=8)
-    monkeypatch.setattr(walking, "Sizes", tiny)
-    monkeypatch.setattr(walking, "shelf", memory.Shelf())
+    tiny = functools.partial(buffer_pool.Sizes, nodes=4, slots=4, vertices=8, ring=32, candidates=8, events=8)
+    monkeypatch.setattr(vertex_search, "Sizes", tiny)
+    monkeypatch.setattr(vertex_search, "shelf", buffer_pool.Shelf())
     assert [count_cells(network, box).cells, enumerate_cells(network, box).n_cells] == expected
 
 
@@ -167,8 +168,8 @@ def bytes_of(found: CellComplex) -> dict[str, bytes]:
 
 def without_reuse(network: Network, box: Box, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     with monkeypatch.context() as patch:
-        patch.setattr(walking, "shelf", memory.Shelf())
-        patch.setattr(lowering, "recent", memory.Recent())
+        patch.setattr(vertex_search, "shelf", buffer_pool.Shelf())
+        patch.setattr(compiled_network, "recent", buffer_pool.Recent())
         return bytes_of(enumerate_cells(network, box, workers=1))
 
 
@@ -213,8 +214,8 @@ def test_a_walk_that_failed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatc
         raise ArithmeticError
 
     with monkeypatch.context() as patch:
-        patch.setattr(scheduling, "ALONE_STEPS", 10)
-        patch.setattr(scheduling, "SECONDS_BETWEEN_REPORTS", 0.0)
+        patch.setattr(threads, "ALONE_STEPS", 10)
+        patch.setattr(threads, "SECONDS_BETWEEN_REPORTS", 0.0)
         for workers in (1, 2):
             with pytest.raises(ArithmeticError):
                 enumerate_cells(network, box, workers=workers, progress=fail)
@@ -223,7 +224,7 @@ def test_a_walk_that_failed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.small
 def test_what_is_remembered_of_a_network_dies_with_it() -> None:
-    recent: memory.Recent[str] = memory.Recent()
+    recent: buffer_pool.Recent[str] = buffer_pool.Recent()
     network, box = medium((3,))
     recent.keep(network, box, 1, "made", 10)
     assert recent.find(network, box, 1) == "made"
@@ -232,5 +233,5 @@ def test_what_is_remembered_of_a_network_dies_with_it() -> None:
     other, _ = medium((4,))
     recent.keep(other, box, 1, "other", 10)
     assert len(recent.entries) == 1
-    recent.keep(other, box, 2, "large", memory.LARGEST_KEPT + 1)
+    recent.keep(other, box, 2, "large", buffer_pool.LARGEST_KEPT + 1)
     assert recent.find(other, box, 2) is None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from lp_cases import KINDS, Problem, ask_highs, exact_answer, integer_problems, random_problem
 
-from regions.kernels import simplex
+from regions.kernels.programs import simplex
 
 pytestmark = pytest.mark.kernels
 

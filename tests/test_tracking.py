@@ -31,7 +31,7 @@ from regions import (
     track,
 )
 from regions.errors import InvalidInputError, InvalidNetworkError
-from regions.tracking import QUANTITIES, Record
+from regions.validation.tracking import QUANTITIES, Record
 
 BOX = Box([-1.0, -1.0], [1.0, 1.0])
 LINE = Segment([-1.0, -0.9], [1.0, 0.8])
@@ -399,12 +399,12 @@ def test_ctrl_c_ends_the_training_and_keeps_the_records():
 
 
 def test_an_interrupted_enumeration_is_ctrl_c_and_no_record(monkeypatch):
-    from regions.tracking import measure
+    from regions.validation.tracking import records
 
     walk = Walk()
     tracker = track(walk, BOX, every=1, rng=np.random.default_rng(0), records="locus")
     monkeypatch.setattr(
-        measure, "enumerate_cells", lambda network, domain, **_: enumerate_cells(network, domain, max_cells=3)
+        records, "enumerate_cells", lambda network, domain, **_: enumerate_cells(network, domain, max_cells=3)
     )
     with pytest.raises(KeyboardInterrupt):
         tracker.step()

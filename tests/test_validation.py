@@ -9,14 +9,14 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.integrate import trapezoid
 
+from regions.analysis.locus import locus_volume
 from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Segment, Slice
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, local_complexity
-from regions.locus import locus_volume
-from regions.network import Network
-from regions.validation import (
+from regions.network.relu_network import Network
+from regions.validation.local_complexity import (
     ValidationReport,
     exact_local_complexity,
     one_hidden_layer_local_complexity,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from strategies import CONCURRENT_LINES, Case, folding, random_case, rational_networks
 
-from regions.cell_complex import CellComplex, FacetTable
+from regions.analysis.verification import verify
+from regions.complexes.cell_complex import CellComplex, FacetTable
 from regions.domain import Box
-from regions.enumeration import enumerate_cells
+from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import CertificateError, InvalidInputError
-from regions.network import Network
-from regions.verification import verify
+from regions.network.relu_network import Network
 
 
 def complex_of(case: Case, **options: Any) -> CellComplex:

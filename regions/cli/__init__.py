@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from regions.cli import commands, compare, demo, explore, inequalities, validate
+from regions.cli import commands, compare, demo, explore, inequality_report, validate
 from regions.cli.session import INTERRUPTED, err
 from regions.errors import RegionsError
 
@@ -32,7 +32,7 @@ app.command("graph")(commands.graph)
 app.command("locus")(commands.locus)
 app.command("validate")(validate.validate)
 app.command("compare")(compare.compare)
-app.command("inequalities")(inequalities.inequalities)
+app.command("inequalities")(inequality_report.inequalities)
 app.command("explore")(explore.explore)
 app.command("plot")(commands.plot)
 app.command("demo")(demo.demo)

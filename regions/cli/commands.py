@@ -118,7 +118,7 @@ def count(
     Ctrl-C prints what was counted so far, marked TRUNCATED, and exits with 130. With --definition, count
     the linear regions by another definition, or by all six.
     """
-    from regions.loaders import load_network
+    from regions.network.loaders import load_network
 
     network = load_network(net, allow_code=trust_code)
     words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
@@ -127,7 +127,7 @@ def count(
     if definition is not Definition.cell:
         count_definitions(network, domain, definition, options, json)
         return
-    from regions.enumeration import count_cells
+    from regions.enumeration.enumerate import count_cells
 
     if check_volumes is None and domain.dimension <= 5 and engine != "lp":
         check_volumes = True
@@ -165,14 +165,14 @@ def enumerate_(
 
     Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
     """
-    from regions.loaders import load_network
+    from regions.network.loaders import load_network
 
     writable(output)
     network = load_network(net, allow_code=trust_code)
     words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
     domain = words.build(network)
     options = EngineWords(engine, arithmetic, max_cells, workers)
-    from regions.enumeration import enumerate_cells
+    from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating") as progress:
         complex = enumerate_cells(network, domain, progress=progress, **options.arguments())
@@ -191,7 +191,7 @@ def graph(
     json: AsJson = False,
 ) -> None:
     """Write the adjacency graph: nodes are cells, edges are interior facets."""
-    from regions.graph import adjacency_graph, write_graph
+    from regions.analysis.graph import adjacency_graph, write_graph
 
     writable(output)
     complex = read_complex(cells)
@@ -229,8 +229,8 @@ def locus(
     json: AsJson = False,
 ) -> None:
     """Exact (d-1)-volume of the locus: where the network bends."""
+    from regions.analysis.locus import locus_volume
     from regions.density import from_spec
-    from regions.locus import locus_volume
 
     complex = read_complex(cells)
     weight = None if density is None else from_spec(density, complex.domain)

@@ -34,8 +34,8 @@ from regions.cli.session import INTERRUPTED, err, print_json, print_text, watche
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from regions.comparison import Comparison
     from regions.estimators import BudgetedEstimator
+    from regions.validation.comparison import Comparison
 
 ESTIMATORS = (
     "coarea",
@@ -98,7 +98,7 @@ def compare(
 
     Ctrl-C prints and saves the runs that were done, marked TRUNCATED, and exits with 130.
     """
-    from regions.loaders import load_network
+    from regions.network.loaders import load_network
 
     for path in (output, plot):
         if path is not None:
@@ -143,7 +143,7 @@ def _run(
     """All runs, with progress."""
     import numpy as np
 
-    from regions.comparison import compare_estimators
+    from regions.validation.comparison import compare_estimators
 
     rng = np.random.default_rng(seed)
     with watched("exact values, then runs", unit="runs") as progress:

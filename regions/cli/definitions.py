@@ -21,10 +21,10 @@ from regions.cli.session import (
 from regions.errors import BudgetExceededError, InvalidInputError
 
 if TYPE_CHECKING:
-    from regions.cell_complex import CellComplex
+    from regions.analysis.linear_regions import LinearRegions
+    from regions.complexes.cell_complex import CellComplex
     from regions.domain import Domain
-    from regions.linear_regions import LinearRegions
-    from regions.network import Network
+    from regions.network.relu_network import Network
 
 Bounds = tuple[int, int | None]  # upper None: not computed
 
@@ -53,8 +53,8 @@ def count_definitions(
     BudgetExceededError
         If "activation" alone is wanted of too many cells.
     """
-    from regions.enumeration import enumerate_cells
-    from regions.linear_regions import DEFINITIONS, LinearRegions
+    from regions.analysis.linear_regions import DEFINITIONS, LinearRegions
+    from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating") as progress:
         complex = enumerate_cells(network, domain, progress=progress, **words.arguments())

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from regions.cell_complex import CellComplex
-    from regions.network import Network
+    from regions.complexes.cell_complex import CellComplex
+    from regions.network.relu_network import Network
 
 _DIGITS = "data/digits_64x32x32.npz"
 _IMAGES = (6, 8, 12)  # a three, a four and a six: their slice crosses seven classes
@@ -104,7 +104,7 @@ def _own_network(path: Path | None, box: tuple[str, str] | None, trust_code: boo
         )
     if path is None:
         return None
-    from regions.loaders import load_network
+    from regions.network.loaders import load_network
 
     own = load_network(path, allow_code=trust_code)
     return own, DomainWords(box=box).build(own)
@@ -120,7 +120,7 @@ def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
 
 
 def _load_digits() -> Network:
-    from regions.network import Network
+    from regions.network.relu_network import Network
 
     with as_file(files("regions").joinpath(_DIGITS)) as path:
         return Network.load(path)
@@ -131,7 +131,7 @@ def _slice(
 ) -> CellComplex:
     """Enumerate the plane through three images."""
     from regions.domain import Slice
-    from regions.enumeration import enumerate_cells
+    from regions.enumeration.enumerate import enumerate_cells
 
     domain = Slice.through(images[0], images[1], images[2], _MARGIN)
     with watched("enumerating the slice") if run.talks else nullcontext() as progress:
@@ -178,7 +178,7 @@ def _pictures(
 
 def _graph(run: _Demo, complex: CellComplex) -> None:
     """Adjacency graph as GraphML."""
-    from regions.graph import adjacency_graph, write_graph
+    from regions.analysis.graph import adjacency_graph, write_graph
 
     graph = adjacency_graph(complex)
     write_graph(graph, run.file("digits_slice.graphml"))
@@ -193,7 +193,7 @@ def _graph(run: _Demo, complex: CellComplex) -> None:
 
 def _locus(run: _Demo, complex: CellComplex) -> None:
     """Length of the nonlinear and of the activation locus."""
-    from regions.locus import locus_volume
+    from regions.analysis.locus import locus_volume
 
     bends = locus_volume(complex)
     switches = locus_volume(complex, kind="activation")
@@ -218,7 +218,7 @@ def _validation(run: _Demo, complex: CellComplex) -> None:
 
     from regions.density import UniformDensity
     from regions.estimators import local_complexity
-    from regions.validation import validate
+    from regions.validation.local_complexity import validate
 
     network, domain = complex.network, complex.domain
     reports = []
@@ -265,7 +265,7 @@ def _five_dimensions(run: _Demo) -> None:
     import numpy as np
 
     from regions.domain import Box
-    from regions.network import Network
+    from regions.network.relu_network import Network
 
     rng = np.random.default_rng(_SEED)
     shapes = list(zip(_SMALL_WIDTHS[1:], _SMALL_WIDTHS[:-1], strict=True))
@@ -277,7 +277,7 @@ def _five_dimensions(run: _Demo) -> None:
 
 def _count(run: _Demo, key: str, network: Any, domain: Any) -> None:
     """Count a network in a box, and say so."""
-    from regions.enumeration import count_cells
+    from regions.enumeration.enumerate import count_cells
 
     with watched("counting") if run.talks else nullcontext() as progress:
         found = count_cells(network, domain, workers=run.workers, progress=progress)

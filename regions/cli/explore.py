@@ -59,7 +59,7 @@ def explore(
     Ctrl-C prints and saves what was found, marked TRUNCATED, and exits with 130.
     """
     from regions.exploration import explore as explored
-    from regions.loaders import load_network
+    from regions.network.loaders import load_network
 
     norm = _norm(distances, "--distances")
     step_norm = _norm(perturbation, "--perturbation")

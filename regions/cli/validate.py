@@ -67,7 +67,7 @@ def validate(
     json: AsJson = False,
 ) -> None:
     """Judge the estimator of local complexity by the exact value, with a z-score."""
-    from regions.loaders import load_network
+    from regions.network.loaders import load_network
 
     if output is not None:
         writable(output)
@@ -95,7 +95,7 @@ def _compare(network: Any, domain: Any, density: Any, seed: int, settings: dict[
     import numpy as np
 
     from regions.estimators import local_complexity
-    from regions.validation import validate as compare
+    from regions.validation.local_complexity import validate as compare
 
     rng = np.random.default_rng(seed)
     with watched("exact value", unit="bias draws") as progress:

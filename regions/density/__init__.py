@@ -5,8 +5,8 @@ which points those are is left to `locus` and `estimators`.
 """
 
 from regions.density.ambient import conditional, restricted
-from regions.density.ball import UniformBallDensity
-from regions.density.base import Density
+from regions.density.ball_density import UniformBallDensity
+from regions.density.densities import Density
 from regions.density.gaussian import GaussianDensity
 from regions.density.mixture import GaussianMixtureDensity
 from regions.density.restriction import RestrictedDensity

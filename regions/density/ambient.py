@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from regions.density.ball import UniformBallDensity
-from regions.density.base import Density, FloatArray, same_frame
+from regions.density.ball_density import UniformBallDensity
+from regions.density.densities import Density, FloatArray, same_frame
 from regions.density.gaussian import GaussianDensity
 from regions.density.mixture import GaussianMixtureDensity
 from regions.density.restriction import RestrictedDensity

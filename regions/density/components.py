@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 
-from regions.density.base import EPS, FloatArray
-from regions.simplex_integrals import (
+from regions.density.densities import EPS, FloatArray
+from regions.density.integrals.simplex_integrals import (
     average_bell,
     bisect_longest_edges,
     embedded_rules,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
 from scipy.special import erf
 
-from regions.density.base import (
+from regions.density.densities import (
     EPS,
     FloatArray,
     as_count,
@@ -21,9 +21,14 @@ from regions.density.base import (
     check_tolerance,
     listing,
 )
+from regions.density.integrals.simplex_integrals import (
+    average_bell,
+    bell_between,
+    fill_with_simplices,
+    simplex_volumes,
+)
 from regions.domain import Box, Domain
 from regions.errors import InvalidInputError
-from regions.simplex_integrals import average_bell, bell_between, fill_with_simplices, simplex_volumes
 
 __all__ = ["GaussianDensity", "box_probabilities", "check_covariance"]
 

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from regions.density.base import (
+from regions.density.components import PAIRS, Group, group_components, integrate_groups, log_terms
+from regions.density.densities import (
     EPS,
     FloatArray,
     as_count,
@@ -19,11 +20,10 @@ from regions.density.base import (
     check_dimension,
     check_tolerance,
 )
-from regions.density.components import PAIRS, Group, group_components, integrate_groups, log_terms
 from regions.density.gaussian import box_probabilities, check_covariance
+from regions.density.integrals.simplex_integrals import fill_with_simplices
 from regions.domain import Box, Domain
 from regions.errors import InvalidInputError
-from regions.simplex_integrals import fill_with_simplices
 
 __all__ = ["GaussianMixtureDensity"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from regions.density.base import (
+from regions.density.densities import (
     EPS,
     OUTSIDE,
     Density,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from regions.density.ambient import conditional, restricted
-from regions.density.ball import UniformBallDensity
-from regions.density.base import Density, FloatArray
+from regions.density.ball_density import UniformBallDensity
+from regions.density.densities import Density, FloatArray
 from regions.density.gaussian import GaussianDensity
 from regions.density.mixture import GaussianMixtureDensity
 from regions.density.restriction import RestrictedDensity

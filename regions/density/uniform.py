@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.density.base import (
+from regions.density.densities import (
     EPS,
     OUTSIDE,
     FloatArray,
@@ -17,9 +17,9 @@ from regions.density.base import (
     extent,
     same_frame,
 )
+from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Domain
 from regions.errors import InvalidDomainError, InvalidInputError
-from regions.simplex_integrals import simplex_volumes
 
 __all__ = ["UniformDensity"]
 

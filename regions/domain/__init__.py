@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from regions.domain.base import Domain
-from regions.domain.frames import FrameBox
+from regions.domain.frame_box import FrameBox
+from regions.domain.intrinsic import Domain
 from regions.domain.shapes import Box, Polytope, Segment
 from regions.domain.slices import Slice
 from regions.errors import InvalidDomainError

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regions.domain.base import (
+from regions.domain.intrinsic import (
     BoolArray,
     Domain,
     FloatArray,

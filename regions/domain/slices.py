@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regions.domain.base import (
+from regions.domain.intrinsic import (
     Domain,
     FloatArray,
     check_order,
@@ -23,7 +23,7 @@ from regions.domain.base import (
     solve,
     store,
 )
-from regions.domain.exact_polytope import exact_polytope
+from regions.domain.starting_polytope import exact_polytope
 from regions.errors import InvalidDomainError
 
 _ORTHONORMAL_TOLERANCE = 1e-9  # on |basis.T @ basis - I|

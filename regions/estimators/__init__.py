@@ -4,15 +4,6 @@ They share no code with the enumeration that judges them (`comparison` and `vali
 together), and take the network as float arrays: nothing here is exact, everything has its standard error.
 """
 
-from regions.estimators.basics import (
-    BudgetedEstimator,
-    Estimate,
-    Estimator,
-    FunctionEstimator,
-    LocusKind,
-    Quantity,
-    Target,
-)
 from regions.estimators.coarea import (
     Coarea,
     OwnNoiseCoarea,
@@ -22,6 +13,15 @@ from regions.estimators.coarea import (
 )
 from regions.estimators.counts import CrossPolytope, DistinctPatterns
 from regions.estimators.crofton import CroftonLines
+from regions.estimators.estimates import (
+    BudgetedEstimator,
+    Estimate,
+    Estimator,
+    FunctionEstimator,
+    LocusKind,
+    Quantity,
+    Target,
+)
 from regions.estimators.shells import BoundaryDistance, FiniteShell
 
 __all__ = [

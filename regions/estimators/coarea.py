@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from regions.density import Density
 from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.estimators.basics import (
+from regions.estimators.estimates import (
     Estimate,
     LocusKind,
     Target,
@@ -26,9 +26,9 @@ from regions.estimators.basics import (
     check_kind,
     check_problem,
 )
-from regions.estimators.chain import Chain, State, forward, gradient_norms, sampled_blocks
+from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
 from regions.estimators.goodness import keep_good, sampled_goodness
-from regions.network import Network
+from regions.network.relu_network import Network
 
 __all__ = ["Coarea", "OwnNoiseCoarea", "SampledStateCoarea", "UnnormalisedCoarea", "local_complexity"]
 

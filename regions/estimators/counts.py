@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from regions.density import Density
 from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.estimators.basics import Estimate, Target, check_problem
-from regions.estimators.chain import Chain, forward, sampled_blocks, working_rows
-from regions.network import Network
+from regions.estimators.estimates import Estimate, Target, check_problem
+from regions.estimators.forward_passes import Chain, forward, sampled_blocks, working_rows
+from regions.network.relu_network import Network
 
 __all__ = ["CrossPolytope", "DistinctPatterns", "random_frames"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.estimators.chain import Chain, State, reach, working_rows
+from regions.estimators.forward_passes import Chain, State, reach, working_rows
 
 __all__ = ["is_good_at_zero", "keep_good", "sampled_goodness"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regions.density import Density
 from regions.domain import Domain
-from regions.estimators.basics import (
+from regions.estimators.estimates import (
     Estimate,
     LocusKind,
     Target,
@@ -22,9 +22,9 @@ from regions.estimators.basics import (
     check_noise,
     check_problem,
 )
-from regions.estimators.chain import Chain, State, forward, gradient_norms, sampled_blocks
+from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
 from regions.estimators.goodness import is_good_at_zero
-from regions.network import Network
+from regions.network.relu_network import Network
 
 __all__ = ["BoundaryDistance", "FiniteShell"]
 

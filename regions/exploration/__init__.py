@@ -3,9 +3,9 @@
 Runs on the facets of one cell at a time (`lp_facets`); nothing here lists vertices or whole domains.
 """
 
+from regions.exploration.exploration_result import CellDistances, Exploration, NearestFacet
 from regions.exploration.explorer import explore
 from regions.exploration.perturbation import MinimalPerturbation, minimal_perturbation
-from regions.exploration.result import CellDistances, Exploration, NearestFacet
 
 __all__ = [
     "CellDistances",

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from regions.errors import InvalidInputError
-from regions.exploration.frames import checked_center, frame_of
+from regions.exploration.exploration_result import Exploration, packaged, reopened
+from regions.exploration.local_search import Progress, Search, check_limits
 from regions.exploration.nearest import Geometry
-from regions.exploration.result import Exploration, packaged, reopened
-from regions.exploration.search import Progress, Search, check_limits
-from regions.network import Network
+from regions.exploration.search_frame import checked_center, frame_of
+from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
     from regions.domain import Domain

@@ -16,8 +16,8 @@ from scipy.optimize import linprog, nnls
 
 from regions.domain import Box, Domain
 from regions.errors import SolverError
-from regions.exploration.frames import Frame
-from regions.network import Network
+from regions.exploration.search_frame import Frame
+from regions.network.relu_network import Network
 
 FloatArray = NDArray[np.float64]
 LayerMaps = list[tuple[FloatArray, FloatArray]]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.cell_complex import Completeness
+from regions.complexes.cell_complex import Completeness
 from regions.errors import InvalidInputError
-from regions.exploration.frames import Frame, checked_center, frame_of
+from regions.exploration.local_search import Progress, Search, check_limits
 from regions.exploration.nearest import Geometry, with_row
-from regions.exploration.search import Progress, Search, check_limits
-from regions.network import Network
+from regions.exploration.search_frame import Frame, checked_center, frame_of
+from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
     from regions.domain import Domain

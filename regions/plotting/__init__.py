@@ -3,10 +3,10 @@
 The only part of the package that imports matplotlib, and plotly where it is installed.
 """
 
-from regions.plotting.cells import jacobian_norms, mark_points, plot_cells
+from regions.plotting.cell_pictures import jacobian_norms, mark_points, plot_cells
 from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.figure_files import save_figure
-from regions.plotting.graph import plot_graph
+from regions.plotting.graph_pictures import plot_graph
 from regions.plotting.interactive import interactive_figure
 from regions.plotting.judging import plot_comparison, plot_validation
 from regions.plotting.training import plot_history

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 if TYPE_CHECKING:
-    from regions.cell_complex import CellComplex
+    from regions.complexes.cell_complex import CellComplex
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]

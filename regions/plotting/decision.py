@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from regions.cell_complex import CellComplex
+    from regions.complexes.cell_complex import CellComplex
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

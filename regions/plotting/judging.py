@@ -24,8 +24,8 @@ from regions.plotting.colors import class_palette
 from regions.plotting.figure_files import figure_path, save_figure
 
 if TYPE_CHECKING:
-    from regions.comparison import Comparison, Judgement
-    from regions.validation import ValidationReport
+    from regions.validation.comparison import Comparison, Judgement
+    from regions.validation.local_complexity import ValidationReport
 
 Floats = NDArray[np.float64]
 

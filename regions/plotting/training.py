@@ -23,7 +23,7 @@ from regions.plotting.colors import class_palette
 from regions.plotting.figure_files import figure_path, save_figure
 
 if TYPE_CHECKING:
-    from regions.tracking import History
+    from regions.validation.tracking import History
 
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = "o^sDvP*X"

@@ -4,7 +4,8 @@ Integers throughout (python-flint and Python), one power of two per layer, so ha
 networks and domains; lists no cells of its own accord, and nothing here rounds but the filters.
 """
 
-from regions.rational.cells import (
+from regions.rational.affine_maps import ExactNetwork
+from regions.rational.exact_cells import (
     ExactCell,
     ExactFacet,
     exact_cell,
@@ -12,7 +13,11 @@ from regions.rational.cells import (
     neighbour_pattern,
     strictly_inside,
 )
-from regions.rational.enclosures import (
+from regions.rational.exact_polytope import RationalPolytope
+from regions.rational.gaussian_integrals import ExactGaussian
+from regions.rational.gradient_jumps import exact_jumps, maps_differ
+from regions.rational.integer_rows import dyadic_integers, primitive, sign_at, solve_vertex
+from regions.rational.intervals import (
     bounds,
     cell_volume,
     distance_enclosure,
@@ -21,19 +26,8 @@ from regions.rational.enclosures import (
     simplex_volume,
     squared_volume,
 )
-from regions.rational.gaussians import ExactGaussian
-from regions.rational.inequalities import (
-    balances,
-    decide_interior,
-    halfspace_rows,
-    inside_all,
-    solve_on_support,
-)
-from regions.rational.jumps import exact_jumps, maps_differ
-from regions.rational.maps import ExactNetwork
-from regions.rational.polytope import RationalPolytope
 from regions.rational.residues import map_residues
-from regions.rational.rows import dyadic_integers, primitive, sign_at, solve_vertex
+from regions.rational.systems import balances, decide_interior, halfspace_rows, inside_all, solve_on_support
 
 __all__ = [
     "ExactCell",

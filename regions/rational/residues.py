@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Domain
-from regions.network import Network
-from regions.rational.rows import dyadic_integers
+from regions.network.relu_network import Network
+from regions.rational.integer_rows import dyadic_integers
 
 _CHUNK = 1 << 22  # entries of the largest array
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import kstest
 
 from regions import Coarea, CroftonLines, Estimate, enumerate_cells, exact_local_complexity, locus_volume
-from regions.validation import z_score
+from regions.validation.local_complexity import z_score
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, density_on
 

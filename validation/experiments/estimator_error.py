@@ -26,7 +26,7 @@ from regions import (
     locus_volume,
 )
 from regions.estimators import BudgetedEstimator
-from regions.validation import with_bias_noise, z_score
+from regions.validation.local_complexity import with_bias_noise, z_score
 from validation import error_figures
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, density_on

@@ -25,7 +25,7 @@ from regions import (
     enumerate_cells,
     locus_volume,
 )
-from regions.validation import with_bias_noise, z_score
+from regions.validation.local_complexity import with_bias_noise, z_score
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, training_images
 

@@ -7,14 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from regions import (
-    GaussianMixtureDensity,
-    Network,
-    Slice,
-    from_torch,
-    local_complexity,
-    track,
-)
+from regions import GaussianMixtureDensity, Network, Slice, from_torch, local_complexity, track
 from regions.density import Density
 from validation.experiments.training_findings import (
     FINDINGS,

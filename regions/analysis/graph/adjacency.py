@@ -1,0 +1,165 @@
+"""The adjacency graph of a cell complex, as networkx and as a scipy matrix.
+
+Built straight from the facet table: what a facet is, and how large, was decided in `cell_complex`,
+and nothing is recomputed here. Files are in `files`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regions.errors import CertificateError, InvalidInputError
+
+if TYPE_CHECKING:
+    from regions.complexes.cell_complex import CellComplex
+
+__all__ = ["adjacency_graph", "to_scipy_sparse"]
+
+
+def adjacency_graph(complex: CellComplex) -> nx.Graph:
+    """Adjacency graph of the cells: one node per cell, one edge per interior facet.
+
+    Two cells are convex, so they share at most one facet and a simple graph is enough.  All
+    attributes are plain Python scalars, so that every file format can hold them.
+
+    Parameters
+    ----------
+    complex : CellComplex with n cells in d intrinsic dimensions
+
+    Returns
+    -------
+    networkx.Graph
+        Nodes ``0 .. n - 1`` with ``volume`` (intrinsic units to the power d), ``pattern``
+        (hex of the packed activation pattern), ``n_facets`` (domain facets included) and
+        ``centroid_0 .. centroid_{d-1}`` (intrinsic coordinates).  Edges with ``layer`` and
+        ``unit`` (the unit whose zero set the facet lies on), ``facet_volume`` (power d - 1)
+        and ``jump`` (norm of the change of the Jacobian; 0.0 where the network is affine
+        across the facet); without volumes where the complex has none.  Graph attributes
+        ``status``, ``dimension``, ``network``, ``domain``.  A TRUNCATED complex gives the graph
+        of the cells that it holds.
+
+    Raises
+    ------
+    CertificateError
+        If the facet table names the same two cells twice.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> line = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> graph = adjacency_graph(enumerate_cells(line, Box([-1.0], [3.0])))
+    >>> sorted(volume for _, volume in graph.nodes(data="volume"))
+    [1.0, 3.0]
+    >>> [(edge["layer"], edge["unit"], edge["jump"]) for _, _, edge in graph.edges(data=True)]
+    [(0, 0, 1.0)]
+    """
+    graph = nx.Graph(
+        status=complex.status.name,
+        dimension=int(complex.dimension),
+        network=complex.network.describe(),
+        domain=complex.domain.describe(),
+    )
+    nodes = _node_columns(complex)
+    graph.add_nodes_from(
+        enumerate(dict(zip(nodes, row, strict=True)) for row in zip(*nodes.values(), strict=True))
+    )
+    edges = _edge_columns(complex)
+    names = list(edges)[2:]
+    graph.add_edges_from(
+        (row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in zip(*edges.values(), strict=True)
+    )
+    if graph.number_of_edges() != len(edges["source"]):
+        raise CertificateError(
+            f"the facet table has {len(edges['source'])} interior facets but only "
+            f"{graph.number_of_edges()} different pairs of cells: two convex cells cannot share "
+            "two facets, so the complex must not be used"
+        )
+    return graph
+
+
+def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -> sparse.csr_array:
+    """Symmetric adjacency matrix of the cells.
+
+    Parameters
+    ----------
+    complex : CellComplex with n cells
+    weight : {"facet_volume", "jump", None}
+        What an entry holds; None writes 1.0.  Facets of jump 0.0 are kept as stored zeros,
+        so the sparsity pattern is the adjacency for every weight.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, (n, n) float64, indices sorted
+
+    Raises
+    ------
+    InvalidInputError
+        If `weight` is something else.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> line = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> to_scipy_sparse(enumerate_cells(line, Box([-1.0], [3.0])), weight=None).toarray()
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    facets = complex.facets
+    interior = facets.interior
+    a, b = facets.cell_a[interior], facets.cell_b[interior]
+    match weight:
+        case "facet_volume":
+            complex.require_volumes("weight='facet_volume'")
+            values = facets.volume[interior]
+        case "jump":
+            values = facets.jump[interior]
+        case None:
+            values = np.ones(a.size)
+        case _:
+            raise InvalidInputError(
+                f'weight is {weight!r}; use "facet_volume", "jump" or None (every entry 1.0)'
+            )
+    rows, columns = np.concatenate([a, b]), np.concatenate([b, a])
+    matrix = sparse.coo_array(
+        (np.concatenate([values, values]), (rows, columns)), shape=(complex.n_cells,) * 2
+    ).tocsr()
+    matrix.sort_indices()
+    return matrix
+
+
+def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
+    """Node attributes as columns of Python scalars."""
+    digits = 2 * complex.patterns.shape[1]
+    text = np.ascontiguousarray(complex.patterns).tobytes().hex()
+    columns: dict[str, list[Any]] = {
+        "volume": complex.volumes.tolist(),
+        "pattern": [text[k * digits : (k + 1) * digits] for k in range(complex.n_cells)],
+        "n_facets": complex.n_facets.tolist(),
+    }
+    if complex.volume_kind == "none":
+        del columns["volume"]
+    for k in range(complex.dimension):
+        columns[f"centroid_{k}"] = complex.centroids[:, k].tolist()
+    return columns
+
+
+def _edge_columns(complex: CellComplex) -> dict[str, list[Any]]:
+    """Interior facets as columns of Python scalars."""
+    facets = complex.facets
+    interior = facets.interior
+    columns: dict[str, NDArray[Any]] = {
+        "source": facets.cell_a,
+        "target": facets.cell_b,
+        "layer": facets.layer,
+        "unit": facets.unit,
+        "facet_volume": facets.volume,
+        "jump": facets.jump,
+    }
+    if complex.volume_kind != "vertices":
+        del columns["facet_volume"]
+    return {name: column[interior].tolist() for name, column in columns.items()}

@@ -1,0 +1,257 @@
+"""Exact volume of the locus of an enumerated network: facets summed up, plain or weighted by a density.
+
+Takes the facets and their jumps as the cell complex states them; finding them is left to `enumeration`,
+integrating a density over a simplex to `density`, averaging over bias noise to `validation`, intervals
+that contain the true value to `enclosures`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.analysis.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
+from regions.density import Density
+from regions.errors import BudgetExceededError, InvalidInputError
+
+if TYPE_CHECKING:
+    from regions.complexes.cell_complex import CellComplex
+
+__all__ = ["LocusVolume", "locus_volume"]
+
+FloatArray = NDArray[np.float64]
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class LocusVolume:
+    """Volume of a locus, in all and by the units that it belongs to.
+
+    Parameters
+    ----------
+    total : float, in (d-1)-volume, times density if there is one (d = 1: a number of points)
+    error : float, rounding and cubature together; not that of the vertices' coordinates
+    by_layer : (n_relu_layers,) float64
+    by_unit : (n_units,) float64, in flat unit order
+    kind : "gradient" or "activation"
+    n_facets : int, how many facets were summed
+    density : str describing the density, or None for plain volume
+    mass : float, mass of the density in the domain; None without density, nan where that integral alone
+        exceeded its budget
+    normalised : bool, whether everything above is divided by that mass
+    is_lower_bound : bool, True on a TRUNCATED complex: facets are missing
+    enclosure : LocusEnclosure, intervals that contain the true values, or None if not asked for
+    """
+
+    total: float
+    error: float
+    by_layer: FloatArray
+    by_unit: FloatArray
+    kind: str
+    n_facets: int = 0
+    density: str | None = None
+    mass: float | None = None
+    normalised: bool = False
+    is_lower_bound: bool = False
+    enclosure: LocusEnclosure | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings, ready for JSON.
+
+        Examples
+        --------
+        >>> LocusVolume(2.0, 0.0, np.array([2.0]), np.array([0.5, 1.5]), "gradient").to_dict()["by_unit"]
+        [0.5, 1.5]
+        """
+        mass = None if self.mass is None or math.isnan(self.mass) else self.mass
+        return {
+            "kind": self.kind,
+            "total": self.total,
+            "error": self.error,
+            "by_layer": self.by_layer.tolist(),
+            "by_unit": self.by_unit.tolist(),
+            "n_facets": self.n_facets,
+            "density": self.density,
+            "mass": mass,
+            "normalised": self.normalised,
+            "is_lower_bound": self.is_lower_bound,
+            "enclosure": None if self.enclosure is None else self.enclosure.to_dict(),
+        }
+
+
+def locus_volume(
+    complex: CellComplex,
+    density: Density | None = None,
+    kind: Literal["gradient", "activation"] = "gradient",
+    *,
+    normalise: bool = False,
+    allow_truncated: bool = False,
+    enclosure: bool = False,
+    progress: Callable[[int, float], None] | None = None,
+) -> LocusVolume:
+    """Volume of the nonlinear locus (or of the activation locus) of an enumerated network.
+
+    The activation locus is every interior facet; the nonlinear locus those across which the gradient
+    jumps. Sums are exactly rounded, so they do not depend on the order of the facets.
+
+    Parameters
+    ----------
+    complex : CellComplex, COMPLETE unless `allow_truncated`
+    density : Density in the intrinsic coordinates of the complex's domain; None for plain (d-1)-volume
+    kind : "gradient" or "activation"
+    normalise : divide by the mass of the density in the domain
+    allow_truncated : accept a TRUNCATED complex, whose value is then a lower bound, and named so
+    enclosure : also compute, in exact arithmetic from the cells' patterns, intervals that contain the
+        true volume for the stored weights; a Gaussian density has them for d <= 2, unless normalised
+    progress : with `enclosure`, called about ten times a second with cells done and fraction done
+
+    Returns
+    -------
+    LocusVolume; cost O(m d^2) for m facets, plus the density's integral over their simplices
+        An enclosure costs 0.4 ms per cell for d = 2, 1.4 ms for d = 4 and 6 ms for d = 5.
+
+    Raises
+    ------
+    InvalidInputError
+        If the complex is TRUNCATED, the kind is unknown, the density does not fit or has no enclosure,
+        or there is nothing to normalise by.
+    BudgetExceededError : if the density's cubature does not reach its tolerance
+    CertificateError : with `enclosure`, if the listed cells or facets are not those of the network
+
+    Notes
+    -----
+    Volumes are those of intrinsic coordinates. On a Slice or a Segment these refer to the stored basis,
+    which is orthonormal up to rounding only; the enclosure is exact in them, so it differs from the
+    volume in input coordinates by about the basis's rounding (relative 1e-16 where the library made it).
+
+    References
+    ----------
+    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/design.md, section 7.
+
+    Examples
+    --------
+    >>> from regions import Box, Network
+    >>> from regions.enumeration import enumerate_cells
+    >>> network = Network.from_arrays([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> round(locus_volume(enumerate_cells(network, Box([-1, -1], [1, 1]))).total, 12)
+    2.828427124746
+    >>> locus = locus_volume(enumerate_cells(network, Box([-1, -1], [1, 1])), enclosure=True)
+    >>> locus.enclosure.to_dict()["total"]
+    [2.82842712474619, 2.8284271247461903]
+    """
+    _check(complex, density, kind, normalise, allow_truncated)
+    if enclosure:
+        check_enclosable(complex, density, normalise)
+    facets = complex.facets
+    selected = np.array(facets.interior, dtype=bool)
+    if kind == "gradient":
+        selected &= facets.jump != 0.0
+    values, errors = _facet_measures(complex, density, selected)
+    offsets = complex.network.unit_offsets
+    flat = (offsets[facets.layer[selected]] + facets.unit[selected]).astype(np.int64)
+    by_unit, by_layer = _sums_by_unit_and_layer(values, flat, offsets)
+    total = math.fsum(values.tolist())
+    error = math.fsum(errors.tolist()) + _EPS * total
+    mass = None if density is None else _mass(complex, density, normalise)
+    if normalise and mass is not None:
+        inside, inside_error = mass
+        if not inside > 0.0:
+            raise InvalidInputError(f"the density has mass {inside} in the domain; nothing to normalise by")
+        error = error / inside + total / inside * (inside_error / inside)
+        total, by_unit, by_layer = total / inside, by_unit / inside, by_layer / inside
+    for array in (by_unit, by_layer):
+        array.setflags(write=False)
+    intervals = None
+    if enclosure:
+        intervals = locus_enclosure(complex, density, kind, normalise=normalise, progress=progress)
+    return LocusVolume(
+        total=total,
+        error=error,
+        by_layer=by_layer,
+        by_unit=by_unit,
+        kind=kind,
+        n_facets=int(np.count_nonzero(selected)),
+        density=None if density is None else density.describe(),
+        mass=None if mass is None else mass[0],
+        normalised=normalise,
+        is_lower_bound=complex.status.name != "COMPLETE",
+        enclosure=intervals,
+    )
+
+
+def _check(
+    cells: CellComplex,
+    density: Density | None,
+    kind: str,
+    normalise: bool,
+    allow_truncated: bool,
+) -> None:
+    if kind not in ("gradient", "activation"):
+        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
+    if cells.status.name != "COMPLETE" and not allow_truncated:
+        raise InvalidInputError(
+            f"the complex is {cells.status.name}, facets are missing; enumerate it to the end, or pass "
+            "allow_truncated=True for a lower bound"
+        )
+    if density is not None and density.dimension != cells.dimension:
+        raise InvalidInputError(
+            f"the density has {density.dimension} coordinates, the complex {cells.dimension}; "
+            "give a density in the intrinsic coordinates of its domain"
+        )
+    if normalise and density is None:
+        raise InvalidInputError("normalise=True needs a density; give one, or divide by the volume")
+
+
+def _facet_measures(
+    cells: CellComplex,
+    density: Density | None,
+    selected: NDArray[np.bool_],
+) -> tuple[FloatArray, FloatArray]:
+    """Measure and error of each selected facet, in the order of the table."""
+    if cells.dimension > 1:
+        cells.require_volumes("a locus volume")
+    if density is None:
+        # points, the facets in one dimension, count as 1 each
+        count = int(np.count_nonzero(selected))
+        volumes = np.ones(count) if cells.dimension == 1 else cells.facets.volume[selected]
+        return volumes, (0.0 if cells.dimension == 1 else 4.0 * cells.dimension * _EPS) * volumes
+    simplices, facet = cells.facet_simplices()
+    wanted = selected[facet]
+    values, errors = density.integrate_simplices(simplices[wanted])
+    # facets have few simplices: bincount adds them in the order given
+    owner, count = facet[wanted], len(selected)
+    summed = np.bincount(owner, values, count)[selected].astype(np.float64)
+    spread = np.bincount(owner, errors, count)[selected].astype(np.float64)
+    return summed, spread + 8.0 * _EPS * summed
+
+
+def _sums_by_unit_and_layer(
+    values: FloatArray, flat: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
+    order = np.argsort(flat, kind="stable")
+    ordered = values[order]
+    bounds = np.searchsorted(flat[order], np.arange(offsets[-1] + 1))
+    by_unit = np.array([math.fsum(ordered[a:b].tolist()) for a, b in pairwise(bounds)])
+    layers = [(bounds[a], bounds[b]) for a, b in pairwise(offsets)]
+    by_layer = np.array([math.fsum(ordered[a:b].tolist()) for a, b in layers])
+    return by_unit.astype(np.float64), by_layer.astype(np.float64)
+
+
+def _mass(
+    cells: CellComplex,
+    density: Density,
+    needed: bool,
+) -> tuple[float, float]:
+    try:
+        return density.mass(cells.domain)
+    except BudgetExceededError:
+        if needed:
+            raise
+        return math.nan, math.nan

@@ -1,0 +1,220 @@
+"""How far an affine function goes on a cell: range of an output, width in a direction."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, check_coordinates
+from regions.complexes.cell_complex import CellComplex
+from regions.errors import InvalidInputError
+from regions.optimize.convex_programs import LINEAR, NO_SOLVER, SolverReport, solve_checked
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class CellRange:
+    """Least and largest value of an affine function on a cell.
+
+    Attributes
+    ----------
+    cell : int
+    low, high : float
+    spread : float
+        high - low, computed without their cancellation: small cells keep relative accuracy.
+    low_point, high_point : (d,) or (n0,) float64, points of the cell with these values
+    report : SolverReport, its gap relative to the spread
+    """
+
+    cell: int
+    low: float
+    high: float
+    spread: float
+    low_point: FloatArray
+    high_point: FloatArray
+    report: SolverReport
+
+
+def output_range(
+    complex: CellComplex, cell: int, output: int | ArrayLike = 0, *, coordinates: str = "intrinsic"
+) -> CellRange:
+    """Least and largest value of an output, or of a combination of outputs, on a cell (two LPs).
+
+    Parameters
+    ----------
+    complex : CellComplex
+    cell : int, as in the complex
+    output : int, or (out,) finite numbers, the coefficients of a linear combination
+    coordinates : "intrinsic" or "input", of the points returned
+
+    Returns
+    -------
+    CellRange, in units of the output
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such cell or output, or the coefficients or coordinates are not as above.
+    SolverError
+        If no solver's answer passes the check (see `SolverReport`), or the cell is too thin.
+
+    Notes
+    -----
+    The affine map is taken in exact arithmetic, so a constant combination has spread 0.0 exactly.
+    Cost: about 15 ms in the plane, 55 ms on ACAS Xu (5 inputs, 6 x 50 units).
+
+    References
+    ----------
+    Boyd and Vandenberghe, Convex Optimization (2004), section 4.3.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> absolute = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.5]])
+    >>> cells = enumerate_cells(absolute, Box([-1.0], [2.0]))
+    >>> found = output_range(cells, int(cells.locate([[1.0]])[0]))
+    >>> round(found.low, 9), round(found.high, 9), found.high_point.round(9).tolist()
+    (0.5, 2.5, [2.0])
+    """
+    check_coordinates(coordinates)
+    weights = _combination(output, complex.network.output_dim)
+    frame = cell_frame(complex, cell)
+    matrix, offsets = frame.exact.output_map(frame.pattern)
+    table = matrix.tolist()
+    row = [Fraction(0)] * (complex.dimension + 1)
+    for weight, gradient, offset in zip(weights, table, offsets, strict=True):
+        if weight:
+            terms = (*gradient, offset)
+            row = [r + weight * Fraction(int(x.p), int(x.q)) for r, x in zip(row, terms, strict=True)]
+    return _range(frame, row, coordinates, "range of an output")
+
+
+def cell_width(
+    complex: CellComplex, cell: int, direction: ArrayLike, *, coordinates: str = "intrinsic"
+) -> CellRange:
+    """Width of a cell in a direction: the largest minus the least value of direction . x (two LPs).
+
+    The direction is scaled to length 1, so `spread` is a length in input units.
+
+    Parameters
+    ----------
+    complex : CellComplex
+    cell : int, as in the complex
+    direction : (d,) or (n0,) finite numbers, not all zero, in the coordinates chosen
+    coordinates : "intrinsic" or "input", of the direction and of the points returned
+
+    Returns
+    -------
+    CellRange
+        `spread` is the width; `low` and `high` are the positions of the two supporting hyperplanes,
+        whose distance is the width where the coordinates are intrinsic.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such cell, or the direction or coordinates are not as above.
+    SolverError
+        If no solver's answer passes the check (see `SolverReport`), or the cell is too thin.
+
+    Notes
+    -----
+    Cost: as `output_range`.
+
+    References
+    ----------
+    Boyd and Vandenberghe, Convex Optimization (2004), section 4.3.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> line = Network.from_arrays([[[1.0, 1.0]], [[1.0]]], [[-1.0], [0.0]])
+    >>> cells = enumerate_cells(line, Box([0.0, 0.0], [1.0, 1.0]))
+    >>> corner = int(cells.locate([[0.1, 0.1]])[0])
+    >>> [round(cell_width(cells, corner, along).spread, 9) for along in ([1, 1], [1, -1])]
+    [0.707106781, 1.414213562]
+    """
+    check_coordinates(coordinates)
+    domain = complex.domain
+    size = domain.dimension if coordinates == "intrinsic" else domain.input_dim
+    given = finite_vector(direction, size, "direction")
+    reach = float(np.abs(given).max())
+    if reach == 0.0:
+        raise InvalidInputError("direction is zero; a width needs a direction")
+    unit = given / reach
+    unit = unit / np.linalg.norm(unit)
+    frame = cell_frame(complex, cell)
+    exact = [Fraction(x) for x in unit.tolist()]
+    if coordinates == "intrinsic":
+        return _range(frame, [*exact, Fraction(0)], coordinates, "width in a direction")
+    columns = [*domain.basis.T.tolist(), domain.origin.tolist()]
+    row = [sum((e * Fraction(x) for e, x in zip(exact, c, strict=True) if x), Fraction(0)) for c in columns]
+    return _range(frame, row, coordinates, "width in a direction")
+
+
+def finite_vector(values: ArrayLike, size: int, name: str) -> FloatArray:
+    """A fresh (size,) float64 array; raises InvalidInputError."""
+    try:
+        array = np.array(values)
+    except ValueError as error:
+        raise InvalidInputError(f"{name} is not an array of numbers: {error}") from None
+    if array.dtype.kind not in "iufb":
+        raise InvalidInputError(f"{name} holds {array.dtype}; it must hold real numbers")
+    if array.shape != (size,):
+        raise InvalidInputError(f"{name} has shape {array.shape}; expected ({size},)")
+    if not np.isfinite(array).all():
+        raise InvalidInputError(f"{name} holds NaN or infinity; every number must be finite")
+    return array.astype(np.float64)
+
+
+def _combination(output: int | ArrayLike, outputs: int) -> list[Fraction]:
+    """Coefficients of the outputs, exact."""
+    try:
+        index = operator.index(output)  # type: ignore[arg-type]
+    except TypeError:
+        return [Fraction(x) for x in finite_vector(output, outputs, "output").tolist()]
+    if not -outputs <= index < outputs:
+        raise InvalidInputError(f"output {index} of {outputs}; outputs are numbered from 0")
+    return [Fraction(int(k == index % outputs)) for k in range(outputs)]
+
+
+def _range(frame: CellFrame, row: Sequence[Fraction], coordinates: str, question: str) -> CellRange:
+    value, gradient = frame.linear(row)
+    size = float(np.linalg.norm(gradient))
+    zero = np.zeros(gradient.size)
+    top, bottom, report = zero, zero, NO_SOLVER
+    if size > 0.0:
+        top, first = _maximise(frame, gradient / size, question)
+        bottom, second = _maximise(frame, -gradient / size, question)
+        report = first.joined(second)
+    return CellRange(
+        cell=frame.cell,
+        low=value + float(gradient @ bottom),
+        high=value + float(gradient @ top),
+        spread=float(gradient @ (top - bottom)),
+        low_point=frame.point(bottom, coordinates),
+        high_point=frame.point(top, coordinates),
+        report=report,
+    )
+
+
+def _maximise(frame: CellFrame, c: FloatArray, question: str) -> tuple[FloatArray, SolverReport]:
+    """A point u of the cell with the largest c.u, for |c| = 1; that is at least 1 / 2 (see `frame`)."""
+    import cvxpy
+
+    u = cvxpy.Variable(c.size)
+    inside = frame.R @ u <= frame.h
+    problem = cvxpy.Problem(cvxpy.Maximize(c @ u), [inside])
+
+    def judge() -> tuple[FloatArray, float, float]:
+        point, violation = frame.draw_in(np.asarray(u.value))
+        reached = float(c @ point)
+        bound = frame.support_bound(c, np.maximum(inside.dual_value, 0.0))
+        return point, violation, (bound - reached) / reached if reached > 0.0 else np.inf
+
+    return solve_checked(problem, LINEAR, judge, f"cell {frame.cell}, {question}")

@@ -1,0 +1,364 @@
+"""Checking a saved cell complex again: exactly, cell by cell, and without the engine that made it.
+
+Uses the network, the domain and exact arithmetic only. What a check proves is said in `Verification`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.errors import CertificateError, InvalidInputError
+from regions.rational import (
+    ExactCell,
+    ExactFacet,
+    ExactNetwork,
+    dyadic_integers,
+    exact_cell,
+    interior_point,
+    map_residues,
+    neighbour_pattern,
+    strictly_inside,
+)
+
+__all__ = ["Repair", "Verification", "verify"]
+
+LISTED_FAILURES = 20
+REPORTS_PER_SECOND = 10.0
+
+
+@dataclass(frozen=True)
+class Repair:
+    """An exact witness of a cell whose stored one, being rounded, is not strictly inside.
+
+    Attributes
+    ----------
+    cell : int
+    witness : tuple of d Fraction, strictly inside
+    rounded : tuple of d float, the nearest floats
+    rounded_inside : bool, whether these are strictly inside too; a cell may hold no float point
+    """
+
+    cell: int
+    witness: tuple[Fraction, ...]
+    rounded: tuple[float, ...]
+    rounded_inside: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What an exact check of a cell complex found.
+
+    Attributes
+    ----------
+    ok : bool, whether everything that was looked at holds
+    failures : tuple of str, at most 20 of them written out
+    n_failures : int
+    cells_checked, n_cells : int
+    facets_checked, n_facets : int, rows of the facet table
+    repairs : tuple of Repair
+    proven : tuple of str, what follows for the stored weights on this domain
+    unchecked : tuple of str, what was not looked at
+    seconds : float, wall time
+    """
+
+    ok: bool
+    failures: tuple[str, ...]
+    n_failures: int
+    cells_checked: int
+    n_cells: int
+    facets_checked: int
+    n_facets: int
+    repairs: tuple[Repair, ...]
+    proven: tuple[str, ...]
+    unchecked: tuple[str, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        head = (
+            f"{'verified' if self.ok else 'FAILED'}: {self.cells_checked} of {self.n_cells} cells, "
+            f"{self.facets_checked} of {self.n_facets} facets, {len(self.repairs)} witnesses repaired"
+        )
+        lines = [head, *(f"failure: {text}" for text in self.failures)]
+        if self.n_failures > len(self.failures):
+            lines.append(f"... and {self.n_failures - len(self.failures)} more failures")
+        lines += [f"proven: {text}" for text in self.proven]
+        return "\n".join(lines + [f"not checked: {text}" for text in self.unchecked])
+
+
+def verify(
+    complex: CellComplex,
+    *,
+    max_cells: int | None = None,
+    rng: np.random.Generator | None = None,
+    progress: Callable[[int, float], None] | None = None,
+    strict: bool = True,
+) -> Verification:
+    """Check a cell complex exactly and independently of the engine that made it.
+
+    For every cell, in rational arithmetic: its pattern is that of a full-dimensional set; the stored
+    witness is strictly inside (else a better one is found and reported); the cell's facets are
+    computed afresh; the pattern beyond each facet that is not on the domain's boundary is listed; and
+    the facet table has exactly these facets, each between the right cells, on a unit that vanishes
+    on it, its first cell on the active side, with jump 0.0 where the two affine maps agree and nowhere
+    else. Patterns must be distinct.
+
+    If all cells are checked, that proves the list: patterns are constant inside a cell, so cells
+    are disjoint; and any cell is reached from any other through facets, as the domain is convex, so
+    a nonempty list that is closed under crossing facets is complete.
+
+    Parameters
+    ----------
+    complex : CellComplex
+    max_cells : int or None
+        Check this many cells, drawn at random; the report then says so, and completeness is not proven.
+    rng : numpy Generator, needed with max_cells
+    progress : called about ten times a second with cells checked and fraction done
+    strict : raise if the check fails; otherwise return the report with `ok` False
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    CertificateError
+        If the check fails and `strict` is set; the message lists the failures.
+    InvalidInputError
+        If max_cells is not positive, or is given without rng.
+
+    Notes
+    -----
+    Cost: 0.3 to 1 ms per cell for d = 2..4 on 3 x 32 units, more in higher dimension.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> lines = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    >>> report = verify(enumerate_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])))
+    >>> print(report)
+    verified: 4 of 4 cells, 12 of 12 facets, 0 witnesses repaired
+    proven: every listed pattern is that of a full-dimensional cell, and the cells are disjoint
+    proven: no cell is missing: the list is closed under crossing facets and the domain is connected
+    proven: the facet table lists every facet once, between the right cells
+    not checked: sizes of volumes and gradient jumps, which are floats with their own error
+    """
+    start = time.perf_counter()
+    chosen = _choose(complex.n_cells, max_cells, rng)
+    check = _Check(complex)
+    last = start
+    for done, cell in enumerate(chosen.tolist()):
+        check.cell(cell)
+        now = time.perf_counter()
+        if progress is not None and now - last > 1.0 / REPORTS_PER_SECOND:
+            last = now
+            progress(done, done / len(chosen))
+    check.whole(len(chosen))
+    report = _report(check, len(chosen), time.perf_counter() - start)
+    if progress is not None:
+        progress(len(chosen), 1.0)
+    if strict and not report.ok:
+        raise CertificateError(str(report))
+    return report
+
+
+def _choose(n: int, max_cells: int | None, rng: np.random.Generator | None) -> NDArray[np.int64]:
+    if max_cells is None or max_cells >= n:
+        return np.arange(n)
+    if max_cells < 1:
+        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for all")
+    if rng is None:
+        raise InvalidInputError("max_cells draws cells at random: give rng, e.g. numpy.random.default_rng(0)")
+    return np.sort(rng.choice(n, size=max_cells, replace=False))
+
+
+@dataclass
+class _Check:
+    """A check under way: the complex, its indices, what was found."""
+
+    complex: CellComplex
+    failures: list[str] = field(default_factory=list)
+    n_failures: int = 0
+    repairs: list[Repair] = field(default_factory=list)
+    towards_unlisted: int = 0
+
+    def __post_init__(self) -> None:
+        c = self.complex
+        self.exact = ExactNetwork(c.network, c.domain)
+        self.patterns = [row.tobytes() for row in c.unpacked_patterns()]
+        self.index = {pattern: i for i, pattern in enumerate(self.patterns)}
+        table = c.facets
+        offsets = c.network.unit_offsets
+        inner = np.asarray(table.layer) >= 0
+        n_layers = len(offsets) - 1
+        bad = inner & ((table.layer >= n_layers) | (table.unit < 0))
+        layer = np.where(inner & ~bad, table.layer, 0)
+        self.flat_unit = np.where(inner & ~bad, offsets[layer] + table.unit, -1).tolist()
+        self.cell_a, self.cell_b = table.cell_a.tolist(), table.cell_b.tolist()
+        self.side = table.side.tolist()
+        self.rows_of: dict[int, list[int]] = defaultdict(list)
+        for row, (a, b) in enumerate(zip(self.cell_a, self.cell_b, strict=True)):
+            self.rows_of[a].append(row)
+            if b >= 0:
+                self.rows_of[b].append(row)
+        self.seen = np.zeros(len(table), dtype=np.int64)
+
+    def fail(self, text: str) -> None:
+        self.n_failures += 1
+        if len(self.failures) < LISTED_FAILURES:
+            self.failures.append(text)
+
+    def cell(self, i: int) -> None:
+        """Everything about one cell."""
+        pattern = self.patterns[i]
+        hints = [unit for row in self.rows_of[i] if 0 <= (unit := self.flat_unit[row]) < len(pattern)]
+        try:
+            cell = exact_cell(self.exact, pattern, hints)
+        except CertificateError as error:
+            self.fail(f"cell {i}: {error}")
+            return
+        self.witness(i, cell)
+        if int(self.complex.n_vertices[i]) != len(cell.polytope.vertices):
+            self.fail(
+                f"cell {i} has {len(cell.polytope.vertices)} vertices, {self.complex.n_vertices[i]} listed"
+            )
+        if int(self.complex.n_facets[i]) != len(cell.facets):
+            self.fail(f"cell {i} has {len(cell.facets)} facets, {self.complex.n_facets[i]} listed")
+        matched = [
+            self.side_row(i, facet) if facet.sides else self.inner_row(i, cell, facet)
+            for facet in cell.facets
+        ]
+        found = {row for row in matched if row is not None}
+        for row in self.rows_of[i]:
+            if row not in found:
+                self.fail(f"row {row} of the facet table is no facet of cell {i}")
+        self.seen[list(found)] += 1
+
+    def witness(self, i: int, cell: ExactCell) -> None:
+        stored = self.complex.witnesses[i]
+        if np.isfinite(stored).all() and _inside(self.exact, cell, stored):
+            return
+        *numerators, w = interior_point(cell)
+        better = tuple(Fraction(x, w) for x in numerators)
+        rounded = tuple(float(x) for x in better)
+        self.repairs.append(Repair(i, better, rounded, _inside(self.exact, cell, np.array(rounded))))
+
+    def side_row(self, i: int, facet: ExactFacet) -> int | None:
+        """The table's row of a facet on the domain's boundary."""
+        side = facet.sides[0]
+        rows = [r for r in self.rows_of[i] if self.side[r] == side and self.cell_b[r] == -1]
+        if len(rows) != 1:
+            self.fail(f"cell {i} has a facet on side {side} of the domain, {len(rows)} rows list it")
+            return None
+        return rows[0]
+
+    def inner_row(self, i: int, cell: ExactCell, facet: ExactFacet) -> int | None:
+        """The table's row of a facet towards another cell, after all has been checked about it."""
+        beyond = neighbour_pattern(self.exact, cell, facet)
+        j = self.index.get(beyond)
+        if j is None:
+            if self.complex.status is Completeness.COMPLETE:
+                self.fail(f"cell {i}: the cell beyond its facet on unit {facet.units[0]} is not listed")
+                return None
+            self.towards_unlisted += 1
+            rows = [r for r in self.rows_of[i] if self.cell_b[r] == -2 and self.flat_unit[r] in facet.units]
+        else:
+            rows = [r for r in self.rows_of[i] if {self.cell_a[r], self.cell_b[r]} == {i, j}]
+        if len(rows) != 1:
+            other = "an unlisted cell" if j is None else f"cell {j}"
+            self.fail(f"cell {i} has a facet towards {other}, {len(rows)} rows list it")
+            return None
+        self.unit(rows[0], i, facet, beyond, listed=j is not None)
+        return rows[0]
+
+    def unit(self, row: int, i: int, facet: ExactFacet, beyond: bytes, *, listed: bool) -> None:
+        """The unit of a row vanishes on the facet, flips there, and is active in the first cell."""
+        unit, here = self.flat_unit[row], self.patterns[i]
+        if unit not in facet.units or here[unit] == beyond[unit]:
+            self.fail(f"row {row} of the facet table names unit {unit}, which does not flip on that facet")
+        elif listed and bool(here[unit]) != (self.cell_a[row] == i):
+            self.fail(f"row {row} of the facet table: its first cell is not on the active side of the unit")
+        if self.side[row] != -1:
+            self.fail(f"row {row} of the facet table is an interior facet but names side {self.side[row]}")
+
+    def jumps(self) -> None:
+        """A facet's gradient jump is 0.0 exactly where the two affine maps agree."""
+        table = self.complex.facets
+        rows = np.flatnonzero((self.seen > 0) & np.asarray(table.interior))
+        a, b = table.cell_a[rows], table.cell_b[rows]
+        residues = map_residues(self.complex.network, self.complex.domain, self.complex.unpacked_patterns())
+        alike = (residues[a] == residues[b]).all(axis=1)
+        for k in np.flatnonzero(alike | (table.jump[rows] == 0.0)).tolist():
+            first, second = (self.patterns[int(side[k])] for side in (a, b))
+            same = self.exact.output_integers(first) == self.exact.output_integers(second)
+            if same != (table.jump[rows[k]] == 0.0):
+                relation = "agree" if same else "differ"
+                jump = table.jump[rows[k]]
+                self.fail(f"row {rows[k]} of the facet table: the affine maps {relation}, the jump is {jump}")
+
+    def whole(self, n_checked: int) -> None:
+        """What concerns the complex as a whole."""
+        c = self.complex
+        if len(self.index) != c.n_cells:
+            self.fail(f"{c.n_cells - len(self.index)} patterns are listed twice")
+        if c.n_cells == 0 and c.status is Completeness.COMPLETE:
+            self.fail("no cell is listed")
+        padded = np.packbits(c.unpacked_patterns(), axis=1, bitorder="little")
+        if not np.array_equal(padded, c.patterns):
+            self.fail("packed patterns have bits set beyond the last unit")
+        self.jumps()
+        if n_checked == c.n_cells:
+            expected = np.where(np.array(self.cell_b, dtype=np.int64) >= 0, 2, 1)
+            wrong = np.flatnonzero(self.seen != expected)
+            if wrong.size and not self.n_failures:
+                self.fail(f"row {wrong[0]} of the facet table was not met from each of its cells")
+
+
+def _inside(exact: ExactNetwork, cell: ExactCell, point: NDArray[np.float64]) -> bool:
+    integers, shift = dyadic_integers(point)
+    return strictly_inside(exact, cell, (*integers, 1 << shift))
+
+
+def _report(check: _Check, n_checked: int, seconds: float) -> Verification:
+    c = check.complex
+    ok = check.n_failures == 0
+    everything = n_checked == c.n_cells
+    proven, unchecked = [], []
+    if ok and everything:
+        proven.append("every listed pattern is that of a full-dimensional cell, and the cells are disjoint")
+        if c.status is Completeness.COMPLETE:
+            proven.append(
+                "no cell is missing: the list is closed under crossing facets and the domain is connected"
+            )
+        proven.append("the facet table lists every facet once, between the right cells")
+    elif ok:
+        proven.append(
+            f"{n_checked} cells drawn at random are cells, their neighbours are listed and their facets right"
+        )
+    if not everything:
+        unchecked.append(f"{c.n_cells - n_checked} cells and whether any cell is missing beyond them")
+    if c.status is not Completeness.COMPLETE:
+        unchecked.append(
+            f"cells beyond {check.towards_unlisted} facets of a TRUNCATED result: completeness is not claimed"
+        )
+    unchecked.append("sizes of volumes and gradient jumps, which are floats with their own error")
+    return Verification(
+        ok=ok,
+        failures=tuple(check.failures),
+        n_failures=check.n_failures,
+        cells_checked=n_checked,
+        n_cells=c.n_cells,
+        facets_checked=int((check.seen > 0).sum()),
+        n_facets=len(c.facets),
+        repairs=tuple(check.repairs),
+        proven=tuple(proven),
+        unchecked=tuple(unchecked),
+        seconds=seconds,
+    )

@@ -1,0 +1,42 @@
+"""Vertices and simplices of cells, which complexes do not store: what is asked, and of whom.
+
+A complex knows no engine. Whoever can walk to a cell again offers `CellGeometry`; the room named here
+is looked up when the first vertex is asked for, so that reading and checking a complex loads no engine.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from regions.complexes.cell_complex import CellComplex
+
+_PROVIDER = "regions.enumeration.vertices.cell_geometry"
+
+
+class CellGeometry(Protocol):
+    """Finds a listed cell again, by its packed pattern."""
+
+    def vertices(self, packed: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Vertices of a cell, (nv, d) intrinsic."""
+        ...
+
+    def facet_simplices(
+        self,
+        patterns: NDArray[np.uint8],
+        rows: NDArray[np.int64],
+        cells: NDArray[np.int64],
+        places: NDArray[np.int32],
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Facets (by cell and place in it) cut into simplices: (K, d, d) and the row of each."""
+        ...
+
+
+def geometry_of(cells: CellComplex) -> CellGeometry:
+    """The geometry of the cells of a complex, from the engine that offers it."""
+    geometry: CellGeometry = import_module(_PROVIDER).geometry_of_complex(cells)
+    return geometry

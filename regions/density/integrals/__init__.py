@@ -1,0 +1,1 @@
+"""Integrals over simplices with error bounds; arrays in, arrays out."""

@@ -1,0 +1,252 @@
+"""What all domains share: the `Domain` interface, the starting polytope, argument checks.
+
+Each domain is x = origin + basis @ t for the t of a polytope {t : A t <= b}; its exact
+vertices come from `exact_polytope`. The kinds of domain are in `shapes` and `slices`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import fsum
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from regions.domain.starting_polytope import exact_polytope, simplex_volume, triangulate
+from regions.errors import InvalidDomainError
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+_AnyArray = TypeVar("_AnyArray", bound=npt.NDArray[Any])
+
+
+class StartingPolytope(NamedTuple):
+    """Starting polytope: what `Domain` shows of it, plus a triangulation for sampling."""
+
+    A: FloatArray
+    b: FloatArray
+    vertices: FloatArray
+    incidence: BoolArray
+    volume: float
+    side_names: tuple[str, ...]
+    simplices: npt.NDArray[np.int64]
+    simplex_volumes: FloatArray
+
+
+class Domain:
+    """What every domain offers; make one with `Box`, `Segment`, `Slice` or `Polytope`.
+
+    Attributes
+    ----------
+    origin : (n0,) float64, input coordinates of t = 0
+    basis : (n0, d) float64, x = origin + basis @ t
+
+    Examples
+    --------
+    >>> from regions.domain import Box
+    >>> box = Box([0, 0], [2, 1])
+    >>> box.dimension, box.input_dim, box.volume, box.to_input([1, 1]).tolist()
+    (2, 2, 2.0, [1.0, 1.0])
+    """
+
+    origin: FloatArray
+    basis: FloatArray
+    _shape: StartingPolytope
+
+    @property
+    def dimension(self) -> int:
+        """Intrinsic dimension d."""
+        return int(self.basis.shape[1])
+
+    @property
+    def input_dim(self) -> int:
+        """Dimension n0 of the input space that the domain lies in."""
+        return int(self.basis.shape[0])
+
+    @cached_property
+    def halfspaces(self) -> tuple[FloatArray, FloatArray]:
+        """(A (m, d), b (m,)), the irredundant halfspaces A @ t <= b."""
+        return self._shape.A, self._shape.b
+
+    @cached_property
+    def vertices(self) -> FloatArray:
+        """(nv, d) intrinsic, rounded from the exact ones; counterclockwise for d = 2."""
+        return self._shape.vertices
+
+    @cached_property
+    def incidence(self) -> BoolArray:
+        """(nv, m): whether vertex i lies on halfspace k's boundary, exactly."""
+        return self._shape.incidence
+
+    @cached_property
+    def volume(self) -> float:
+        """d-dimensional volume, in intrinsic units."""
+        return self._shape.volume
+
+    @cached_property
+    def side_names(self) -> tuple[str, ...]:
+        """A name for each of the m halfspaces, for people."""
+        return self._shape.side_names
+
+    def to_input(self, t: npt.ArrayLike) -> FloatArray:
+        """Input coordinates (N, n0) or (n0,) of intrinsic points (N, d) or (d,)."""
+        points = _points(t, self.dimension, "t")
+        return np.asarray(self.origin + points @ self.basis.T)
+
+    def to_intrinsic(self, x: npt.ArrayLike) -> FloatArray:
+        """Intrinsic coordinates (N, d) or (d,) of the projections of (N, n0) or (n0,)."""
+        points = _points(x, self.input_dim, "x")
+        return np.asarray((points - self.origin) @ self.basis)
+
+    def contains(self, t: npt.ArrayLike, tolerance: float = 0.0) -> Any:
+        """Whether intrinsic points lie in the domain: bool for (d,), bool (N,) for (N, d).
+
+        `tolerance` is the distance, in intrinsic units, that a point may lie outside
+        each halfspace.
+        """
+        A, b = self.halfspaces
+        reach = b + tolerance * np.linalg.norm(A, axis=1)
+        inside = np.all(_points(t, self.dimension, "t") @ A.T <= reach, axis=-1)
+        return bool(inside) if inside.ndim == 0 else inside
+
+    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """(n, d) independent uniform points, intrinsic."""
+        shape = self._shape
+        weights = shape.simplex_volumes / shape.simplex_volumes.sum()
+        corners = shape.vertices[shape.simplices[rng.choice(len(weights), size=n, p=weights)]]
+        barycentric = rng.dirichlet(np.ones(self.dimension + 1), size=n)
+        return np.asarray(np.einsum("ni,nid->nd", barycentric, corners))
+
+    def describe(self) -> str:
+        """One line that says what this is."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings; `domain_from_dict` restores every bit."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Domain) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self.input_dim, self.dimension))
+
+
+def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> StartingPolytope:
+    """The starting polytope {t : A t <= b}: irredundant rows, exact combinatorics, volume.
+
+    Raises
+    ------
+    InvalidDomainError
+        If it is empty, unbounded or flat, or if there are not as many names as rows.
+
+    Examples
+    --------
+    >>> interval = solve(np.array([[1.0], [-1.0], [1.0]]), np.array([2.0, 0.0, 5.0]), None)
+    >>> interval.A.ravel().tolist(), interval.volume, interval.side_names
+    ([1.0, -1.0], 2.0, ('halfspace 0', 'halfspace 1'))
+    """
+    if names is not None and len(names) != len(b):
+        raise InvalidDomainError(f"{len(names)} side names for {len(b)} halfspaces")
+    exact = exact_polytope(A, b)
+    simplices = triangulate(exact)
+    volumes = [simplex_volume([exact.vertices[i] for i in simplex]) for simplex in simplices]
+    try:
+        vertices = np.array([[float(x) for x in vertex] for vertex in exact.vertices])
+        volume = fsum(float(v) for v in volumes)
+    except OverflowError:
+        raise InvalidDomainError("the polytope reaches beyond the largest float; scale it down") from None
+    rows = list(exact.rows)
+    kept = [f"halfspace {k}" if names is None else names[row] for k, row in enumerate(rows)]
+    masks = [[bool(facet >> i & 1) for facet in exact.facets] for i in range(len(vertices))]
+    return StartingPolytope(
+        A=read_only(A[rows]),
+        b=read_only(b[rows]),
+        vertices=read_only(vertices),
+        incidence=read_only(np.array(masks, dtype=bool)),
+        volume=volume,
+        side_names=tuple(kept),
+        simplices=read_only(np.array(simplices, dtype=np.int64)),
+        simplex_volumes=read_only(np.array([float(v) for v in volumes])),
+    )
+
+
+def read_only(array: _AnyArray) -> _AnyArray:
+    """The array itself, C-contiguous and locked against writing."""
+    array = np.ascontiguousarray(array)  # type: ignore[assignment]
+    array.setflags(write=False)
+    return array
+
+
+def store(domain: Domain, **attributes: Any) -> None:
+    """Set attributes of a frozen domain while it is being made; arrays become read-only."""
+    for name, value in attributes.items():
+        locked = read_only(value) if isinstance(value, np.ndarray) else value
+        object.__setattr__(domain, name, locked)
+
+
+def finite_array(values: npt.ArrayLike, name: str) -> FloatArray:
+    """A fresh float64 copy of `values`.
+
+    Raises
+    ------
+    InvalidDomainError
+        If they are not numbers, or hold NaN or infinity.
+
+    Examples
+    --------
+    >>> finite_array([1, 2], "low")
+    array([1., 2.])
+    """
+    array = float_array(values, name)
+    if not np.all(np.isfinite(array)):
+        where = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise InvalidDomainError(
+            f"{name} holds {array[tuple(where)]} at index {where}; every number must be finite"
+        )
+    return array
+
+
+def float_array(values: npt.ArrayLike, name: str) -> FloatArray:
+    """A fresh float64 copy of `values`, possibly infinite; raises InvalidDomainError."""
+    try:
+        array = np.array(values)
+    except ValueError as error:
+        raise InvalidDomainError(f"{name} is not an array of numbers: {error}") from None
+    if array.dtype.kind not in "iufb":
+        raise InvalidDomainError(f"{name} holds {array.dtype}; it must hold real numbers")
+    return array.astype(np.float64)
+
+
+def check_order(low: FloatArray, high: FloatArray, what: str) -> None:
+    """Raise InvalidDomainError unless low < high in every coordinate."""
+    if np.any(low >= high):
+        k = int(np.argmax(low >= high))
+        raise InvalidDomainError(f"low >= high in coordinate {k} of the {what}: {low[k]} >= {high[k]}")
+
+
+def halfspace_arrays(
+    polygon: tuple[npt.ArrayLike, npt.ArrayLike], dimension: int | None
+) -> tuple[FloatArray, FloatArray]:
+    """(A (m, d), b (m,)) cast and checked; raises InvalidDomainError."""
+    if len(polygon) != 2:
+        raise InvalidDomainError(f"expected a pair (A, b) of halfspaces, got {len(polygon)} parts")
+    A, b = finite_array(polygon[0], "A"), finite_array(polygon[1], "b")
+    if A.ndim != 2 or b.shape != A.shape[:1] or A.shape[1] != (dimension or A.shape[1]):
+        wanted = "(m, d)" if dimension is None else f"(m, {dimension})"
+        raise InvalidDomainError(
+            f"A has shape {A.shape} and b has shape {b.shape}; they must be {wanted} and (m,)"
+        )
+    if A.size == 0:
+        raise InvalidDomainError(f"A has shape {A.shape}: without halfspaces it is unbounded")
+    return A, b
+
+
+def _points(values: npt.ArrayLike, dimension: int, name: str) -> FloatArray:
+    points = np.asarray(values, dtype=np.float64)
+    if points.ndim not in (1, 2) or points.shape[-1] != dimension:
+        raise InvalidDomainError(
+            f"{name} has shape {points.shape}; it must be ({dimension},) or (N, {dimension})"
+        )
+    return points

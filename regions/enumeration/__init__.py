@@ -1,0 +1,5 @@
+"""Enumerating and counting cells: two engines, by vertices and by linear programs, behind one door."""
+
+from regions.enumeration.enumerate import CellCount, count_cells, enumerate_cells
+
+__all__ = ["CellCount", "count_cells", "enumerate_cells"]

@@ -1,0 +1,331 @@
+"""Lowering a network on a domain to the arrays that the kernels read, with the errors of doing so."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.domain import Box, Domain
+from regions.domain.starting_polytope import exact_polytope
+from regions.enumeration.buffer_pool import Recent
+from regions.errors import InvalidDomainError, InvalidNetworkError
+from regions.kernels.memory import state
+from regions.kernels.memory.bits import SMALLEST
+from regions.network.relu_network import Network
+
+UNIT_ROUNDOFF = 2.0**-53
+LARGEST_VALUE = 1e300  # what a pre-activation may reach before a sum could overflow
+LARGEST_EXPONENT = 64  # weights beyond 2**64 or below 2**-64 are rescaled layer by layer
+
+
+def rounding(n: int) -> float:
+    """`gamma_n = n u / (1 - n u)`, the relative error of a sum of n products (Higham 2002, lemma 3.1)."""
+    return n * UNIT_ROUNDOFF / (1.0 - n * UNIT_ROUNDOFF)
+
+
+def _affine_chain(
+    network: Network,
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[bool]]:
+    """Weights, biases and ReLU flags with an affine output layer at the end."""
+    weights, biases, relu = list(network.weights), list(network.biases), list(network.relu)
+    if relu[-1]:
+        n = weights[-1].shape[0]
+        weights.append(np.eye(n))
+        biases.append(np.zeros(n))
+        relu.append(False)
+    return weights, biases, relu
+
+
+def first_map(
+    weights: NDArray[np.float64], biases: NDArray[np.float64], domain: Domain
+) -> NDArray[np.float64]:
+    """The first layer's map in intrinsic coordinates: rows coefficients, constant, error, (spare).
+
+    Exact for a Box, whose intrinsic coordinates are the inputs; otherwise `W @ basis` and
+    `W @ origin + b` round, and the error row bounds the effect of that over the domain.
+    """
+    d = domain.dimension
+    n = weights.shape[0]
+    rows = np.zeros((d + 3, n))
+    if _is_plain(domain):
+        rows[:d] = weights.T
+        rows[d] = biases
+        return rows
+    rows[:d] = (weights @ domain.basis).T
+    rows[d] = weights @ domain.origin + biases
+    gamma = rounding(weights.shape[1] + 2) * (1 + 1e-9)
+    reach = np.abs(domain.basis) @ extent_of(domain) + np.abs(domain.origin)
+    rows[d + 1] = gamma * (np.abs(weights) @ reach + np.abs(biases)) + SMALLEST
+    return rows
+
+
+def extent_of(domain: Domain) -> NDArray[np.float64]:
+    """Largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
+    if isinstance(domain, Box):  # whose vertices are too many in high dimension
+        return np.maximum(np.abs(domain.low), np.abs(domain.high)) * (1 + 1e-9)
+    return np.abs(domain.vertices).max(axis=0) * (1 + 1e-9)
+
+
+def balanced(
+    weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]]
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], int]:
+    """Layers divided by powers of two where weights are so extreme that products could leave the floats.
+
+    ReLU networks are positively homogeneous in each layer, so no pattern changes; the output becomes
+    `2**-power` times what it was.
+
+    Raises
+    ------
+    InvalidNetworkError
+        If a bias does not survive the division: the layers' scales do not fit into floats together.
+    """
+    exponents = [int(np.frexp(np.abs(w).max(initial=0.0))[1]) for w in weights]
+    if max(map(abs, exponents)) <= LARGEST_EXPONENT:
+        return weights, biases, 0
+    power = 0
+    new_weights, new_biases = [], []
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        power += exponents[layer]
+        pair = np.ldexp(weight, -exponents[layer]), np.ldexp(bias, -power)
+        back = np.ldexp(pair[0], exponents[layer]), np.ldexp(pair[1], power)
+        if not (np.array_equal(back[0], weight) and np.array_equal(back[1], bias)):
+            raise InvalidNetworkError(
+                f"layer {layer}: weights and biases span more than floating point holds once the layers "
+                f"before it are rescaled (by 2**{-power}); rescale the network so that weights are nearer 1"
+            )
+        new_weights.append(pair[0])
+        new_biases.append(pair[1])
+    return new_weights, new_biases, power
+
+
+def _underflow(entries: list[NDArray[np.float64]], layers: int) -> float:
+    """What underflow may add to the error of a row; 0 where every product is far above it.
+
+    A sum of products of floats is a multiple of the product of their last places; in a map that is at
+    least (smallest nonzero entry * 2**-53) per layer, and rounding only makes it coarser.
+    """
+    sizes = np.abs(np.concatenate(entries))
+    smallest = float(np.min(sizes, initial=1.0, where=sizes > 0.0))
+    return 0.0 if (layers + 2) * (np.log2(smallest) - 53.0) > -1000.0 else SMALLEST
+
+
+def _check_magnitude(
+    weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]], size: NDArray[np.float64]
+) -> None:
+    """Refuse a network whose sums might overflow; `size` bounds the first layer's pre-activations."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for weight, bias in zip(weights[1:], biases[1:], strict=True):
+            size = np.abs(weight) @ size + np.abs(bias)
+    if not size.max(initial=0.0) < LARGEST_VALUE:
+        raise InvalidNetworkError(
+            f"pre-activations may exceed {LARGEST_VALUE:g} on this domain, where floating point ends; "
+            "rescale the network or take a smaller domain"
+        )
+
+
+def _last_place(values: NDArray[np.float64]) -> int:
+    """The largest e such that all values are multiples of 2**e."""
+    fractions, exponents = np.frexp(values[values != 0.0])
+    if fractions.size == 0:
+        return 0
+    mantissas = np.ldexp(fractions, 53).astype(np.int64)
+    zeros = np.frexp((mantissas & -mantissas).astype(np.float64))[1] - 1
+    return int((exponents + zeros).min()) - 53
+
+
+def _exact_layers(weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]]) -> int:
+    """How many layers, counted from the input, have maps that are computed without rounding.
+
+    All terms of such a layer's sums are multiples of one power of two, and the sums of their sizes are
+    below 2**53 times that; so is every partial sum (networks of small integers or short fractions).
+    """
+    unit, size = 0, 1.0  # the identity
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        rows = np.abs(weight).sum(axis=1) if layer else np.abs(weight).max(axis=1, initial=0.0)
+        size = float((rows * size + np.abs(bias)).max(initial=0.0))
+        products = unit + _last_place(weight)
+        unit = min(products, _last_place(bias)) if bias.any() else products
+        if not size < 2.0 ** (53 + max(unit, -1000)):
+            return layer
+    return len(weights)
+
+
+def _jacobian_error(weights: list[NDArray[np.float64]], domain: Domain) -> float:
+    """Bound on the Frobenius norm of the rounding error of the output's Jacobian on any cell.
+
+    Layer by layer with absolute values, all units active: sizes `|W| S`, errors `|W| e + gamma |W| (S + e)`.
+    """
+    basis = np.abs(domain.basis)
+    size = np.abs(weights[0]) @ basis
+    error = np.zeros_like(size) if _is_plain(domain) else rounding(weights[0].shape[1] + 2) * size
+    for weight in weights[1:]:
+        absolute = np.abs(weight)
+        error = absolute @ error + rounding(weight.shape[1] + 3) * (absolute @ (size + error)) + SMALLEST
+        size = absolute @ size
+    return float(np.linalg.norm(error)) * (1.0 + 1e-9)
+
+
+def _is_plain(domain: Domain) -> bool:
+    """Whether the intrinsic coordinates are the inputs."""
+    return np.array_equal(domain.basis, np.eye(domain.dimension)) and not domain.origin.any()
+
+
+def vertex_errors(domain: Domain) -> NDArray[np.float64]:
+    """How far the domain's stored vertices are from the points where its stored sides meet.
+
+    A Box's are exact; the others are compared with the exact solution of their sides.
+
+    Returns
+    -------
+    radii : (n,) float64, bounds of the largest coordinate's error
+    """
+    vertices = domain.vertices
+    if isinstance(domain, Box):
+        return np.zeros(vertices.shape[0])
+    exact = exact_polytope(*domain.halfspaces).vertices
+    radii = np.empty(vertices.shape[0])
+    for k, (stored, true) in enumerate(zip(vertices.tolist(), exact, strict=True)):
+        worst = max(abs(Fraction(x) - y) for x, y in zip(stored, true, strict=True))
+        radii[k] = float(worst) * (1.0 + 1e-9) + (SMALLEST if worst else 0.0)
+    return radii
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A network on a domain as the kernels read it: header scalars and arrays by entry number.
+
+    `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
+    domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
+    add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
+    Jacobian; the kernels' output is `2**-power` times the network's.
+    """
+
+    network_ref: weakref.ref[Network]
+    dimension: int
+    n_layers: int
+    certified: bool
+    planar: bool
+    radius: float
+    width: NDArray[np.int64]
+    word_start: NDArray[np.int64]
+    n_units: int
+    first: NDArray[np.float64]
+    radii: NDArray[np.float64]
+    central: bool
+    underflow: float
+    jacobian_error: float
+    power: int
+    arrays: dict[int, NDArray[Any]]
+
+    @property
+    def network(self) -> Network:
+        """The network, which whoever walks keeps alive."""
+        network = self.network_ref()
+        if network is None:
+            raise ReferenceError("the network that was lowered is gone")
+        return network
+
+
+recent: Recent[Lowered] = Recent()
+
+
+def lower(
+    network: Network,
+    domain: Domain,
+    *,
+    radius: float,
+    certified: bool,
+    planar: bool,
+    vertices: bool = True,
+) -> Lowered:
+    """The network on a domain as the kernels read it; the last few are remembered.
+
+    Without `vertices`, a Box may have any dimension, and `radii` is empty.
+
+    Raises
+    ------
+    InvalidDomainError
+        If the domain does not live in the network's input space.
+    InvalidNetworkError
+        If its sums could leave the range of floating point.
+    """
+    options = (radius, certified, planar, vertices)
+    net = recent.find(network, domain, options)
+    if net is None:
+        net = _lower(network, domain, *options)
+        recent.keep(network, domain, options, net, net.arrays[state.WEIGHTS].nbytes)
+    return net
+
+
+def _lower(
+    network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
+) -> Lowered:
+    """The work of `lower`.
+
+    Raises
+    ------
+    InvalidDomainError
+        If the domain does not live in the network's input space.
+    InvalidNetworkError
+        If its sums could leave the range of floating point.
+    """
+    if domain.input_dim != network.input_dim:
+        raise InvalidDomainError(
+            f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
+        )
+    weights, biases, relu = _affine_chain(network)
+    weights, biases, power = balanced(weights, biases)
+    n_layers = len(weights) - 1
+    width = np.array([w.shape[0] for w in weights], dtype=np.int64)
+    is_relu = np.array([*relu[:n_layers], False], dtype=np.int64)
+    units = np.concatenate([[0], np.cumsum(width * is_relu)]).astype(np.int64)
+    words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
+    rng = np.random.default_rng(20241218)
+    n_units = int(units[-1])
+    arrays: dict[int, NDArray[Any]] = {
+        state.WIDTHS: width,
+        state.RELUS: is_relu,
+        state.WEIGHTS: np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
+        state.WEIGHT_STARTS: np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
+        state.BIASES: np.concatenate(biases),
+        state.BIAS_STARTS: np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
+        state.UNIT_STARTS: units,
+        state.WORD_STARTS: words,
+        state.UNIT_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        state.FACET_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        state.EXTENTS: extent_of(domain),
+        state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
+    }
+    plain = _is_plain(domain)
+    exact = _exact_layers(weights, biases) if plain else 0
+    arrays[state.ROUNDINGS] = arrays[state.GAMMAS] * (np.arange(n_layers + 1) >= exact)
+    first = first_map(weights[0], biases[0], domain)
+    d = domain.dimension
+    _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays[state.EXTENTS] + np.abs(first[d]))
+    radii = np.zeros(0)
+    if vertices:
+        radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
+    underflow = _underflow([arrays[state.WEIGHTS], arrays[state.BIASES], first[: d + 1].ravel()], n_layers)
+    return Lowered(
+        network_ref=weakref.ref(network),
+        dimension=d,
+        n_layers=n_layers,
+        certified=certified,
+        planar=planar,
+        radius=radius,
+        width=width,
+        word_start=words,
+        n_units=n_units,
+        first=first,
+        radii=radii,
+        central=plain and not any(bias.any() for bias in biases),
+        underflow=underflow,
+        jacobian_error=_jacobian_error(weights, domain),
+        power=power,
+        arrays=arrays,
+    )

@@ -1,0 +1,457 @@
+"""Enumerating and counting cells: choose the engine, run it, check and report.
+
+The walk is in `kernels`, its threads in `scheduling`, what a result can answer in `cell_complex`.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.complexes.cell_complex import CellComplex, Certificate, Completeness, Tolerances
+from regions.domain import Domain
+from regions.enumeration.compiled_network import Lowered, lower
+from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, choose
+from regions.enumeration.facet_join import facet_table, join_outputs
+from regions.enumeration.programs.breadth_first import list_cells
+from regions.enumeration.programs.program_complex import (
+    compare_complexes,
+    facet_witnesses,
+    measure_by_vertices,
+    packed_patterns,
+    sample_volumes,
+    without_volumes,
+)
+from regions.enumeration.programs.program_search import ProgramWalker
+from regions.enumeration.threads import MakeWalker, Outcome, Progress, run_walk, worker_count
+from regions.enumeration.vertices.vertex_search import Walker
+from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
+from regions.kernels.memory import pattern_lookup, state
+from regions.network.relu_network import Network
+
+__all__ = ["CellCount", "count_cells", "enumerate_cells"]
+
+LARGEST_LISTED_DIMENSION = 8  # by vertices: volumes go over the faces of every cell
+LARGEST_LP_DIMENSION = 50
+RADIUS_PER_EXTENT = 2.0**-44
+SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class CellCount:
+    """Number of cells of a network on a domain.
+
+    Attributes
+    ----------
+    cells : int, exact if `status` is COMPLETE, otherwise how many were found
+    status : Completeness
+    dimension : int
+    engine, engine_reason, arithmetic : str
+    seconds : float, wall time
+    volume_sum : float or None
+        Sum of the cells' volumes in input units, where it was computed.
+    certificate : Certificate, how the signs were decided, and what that proves
+    """
+
+    cells: int
+    status: Completeness
+    dimension: int
+    engine: str
+    engine_reason: str
+    arithmetic: str
+    seconds: float
+    volume_sum: float | None
+    certificate: Certificate
+
+    def __int__(self) -> int:
+        return self.cells
+
+
+@dataclass(frozen=True)
+class _Plan:
+    net: Lowered
+    engine: str
+    reason: str
+    tolerances: Tolerances
+    workers: int
+    make: MakeWalker
+
+
+def _plan(
+    network: Network,
+    domain: Domain,
+    engine: str,
+    arithmetic: str,
+    max_cells: int | None,
+    workers: int | None,
+    *,
+    volumes: bool,
+) -> _Plan:
+    """Check the arguments and choose the engine; `volumes`: whether any are asked for."""
+    if not isinstance(network, Network):
+        raise InvalidInputError(
+            f"network is a {type(network).__name__}; make a Network with from_arrays, from_torch, from_onnx, "
+            "from_sklearn or load_network"
+        )
+    if not isinstance(domain, Domain):
+        raise InvalidInputError(
+            f"domain is a {type(domain).__name__}; give a Box, Segment, Slice or Polytope"
+        )
+    d = domain.dimension
+    if max_cells is not None and (not isinstance(max_cells, numbers.Integral) or max_cells < 1):
+        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
+    if arithmetic not in ("float", "certified"):
+        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
+    by_vertices = LARGEST_LISTED_DIMENSION if volumes else LARGEST_VERTEX_DIMENSION
+    if engine == "auto" and volumes and d > LARGEST_LISTED_DIMENSION:
+        engine, reason = "lp", f"d = {d}: volumes of cells need too many vertices"
+    elif engine == "auto" and volumes:
+        engine = _vertex_engine(domain)
+        shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
+        reason = f"d = {d}: {shape}"
+    elif engine == "auto":
+        engine, reason = choose(d, network.n_units, domain.halfspaces[0].shape[0])
+    elif engine in ("planar", "cells", "lp"):
+        reason = "as asked"
+    else:
+        raise InvalidInputError(
+            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {by_vertices}), "
+            f"'lp' (d <= {LARGEST_LP_DIMENSION})"
+        )
+    if engine == "planar" and d != 2:
+        raise InvalidInputError(f"engine 'planar' takes d = 2, the domain has d = {d}; use 'cells' or 'auto'")
+    largest = LARGEST_LP_DIMENSION if engine == "lp" else by_vertices
+    if d > largest:
+        raise InvalidDomainError(
+            f"the domain has dimension {d}; engine {engine!r} takes 1 to {largest}: use a slice"
+        )
+    if domain.input_dim != network.input_dim:
+        raise InvalidDomainError(
+            f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
+        )
+    certified = arithmetic == "certified"
+    if engine == "lp":
+        net = lower(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
+        make: MakeWalker = partial(ProgramWalker, net, domain)
+        reach = RADIUS_PER_EXTENT * float(net.arrays[state.EXTENTS].max())
+        return _Plan(net, engine, reason, Tolerances(vertex_radius=reach), worker_count(workers), make)
+    radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
+    net = lower(network, domain, radius=radius, certified=certified, planar=engine == "planar")
+    make = partial(Walker, net, domain)
+    return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers), make)
+
+
+def count_cells(
+    network: Network,
+    domain: Domain,
+    *,
+    engine: str = "auto",
+    arithmetic: str = "certified",
+    max_cells: int | None = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    check_volumes: bool | None = None,
+) -> CellCount:
+    """Count the cells of a network on a domain, with memory proportional to the depth of the search.
+
+    Parameters
+    ----------
+    network : Network
+    domain : Box, Segment, Slice or Polytope of dimension 1 to 50
+    engine : "auto", "planar" (d = 2), "cells" (d <= 12), "lp" or "both"
+        Polygons, polytopes by their vertices, or linear programs; auto takes what `cost_model` expects to
+        be sooner (vertices up to about d = 5), and vertices where volumes are asked for; "both" runs
+        vertices and linear programs and compares them.
+    arithmetic : "certified" or "float"
+        Certified: a sign that running error bounds leave open is decided in rational arithmetic, so
+        the list of cells is a theorem about the stored weights. Float: such a sign is taken for zero.
+    max_cells : stop after this many cells; the result is then TRUNCATED
+    progress : called about ten times a second with cells found and fraction done
+    workers : number of threads, default one per core; the result does not depend on it
+    check_volumes : sum the cells' volumes and compare with the domain's
+        Default: where it is cheap (d <= 2). In higher dimension it costs several times the count.
+
+    Returns
+    -------
+    CellCount
+
+    Raises
+    ------
+    InvalidInputError, InvalidDomainError
+        If an argument cannot be used.
+    InvalidNetworkError
+        If its pre-activations could leave the range of floating point.
+    CertificateError
+        If the volumes do not sum to the domain's.
+
+    Notes
+    -----
+    Certified arithmetic costs 1.0 to 1.7 times as much as float on networks in general position, and
+    10 to 40 microseconds for each sign or vertex that needs exact arithmetic.
+
+    References
+    ----------
+    Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3; Shewchuk, Adaptive
+    precision floating-point arithmetic, 1997, for filtered predicates.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, count_cells
+    >>> normals, offsets = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 0.5]
+    >>> lines = Network.from_arrays([normals, [[1.0, 1.0, 1.0]]], [offsets, [0.0]])
+    >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).cells
+    7
+    """
+    if engine == "both":
+        options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
+        options["progress"] = progress
+        vertices = _vertex_engine(domain)
+        first = count_cells(network, domain, engine=vertices, check_volumes=check_volumes, **options)
+        second = count_cells(network, domain, engine="lp", **options)
+        return replace(first, engine_reason=_compare_counts(first, second))
+    volumes = bool(check_volumes)
+    plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=volumes)
+    if volumes and plan.engine == "lp":
+        raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
+    if check_volumes is None:
+        check_volumes = domain.dimension <= 2 and plan.engine != "lp"
+    mode = state.MEASURE if check_volumes else state.COUNT
+    start = time.perf_counter()
+    outcome = run_walk(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
+    seconds = time.perf_counter() - start
+    total = math.fsum(block.volume for block in outcome.blocks) if check_volumes else None
+    if total is not None:
+        _check_volume_sum(total, domain, outcome.complete, plan.tolerances)
+    return CellCount(
+        cells=sum(block.cells for block in outcome.blocks),
+        status=_status(outcome),
+        dimension=domain.dimension,
+        engine=plan.engine,
+        engine_reason=plan.reason,
+        arithmetic=arithmetic,
+        seconds=seconds,
+        volume_sum=total,
+        certificate=_certificate(outcome, arithmetic),
+    )
+
+
+def enumerate_cells(
+    network: Network,
+    domain: Domain,
+    *,
+    engine: str = "auto",
+    arithmetic: str = "certified",
+    max_cells: int | None = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    volumes: bool | np.random.Generator | None = None,
+) -> CellComplex:
+    """List the cells of a network on a domain, and the facets between them.
+
+    Parameters are those of `count_cells`, and one for engine "lp". Ctrl-C ends with a valid TRUNCATED result.
+
+    Parameters
+    ----------
+    volumes : bool or numpy Generator, engine "lp" only; default: True where d <= 8
+        True: from the vertices of each cell, which the vertex kernels find where d <= 8. False: cells
+        and facets without volumes. A Generator: volumes of cells by Monte Carlo in any dimension, with
+        standard errors. `volume_kind` of the result says which.
+
+    Returns
+    -------
+    CellComplex
+        Checked: a COMPLETE one has volumes that sum to the domain's, every interior facet seen from
+        both sides with the same volume, and sampled points in listed cells. Its `certificate` says
+        how signs were decided and what that proves.
+
+    Raises
+    ------
+    InvalidInputError, InvalidDomainError
+        If an argument cannot be used.
+    CertificateError
+        If the result fails one of its checks.
+
+    Notes
+    -----
+    Cost: some microseconds and some hundred bytes per cell for d = 2, growing with the number of
+    vertices and faces of a cell.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> lines = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    >>> cells = enumerate_cells(lines, Box([-1.0, -1.0], [1.0, 1.0]))
+    >>> cells.n_cells, int(cells.facets.interior.sum()), cells.volume_sum
+    (4, 4, 4.0)
+    """
+    if engine == "both":
+        options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
+        options["progress"] = progress
+        first = enumerate_cells(network, domain, engine=_vertex_engine(domain), **options)
+        second = enumerate_cells(network, domain, engine="lp", volumes=False, **options)
+        return replace(first, engine_reason=compare_complexes(first, second))
+    plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=True)
+    if plan.engine == "lp":
+        return _enumerate_by_facets(plan, domain, max_cells, progress, volumes)
+    if volumes is not None:
+        raise InvalidInputError(
+            f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
+        )
+    start = time.perf_counter()
+    outcome = run_walk(plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
+    found = join_outputs([output for block in outcome.blocks for output in block.outputs], plan.net)
+    table = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
+    _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)
+    width = (network.n_units + 7) // 8
+    packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, :width].copy()
+    cells = CellComplex(
+        network=network,
+        domain=domain,
+        patterns=packed,
+        volumes=found.volume,
+        centroids=found.centroid,
+        witnesses=found.centroid.copy(),
+        n_vertices=found.n_vertices.astype(np.int32),
+        n_facets=found.n_facets.astype(np.int32),
+        facets=table,
+        status=_status(outcome),
+        engine=plan.engine,
+        engine_reason=plan.reason,
+        arithmetic=arithmetic,
+        tolerances=plan.tolerances,
+        certificate=_certificate(outcome, arithmetic),
+        seconds=time.perf_counter() - start,
+        rings=found.point if plan.net.planar else None,
+    )
+    if outcome.complete:
+        _check_samples(cells)
+    return cells
+
+
+def _vertex_engine(domain: Domain) -> str:
+    return "planar" if isinstance(domain, Domain) and domain.dimension == 2 else "cells"
+
+
+def _compare_counts(first: CellCount, second: CellCount) -> str:
+    """One line that says that two engines count the same; raises CertificateError if they do not."""
+    if first.cells != second.cells or first.status is not second.status:
+        raise CertificateError(
+            f"engine {first.engine!r} counts {first.cells} cells ({first.status.value}), engine "
+            f"{second.engine!r} {second.cells} ({second.status.value}); please report this network"
+        )
+    return f"engines {first.engine!r} and {second.engine!r} agree: {first.cells} cells"
+
+
+def _enumerate_by_facets(
+    plan: _Plan,
+    domain: Domain,
+    max_cells: int | None,
+    progress: Progress | None,
+    volumes: bool | np.random.Generator | None,
+) -> CellComplex:
+    """`enumerate_cells` by the breadth-first walk over facets."""
+    d, network = domain.dimension, plan.net.network
+    if volumes is True and d > LARGEST_LISTED_DIMENSION:
+        raise InvalidInputError(
+            f"volumes=True with d = {d}: vertices are found up to {LARGEST_LISTED_DIMENSION} dimensions; "
+            "give a numpy Generator to sample volumes, or leave them out"
+        )
+    start = time.perf_counter()
+    listed = list_cells(plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress)
+    packed = packed_patterns(listed, network)
+    if volumes is True or (volumes is None and d <= LARGEST_LISTED_DIMENSION):
+        measured = measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
+        _check_volume_sum(math.fsum(measured.volumes.tolist()), domain, listed.complete, plan.tolerances)
+    else:
+        measured = without_volumes(listed, packed, plan.net, domain)
+    if isinstance(volumes, np.random.Generator):
+        measured = sample_volumes(measured, packed, network, domain, volumes)
+    witnesses = np.array(listed.witnesses).reshape(len(packed), d)
+    thin = np.isnan(witnesses).any(axis=1)
+    witnesses[thin] = measured.centroids[thin]
+    arithmetic = "certified" if plan.net.certified else "float"
+    cells = CellComplex(
+        network=network,
+        domain=domain,
+        patterns=packed,
+        volumes=measured.volumes,
+        centroids=measured.centroids,
+        witnesses=witnesses,
+        n_vertices=measured.n_vertices,
+        n_facets=measured.n_facets,
+        facets=replace(measured.facets, witness=facet_witnesses(listed, measured.facets, network, domain)),
+        status=Completeness.COMPLETE if listed.complete else Completeness.TRUNCATED,
+        engine="lp",
+        engine_reason=plan.reason,
+        arithmetic=arithmetic,
+        tolerances=plan.tolerances,
+        certificate=Certificate(
+            arithmetic=arithmetic,
+            complete=listed.complete,
+            decisions=sum(cell.rows for cell in listed.facets),
+            exact_signs=sum(cell.exact for cell in listed.facets),
+            exact_positions=0,
+        ),
+        seconds=time.perf_counter() - start,
+        volume_kind=measured.kind,
+        volume_errors=measured.errors,
+    )
+    if listed.complete:
+        _check_samples(cells)
+    return cells
+
+
+def _status(outcome: Outcome) -> Completeness:
+    return Completeness.COMPLETE if outcome.complete else Completeness.TRUNCATED
+
+
+def _certificate(outcome: Outcome, arithmetic: str) -> Certificate:
+    return Certificate(
+        arithmetic=arithmetic,
+        complete=outcome.complete,
+        decisions=sum(block.decisions for block in outcome.blocks),
+        exact_signs=sum(block.doubtful for block in outcome.blocks),
+        exact_positions=sum(block.placed for block in outcome.blocks),
+    )
+
+
+def _check_volume_sum(total: float, domain: Domain, complete: bool, tolerances: Tolerances) -> None:
+    excess = total / domain.volume - 1.0
+    if excess > tolerances.volume_sum or (complete and excess < -tolerances.volume_sum):
+        raise CertificateError(
+            f"the cells' volumes sum to {total:.15g}, the domain's is {domain.volume:.15g}: the cells do not "
+            "cover the domain exactly once; please report this network"
+        )
+
+
+def _check_samples(cells: CellComplex) -> None:
+    """Random points must fall in listed cells, unless they are too near a hyperplane to tell."""
+    network, domain = cells.network, cells.domain
+    points = domain.sample(SAMPLES, np.random.default_rng(0))
+    inputs = domain.to_input(points)
+    active = np.atleast_2d(network.activation_pattern(inputs))
+    packed = np.packbits(active, axis=1, bitorder="little")
+    missing = ~_rows_in(packed, cells.patterns)
+    for k in np.flatnonzero(missing):
+        values = np.concatenate([z.ravel() for z in network.pre_activations(inputs[k : k + 1])])
+        if np.abs(values).min() > 1e-9 * np.abs(values).max():
+            raise CertificateError(
+                f"the sampled point {inputs[k].tolist()} lies in no listed cell; please report this network"
+            )
+
+
+def _rows_in(rows: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which rows occur in a table of rows of the same width."""
+    if rows.shape[1] == 0:
+        return np.full(rows.shape[0], table.shape[0] > 0)
+    found = np.empty(rows.shape[0], np.bool_)
+    room = np.full(1 << (4 * rows.shape[0]).bit_length(), -1)
+    pattern_lookup.find_rows(rows, table, room, np.empty(rows.shape[0], np.int64), found)
+    return found

@@ -1,0 +1,140 @@
+"""Facet tables: half-facets joined from both sides, the jumps of the Jacobian across them.
+
+Takes what a walk found cell by cell; which cells those are is left to `enumeration` and `lp_complex`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.complexes.cell_complex import FacetTable, Tolerances
+from regions.domain import Domain
+from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.vertices.vertex_search import Output, Walker
+from regions.errors import CertificateError
+from regions.kernels.memory import state
+from regions.kernels.vertices import half_facets as facet_kernels
+from regions.rational import exact_jumps, maps_differ
+
+
+def join_outputs(outputs: list[Output], net: Lowered) -> Output:
+    """All output buffers, one after the other."""
+    if len(outputs) == 1:
+        return outputs[0]
+    if not outputs:
+        d, words = net.dimension, max(1, (net.n_units + 63) // 64)
+        none = np.zeros(0, np.int64)
+        return Output(
+            np.zeros((0, words), np.uint64),
+            np.zeros(0),
+            np.zeros((0, d)),
+            none,
+            none,
+            np.zeros((0, int(net.width[-1]) * d)),
+            none,
+            np.zeros(0, np.uint64),
+            np.zeros(0),
+            np.zeros((0, 2)),
+        )
+    return Output(*(np.concatenate(arrays) for arrays in zip(*outputs, strict=True)))
+
+
+def facet_table(
+    net: Lowered, domain: Domain, found: Output, complete: bool, tolerances: Tolerances
+) -> FacetTable:
+    """Join the half-facets, check that each is seen from both sides, and compute the jumps.
+
+    Raises
+    ------
+    CertificateError
+        If a facet of a complete result has one side only, or its two sides differ in volume.
+    """
+    halves = found.label.shape[0]
+    size = 1 << max(4, int(2 * halves).bit_length())
+    number = np.int32 if halves < 2**31 else np.int64
+    mate = np.empty(halves, number)
+    troubles = facet_kernels.pair_halves(found.match, found.label, np.zeros(size, number), mate)
+    m, alone = facet_kernels.count_rows(found.label, mate)
+    if troubles or (complete and alone):
+        raise CertificateError(
+            f"{alone} of {halves} facets are seen from one side only and {troubles} from more "
+            "than two: cells are missing or doubled; please report this network"
+        )
+    rows = facet_kernels.Rows(
+        cell_a=np.empty(m, np.int64),
+        cell_b=np.empty(m, np.int64),
+        side=np.empty(m, np.int32),
+        layer=np.empty(m, np.int32),
+        unit=np.empty(m, np.int32),
+        volume=np.empty(m),
+        place=np.empty(m, np.int32),
+    )
+    firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
+    starts = net.arrays[state.UNIT_STARTS]
+    starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
+    other_side = np.empty(m)
+    facet_kernels.list_facets(
+        found.label, mate, found.measure, found.pattern, firsts, starts, rows, other_side
+    )
+    _check_both_sides(rows.volume, other_side, domain, tolerances)
+    return FacetTable(**rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b)))
+
+
+def jumps_of(
+    net: Lowered, domain: Domain, found: Output, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Norms of the jumps of the output's Jacobian between pairs of cells (second -1 or -2: nan).
+
+    Only `jacobian` and `pattern` of what was found are read. In certified arithmetic 0.0 means 0.
+    """
+    cell_a, cell_b = pairs
+    jump, scale = np.empty(cell_a.shape[0]), np.empty(cell_a.shape[0])
+    facet_kernels.jump_norms(found.jacobian, cell_a, cell_b, jump, scale)
+    table = Walker.table_of(net)
+    first = np.ascontiguousarray(net.first[: net.dimension])
+    certain = jump > 2.5 * net.jacobian_error
+    facet_kernels.refine_jumps(table, first, found.pattern, cell_a, cell_b, jump, scale)
+    np.ldexp(jump, net.power, out=jump)
+    if net.certified:
+        _decide_jumps(net, domain, found, jump, np.flatnonzero((cell_b >= 0) & ~certain), cell_a, cell_b)
+    return jump
+
+
+def _decide_jumps(
+    net: Lowered,
+    domain: Domain,
+    found: Output,
+    jump: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    cell_a: NDArray[np.int64],
+    cell_b: NDArray[np.int64],
+) -> None:
+    """Decide exactly which of the listed facets have no jump; floats are kept where they are positive."""
+    step = 1 << 16
+    for at in range(0, rows.size, step):
+        part = rows[at : at + step]
+        first, second = (
+            np.unpackbits(
+                found.pattern[cells[part]].view(np.uint8), axis=1, count=net.n_units, bitorder="little"
+            ).astype(np.bool_)
+            for cells in (cell_a, cell_b)
+        )
+        differ = maps_differ(net.network, domain, first, second)
+        open_ = np.flatnonzero(~differ | (jump[part] == 0.0))
+        exact = exact_jumps(net.network, domain, first[open_], second[open_])
+        jump[part[open_]] = np.where((exact > 0.0) & (jump[part[open_]] > 0.0), jump[part[open_]], exact)
+
+
+def _check_both_sides(
+    a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
+) -> None:
+    """Compare the volumes of the facets from their two sides (negative: there is one side only)."""
+    diameter = float(np.linalg.norm(np.ptp(domain.vertices, axis=0)))
+    absolute = tolerances.facet_absolute * diameter ** (domain.dimension - 1)
+    wrong, worst = facet_kernels.compare_sides(a, b, tolerances.facet_relative, absolute)
+    if wrong:
+        raise CertificateError(
+            f"{wrong} facets have different volumes from their two sides, e.g. {a[worst]:.17g} and "
+            f"{b[worst]:.17g}; the cells do not fit together; please report this network"
+        )

@@ -1,0 +1,1 @@
+"""The engine that walks by linear programs: any dimension, no vertices."""

@@ -1,0 +1,123 @@
+"""The breadth-first walk over facets: cells, in any dimension, and which of them touch.
+
+Cells are taken in the order in which they are met, a level at a time, on several threads; the result does
+not depend on their number. What makes a `CellComplex` of it is in `lp_complex`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.domain import Domain
+from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.programs.exact_sides import CellFacets
+from regions.enumeration.programs.facet_finder import FacetFinder
+from regions.enumeration.programs.program_search import domain_witness
+from regions.errors import SolverError
+
+Progress = Callable[[int, float], None]
+
+CHUNK = 64  # cells between two looks at Ctrl-C and at the limit
+MOST_STARTS = 100
+
+
+@dataclass
+class Listing:
+    """Cells whose facets are known, in the order in which they were met.
+
+    Attributes
+    ----------
+    states : list of bytes, one byte a unit
+    witnesses : list of (d,) float64; NaN where no float was found inside
+    facets : list of CellFacets, one per cell
+    number : dict from pattern to cell; patterns beyond the cells listed are the frontier
+    complete : bool
+    """
+
+    states: list[bytes] = field(default_factory=list)
+    witnesses: list[NDArray[np.float64]] = field(default_factory=list)
+    facets: list[CellFacets] = field(default_factory=list)
+    number: dict[bytes, int] = field(default_factory=dict)
+    complete: bool = False
+
+
+def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.float64]]:
+    """The pattern at some point of the domain that is on no unit's zero set.
+
+    Raises
+    ------
+    SolverError
+        If a hundred points are all on one.
+    """
+    rng = np.random.default_rng(20241218)
+    centre = domain_witness(domain)
+    for attempt in range(MOST_STARTS):
+        point = centre if attempt == 0 else 0.5 * centre + 0.5 * _random_point(domain, rng)
+        states = finder.pattern_at(point)
+        if states is not None:
+            return states, point
+    raise SolverError(f"{MOST_STARTS} points of {domain.describe()} are all on the zero set of some unit")
+
+
+def _random_point(domain: Domain, rng: np.random.Generator) -> NDArray[np.float64]:
+    return np.asarray(domain.sample(1, rng)[0])
+
+
+def list_cells(
+    net: Lowered,
+    domain: Domain,
+    *,
+    max_cells: int | None,
+    workers: int,
+    progress: Progress | None,
+) -> Listing:
+    """Walk over the facets from one cell to all others, or to the first `max_cells`.
+
+    Ctrl-C ends the walk, and what was found by then is the outcome.
+    """
+    local = threading.local()
+
+    def find(item: tuple[bytes, NDArray[np.float64]]) -> CellFacets:
+        if not hasattr(local, "finder"):
+            local.finder = FacetFinder(net, domain)
+        facets: CellFacets = local.finder.find(*item)
+        return facets
+
+    listing = Listing()
+    limit = max_cells if max_cells is not None else 2**62
+    start = first_cell(FacetFinder(net, domain), domain)
+    queue = [start]
+    listing.number[start[0]] = 0
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            while queue and len(listing.states) < limit:
+                chunk = queue[: min(CHUNK * workers, limit - len(listing.states))]
+                queue = queue[len(chunk) :]
+                for (states, _), facets in zip(chunk, pool.map(find, chunk), strict=True):
+                    _enter(listing, states, facets, queue)
+                if progress is not None:
+                    done = len(listing.states)
+                    progress(done, done / (done + len(queue)))
+    except KeyboardInterrupt:
+        return listing
+    listing.complete = not queue
+    return listing
+
+
+def _enter(
+    listing: Listing, states: bytes, facets: CellFacets, queue: list[tuple[bytes, NDArray[np.float64]]]
+) -> None:
+    """List a cell, and put those of its neighbours in the queue that are new."""
+    listing.states.append(states)
+    listing.witnesses.append(facets.witness)
+    listing.facets.append(facets)
+    for neighbour, point in zip(facets.neighbours, facets.points, strict=True):
+        if neighbour is not None and neighbour not in listing.number:
+            listing.number[neighbour] = len(listing.number)
+            queue.append((neighbour, point))

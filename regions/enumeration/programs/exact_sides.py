@@ -1,0 +1,250 @@
+"""Exact answers for the walk by linear programs: has a side of a unit interior points in a polytope?
+
+Floating point proposes (a point, multipliers), rational arithmetic decides about the stored weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.domain import Domain
+from regions.errors import SolverError
+from regions.network.relu_network import Network
+from regions.rational import ExactNetwork, balances, decide_interior, inside_all, primitive, solve_on_support
+
+Rows = Sequence[tuple[int, bool]]  # flat unit, and whether it is positive
+IntegerRow = tuple[int, ...]
+
+
+class CellFacets(NamedTuple):
+    """The facets of one cell, and what lies beyond each.
+
+    `labels` are flat unit numbers, of several with one and the same hyperplane the lowest, or -1 - side of
+    the domain; `neighbours` their patterns, one byte a unit, None beyond the domain; `points` are inside the
+    neighbours, `witness` inside the cell itself: NaN where no float is. `exact` counts the rows that were
+    left to rational arithmetic, `rows` all.
+    """
+
+    labels: list[int]
+    neighbours: list[bytes | None]
+    points: list[NDArray[np.float64]]
+    witness: NDArray[np.float64]
+    rows: int
+    exact: int
+
+
+class Side(Enum):
+    """What rational arithmetic says of one side."""
+
+    EMPTY = "no interior points"
+    INSIDE = "a float point inside is known"
+    THIN = "interior points, but none found among the floats"
+
+
+class ProgramOracle:
+    """Decides about the cells of a network on a domain from the stored weights alone.
+
+    A polytope is the domain cut by rows (unit, positive); the units before have the states of a pattern,
+    one byte each. One thread uses an oracle at a time.
+
+    Parameters
+    ----------
+    network, domain : as walked
+    """
+
+    def __init__(self, network: Network, domain: Domain) -> None:
+        self._exact = ExactNetwork(network, domain)
+        self._network = network
+        # a.x <= b of the row a.x + c >= 0
+        self._sides = [(*(-int(x) for x in row[:-1]), int(row[-1])) for row in self._exact.halfspace_rows]
+
+    def _row(self, pattern: bytes, unit: int, positive: bool) -> IntegerRow:
+        """The halfspace a.x <= b on one side of a unit; a may be 0."""
+        *a, c = (int(x) for x in self._exact.plane_row(pattern, unit))
+        return (*(-x for x in a), c) if positive else (*a, -c)
+
+    def _polytope(self, pattern: bytes, rows: Rows) -> list[IntegerRow]:
+        return [*self._sides, *(self._row(pattern, unit, positive) for unit, positive in rows)]
+
+    def decide(
+        self,
+        pattern: bytes,
+        rows: Rows,
+        side: tuple[int, bool],
+        witness: NDArray[np.float64],
+        hint: Sequence[int],
+    ) -> tuple[Side, NDArray[np.float64] | None]:
+        """Whether a side has interior points in a polytope; a float point inside it, if one is known.
+
+        Parameters
+        ----------
+        pattern, rows : the polytope, not empty
+        side : the unit asked for, and which side
+        witness : (d,) a point near or in the polytope
+        hint : labels of rows (units, or -1 - side of the domain) that a linear program ended at
+        """
+        polytope = self._polytope(pattern, rows)
+        wanted = self._row(pattern, *side)
+        if not any(wanted[:-1]):
+            inside = wanted[-1] > 0
+            return (Side.INSIDE, witness.copy()) if inside else (Side.EMPTY, None)
+        labels = [-1 - k for k in range(len(self._sides))] + [unit for unit, _ in rows]
+        if self._blocked(polytope, wanted, [labels.index(label) for label in hint]):
+            return Side.EMPTY, None
+        start = [Fraction(x) for x in witness.tolist()]
+        point, _ = decide_interior([*polytope, wanted], start)
+        if point is None:
+            return Side.EMPTY, None
+        rounded = np.array([float(x) for x in point])
+        if inside_all([*polytope, wanted], [Fraction(x) for x in rounded.tolist()]):
+            return Side.INSIDE, rounded
+        return Side.THIN, None
+
+    def _blocked(self, polytope: list[IntegerRow], wanted: IntegerRow, hint: list[int]) -> bool:
+        """Whether the rows of the hint alone leave the wanted one no interior: exact multipliers show it."""
+        rows = [wanted, *(polytope[k] for k in hint)]
+        multipliers = solve_on_support(rows, list(range(len(rows) - 1, -1, -1)), [Fraction(1)] * len(rows))
+        if multipliers is None:
+            return False
+        return balances(rows[::-1], multipliers, strict=False)
+
+    def cells_below(self, pattern: bytes, rows: Rows, unit: int, room: int) -> tuple[list[bytes], int]:
+        """Patterns of the cells in a polytope, and how many sides were decided for that.
+
+        Parameters
+        ----------
+        pattern, rows : the polytope, not empty; the last of the rows may have been added without a point
+        unit : the first unit that is not decided
+        room : how many cells at most
+        """
+        found: list[bytes] = []
+        decisions = 0
+        point, _ = decide_interior(self._polytope(pattern, rows), [Fraction(0)] * self._exact.dimension)
+        if point is None:
+            return found, decisions
+        stack: list[tuple[bytes, list[tuple[int, bool]], Sequence[Fraction]]] = [
+            (pattern[:unit], list(rows), point)
+        ]
+        while stack and len(found) < room:
+            states, cuts, inside = stack.pop()
+            if len(states) == self._network.n_units:
+                found.append(states)
+                continue
+            decisions += 2
+            low, high = (self._side_point(states, cuts, inside, positive) for positive in (False, True))
+            at = len(states)
+            if low is not None and high is not None:
+                stack.append((states + b"\1", [*cuts, (at, True)], high))
+                stack.append((states + b"\0", [*cuts, (at, False)], low))
+            else:
+                stack.append((states + (b"\0" if high is None else b"\1"), cuts, inside))
+        return found, decisions
+
+    def _side_point(
+        self, states: bytes, cuts: Rows, inside: Sequence[Fraction], positive: bool
+    ) -> Sequence[Fraction] | None:
+        """A point of the polytope strictly on one side of the next unit, if there is one."""
+        row = self._row(states, len(states), positive)
+        if not any(row[:-1]):
+            return inside if row[-1] > 0 else None
+        if inside_all([row], inside):
+            return inside
+        return decide_interior([*self._polytope(states, cuts), row], inside)[0]
+
+    def facets(self, pattern: bytes, near: NDArray[np.float64]) -> CellFacets:
+        """The facets of a cell, in rational arithmetic only; see `CellFacets`.
+
+        A row is a facet if the other rows, those of the same hyperplane left out, have common interior
+        points with its far side. Cost: a linear program in rational arithmetic for every row.
+        """
+        d = self._exact.dimension
+        labels = [-1 - k for k in range(len(self._sides))]
+        rows = list(self._sides)
+        for unit in range(self._network.n_units):
+            row = self._row(pattern, unit, pattern[unit] == 1)
+            if any(row[:-1]):
+                labels.append(unit)
+                rows.append(row)
+        start = [Fraction(x) for x in near.tolist()] if np.isfinite(near).all() else [Fraction(0)] * d
+        inside, _ = decide_interior(rows, start)
+        if inside is None:
+            raise SolverError("a pattern that was met has no cell: the walk's books are wrong")
+        groups: dict[IntegerRow, list[int]] = {}
+        for k, row in enumerate(rows):
+            groups.setdefault(primitive(row), []).append(k)
+        found: list[tuple[int, bytes | None, NDArray[np.float64]]] = []
+        for hyperplane, members in groups.items():
+            others = [row for k, row in enumerate(rows) if k not in members]
+            beyond, _ = decide_interior([*others, tuple(-x for x in hyperplane)], inside)
+            if beyond is None:
+                continue
+            label = labels[members[0]]
+            if label < 0:
+                found.append((label, None, np.full(d, np.nan)))
+            else:
+                found.append((label, *self._cross(pattern, inside, beyond, hyperplane)))
+        point = _floats_inside(rows, inside)
+        return CellFacets(
+            [label for label, _, _ in found],
+            [states for _, states, _ in found],
+            [across for _, _, across in found],
+            point,
+            len(rows),
+            len(rows),
+        )
+
+    def _cross(
+        self, pattern: bytes, inside: Sequence[Fraction], beyond: Sequence[Fraction], hyperplane: IntegerRow
+    ) -> tuple[bytes, NDArray[np.float64]]:
+        """The cell right beyond a facet, as in `kernels.lp_facets.cross_facet`, and a float point inside."""
+        inner, outer = (_slack(hyperplane, x) for x in (inside, beyond))
+        share = -outer / (inner - outer)  # of the way back from `beyond` to the facet
+        meeting = [y + share * (x - y) for x, y in zip(inside, beyond, strict=True)]
+        free = self._zero_units(pattern, meeting)
+        part = Fraction(1)
+        while True:
+            point = [x + part * (y - x) for x, y in zip(meeting, beyond, strict=True)]
+            states = self.pattern_at(point)
+            if states is not None and all(
+                a == b or k in free for k, (a, b) in enumerate(zip(states, pattern, strict=True))
+            ):
+                rows = [*self._sides]
+                for unit in range(len(states)):
+                    row = self._row(states, unit, states[unit] == 1)
+                    if any(row[:-1]):
+                        rows.append(row)
+                return states, _floats_inside(rows, point)
+            part /= 2
+
+    def _zero_units(self, pattern: bytes, point: Sequence[Fraction]) -> set[int]:
+        """The units that are 0 at a point of the closed cell of a pattern."""
+        return {unit for unit in range(len(pattern)) if _slack(self._row(pattern, unit, True), point) == 0}
+
+    def pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
+        """The pattern of the cell that a point is inside of; None if it is on the border of one."""
+        states = b""
+        for unit in range(self._network.n_units):
+            row = self._row(states, unit, True)
+            slack = _slack(row, point)
+            if slack == 0 and any(row[:-1]):
+                return None
+            states += b"\1" if slack > 0 else b"\0"
+        return states
+
+
+def _slack(row: IntegerRow, point: Sequence[Fraction]) -> Fraction:
+    return row[-1] - sum((a * x for a, x in zip(row[:-1], point, strict=True)), Fraction(0))
+
+
+def _floats_inside(rows: list[IntegerRow], point: Sequence[Fraction]) -> NDArray[np.float64]:
+    """A point inside all rows rounded to floats, if it is still inside; else NaN."""
+    rounded = np.array([float(x) for x in point])
+    if inside_all(rows, [Fraction(x) for x in rounded.tolist()]):
+        return rounded
+    return np.full(len(point), np.nan)

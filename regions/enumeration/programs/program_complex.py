@@ -1,0 +1,295 @@
+"""A `CellComplex` from the breadth-first walk over facets, and the comparison of the two engines.
+
+Up to the dimension that the vertex kernels take, every listed cell is measured by its vertices, and their
+facets are compared with those of the linear programs; beyond, volumes are left out or sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.complexes.cell_complex import CellComplex, FacetTable, Tolerances
+from regions.domain import Domain
+from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
+from regions.enumeration.programs.breadth_first import Listing
+from regions.enumeration.programs.exact_sides import CellFacets
+from regions.enumeration.vertices.cell_geometry import Replay
+from regions.enumeration.vertices.vertex_search import Output
+from regions.errors import CertificateError, InvalidInputError
+from regions.kernels.memory import state
+from regions.network.relu_network import Network
+
+Progress = Callable[[int, float], None]
+FloatArray = NDArray[np.float64]
+
+SAMPLES = 1 << 17  # points of a Monte Carlo estimate of all volumes together
+BLOCK = 1 << 14
+
+
+@dataclass
+class Measured:
+    """What a `CellComplex` holds beside patterns and witnesses."""
+
+    volumes: NDArray[np.float64]
+    centroids: NDArray[np.float64]
+    n_vertices: NDArray[np.int32]
+    n_facets: NDArray[np.int32]
+    facets: FacetTable
+    kind: str
+    errors: NDArray[np.float64] | None = None
+
+
+def packed_patterns(listing: Listing, network: Network) -> NDArray[np.uint8]:
+    """Patterns as in `CellComplex.patterns`."""
+    n = network.n_units
+    states = np.array([np.frombuffer(states, np.bool_) for states in listing.states], np.bool_)
+    return np.packbits(states.reshape(len(listing.states), n), axis=1, bitorder="little")
+
+
+def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
+    """Pairs a < b of listed cells with a common facet, each seen from both sides.
+
+    Raises
+    ------
+    CertificateError
+        If a cell does not see one that sees it.
+    """
+    count = len(listing.states)
+    seen = {
+        (i, listing.number[states])
+        for i, cell in enumerate(listing.facets)
+        for states in cell.neighbours
+        if states is not None and listing.number[states] < count
+    }
+    alone = [(a, b) for a, b in seen if (b, a) not in seen]
+    if alone:
+        raise CertificateError(
+            f"{len(alone)} facets are seen from one side only, e.g. between cells {alone[0]}; please report "
+            "this network"
+        )
+    return {(a, b) for a, b in seen if a < b}
+
+
+def measure_by_vertices(
+    listing: Listing, packed: NDArray[np.uint8], net: Lowered, domain: Domain, tolerances: Tolerances
+) -> Measured:
+    """Volumes, centroids and facets of listed cells from their vertices; the adjacency is compared.
+
+    Raises
+    ------
+    CertificateError
+        If the vertices of the cells give other neighbours than the linear programs.
+    """
+    replay = Replay(net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified)
+    found = join_outputs([replay.measure(row) for row in packed], replay.net)
+    table = facet_table(replay.net, domain, found, listing.complete, tolerances)
+    inner = table.interior
+    pairs = zip(table.cell_a[inner].tolist(), table.cell_b[inner].tolist(), strict=True)
+    by_vertices = {(min(a, b), max(a, b)) for a, b in pairs}
+    by_programs = neighbour_pairs(listing)
+    if by_vertices != by_programs:
+        wrong = sorted(by_vertices ^ by_programs)
+        raise CertificateError(
+            f"vertices and linear programs disagree on {len(wrong)} pairs of neighbours, e.g. {wrong[0]}; "
+            "please report this network"
+        )
+    return Measured(
+        found.volume,
+        found.centroid,
+        found.n_vertices.astype(np.int32),
+        found.n_facets.astype(np.int32),
+        table,
+        "vertices",
+    )
+
+
+def without_volumes(listing: Listing, packed: NDArray[np.uint8], net: Lowered, domain: Domain) -> Measured:
+    """The facets of listed cells as the linear programs found them, with jumps but without volumes."""
+    neighbour_pairs(listing)
+    count, d = len(listing.states), net.dimension
+    rows = [row for i, cell in enumerate(listing.facets) for row in _rows_of_cell(listing, net, i, cell)]
+    columns = np.array(rows, np.int64).reshape(-1, 6)
+    cell_a, cell_b = np.ascontiguousarray(columns[:, 0]), np.ascontiguousarray(columns[:, 1])
+    side, layer, unit, place = (columns[:, k].astype(np.int32) for k in range(2, 6))
+    words = np.zeros((count, 8 * max(1, (net.n_units + 63) // 64)), np.uint8)
+    words[:, : packed.shape[1]] = packed
+    jacobians = output_jacobians(packed, net)
+    none = np.zeros(0, np.int64)
+    found = Output(
+        words.view(np.uint64),
+        np.full(count, np.nan),
+        np.zeros((count, d)),
+        none,
+        none,
+        jacobians,
+        none,
+        np.zeros(0, np.uint64),
+        np.zeros(0),
+        np.zeros((0, 2)),
+    )
+    table = FacetTable(
+        cell_a=cell_a,
+        cell_b=cell_b,
+        side=side,
+        layer=layer,
+        unit=unit,
+        volume=np.full(len(columns), np.nan),
+        jump=jumps_of(net, domain, found, (cell_a, cell_b)),
+        place=place,
+    )
+    n_facets = np.array([len(cell.labels) for cell in listing.facets], np.int32)
+    centroids = np.array(listing.witnesses).reshape(count, d)
+    return Measured(np.full(count, np.nan), centroids, np.zeros(count, np.int32), n_facets, table, "none")
+
+
+def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domain: Domain) -> FloatArray:
+    """A point inside each facet, (m, d): where the way from its cell's witness to one beyond meets it."""
+    count, d = len(table), domain.dimension
+    places = [
+        {
+            (-1, label) if states is None else (listing.number[states], -1): k
+            for k, (label, states) in enumerate(zip(cell.labels, cell.neighbours, strict=True))
+        }
+        for cell in listing.facets
+    ]
+    inner, outer = np.full((count, d), np.nan), np.full((count, d), np.nan)
+    named = zip(table.cell_a.tolist(), table.cell_b.tolist(), table.side.tolist(), strict=True)
+    for row, (a, b, side) in enumerate(named):
+        cell, known = listing.facets[a], places[a]
+        if b == -2:  # which of the unlisted neighbours, its unit says
+            label = int(network.unit_offsets[table.layer[row]]) + int(table.unit[row])
+            place = cell.labels.index(label) if label in cell.labels else None
+        else:
+            place = known.get((b, -1) if b >= 0 else (-1, -1 - side))
+        if place is not None:
+            inner[row], outer[row] = cell.witness, cell.points[place]
+    points = np.full((count, d), np.nan)
+    known_rows = np.isfinite(inner).all(axis=1) & np.isfinite(outer).all(axis=1)
+    points[known_rows] = _meeting_points(
+        inner[known_rows], outer[known_rows], table, known_rows, network, domain
+    )
+    return points
+
+
+def _meeting_points(
+    inner: FloatArray,
+    outer: FloatArray,
+    table: FacetTable,
+    rows: NDArray[np.bool_],
+    network: Network,
+    domain: Domain,
+) -> FloatArray:
+    """Where the ways from points on this side to points beyond meet the facets of some rows of the table."""
+    count = len(inner)
+    side, layer, unit = table.side[rows], table.layer[rows], table.unit[rows]
+    A, bound = domain.halfspaces
+    heights = []
+    for points in (inner, outer):
+        units = np.concatenate(
+            [z.reshape(count, z.shape[-1]) for z in network.pre_activations(domain.to_input(points))], axis=1
+        )
+        flat = network.unit_offsets[np.maximum(layer, 0)] + np.maximum(unit, 0)
+        slacks = bound[side] - np.einsum("ij,ij->i", A[side], points)
+        heights.append(np.where(side >= 0, slacks, units[np.arange(count), flat]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part = heights[0] / (heights[0] - heights[1])
+    return np.asarray(inner + np.clip(part, 0.0, 1.0)[:, None] * (outer - inner))
+
+
+def _rows_of_cell(
+    listing: Listing, net: Lowered, i: int, cell: CellFacets
+) -> list[tuple[int, int, int, int, int, int]]:
+    """Rows (cell_a, cell_b, side, layer, unit, place) of the facets that cell `i` puts into the table."""
+    starts = net.arrays[state.UNIT_STARTS]
+    starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
+    rows = []
+    for place, (label, states) in enumerate(zip(cell.labels, cell.neighbours, strict=True)):
+        if states is None:
+            rows.append((i, -1, -1 - label, -1, -1, place))
+            continue
+        j = listing.number[states]
+        listed = j < len(listing.states)
+        layer = int(np.searchsorted(starts, label, side="right")) - 1
+        # a facet between two listed cells belongs to that on the active side of its unit
+        if not listed or listing.states[i][label] == 1:
+            rows.append((i, j if listed else -2, -1, layer, label - int(starts[layer]), place))
+    return rows
+
+
+def output_jacobians(packed: NDArray[np.uint8], net: Lowered) -> NDArray[np.float64]:
+    """Jacobians of the lowered network's output on cells, flat: (n, d * outputs)."""
+    states = np.unpackbits(packed, axis=1, count=net.n_units, bitorder="little").astype(np.float64)
+    weights, starts = net.arrays[state.WEIGHTS], net.arrays[state.WEIGHT_STARTS]
+    units = net.arrays[state.UNIT_STARTS]
+    d, count = net.dimension, packed.shape[0]
+    parts = [np.zeros((0, d * int(net.width[-1])))]
+    for first in range(0, count, BLOCK):
+        block = states[first : first + BLOCK]
+        maps = np.broadcast_to(net.first[:d], (len(block), d, int(net.width[0])))
+        for layer in range(net.n_layers):
+            if units[layer + 1] > units[layer]:
+                maps = maps * block[:, None, units[layer] : units[layer + 1]]
+            shape = (int(net.width[layer]), int(net.width[layer + 1]))
+            maps = maps @ weights[starts[layer + 1] : starts[layer + 2]].reshape(shape)
+        parts.append(maps.reshape(len(block), -1))
+    return np.concatenate(parts)
+
+
+def sample_volumes(
+    measured: Measured, packed: NDArray[np.uint8], network: Network, domain: Domain, rng: np.random.Generator
+) -> Measured:
+    """The same with volumes by Monte Carlo: shares of uniform points, with binomial standard errors."""
+    index = {row.tobytes(): i for i, row in enumerate(packed)}
+    hits = np.zeros(len(packed), np.int64)
+    for _ in range(0, SAMPLES, BLOCK):
+        active = np.atleast_2d(network.activation_pattern(domain.to_input(domain.sample(BLOCK, rng))))
+        for row in np.packbits(active, axis=1, bitorder="little"):
+            found = index.get(row.tobytes())
+            if found is not None:
+                hits[found] += 1
+    share = hits / SAMPLES
+    errors = domain.volume * np.sqrt(np.maximum(share * (1.0 - share), 1.0 / SAMPLES) / SAMPLES)
+    measured.volumes, measured.errors, measured.kind = domain.volume * share, errors, "sampled"
+    return measured
+
+
+def compare_complexes(first: CellComplex, second: CellComplex) -> str:
+    """One line that says that two complexes have the same cells and neighbours.
+
+    Raises
+    ------
+    CertificateError
+        If they have not.
+    InvalidInputError
+        If one of them is TRUNCATED: which cells it lacks depends on the engine.
+    """
+    for one in (first, second):
+        if one.status.name != "COMPLETE":
+            raise InvalidInputError(
+                f"engine {one.engine!r} found {one.n_cells} cells and is TRUNCATED: two engines can be "
+                "compared on complete results only; raise max_cells or leave it out"
+            )
+    cells = [{one.pattern_hex(i) for i in range(one.n_cells)} for one in (first, second)]
+    pairs = [_named_pairs(one) for one in (first, second)]
+    for what, (left, right) in (("cells", cells), ("neighbours", pairs)):
+        if left != right:
+            raise CertificateError(
+                f"engines {first.engine!r} and {second.engine!r} disagree on {len(left ^ right)} {what} of "
+                f"{len(left | right)}; please report this network"
+            )
+    return (
+        f"engines {first.engine!r} and {second.engine!r} agree: {len(cells[0])} cells, {len(pairs[0])} pairs "
+        "of neighbours"
+    )
+
+
+def _named_pairs(cells: CellComplex) -> set[frozenset[str]]:
+    inner = cells.facets.interior
+    names = [cells.pattern_hex(i) for i in range(cells.n_cells)]
+    pairs = zip(cells.facets.cell_a[inner].tolist(), cells.facets.cell_b[inner].tolist(), strict=True)
+    return {frozenset((names[a], names[b])) for a, b in pairs}

@@ -1,0 +1,182 @@
+"""Running a walk on several threads: tasks, progress, interrupts, limits.
+
+The tree is cut into subtrees in the order of the walk, so the cells come out in the same order
+whatever the number of threads. Keeps what was found when it is interrupted.
+"""
+
+from __future__ import annotations
+
+import numbers
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from regions.enumeration.vertices.vertex_search import NO_LIMIT, WHOLE, Block, Task
+from regions.errors import InvalidInputError
+from regions.kernels.memory import state
+
+Progress = Callable[[int, float], None]
+# makes a walker for a mode: one of `walking` or `lp_walking`, bound to a network and a domain
+MakeWalker = Callable[[int], Any]
+
+ALONE_STEPS = 1 << 14  # a walk shorter than this is not worth cutting up
+TASKS_PER_WORKER = 24
+DEEPEST_CUT = 24
+SECONDS_BETWEEN_REPORTS = 0.1
+
+
+@dataclass
+class Outcome:
+    """Blocks in the order of the walk; `complete` when nothing is missing."""
+
+    blocks: list[Block]
+    complete: bool
+
+
+def worker_count(workers: int | None) -> int:
+    """The number of threads to use: as given, or one per core.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is less than one.
+    """
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not isinstance(workers, numbers.Integral) or workers < 1:
+        raise InvalidInputError(f"workers={workers}; give a whole number from 1, or None for one per core")
+    return int(workers)
+
+
+class _Tally:
+    """Cells and fraction done, over all tasks, for the progress report."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.parts: dict[int, tuple[int, float]] = {}
+
+    def report(self, task: int) -> Progress:
+        def update(cells: int, fraction: float) -> None:
+            with self.lock:
+                self.parts[task] = (cells, fraction)
+
+        return update
+
+    def total(self) -> tuple[int, float]:
+        with self.lock:
+            values = list(self.parts.values())
+        return sum(c for c, _ in values), min(1.0, sum(f for _, f in values))
+
+
+def run_walk(
+    make: MakeWalker, mode: int, *, max_cells: int | None, workers: int, progress: Progress | None
+) -> Outcome:
+    """Walk the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
+
+    Ctrl-C ends the walk, and what was found by then is the outcome.
+    """
+    limit = NO_LIMIT if max_cells is None else max_cells
+    walker = make(mode)
+    walker.step(0)  # compiles, in this thread, where Ctrl-C ends it at once
+    try:
+        walker.start(cell_limit=limit)
+        status = walker.step(ALONE_STEPS)
+        if status in (state.DONE, state.LIMIT):
+            block = walker.close(Block(), status)
+            walker.release()
+            return Outcome([block], block.complete)
+        walker.release()
+        tasks, above = _cut(make, workers) if workers > 1 else ([WHOLE], Block())
+    except KeyboardInterrupt:
+        return Outcome([], complete=False)
+    outcome = _run_tasks(make, mode, tasks, limit, workers, progress)
+    return Outcome([above, *outcome.blocks], outcome.complete)
+
+
+def _cut(make: MakeWalker, workers: int) -> tuple[list[Task], Block]:
+    """Subtrees in the order of the walk, and a block without cells for the decisions above them."""
+    walker = make(state.COUNT)
+    depth = 6
+    tasks = walker.frontier(depth)
+    while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
+        depth += 2
+        tasks = walker.frontier(depth)
+    above = walker.close(Block(), state.DONE)
+    walker.release()
+    return tasks, above
+
+
+def _run_tasks(
+    make: MakeWalker,
+    mode: int,
+    tasks: list[Task],
+    limit: int,
+    workers: int,
+    progress: Progress | None,
+) -> Outcome:
+    stop = threading.Event()
+    tally = _Tally()
+    walkers = threading.local()
+    made: list[Any] = []
+    done: dict[int, Block] = {}
+    numbers_of: dict[Future[Block], int] = {}
+
+    def work(number: int) -> Block:
+        if not hasattr(walkers, "walker"):
+            walkers.walker = make(mode)
+            made.append(walkers.walker)
+        block: Block = walkers.walker.run(tasks[number], limit, stop, tally.report(number))
+        return block
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            numbers_of.update((pool.submit(work, k), k) for k in range(len(tasks)))
+            pending = set(numbers_of)
+            while pending and not _reached(done, limit):
+                finished, pending = wait(pending, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
+                done.update((numbers_of[future], future.result()) for future in finished)
+                if progress is not None:
+                    progress(*tally.total())
+        except KeyboardInterrupt:
+            pass  # what is done by now is kept
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+    for walker in made:
+        walker.release()
+    done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
+    return _assemble(make, mode, tasks, done, limit)
+
+
+def _reached(done: dict[int, Block], limit: int) -> bool:
+    """Whether the finished tasks at the beginning hold all cells that are allowed."""
+    cells, k = 0, 0
+    while k in done and cells < limit:
+        cells += done[k].cells
+        k += 1
+    return cells >= limit
+
+
+def _assemble(make: MakeWalker, mode: int, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
+    """Blocks in order, the first `limit` cells of the walk."""
+    blocks: list[Block] = []
+    left = limit
+    complete = True
+    for k, task in enumerate(tasks):
+        block = done.get(k)
+        if block is None:
+            complete = False
+            continue
+        if block.cells > left:
+            walker = make(mode)
+            block = walker.run(task, left, threading.Event(), lambda cells, part: None)
+            walker.release()
+            blocks.append(block)
+            return Outcome(blocks, False)
+        left -= block.cells
+        blocks.append(block)
+        complete = complete and block.complete
+    return Outcome(blocks, complete and len(done) == len(tasks))

@@ -1,0 +1,1 @@
+"""The engine that splits polytopes with vertices: the workhorse of low dimensions."""

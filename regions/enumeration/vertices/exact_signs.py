@@ -1,0 +1,117 @@
+"""Exact answers for a walk: signs of units at vertices, and positions, that floats cannot vouch for.
+
+Knows a walk's arrays and `rational`; what is asked, and when, is decided in `kernels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from flint import fmpz_mat
+from numpy.typing import NDArray
+
+from regions.domain import Domain
+from regions.errors import SolverError
+from regions.kernels.memory import state
+from regions.kernels.memory.bits import SMALLEST
+from regions.network.relu_network import Network
+from regions.rational import ExactNetwork, sign_at
+from regions.rational.integer_rows import Row
+
+Arrays = Mapping[int, NDArray[Any]]
+
+
+class Oracle:
+    """Answers the questions of one walker, from the stored weights and the domain.
+
+    A vertex is the common point of the hyperplanes that the walk has it on; units before the layer in
+    hand have the states of the node's pattern. One thread uses an oracle at a time.
+
+    Parameters
+    ----------
+    network, domain : as walked
+    word_starts : (layers + 1,) first pattern word of each layer
+    unit_starts : (layers + 1,) flat number of each layer's first unit
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        domain: Domain,
+        word_starts: NDArray[np.int64],
+        unit_starts: NDArray[np.int64],
+    ) -> None:
+        self._network, self._domain = network, domain
+        self._word_starts, self._unit_starts = word_starts, unit_starts
+
+    @cached_property
+    def _exact(self) -> ExactNetwork:
+        return ExactNetwork(self._network, self._domain)
+
+    def answer(self, arrays: Arrays, planar: bool) -> tuple[int, int]:
+        """Answer what the step under way asks; returns how many signs and how many positions.
+
+        Raises
+        ------
+        SolverError
+            If a vertex's hyperplanes do not meet in one point: the walk's books are wrong.
+        """
+        reg = arrays[state.REG]
+        first, last = int(reg[state.ANSWERED]), int(reg[state.ASKED])
+        layer = int(reg[state.ASK_LAYER])
+        key = self._pattern(arrays[state.PATS][int(reg[state.SP]) - 1], layer)
+        points: dict[int, Row] = {}
+        signs = 0
+        for k in range(first, last):
+            vertex, unit = (int(x) for x in arrays[state.QUESTIONS][k])
+            if vertex not in points:
+                points[vertex] = self._vertex(arrays, key, vertex, planar)
+            if unit < 0:
+                arrays[state.ANSWER_POINTS][k] = _rounded(points[vertex])
+            else:
+                row = self._exact.plane_row(key, int(self._unit_starts[layer]) + unit)
+                arrays[state.ANSWERS][k] = sign_at(row, points[vertex])
+                signs += 1
+        reg[state.ANSWERED] = last
+        reg[state.ASKED] = 0
+        return signs, last - first - signs
+
+    def _pattern(self, words: NDArray[np.uint64], layer: int) -> bytes:
+        """States of the units of the layers before `layer`, one byte each."""
+        states = np.unpackbits(words.view(np.uint8), bitorder="little")
+        counts = np.diff(self._unit_starts[: layer + 1])
+        starts = 64 * self._word_starts[:layer]
+        parts = [states[a : a + n] for a, n in zip(starts, counts, strict=True)]
+        return np.concatenate(parts).tobytes() if parts else b""
+
+    def _vertex(self, arrays: Arrays, key: bytes, vertex: int, planar: bool) -> Row:
+        d = self._exact.dimension
+        if planar:
+            planes = arrays[state.DEFINITIONS][vertex]
+        else:
+            bits = np.unpackbits(arrays[state.INC][vertex].view(np.uint8), bitorder="little")
+            planes = arrays[state.EDGES][int(arrays[state.REG][state.ASK_FACETS]) + np.flatnonzero(bits)]
+        rows: list[Row] = []
+        for label in arrays[state.LABELS][planes].tolist():
+            row = self._exact.plane_row(key, label)
+            taken = [*rows, row]
+            if len(planes) > d and fmpz_mat([list(r[:d]) for r in taken]).rank() < len(taken):
+                continue
+            rows = taken
+            if len(rows) == d:
+                return self._exact.vertex(rows)
+        raise SolverError(f"a vertex in {d} dimensions lies on {len(rows)} independent hyperplanes only")
+
+
+def _rounded(point: Row) -> list[float]:
+    """A point (x_1, ..., x_d, w) in floats, and a bound on what rounding moved."""
+    *numerators, w = (int(x) for x in point)
+    values = [x / w for x in numerators]  # correctly rounded
+    exact = all(
+        (ratio := value.as_integer_ratio())[0] * w == x * ratio[1]
+        for value, x in zip(values, numerators, strict=True)
+    )
+    return [*values, 0.0 if exact else 2.0**-52 * max(map(abs, values)) + SMALLEST]

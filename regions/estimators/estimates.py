@@ -1,0 +1,296 @@
+"""What every estimator takes and gives: arguments that fit, an estimate with its standard error, its target.
+
+The targets are named here, so that an estimator can say what it estimates; their exact values are found in
+`comparison`, out of an estimator's sight.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.density import Density
+from regions.domain import Domain
+from regions.errors import InvalidInputError
+from regions.network.relu_network import Network
+
+__all__ = [
+    "BudgetedEstimator",
+    "Estimate",
+    "Estimator",
+    "FunctionEstimator",
+    "LocusKind",
+    "Quantity",
+    "Target",
+]
+
+FloatArray = NDArray[np.float64]
+LocusKind = Literal["gradient", "activation"]
+Quantity = Literal[
+    "locus integral at fixed biases",
+    "bias-averaged locus integral",
+    "number of units that change sign in a neighbourhood",
+    "number of cells",
+]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A Monte Carlo mean with its standard error.
+
+    Parameters
+    ----------
+    mean : float
+    stderr : float, standard error of the mean; 0 for a value that was not sampled
+    n : int, number of independent draws
+
+    Examples
+    --------
+    >>> Estimate(1.5, 0.1, 100).to_dict()
+    {'mean': 1.5, 'stderr': 0.1, 'n': 100}
+    """
+
+    mean: float
+    stderr: float
+    n: int
+
+    @classmethod
+    def from_draws(cls, draws: FloatArray) -> Estimate:
+        """Mean and standard error of independent draws `(n,)`, n >= 1 (one draw: stderr infinite).
+
+        Examples
+        --------
+        >>> Estimate.from_draws(np.array([1.0, 3.0]))
+        Estimate(mean=2.0, stderr=1.0, n=2)
+        """
+        n = draws.size
+        mean = math.fsum(draws.tolist()) / n
+        squares = math.fsum(np.square(draws - mean).tolist())
+        return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n)
+
+    def to_dict(self) -> dict[str, float | int]:
+        """The three numbers as a plain dictionary."""
+        return {"mean": self.mean, "stderr": self.stderr, "n": self.n}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an estimator estimates: a quantity, and the parameters that its exact value depends on.
+
+    Parameters
+    ----------
+    quantity : one of the four of `Quantity`
+    kind : "gradient" or "activation", for the locus integrals
+    sigma : float >= 0, standard deviation of the bias noise; above 0 for the bias average, else 0
+    radius : float > 0 of the neighbourhood, else 0
+    n_directions : int, directions of the neighbourhood; 0 for all of them
+
+    Raises
+    ------
+    InvalidInputError : if the quantity is unknown or the parameters do not belong to it
+
+    Examples
+    --------
+    >>> Target("bias-averaged locus integral", sigma=0.1).describe()
+    'bias-averaged locus integral, gradient locus, sigma 0.1'
+    """
+
+    quantity: Quantity
+    kind: LocusKind = "gradient"
+    sigma: float = 0.0
+    radius: float = 0.0
+    n_directions: int = 0
+
+    def __post_init__(self) -> None:
+        if self.quantity not in get_args(Quantity):
+            raise InvalidInputError(f"quantity is {self.quantity!r}; expected one of {get_args(Quantity)}")
+        check_kind(self.kind)
+        if self.quantity.startswith("bias-averaged"):
+            check_above_zero("sigma", self.sigma)
+        elif self.sigma != 0.0:
+            raise InvalidInputError(f"sigma is {self.sigma!r}; {self.quantity} has no bias noise, give 0")
+        if "neighbourhood" in self.quantity:
+            check_above_zero("radius", self.radius)
+        elif self.radius != 0.0 or self.n_directions:
+            raise InvalidInputError(f"radius is {self.radius!r}; {self.quantity} has no neighbourhood")
+        if self.n_directions < 0:
+            raise InvalidInputError(f"n_directions is {self.n_directions}; give 0 for all, or a number above")
+
+    @classmethod
+    def locus(cls, sigma: float = 0.0, kind: LocusKind = "gradient") -> Target:
+        """The locus integral: averaged over bias noise if sigma > 0, else at the stored biases.
+
+        Examples
+        --------
+        >>> Target.locus().quantity
+        'locus integral at fixed biases'
+        """
+        if sigma == 0.0:
+            return cls("locus integral at fixed biases", kind)
+        return cls("bias-averaged locus integral", kind, sigma)
+
+    def describe(self) -> str:
+        """One line for reports."""
+        parts: list[str] = [self.quantity]
+        if "locus" in self.quantity:
+            parts.append(f"{self.kind} locus")
+        if self.sigma:
+            parts.append(f"sigma {self.sigma:g}")
+        if self.radius:
+            plural = "" if self.n_directions == 1 else "s"
+            parts.append(f"radius {self.radius:g}, {self.n_directions or 'all'} direction{plural}")
+        return ", ".join(parts)
+
+
+class Estimator(Protocol):
+    """Anything that can be called like `local_complexity`, a plain function included."""
+
+    def __call__(
+        self,
+        network: Network,
+        density: Density,
+        sigma: float,
+        n_samples: int,
+        rng: np.random.Generator,
+        *,
+        domain: Domain | None = None,
+        kind: LocusKind = "gradient",
+    ) -> Estimate:
+        """Estimate the local complexity of that kind at bias noise sigma."""
+
+
+@runtime_checkable
+class BudgetedEstimator(Protocol):
+    """An estimator that says what it estimates; the shipped ones, and a user's own class, are such."""
+
+    @property
+    def name(self) -> str:
+        """A name for tables."""
+
+    @property
+    def target(self) -> Target:
+        """What is estimated."""
+
+    def estimate(
+        self,
+        network: Network,
+        density: Density,
+        rng: np.random.Generator,
+        budget: int,
+        *,
+        domain: Domain | None = None,
+    ) -> Estimate:
+        """Estimate the target from `budget` independent draws."""
+
+
+class BudgetedFunction(Protocol):
+    """A plain function that estimates something; `FunctionEstimator` gives it a target."""
+
+    def __call__(
+        self,
+        network: Network,
+        density: Density,
+        rng: np.random.Generator,
+        budget: int,
+        *,
+        domain: Domain | None = None,
+    ) -> Estimate:
+        """Estimate from `budget` independent draws."""
+
+
+@dataclass(frozen=True)
+class FunctionEstimator:
+    """A plain function as an estimator, with what it estimates.
+
+    Parameters
+    ----------
+    function : called as function(network, density, rng, budget, domain=domain), gives an Estimate
+    target : Target
+    label : str, name for tables; by default that of the function
+
+    Examples
+    --------
+    >>> def guess(network, density, rng, budget, *, domain=None):
+    ...     return Estimate(1.0, 0.5, budget)
+    >>> FunctionEstimator(guess, Target("number of cells")).name
+    'guess'
+    """
+
+    function: BudgetedFunction
+    target: Target
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """The label, or the name of the function."""
+        return self.label or str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def estimate(
+        self,
+        network: Network,
+        density: Density,
+        rng: np.random.Generator,
+        budget: int,
+        *,
+        domain: Domain | None = None,
+    ) -> Estimate:
+        """What the function gives."""
+        return self.function(network, density, rng, budget, domain=domain)
+
+
+def check_estimator_arguments(
+    network: Network, density: Density, sigma: float, n_samples: int, domain: Domain | None, kind: str
+) -> None:
+    """Raise InvalidInputError unless an estimator that needs bias noise can be run with these arguments.
+
+    Examples
+    --------
+    >>> from regions.density import GaussianDensity
+    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> check_estimator_arguments(network, GaussianDensity([0.0], 1.0), 1.0, 10, None, "gradient")
+    """
+    check_kind(kind)
+    if not (math.isfinite(sigma) and sigma > 0.0):
+        raise InvalidInputError(
+            f"sigma is {sigma!r}; the co-area form needs bias noise, give a finite number above 0"
+        )
+    check_problem(network, density, n_samples, domain)
+
+
+def check_problem(network: Network, density: Density, n_samples: int, domain: Domain | None) -> None:
+    """Raise InvalidInputError unless network, density and domain fit and there are at least 2 samples."""
+    if n_samples < 2:
+        raise InvalidInputError(f"n_samples is {n_samples}; a standard error needs at least 2")
+    if domain is not None and domain.input_dim != network.input_dim:
+        raise InvalidInputError(
+            f"{domain.describe()} lies in {domain.input_dim} dimensions, the network has "
+            f"{network.input_dim} inputs; give a domain in its input space"
+        )
+    wanted = network.input_dim if domain is None else domain.dimension
+    if density.dimension != wanted:
+        raise InvalidInputError(
+            f"the density has {density.dimension} coordinates, the points {wanted}; "
+            "give a density in the intrinsic coordinates of the domain (none: of the input space)"
+        )
+
+
+def check_kind(kind: str) -> None:
+    """Raise InvalidInputError unless kind names a locus."""
+    if kind not in get_args(LocusKind):
+        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
+
+
+def check_above_zero(name: str, value: float) -> None:
+    """Raise InvalidInputError unless the value is a finite number above 0."""
+    if not (math.isfinite(value) and value > 0.0):
+        raise InvalidInputError(f"{name} is {value!r}; give a finite number above 0")
+
+
+def check_noise(sigma: float) -> None:
+    """Raise InvalidInputError unless sigma is a finite number, at least 0."""
+    if not (math.isfinite(sigma) and sigma >= 0.0):
+        raise InvalidInputError(f"sigma is {sigma!r}; give a finite number, at least 0")

@@ -1,0 +1,187 @@
+"""The network as estimators use it: float arrays, batches of samples, norms of gradients.
+
+Nothing here is exact and nothing is shared with the enumeration that judges the estimators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.density import Density
+from regions.domain import Domain
+from regions.network.relu_network import Network
+
+__all__ = ["Chain", "State", "forward", "gradient_norms", "reach", "sampled_blocks", "working_rows"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+# samples per block of random draws; fixes which number goes where, so changing it changes results
+_BLOCK = 1024
+# float64 entries that one temporary array may hold
+_WORKING_SET = 1 << 21
+# from this many columns on, propagating Gram matrices sample by sample beats propagating Jacobians
+_MANY_COLUMNS = 48
+
+
+class Chain:
+    """The network as the estimators use it: affine steps between ReLU layers multiplied out."""
+
+    def __init__(self, network: Network, domain: Domain | None) -> None:
+        self.weights: list[FloatArray] = []
+        self.biases: list[FloatArray] = []
+        self.offsets = network.unit_offsets
+        A, c = np.eye(0), np.zeros(0)
+        fresh = True
+        for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
+            A, c = (weight, bias) if fresh else (weight @ A, weight @ c + bias)
+            fresh = relu
+            if relu:
+                self.weights.append(A)
+                self.biases.append(c)
+        # a network that ends in a ReLU puts its units out directly
+        self.output_live: BoolArray = np.ones(len(c), bool) if fresh else np.any(A != 0.0, axis=0)
+        self.domain = domain
+        self.transposed = [np.ascontiguousarray(weight.T) for weight in self.weights]
+        # (n_in, n_out) 0/1 matrices where some weight is 0; None: every unit reaches every next one
+        self.supports = [
+            None if np.all(weight != 0.0) else np.ascontiguousarray(weight.T != 0.0, dtype=np.float32)
+            for weight in self.weights
+        ]
+        self.first_jacobian = self._first_jacobian(domain)
+        self.widest = max((len(bias) for bias in self.biases), default=1)
+
+    @property
+    def depth(self) -> int:
+        """Number of ReLU layers."""
+        return len(self.weights)
+
+    def units(self, layer: int) -> slice:
+        """Flat numbers of the units of a ReLU layer."""
+        return slice(int(self.offsets[layer]), int(self.offsets[layer + 1]))
+
+    def _first_jacobian(self, domain: Domain | None) -> FloatArray:
+        """Jacobian of the first pre-activations, rotated to at most as many columns as rows."""
+        if not self.weights:
+            return np.zeros((0, 0))
+        jacobian = self.weights[0] if domain is None else self.weights[0] @ domain.basis
+        rows, columns = jacobian.shape
+        if columns > rows:
+            # J = R^T Q^T with Q orthonormal: norms of rows of any K J are those of K R^T
+            jacobian = cast(FloatArray, np.linalg.qr(jacobian.T, mode="r")).T
+        return np.ascontiguousarray(jacobian)
+
+    def to_input(self, t: FloatArray) -> FloatArray:
+        """Input coordinates of intrinsic points."""
+        return t if self.domain is None else self.domain.to_input(t)
+
+    def inside(self, t: FloatArray) -> NDArray[np.int64]:
+        """Numbers of the points that lie in the domain."""
+        return np.arange(len(t)) if self.domain is None else np.flatnonzero(self.domain.contains(t))
+
+    def batches(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Row numbers in parts whose temporaries fit the working set."""
+        columns = self.first_jacobian.shape[1]
+        per_sample = self.widest * (columns if columns < _MANY_COLUMNS else 4)
+        size = working_rows(per_sample)
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+
+@dataclass(frozen=True)
+class State:
+    """One forward pass: per ReLU layer `(S, width)` pre-activations without and with their own noise."""
+
+    clean: list[FloatArray]
+    noisy: list[FloatArray]
+    active: list[BoolArray]
+    noise: list[FloatArray]
+
+
+def working_rows(per_row: int) -> int:
+    """How many rows of so many entries a temporary array may have."""
+    return max(1, _WORKING_SET // max(per_row, 1))
+
+
+def sampled_blocks(
+    chain: Chain, density: Density, n_samples: int, rng: np.random.Generator
+) -> Iterator[tuple[slice, FloatArray]]:
+    """Points of the density in blocks: their places among all samples, and the points `(size, d)`."""
+    for start in range(0, n_samples, _BLOCK):
+        size = min(_BLOCK, n_samples - start)
+        yield slice(start, start + size), density.sample(size, rng)
+
+
+def forward(chain: Chain, x: FloatArray, noise: FloatArray) -> State:
+    """One forward pass of points `(S, input_dim)` with bias noise `(S, n_units)`."""
+    state = State([], [], [], np.split(noise, chain.offsets[1:-1], axis=1) if chain.depth else [])
+    h = x
+    for layer in range(chain.depth):
+        clean = h @ chain.transposed[layer] + chain.biases[layer]
+        noisy = clean + state.noise[layer]
+        active = noisy > 0.0
+        h = np.where(active, noisy, 0.0)
+        state.clean.append(clean)
+        state.noisy.append(noisy)
+        state.active.append(active)
+    return state
+
+
+def gradient_norms(chain: Chain, active: list[BoolArray]) -> FloatArray:
+    """|grad z_i| at each sample, `(S, n_units)`, in intrinsic coordinates."""
+    norms = np.empty((len(active[0]) if active else 1, int(chain.offsets[-1])))
+    by: Callable[[Chain, list[BoolArray]], Iterator[FloatArray]]
+    by = _norms_by_columns if chain.first_jacobian.shape[1] < _MANY_COLUMNS else _norms_by_gram
+    if chain.depth:
+        for layer, norm in enumerate(by(chain, active)):
+            norms[:, chain.units(layer)] = norm
+    return norms
+
+
+def _norms_by_columns(chain: Chain, active: list[BoolArray]) -> Iterator[FloatArray]:
+    """Norms of the gradients per layer, by carrying Jacobians as `(S, c, width)`: 2 S c n^2 flops a layer."""
+    samples = len(active[0])
+    first = chain.first_jacobian
+    yield np.broadcast_to(np.linalg.norm(first, axis=1), (samples, len(first)))
+    jacobian = np.broadcast_to(first.T, (samples, *first.T.shape))
+    for layer in range(1, chain.depth):
+        gated = jacobian * active[layer - 1][:, None, :]
+        flat = gated.reshape(-1, gated.shape[2]) @ chain.transposed[layer]
+        jacobian = flat.reshape(samples, -1, flat.shape[1])
+        yield np.sqrt(np.einsum("scm,scm->sm", jacobian, jacobian))
+
+
+def _norms_by_gram(chain: Chain, active: list[BoolArray]) -> Iterator[FloatArray]:
+    """The same from Gram matrices J J^T of the active units only: about 3 n^3 / 4 flops a layer and sample.
+
+    Squares cost digits: a norm that cancels to 0 comes out as up to 1e-8 of its neighbours.
+    """
+    samples = len(active[0])
+    first = chain.first_jacobian @ chain.first_jacobian.T
+    norms = [np.empty((samples, len(bias))) for bias in chain.biases]
+    norms[0][:] = np.sqrt(np.diag(first))
+    for sample in range(samples):
+        on = np.flatnonzero(active[0][sample])
+        gram = first[np.ix_(on, on)]
+        for layer in range(1, chain.depth):
+            weight = chain.transposed[layer][on]
+            product = gram @ weight
+            squares = np.einsum("ij,ij->j", product, weight)
+            norms[layer][sample] = np.sqrt(np.maximum(squares, 0.0))
+            if layer + 1 < chain.depth:
+                on = np.flatnonzero(active[layer][sample])
+                gram = weight[:, on].T @ product[:, on]
+    yield from norms
+
+
+def reach(live: BoolArray, support: NDArray[np.float32] | None, width: int) -> BoolArray:
+    """Which of the units at the other end of the weights `(n, width)` touch a live unit."""
+    if support is None:
+        return np.broadcast_to(live.any(axis=1, keepdims=True), (len(live), width))
+    touched: BoolArray = live.astype(np.float32) @ support > 0.0
+    return touched

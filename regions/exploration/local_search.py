@@ -1,0 +1,284 @@
+"""The search itself: cells by hops or by distance from the centre, facets found on several threads.
+
+Cells are entered in an order that depends on nothing but the network, the centre and the limits.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import dijkstra
+
+from regions.domain import Box
+from regions.enumeration.compiled_network import lower
+from regions.enumeration.threads import worker_count
+from regions.errors import InvalidInputError
+from regions.exploration import search_frame
+from regions.exploration.cell_facets import CellFinder, Found
+from regions.exploration.many_inputs import BoxCellFinder
+from regions.exploration.nearest import Geometry, Nearest
+from regions.exploration.search_frame import Frame, exact_start
+from regions.network.relu_network import Network
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[int, float], None]
+Visit = Callable[["Search", int], None]
+
+
+class Points:
+    """Points as rows of one array that grows; each is copied in.
+
+    Parameters
+    ----------
+    rows : (n, d) float64
+    """
+
+    def __init__(self, rows: FloatArray) -> None:
+        self._rows, self._n = rows, len(rows)
+
+    def append(self, point: FloatArray) -> None:
+        if self._n == len(self._rows):
+            grown = np.empty((max(64, self._n + self._n // 4), self._rows.shape[1]))
+            grown[: self._n] = self._rows
+            self._rows = grown
+        self._rows[self._n] = point
+        self._n += 1
+
+    def __getitem__(self, cell: int) -> FloatArray:
+        return np.array(self._rows[cell])
+
+    def all(self) -> FloatArray:
+        """(n, d), not a copy."""
+        return self._rows[: self._n]
+
+
+@dataclass
+class Search:
+    """Cells met so far, which of them have been entered, and what waits.
+
+    A cell is met when a facet of another one leads to it, entered when its own facets are known.
+
+    Attributes
+    ----------
+    network, frame, certified : what is searched
+    max_hops : int or None; cells farther away are met, not entered
+    radius : float, inf for none; the same in the norm of `geometry`
+    by_distance : bool, enter the cells in the order of their distance instead of their hops
+    patterns : list of bytes, packed bits of each cell met
+    points : Points, a point inside each cell entered, in their order, NaN where none is known
+    parents : array of int, for each cell met the place in `entered` of that which met it; -1 at the centre
+    hops : array of int, over the cells entered
+    distances : dict from cell to its distance, where that was needed
+    entered : list of int, cells in order
+    undecided : list of int, rows of each cell entered that stayed open
+    edges : array of int, three for each facet: two cells and the unit between; twice if seen from both
+    """
+
+    network: Network
+    frame: Frame
+    certified: bool
+    max_hops: int | None
+    radius: float
+    by_distance: bool
+    geometry: Geometry
+    patterns: list[bytes] = field(default_factory=list)
+    points: Points = field(default_factory=lambda: Points(np.zeros((0, 0))))
+    parents: array[int] = field(default_factory=lambda: array("q"))
+    hops: array[int] = field(default_factory=lambda: array("q"))
+    distances: dict[int, Nearest] = field(default_factory=dict)
+    entered: list[int] = field(default_factory=list)
+    undecided: list[int] = field(default_factory=list)
+    edges: array[int] = field(default_factory=lambda: array("q"))
+    rows: int = 0
+    exact: int = 0
+    _number: dict[bytes, int] = field(default_factory=dict)
+    _waiting: list[tuple[float, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._number = {pattern: cell for cell, pattern in enumerate(self.patterns)}
+        self._local = threading.local()
+        if not self.patterns:
+            self.points = Points(np.zeros((0, self.frame.domain.dimension)))
+        done = set(self.entered)
+        for cell in range(len(self.patterns)):
+            if cell not in done:
+                self._wait(cell, 0.0)
+        if not self.patterns:
+            states = self._finder().pattern_at(self.frame.at) or exact_start(self.frame, self.network)
+            self._meet(states, -1, 0, 0.0)
+
+    def _finder(self) -> CellFinder | BoxCellFinder:
+        if not hasattr(self._local, "finder"):
+            self._local.finder = self._new_finder()
+        finder: CellFinder | BoxCellFinder = self._local.finder
+        return finder
+
+    def _new_finder(self) -> CellFinder | BoxCellFinder:
+        domain = self.frame.domain
+        if isinstance(domain, Box) and domain.dimension > search_frame.MOST_DIRECTIONS:
+            return BoxCellFinder(self.network, domain, self.certified)
+        lowered = lower(
+            self.network, domain, radius=0.0, certified=self.certified, planar=False, vertices=False
+        )
+        return CellFinder(lowered, domain)
+
+    def states(self, cell: int) -> NDArray[np.bool_]:
+        """The pattern of a cell, `(n_units,)` bool."""
+        bits = np.frombuffer(self.patterns[cell], np.uint8)
+        return np.unpackbits(bits, count=self.network.n_units, bitorder="little").astype(np.bool_)
+
+    def nearest(self, cell: int) -> Nearest:
+        """The nearest point of a cell met; found once."""
+        if cell not in self.distances:
+            rows = self.geometry.rows(self.states(cell))
+            self.distances[cell] = self.geometry.nearest(rows, f"cell {cell}")
+        return self.distances[cell]
+
+    def _meet(self, states: bytes, parent: int, hops: int, bound: float) -> int:
+        """The number of a cell; a new one waits to be entered."""
+        packed = np.packbits(np.frombuffer(states, np.bool_), bitorder="little").tobytes()
+        cell = self._number.setdefault(packed, len(self.patterns))
+        if cell == len(self.patterns):
+            self.patterns.append(packed)
+            self.parents.append(parent)
+            self.hops.append(hops)
+            self._wait(cell, bound)
+        return cell
+
+    def _wait(self, cell: int, bound: float) -> None:
+        if self.by_distance and cell in self.distances:
+            bound = self.distances[cell].distance
+        if self.by_distance or self.max_hops is None or self.hops[cell] <= self.max_hops:
+            heappush(self._waiting, (bound if self.by_distance else float(self.hops[cell]), cell))
+
+    def _next(self) -> int | None:
+        """The cell to enter next, taken from those that wait; None if none is within the limits."""
+        while self._waiting:
+            key, cell = self._waiting[0]
+            if self.by_distance:
+                if key > self.radius:
+                    return None
+                known = cell in self.distances
+                distance = self.nearest(cell).distance
+                heappop(self._waiting)
+                if not known and distance > key:
+                    heappush(self._waiting, (distance, cell))
+                    continue
+                return cell
+            heappop(self._waiting)
+            if self.radius == np.inf or self.nearest(cell).distance <= self.radius:
+                return cell
+        return None
+
+    def next_distance(self) -> float:
+        """A bound from below of the distance of all cells that were not entered, in a search by distance."""
+        return self._waiting[0][0] if self._waiting else np.inf
+
+    def run(self, max_cells: int | None, progress: Progress | None, visit: Visit | None = None) -> bool:
+        """Enter cells until none is left within the limits (True), or `max_cells` are entered, or Ctrl-C.
+
+        `visit` is called after every cell entered and may lower `radius`.
+        """
+        futures: dict[int, Future[Found]] = {}
+        workers = worker_count(None)
+        pool = ThreadPoolExecutor(workers)
+        cell: int | None = None
+        try:
+            while (cell := self._next()) is not None:
+                if max_cells is not None and len(self.entered) >= max_cells:
+                    return False
+                ahead = sorted(self._waiting[: 4 * workers])[: 2 * workers] if workers > 1 else []
+                for number in (cell, *(other for _, other in ahead)):
+                    if number not in futures:
+                        futures[number] = pool.submit(self._look, number)
+                found = futures.pop(cell).result()
+                self._enter(cell, found)
+                cell = None
+                if visit is not None:
+                    visit(self, self.entered[-1])
+                if progress is not None:
+                    done = len(self.entered)
+                    progress(done, done / (max_cells or done + len(self._waiting)))
+            return True
+        except KeyboardInterrupt:
+            return False
+        finally:
+            if cell is not None and cell not in self.entered[-1:]:
+                self._wait(cell, 0.0)  # with its distance, if that is what counts
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _look(self, cell: int) -> Found:
+        finder, states, parent = self._finder(), self.states(cell).tobytes(), self.parents[cell]
+        if parent < 0:
+            return finder.look(states, self.frame.at)
+        nowhere = np.full(self.frame.domain.dimension, np.nan)
+        found = finder.look(states, nowhere)
+        if found.undecided == 0:
+            return found
+        again = finder.look(self.states(self.entered[parent]).tobytes(), self.points[parent])
+        if states not in again.neighbours:
+            return found
+        other = finder.look(states, again.points[again.neighbours.index(states)])
+        return other if other.undecided < found.undecided else found
+
+    def _enter(self, cell: int, found: Found) -> None:
+        """Take up a cell and meet its neighbours."""
+        self.entered.append(cell)
+        self.undecided.append(found.undecided)
+        self.rows += found.rows
+        self.exact += found.exact
+        self.points.append(found.witness)
+        bounds = self._bounds(cell) if self.by_distance else {}
+        parent = len(self.entered) - 1
+        for unit, states in zip(found.units, found.neighbours, strict=True):
+            other = self._meet(states, parent, self.hops[cell] + 1, bounds.get(unit, 0.0))
+            self.edges.extend((cell, other, unit))
+
+    def _bounds(self, cell: int) -> dict[int, float]:
+        """How far from the centre the far side of each unit's hyperplane is, at least."""
+        rows = self.geometry.rows(self.states(cell))
+        clear = np.maximum(self.geometry.clearances(rows) * (1.0 - 1e-9), 0.0)
+        return dict(zip(rows.units.tolist(), clear.tolist(), strict=True))
+
+    def facets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs of cells, the smaller first, each once and in order, and the unit of each."""
+        table = np.array(self.edges, np.int64).reshape(-1, 3)
+        table[:, :2].sort(axis=1)
+        pairs, at = np.unique(table[:, :2], axis=0, return_index=True)
+        return pairs, table[at, 2]
+
+    def recounted_hops(self) -> NDArray[np.int64]:
+        """Hops from the centre's cell of all cells met, over the cells entered."""
+        n = len(self.patterns)
+        pairs = self.facets()[0]
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        inner = np.zeros(n, np.bool_)
+        inner[self.entered] = True
+        both = both[inner[both[:, 0]]]
+        ways = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n, n))
+        steps = dijkstra(ways, indices=0, unweighted=True)
+        return np.where(np.isfinite(steps), steps, -1.0).astype(np.int64)
+
+
+def check_limits(max_cells: object, max_hops: object, radius: object) -> None:
+    """Raise InvalidInputError unless limits are None or as they must be."""
+    for name, value, least in (("max_cells", max_cells, 1), ("max_hops", max_hops, 0)):
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if value is not None and not (whole and value >= least):  # type: ignore[operator]
+            raise InvalidInputError(
+                f"{name}={value!r}; give a whole number from {least}, or None for no limit"
+            )
+    if radius is not None:
+        number = isinstance(radius, int | float | np.number) and not isinstance(radius, bool)
+        if not (number and 0.0 < radius < np.inf):  # type: ignore[operator]
+            raise InvalidInputError(
+                f"radius={radius!r}; give a finite number above 0, in input units, or None"
+            )

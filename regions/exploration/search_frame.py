@@ -1,0 +1,183 @@
+"""Where an exploration takes place: the domain given, or all directions that the network looks at.
+
+Without a domain the cells are cylinders over the kernel of the first layer's weights W; they are met,
+each once, by center + basis @ t with as many orthonormal columns as W has rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from flint import fmpz_mat
+from numpy.typing import ArrayLike, NDArray
+
+from regions.domain import Box, Domain, FrameBox
+from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
+from regions.network.relu_network import Network
+from regions.rational import ExactNetwork, dyadic_integers
+
+FloatArray = NDArray[np.float64]
+
+REACH = 100.0  # default half-width of the frame, over the length scale of the problem
+CLEAR_RANK = 1e-9  # singular values below this part of the largest are in doubt
+MOST_DIRECTIONS = 256  # of dense linear programs; beyond, boxes go to HiGHS
+OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A domain with the centre in its intrinsic coordinates.
+
+    Attributes
+    ----------
+    domain : Domain
+    at : (d,) float64, the centre; the point that is meant is domain.to_input(at)
+    free : bool, whether the domain stands for all of the input space, `reach` far
+    reach : float, half-width of the frame in input units; inf if a domain was given
+    """
+
+    domain: Domain
+    at: FloatArray
+    free: bool
+    reach: float
+
+
+def checked_center(network: Network, center: ArrayLike) -> FloatArray:
+    """The centre as (n0,) float64.
+
+    Raises
+    ------
+    InvalidInputError
+        If it has another number of entries, or NaN or infinity.
+    """
+    try:
+        point = np.array(center, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"center is not an array of numbers: {error}") from None
+    if point.shape != (network.input_dim,):
+        raise InvalidInputError(
+            f"center has shape {point.shape}; the network takes {network.input_dim} inputs: give "
+            f"({network.input_dim},), images flattened"
+        )
+    if not np.isfinite(point).all():
+        raise InvalidInputError(
+            f"center holds {point[~np.isfinite(point)][0]}; all its numbers must be finite"
+        )
+    return point
+
+
+def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius: float = 0.0) -> Frame:
+    """The frame of an exploration; one that stands for all of the input space holds the ball of a radius.
+
+    Raises
+    ------
+    InvalidDomainError
+        If the domain does not live in the network's input space, or the centre not in the domain.
+    BudgetExceededError
+        If a domain that is not a box has more than 256 directions.
+    """
+    frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
+    d = frame.domain.dimension
+    if d > MOST_DIRECTIONS and not isinstance(frame.domain, Box):
+        raise BudgetExceededError(
+            f"the domain has {d} directions; cells of domains that are no Box are explored in up to "
+            f"{MOST_DIRECTIONS}: take a Box, a smaller Slice, or leave the domain out"
+        )
+    return frame
+
+
+def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
+    if domain.input_dim != network.input_dim:
+        raise InvalidDomainError(
+            f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
+        )
+    at = (
+        center.copy()
+        if isinstance(domain, Box) and not isinstance(domain, FrameBox)
+        else domain.to_intrinsic(center)
+    )
+    size = max(1.0, float(np.abs(center).max()))
+    off = float(np.abs(domain.to_input(at) - center).max())
+    if off > OFF_DOMAIN * size or not domain.contains(at, OFF_DOMAIN * size):
+        where = f"{off:.3g} off its plane" if off > OFF_DOMAIN * size else "outside"
+        raise InvalidDomainError(f"the center is not in the domain ({domain.describe()}): it is {where}")
+    return Frame(domain, at, False, np.inf)
+
+
+def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
+    basis = row_space(network.weights[0])
+    reach = max(_reach(network, center), 2.0 * radius)
+    if basis is None:
+        return Frame(Box(center - reach, center + reach), center, True, reach)
+    d = basis.shape[1]
+    return Frame(FrameBox(center, basis, np.full(d, -reach), np.full(d, reach)), np.zeros(d), True, reach)
+
+
+def _reach(network: Network, center: FloatArray) -> float:
+    """A length that is large against the centre and its distances from the first layer's hyperplanes."""
+    weight, bias = network.weights[0], network.biases[0]
+    lengths = np.linalg.norm(weight, axis=1)
+    crossed = lengths > 0.0
+    distances = np.abs(weight[crossed] @ center + bias[crossed]) / lengths[crossed]
+    typical = float(np.median(distances)) if distances.size else 0.0
+    return REACH * (max(float(np.linalg.norm(center)), typical) or 1.0)
+
+
+def row_space(weight: FloatArray) -> FloatArray | None:
+    """(n, k) orthonormal columns, rounded, that the rows of a matrix of rank k < n see all of.
+
+    None where there are no fewer than n, or the rank is in doubt: then the inputs themselves serve.
+    """
+    n = weight.shape[1]
+    k = exact_rank(weight)
+    if k == 0:
+        return np.eye(n)[:, :1]
+    if k == n:
+        return None
+    _, singular, rows = np.linalg.svd(weight, full_matrices=False)
+    if singular[k - 1] < CLEAR_RANK * singular[0]:
+        return None
+    basis: FloatArray = np.ascontiguousarray(rows[:k].T)
+    return basis if exact_product_rank(weight, basis) == k else None
+
+
+def exact_rank(matrix: FloatArray) -> int:
+    """Rank of a matrix of floats, as the rationals that they are."""
+    return int(_integer_matrix(matrix).rank())
+
+
+def exact_product_rank(left: FloatArray, right: FloatArray) -> int:
+    """Rank of the exact product of two matrices of floats."""
+    return int((_integer_matrix(left) * _integer_matrix(right)).rank())
+
+
+def _integer_matrix(matrix: FloatArray) -> Any:
+    return fmpz_mat(*matrix.shape, dyadic_integers(matrix)[0])
+
+
+def exact_start(frame: Frame, network: Network) -> bytes:
+    """The pattern of the cell around the centre, from exact arithmetic.
+
+    Raises
+    ------
+    InvalidInputError
+        If a unit that is not constant around it is 0 there.
+    """
+    exact = ExactNetwork(network, frame.domain)
+    point = [Fraction(x) for x in frame.at.tolist()]
+    states = b""
+    for unit in range(network.n_units):
+        row = exact.plane_row(states, unit)
+        value = sum((int(a) * x for a, x in zip(row[:-1], point, strict=True)), Fraction(int(row[-1])))
+        if value == 0 and any(row[:-1]):
+            layer = int(np.searchsorted(network.unit_offsets, unit, side="right")) - 1
+            number = unit - int(network.unit_offsets[layer])
+            raise InvalidInputError(
+                f"the center is on the zero set of unit ({layer}, {number}), "
+                "between cells, so it has no cell of its own; move it a little to the side that you mean"
+            )
+        states += b"\1" if value > 0 else b"\0"
+    return states

@@ -1,6 +1,0 @@
-"""The adjacency graph of a cell complex: which cells touch, across which unit's facet; its files."""
-
-from regions.graph.adjacency import adjacency_graph, to_scipy_sparse
-from regions.graph.files import read_graph, write_graph
-
-__all__ = ["adjacency_graph", "read_graph", "to_scipy_sparse", "write_graph"]

@@ -1,0 +1,289 @@
+"""Joining half-facets, and the gradient jump across a facet where a difference is too coarse."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from regions.kernels.memory import state
+from regions.kernels.memory.bits import ONE, ZERO
+from regions.kernels.memory.table import I64, f1, i1
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+U64 = NDArray[np.uint64]
+
+
+class Rows(NamedTuple):
+    """The columns of a facet table; `place` is the position among the facets of `cell_a`."""
+
+    cell_a: I64
+    cell_b: I64
+    side: I32
+    layer: I32
+    unit: I32
+    volume: F64
+    place: I32
+
+
+@njit(cache=True, nogil=True)
+def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
+    """Find for each interior half-facet the other one with the same key (-1: none).
+
+    `table` is scratch: a power of two of entries, at least twice as many as halves, all 0.
+    Returns the number of halves that met a third one of the same key: 0 unless keys collide.
+    """
+    mask = np.uint64(table.shape[0] - 1)
+    troubles = 0
+    for h in range(match.shape[0]):
+        mate[h] = -1
+        if label[h] < 0:
+            continue
+        slot = (match[h] >> ONE) & mask
+        while True:
+            other = table[slot] - 1
+            if other < 0:
+                table[slot] = h + 1
+                break
+            if match[other] == match[h] and label[other] == label[h]:
+                if mate[other] >= 0:
+                    troubles += 1
+                mate[other] = h
+                mate[h] = other
+                break
+            slot = (slot + ONE) & mask
+    return troubles
+
+
+@njit(cache=True, nogil=True)
+def count_rows(label: I64, mate: I32) -> tuple[int, int]:
+    """Number of facets, and of interior ones with one half only."""
+    rows, alone = 0, 0
+    for h in range(label.shape[0]):
+        rows += 1 if mate[h] < 0 or mate[h] > h else 0
+        alone += 1 if mate[h] < 0 and label[h] >= 0 else 0
+    return rows, alone
+
+
+@njit(cache=True, nogil=True)
+def is_active(patterns: U64, cell: int, unit: int) -> bool:
+    """Whether a unit (flat number) is active in a cell's packed pattern."""
+    return (patterns[cell, unit >> 6] >> np.uint64(unit & 63)) & ONE != ZERO
+
+
+@njit(cache=True, nogil=True)
+def list_facets(
+    label: I64, mate: I32, measure: F64, patterns: U64, firsts: I64, starts: I64, rows: Rows, other_side: F64
+) -> None:
+    """Fill the rows of a facet table: the half on the active side first, in the order of the earlier half.
+
+    `firsts` numbers the first half of each cell, and the total; `starts` the first unit of each layer that
+    has any, and the total. `other_side` gets the volume seen from `cell_b`, or -1.
+    """
+    layer_of = np.full(starts[-1] + 1, -1, np.int32)
+    for layer in range(starts.shape[0] - 1):
+        layer_of[starts[layer] : starts[layer + 1]] = layer
+    cell_of = np.empty(label.shape[0], mate.dtype)
+    for cell in range(firsts.shape[0] - 1):
+        for h in range(firsts[cell], firsts[cell + 1]):
+            cell_of[h] = cell
+    # no branch below depends on which half is which: the processor would guess wrong every other time
+    earlier = np.empty(rows.volume.shape[0] + 1, mate.dtype)
+    row = 0
+    for h in range(label.shape[0]):
+        earlier[row] = h
+        row += 1 if mate[h] < 0 or mate[h] > h else 0
+    for row in range(rows.volume.shape[0]):
+        h = earlier[row]
+        unit, other = label[h], mate[h]
+        a = cell_of[h]
+        if other < 0:
+            first = h
+            rows.cell_b[row] = -1 if unit < 0 else -2
+            other_side[row] = -1.0
+        else:
+            b = cell_of[other]
+            active = is_active(patterns, a, unit)
+            first = h if active else other
+            second = other if active else h
+            rows.cell_b[row] = b if active else a
+            other_side[row] = measure[second]
+            a = a if active else b
+        rows.cell_a[row] = a
+        rows.place[row] = first - firsts[a]
+        rows.volume[row] = measure[first]
+        interior = unit >= 0
+        layer = layer_of[unit if interior else starts[-1]]
+        rows.layer[row] = layer
+        rows.unit[row] = unit - starts[layer] if interior else -1
+        rows.side[row] = -1 if interior else -1 - unit
+
+
+@njit(cache=True, nogil=True)
+def compare_sides(a: F64, b: F64, relative: float, absolute: float) -> tuple[int, int]:
+    """How many pairs differ by more than relative * the larger + absolute, and which by most.
+
+    A negative b is none. What is nan differs.
+    """
+    wrong, worst, most = 0, -1, 0.0
+    for f in range(a.shape[0]):
+        if b[f] < 0.0:
+            continue
+        excess = abs(a[f] - b[f]) - (relative * max(a[f], b[f]) + absolute)
+        if not excess <= 0.0:
+            wrong += 1
+            if worst < 0 or excess > most:
+                worst, most = f, excess
+    return wrong, worst
+
+
+@njit(cache=True, nogil=True)
+def jump_norms(jacobian: F64, cell_a: I64, cell_b: I64, jump: F64, scale: F64) -> None:
+    """Frobenius norm of the difference of two cells' Jacobians, and of the larger one as its scale."""
+    for f in range(cell_a.shape[0]):
+        a, b = cell_a[f], cell_b[f]
+        if b < 0:
+            jump[f] = np.nan
+            scale[f] = 0.0
+            continue
+        total, left, right = 0.0, 0.0, 0.0
+        for k in range(jacobian.shape[1]):
+            p, q = jacobian[a, k], jacobian[b, k]
+            total += (p - q) * (p - q)
+            left += p * p
+            right += q * q
+        jump[f] = np.sqrt(total)
+        scale[f] = np.sqrt(max(left, right))
+
+
+@njit(cache=True, nogil=True)
+def differing_units(patterns: U64, a: int, b: int) -> int:
+    """The only unit in which two cells' patterns differ; -1 where there are several."""
+    found = -1
+    for w in range(patterns.shape[1]):
+        rest = patterns[a, w] ^ patterns[b, w]
+        while rest != ZERO:
+            if found >= 0:
+                return -1
+            bit = 0
+            while (rest >> np.uint64(bit)) & ONE == ZERO:
+                bit += 1
+            found = 64 * w + bit
+            rest &= rest - ONE
+    return found
+
+
+@njit(cache=True, nogil=True)
+def unit_gradient(
+    t: I64, first: F64, patterns: U64, cell: int, layer: int, unit: int, a: F64, b: F64
+) -> float:
+    """Norm of the intrinsic gradient of a unit's pre-activation on a cell; `a`, `b` are scratch."""
+    widths = i1(t, state.WIDTHS)
+    relus = i1(t, state.RELUS)
+    starts = i1(t, state.UNIT_STARTS)
+    weights = f1(t, state.WEIGHTS)
+    weight_starts = i1(t, state.WEIGHT_STARTS)
+    d = t[state.DIMENSION]
+    for i in range(d):
+        for k in range(widths[0]):
+            a[i, k] = first[i, k]
+    for step in range(1, layer + 1):
+        n, below = widths[step], widths[step - 1]
+        for i in range(d):
+            for k in range(n):
+                b[i, k] = 0.0
+        for j in range(below):
+            if relus[step - 1] == 1 and not is_active(patterns, cell, starts[step - 1] + j):
+                continue
+            at = weight_starts[step] + j * n
+            for i in range(d):
+                for k in range(n):
+                    b[i, k] += weights[at + k] * a[i, j]
+        a, b = b, a
+    total = 0.0
+    for i in range(d):
+        total += a[i, unit] * a[i, unit]
+    return np.sqrt(total)
+
+
+@njit(cache=True, nogil=True)
+def rest_column(t: I64, patterns: U64, cell: int, layer: int, unit: int, v: F64) -> float:
+    """Norm of the output's derivative by a unit's activation on a cell, 0.0 where it vanishes.
+
+    Row 0 of the scratch `v` carries the column of the rest of the network, row 1 the sum of the
+    products' sizes, so that `gamma * v[1]` bounds the rounding of `v[0]`.
+    """
+    widths = i1(t, state.WIDTHS)
+    relus = i1(t, state.RELUS)
+    starts = i1(t, state.UNIT_STARTS)
+    weights = f1(t, state.WEIGHTS)
+    weight_starts = i1(t, state.WEIGHT_STARTS)
+    gammas = f1(t, state.GAMMAS)
+    n_layers = t[state.N_LAYERS]
+    gamma = 0.0
+    n = widths[layer + 1]
+    at = weight_starts[layer + 1] + unit * n
+    for k in range(n):
+        v[0, k] = weights[at + k]
+        v[1, k] = abs(v[0, k])
+    for step in range(layer + 1, n_layers):
+        gamma += gammas[step + 1]
+        below, n = widths[step], widths[step + 1]
+        for k in range(n):
+            v[2, k] = 0.0
+            v[3, k] = 0.0
+        for j in range(below):
+            if relus[step] == 1 and not is_active(patterns, cell, starts[step] + j):
+                continue
+            at = weight_starts[step + 1] + j * n
+            for k in range(n):
+                v[2, k] += weights[at + k] * v[0, j]
+                v[3, k] += abs(weights[at + k]) * v[1, j]
+        for k in range(n):
+            v[0, k] = v[2, k]
+            v[1, k] = v[3, k]
+    total = 0.0
+    for k in range(n):
+        if abs(v[0, k]) > gamma * v[1, k]:
+            total += v[0, k] * v[0, k]
+    return np.sqrt(total)
+
+
+@njit(cache=True, nogil=True)
+def refine_jumps(t: I64, first: F64, patterns: U64, cell_a: I64, cell_b: I64, jump: F64, scale: F64) -> None:
+    """Recompute the jumps that a difference of Jacobians cannot tell from zero.
+
+    Where one unit flips, the jump is (derivative of the output by it) times (its gradient), a
+    product without cancellation between the cells; it is 0.0 when no active path leads from the
+    unit to the output, or when the sum over the paths is within its rounding error. Where several
+    units flip at once, a difference within the rounding of both Jacobians is 0.0.
+    """
+    widths = i1(t, state.WIDTHS)
+    starts = i1(t, state.UNIT_STARTS)
+    gammas = f1(t, state.GAMMAS)
+    widest = 0
+    gamma = 0.0
+    for step in range(widths.shape[0]):
+        widest = max(widest, widths[step])
+        gamma += gammas[step]
+    a = np.zeros((first.shape[0], widest))
+    b = np.zeros((first.shape[0], widest))
+    v = np.zeros((4, widest))
+    for f in range(cell_a.shape[0]):
+        if cell_b[f] < 0 or jump[f] > 1e-7 * scale[f]:
+            continue
+        unit = differing_units(patterns, cell_a[f], cell_b[f])
+        if unit < 0:
+            if jump[f] <= 8.0 * gamma * scale[f]:
+                jump[f] = 0.0
+            continue
+        layer = 0
+        while unit >= starts[layer + 1]:
+            layer += 1
+        k = unit - starts[layer]
+        column = rest_column(t, patterns, cell_a[f], layer, k, v)
+        if column == 0.0:
+            jump[f] = 0.0
+        else:
+            jump[f] = column * unit_gradient(t, first, patterns, cell_a[f], layer, k, a, b)

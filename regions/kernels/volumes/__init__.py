@@ -1,0 +1,1 @@
+"""Volumes of polytopes given by vertices and incidence."""

@@ -1,0 +1,405 @@
+"""Volumes of simple polytopes and of their facets, every face once: the common case of `volume` (d >= 3).
+
+A face of codimension c is the set S of the c facets that it lies on. With unit normals n_j, the slack
+s_j(v) (distance of vertex v from facet j) and |n_S| the volume that the normals of S span, let
+
+    U_S = k! vol_k(S) / |n_S|,  k = d - c,  and U_v = 1 / |det of its normals| at a vertex v.
+
+A face is the union of the cones from one of its vertices, a_S, over its facets S + j. Within the face,
+a_S is s_j(a_S) |n_S| / |n_(S+j)| away from the facet on j, so that from the vertices up
+
+    U_S = sum over j of s_j(a_S) U_(S+j).
+
+All terms are positive: nothing cancels but in the slacks and determinants. An edge is measured from
+its end with the larger determinant; where both are below FLATTEST, the polytope is left to `volume`.
+Lasserre, An analytical expression and an algorithm for the volume of a convex polyhedron in R^n (1983),
+for the recursion; Lawrence, Polytope volume computation (1991), for the vertices; Büeler, Enge and
+Fukuda, Exact volume computation for polytopes (2000), for keeping the faces' volumes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from regions.kernels.memory import state
+from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
+from regions.kernels.memory.pointers import fp, ip, wp
+from regions.kernels.memory.table import I64, f2, i1, i2, u1, u2
+from regions.kernels.volumes.determinants import determinant_size
+
+U64 = NDArray[np.uint64]
+LEAST_DETERMINANT = 1e-300
+FLATTEST = 1e-3  # smallest determinant of unit normals that is divided by: costs three digits
+
+
+def lattice_scratch(d: int, vertices: int, planes: int) -> dict[int, NDArray[Any]]:
+    """The arrays of this module; a simple polytope has at most vertices * 2**(d + 1) / (d + 1) faces."""
+    facets = min(planes, 64)
+    faces = min(1 << 15, vertices * 2 ** (d + 1) // (d + 1)) + facets + 2
+    u64, i64 = np.uint64, np.int64
+    return {
+        state.LATTICE_SETS: np.zeros(faces * ((vertices + 63) // 64), u64),
+        state.LATTICE_BEFORE: np.zeros((d + 1) * (facets + 1), i64),
+        state.LATTICE_TREE: np.zeros(faces, i64),
+        state.LATTICE_LAST: np.zeros(faces, i64),
+        state.LATTICE_APEX: np.zeros(faces, i64),
+        state.LATTICE_MEMBERS: np.zeros(faces * d, i64),
+        state.LATTICE_UP: np.zeros(faces * d, i64),
+        state.LATTICE_SLACKS: np.zeros(faces * d),
+        state.LATTICE_BELOW: np.zeros(faces * facets, i64),
+        state.LATTICE_MEASURE: np.zeros(faces),
+        state.LATTICE_SHARE: np.zeros(faces),
+        state.SLACKS: np.zeros(facets * vertices),
+        state.VERTEX_FACETS: np.zeros(vertices * d, i64),
+        state.VERTEX_BITS: np.zeros(vertices, u64),
+        state.VERTEX_MEASURE: np.zeros(vertices),
+        state.FACE_WEIGHT: np.zeros(vertices),
+        state.VERTEX_OFFSETS: np.zeros(d * vertices),
+    }
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def lowest_of(sets: U64, at: int, words: int) -> int:
+    """Lowest vertex of the nonempty set in `words` words from `at` on."""
+    w = 0
+    while w < words - 1 and sets[at + w] == ZERO:
+        w += 1
+    return 64 * w + trailing_zeros(sets[at + w])
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def load_simple(t: I64, top: int, d: int, words: int) -> int:
+    """List a node's facets and the facets of each vertex; the number of facets, 0 where it is not simple.
+
+    Coordinates are taken from the first vertex, so that distances lose no digits to the origin. Facets
+    are numbered without gaps, in the order of their hyperplanes. Their vertex sets become the faces
+    1, 2, ... of the lattice; face 0 is the polytope itself.
+    """
+    bits_of = wp(t, state.VERTEX_BITS)
+    edges = ip(t, state.EDGES)
+    facets_of = ip(t, state.VERTEX_FACETS)
+    inc = wp(t, state.INC)
+    inc_words = u2(t, state.INC).shape[1]
+    nodes = i2(t, state.NODES)
+    normals = fp(t, state.FACE_NORMALS)
+    offsets = fp(t, state.VERTEX_OFFSETS)
+    planes = i2(t, state.FACE_PLANES)
+    points = fp(t, state.POINTS)
+    stride = f2(t, state.POINTS).shape[1]
+    ranks = ip(t, state.RANKS)
+    ring = ip(t, state.RING)
+    rows_of = fp(t, state.ROWS_OF)
+    sets = wp(t, state.LATTICE_SETS)
+    node = nodes[top]
+    count, first = node[state.N_VERTICES], node[state.VERTICES]
+    base = ring[first]
+    n = 0
+    for w in range(inc_words):
+        used = ZERO
+        for v in range(count):
+            used |= inc[ring[first + v] * inc_words + w]
+        while used != ZERO:
+            plane = 64 * w + trailing_zeros(used)
+            used &= used - ONE
+            if n >= 64:
+                return 0
+            ranks[plane] = n
+            planes[d, n] = plane
+            square = 0.0
+            row = edges[node[state.FACETS] + plane] * (d + 2)
+            for i in range(d):
+                square += rows_of[row + i] * rows_of[row + i]
+            scale = 1.0 / np.sqrt(square) if square > 0.0 else 0.0
+            for i in range(d):
+                normals[n * d + i] = scale * rows_of[row + i]
+            n += 1
+    for w in range((n + 1) * words):
+        sets[w] = ZERO
+    for v in range(count):
+        vertex = ring[first + v]
+        for i in range(d):
+            offsets[i * count + v] = points[i * stride + vertex] - points[i * stride + base]
+        found = 0
+        bits = ZERO
+        for w in range(inc_words):
+            rest = inc[vertex * inc_words + w]
+            while rest != ZERO:
+                f = ranks[64 * w + trailing_zeros(rest)]
+                rest &= rest - ONE
+                if found >= d:
+                    return 0
+                facets_of[v * d + found] = f
+                found += 1
+                bits |= ONE << np.uint64(f)
+                sets[(1 + f) * words + (v >> 6)] |= ONE << np.uint64(v & 63)
+        if found < d:
+            return 0
+        bits_of[v] = bits
+    return n
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def place_vertices(t: I64, d: int, n: int, count: int, words: int) -> None:
+    """Distances of all vertices from all facets, and the inverse determinants of the vertices."""
+    facets_of = ip(t, state.VERTEX_FACETS)
+    measure = fp(t, state.VERTEX_MEASURE)
+    normals = fp(t, state.FACE_NORMALS)
+    offsets = fp(t, state.VERTEX_OFFSETS)
+    sets = u1(t, state.LATTICE_SETS)
+    slacks = fp(t, state.SLACKS)
+    for f in range(n):
+        at = f * count
+        foot = lowest_of(sets, (1 + f) * words, words)
+        level = 0.0
+        for i in range(d):
+            level += normals[f * d + i] * offsets[i * count + foot]
+        for v in range(count):
+            distance = -level
+            for i in range(d):
+                distance += normals[f * d + i] * offsets[i * count + v]
+            slacks[at + v] = abs(distance)
+    for v in range(count):
+        size = determinant_size(t, d, v * d)
+        measure[v] = 1.0 / max(size, LEAST_DETERMINANT)
+        for s in range(d):
+            slacks[facets_of[v * d + s] * count + v] = 0.0
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def list_level(t: I64, d: int, n: int, c: int, words: int) -> bool:
+    """List the faces of codimension c + 1 by their last facet; False: more than a simple polytope has.
+
+    Loops run over all faces before a facet, without branches, for what they find is not predictable.
+    """
+    before = ip(t, state.LATTICE_BEFORE)
+    below = ip(t, state.LATTICE_BELOW)
+    last = ip(t, state.LATTICE_LAST)
+    sets = wp(t, state.LATTICE_SETS)
+    tree = ip(t, state.LATTICE_TREE)
+    room = i1(t, state.LATTICE_TREE).shape[0]
+    first = before[c * (n + 1)]
+    new = before[c * (n + 1) + n]
+    for m in range(n):
+        before[(c + 1) * (n + 1) + m] = new
+        end = before[c * (n + 1) + m]
+        if new + end - first >= room:
+            return False
+        for parent in range(first, end):
+            some = ZERO
+            for w in range(words):
+                common = sets[parent * words + w] & sets[(1 + m) * words + w]
+                sets[new * words + w] = common
+                some |= common
+            last[new] = m
+            tree[new] = parent
+            if c < d - 2:
+                below[parent * n + m] = new
+            new += 1 if some != ZERO else 0
+    before[(c + 1) * (n + 1) + n] = new
+    return True
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def link_level(t: I64, d: int, n: int, c: int, count: int, words: int) -> None:
+    """Find the c + 1 faces above each face of codimension c + 1, and the slacks of their apexes.
+
+    The one above S + m without s is (S without s) + m, which was found below S without s.
+    """
+    apex = ip(t, state.LATTICE_APEX)
+    before = ip(t, state.LATTICE_BEFORE)
+    below = ip(t, state.LATTICE_BELOW)
+    last = ip(t, state.LATTICE_LAST)
+    members = ip(t, state.LATTICE_MEMBERS)
+    sets = u1(t, state.LATTICE_SETS)
+    slack = fp(t, state.LATTICE_SLACKS)
+    slacks = fp(t, state.SLACKS)
+    tree = ip(t, state.LATTICE_TREE)
+    up = ip(t, state.LATTICE_UP)
+    for face in range(before[(c + 1) * (n + 1)], before[(c + 1) * (n + 1) + n]):
+        parent, m = tree[face], last[face]
+        apex[face] = lowest_of(sets, face * words, words)
+        for s in range(c):
+            other = below[up[parent * d + s] * n + m]
+            member = members[parent * d + s]
+            up[face * d + s] = other
+            members[face * d + s] = member
+            slack[face * d + s] = slacks[member * count + apex[other]]
+        up[face * d + c] = parent
+        members[face * d + c] = m
+        slack[face * d + c] = slacks[m * count + apex[parent]]
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def list_faces(t: I64, d: int, n: int, count: int, words: int) -> bool:
+    """List all faces down to the edges, with the faces above each and its slacks there."""
+    apex = ip(t, state.LATTICE_APEX)
+    before = ip(t, state.LATTICE_BEFORE)
+    below = ip(t, state.LATTICE_BELOW)
+    last = ip(t, state.LATTICE_LAST)
+    members = ip(t, state.LATTICE_MEMBERS)
+    sets = u1(t, state.LATTICE_SETS)
+    up = ip(t, state.LATTICE_UP)
+    for f in range(n):
+        face = f + 1
+        apex[face] = lowest_of(sets, face * words, words)
+        before[n + 1 + f] = face
+        below[f] = face
+        last[face] = f
+        members[face * d] = f
+        up[face * d] = 0
+    before[n + 1 + n] = n + 1
+    for c in range(1, d - 1):
+        if not list_level(t, d, n, c, words):
+            return False
+        link_level(t, d, n, c, count, words)
+    return True
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def measure_edges(t: I64, d: int, n: int, count: int, words: int) -> bool:
+    """U of all edges, their two ends into `last` and `apex`; False where one cannot be measured."""
+    apex = ip(t, state.LATTICE_APEX)
+    bits_of = wp(t, state.VERTEX_BITS)
+    last = ip(t, state.LATTICE_LAST)
+    measure = fp(t, state.LATTICE_MEASURE)
+    of_vertex = fp(t, state.VERTEX_MEASURE)
+    sets = wp(t, state.LATTICE_SETS)
+    slacks = fp(t, state.SLACKS)
+    before = ip(t, state.LATTICE_BEFORE)
+    largest = 0.0
+    for face in range(before[(d - 1) * (n + 1)], before[(d - 1) * (n + 1) + n]):
+        total = 0
+        b = 0
+        for w in range(words):
+            word = sets[face * words + w]
+            total += popcount(word)
+            if word != ZERO:
+                rest = word & (word - ONE)
+                b = 64 * w + trailing_zeros(rest if rest != ZERO else word)
+        if total != 2:
+            return False
+        a = apex[face]
+        last[face] = b
+        near = of_vertex[a] < of_vertex[b]
+        start = a if near else b
+        end = b if near else a
+        leaving = bits_of[start] & ~bits_of[end]
+        if leaving == ZERO:
+            return False
+        largest = max(largest, of_vertex[start])
+        measure[face] = slacks[trailing_zeros(leaving) * count + end] * of_vertex[start]
+    return largest <= 1.0 / FLATTEST
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def measure_faces(t: I64, d: int, n: int) -> None:
+    """U of all faces above the edges."""
+    measure = fp(t, state.LATTICE_MEASURE)
+    slack = fp(t, state.LATTICE_SLACKS)
+    before = ip(t, state.LATTICE_BEFORE)
+    up = ip(t, state.LATTICE_UP)
+    for c in range(d - 1, 1, -1):
+        for face in range(before[(c - 1) * (n + 1)], before[(c - 1) * (n + 1) + n]):
+            measure[face] = 0.0
+        for face in range(before[c * (n + 1)], before[c * (n + 1) + n]):
+            for s in range(c):
+                measure[up[face * d + s]] += slack[face * d + s] * measure[face]
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def weigh_vertices(t: I64, d: int, n: int, count: int) -> None:
+    """Share the volume out to the vertices of the simplices, from the facets down.
+
+    SHARE of a face times its U is d! times the volume of the simplices that have one of theirs in it.
+    """
+    apex = ip(t, state.LATTICE_APEX)
+    last = ip(t, state.LATTICE_LAST)
+    measure = fp(t, state.LATTICE_MEASURE)
+    share = fp(t, state.LATTICE_SHARE)
+    slack = fp(t, state.LATTICE_SLACKS)
+    before = ip(t, state.LATTICE_BEFORE)
+    up = ip(t, state.LATTICE_UP)
+    weight = fp(t, state.FACE_WEIGHT)
+    for v in range(count):
+        weight[v] = 0.0
+    for c in range(1, d):
+        for face in range(before[c * (n + 1)], before[c * (n + 1) + n]):
+            if c > 1:
+                total = 0.0
+                for s in range(c):
+                    total += slack[face * d + s] * share[up[face * d + s]]
+                share[face] = total
+            weight[apex[face]] += share[face] * measure[face]
+    for face in range(before[(d - 1) * (n + 1)], before[(d - 1) * (n + 1) + n]):
+        weight[last[face]] += share[face] * measure[face]
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def weigh_facets(t: I64, d: int, n: int, count: int, words: int) -> float:
+    """SHARE of each facet: its distance from the mean of the vertices (FACE_MOMENT); the sum of the cones."""
+    mean = fp(t, state.FACE_MOMENT)
+    measure = fp(t, state.LATTICE_MEASURE)
+    normals = fp(t, state.FACE_NORMALS)
+    offsets = fp(t, state.VERTEX_OFFSETS)
+    sets = u1(t, state.LATTICE_SETS)
+    share = fp(t, state.LATTICE_SHARE)
+    for i in range(d):
+        total = 0.0
+        for v in range(count):
+            total += offsets[i * count + v]
+        mean[i] = total / count
+    total = 0.0
+    for f in range(n):
+        foot = lowest_of(sets, (1 + f) * words, words)
+        height = 0.0
+        for i in range(d):
+            height += normals[f * d + i] * (offsets[i * count + foot] - mean[i])
+        share[1 + f] = abs(height)
+        total += abs(height) * measure[1 + f]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
+    """Volume of a node's polytope, its centroid, and its facets' volumes in FACE_MEASURE by hyperplane.
+
+    The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
+    in FACE_PLANES. -1.0 where the polytope is not simple or too flat at an edge: nothing is written.
+    """
+    counts = i1(t, state.FACE_COUNTS)
+    face_measure = fp(t, state.FACE_MEASURE)
+    mean = fp(t, state.FACE_MOMENT)
+    measure = fp(t, state.LATTICE_MEASURE)
+    nodes = i2(t, state.NODES)
+    offsets = fp(t, state.VERTEX_OFFSETS)
+    planes = i2(t, state.FACE_PLANES)
+    points = f2(t, state.POINTS)
+    ring = i1(t, state.RING)
+    weight = fp(t, state.FACE_WEIGHT)
+    d = t[state.DIMENSION]
+    count, first = nodes[top, state.N_VERTICES], nodes[top, state.VERTICES]
+    words = (count + 63) >> 6
+    n = load_simple(t, top, d, words)
+    if n == 0:
+        return -1.0
+    place_vertices(t, d, n, count, words)
+    if not list_faces(t, d, n, count, words) or not measure_edges(t, d, n, count, words):
+        return -1.0
+    measure_faces(t, d, n)
+    total = weigh_facets(t, d, n, count, words)
+    weigh_vertices(t, d, n, count)
+    factorial = 1.0
+    for i in range(2, d):
+        factorial *= i
+    for f in range(n):
+        face_measure[planes[d, f]] = measure[1 + f] / factorial
+    counts[d] = n
+    for i in range(d):
+        moment = 0.0
+        for v in range(count):
+            moment += weight[v] * offsets[i * count + v]
+        shift = (mean[i] + moment / total) / (d + 1) if total > 0.0 else mean[i]
+        centroid[i] = points[i, ring[first]] + shift
+    return total / (factorial * d)

@@ -1,0 +1,79 @@
+"""A network under construction: layers appended in the order in which a source applies them.
+
+Every step is exact. What cannot be merged without rounding becomes an affine layer of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.errors import InvalidNetworkError
+from regions.network.relu_network import Network
+
+FloatArray = NDArray[np.float64]
+
+
+class Chain:
+    """Layers so far, from `input_dim` inputs to `width` outputs."""
+
+    def __init__(self, input_dim: int) -> None:
+        self.input_dim = input_dim
+        self._weights: list[FloatArray] = []
+        self._biases: list[FloatArray] = []
+        self._relu: list[bool] = []
+
+    @property
+    def width(self) -> int:
+        """Number of outputs of the layers so far."""
+        return int(self._weights[-1].shape[0]) if self._weights else self.input_dim
+
+    def affine(self, weight: FloatArray, bias: FloatArray | None = None) -> None:
+        """Append `h -> weight @ h + bias`."""
+        if weight.ndim != 2 or weight.shape[1] != self.width:
+            raise InvalidNetworkError(
+                f"layer {len(self._weights)} has a weight of shape (out, in) = {weight.shape} "
+                f"but receives {self.width} values"
+            )
+        self._weights.append(weight)
+        self._biases.append(np.zeros(weight.shape[0]) if bias is None else bias)
+        self._relu.append(False)
+
+    def shift(self, offset: FloatArray) -> None:
+        """Append `h -> h + offset`, merged into the layer before where that is exact."""
+        if not offset.any():
+            return
+        if self._weights and not self._relu[-1] and not self._biases[-1].any():
+            self._biases[-1] = offset
+        else:
+            self.affine(np.eye(self.width), offset)
+
+    def scale(self, factor: FloatArray) -> None:
+        """Append `h -> factor * h`, elementwise."""
+        if not (factor == 1.0).all():
+            self.affine(np.diag(factor))
+
+    def combine(self, alpha: float, weight: FloatArray, beta: float, constant: FloatArray) -> None:
+        """Append `h -> alpha * (weight @ h) + beta * constant`.
+
+        Factors other than 1 would round the weights, so they act in a second layer, on the two
+        summands side by side.
+        """
+        if alpha == 1.0 and beta == 1.0:
+            self.affine(weight, constant)
+            return
+        n = weight.shape[0]
+        self.affine(np.vstack([weight, np.zeros_like(weight)]), np.concatenate([np.zeros(n), constant]))
+        self.affine(np.hstack([alpha * np.eye(n), beta * np.eye(n)]))
+
+    def relu(self) -> None:
+        """Append a ReLU; a second one in a row changes nothing and is left out."""
+        if not self._weights:
+            self.affine(np.eye(self.input_dim))
+        self._relu[-1] = True
+
+    def network(self, name: str) -> Network:
+        """The finished network."""
+        if not self._weights:
+            raise InvalidNetworkError(f"{name} has no layer that computes anything")
+        return Network(tuple(self._weights), tuple(self._biases), tuple(self._relu), name)

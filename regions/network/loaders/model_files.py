@@ -1,0 +1,97 @@
+"""Choosing the loader for a file by its extension, and refusing to run code unasked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.network.loaders.checks import optional_import
+from regions.network.loaders.onnx_graph import from_onnx
+from regions.network.loaders.pytorch import from_torch
+from regions.network.loaders.scikit import from_sklearn
+from regions.network.relu_network import Network
+
+__all__ = ["load_network"]
+
+TORCH_SUFFIXES = (".pt", ".pth", ".pt2")
+PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle")
+
+
+def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Network:
+    """Network stored in a file, of the kind that its extension says.
+
+    `.npz`: arrays `W0, b0, ...`; `.onnx`: a graph; `.pt`, `.pth`: a pickled PyTorch module; `.pt2`: an
+    exported PyTorch program; `.joblib`, `.pkl`, `.pickle`: a scikit-learn model. All but the first two
+    can run any code while they are read, with the rights of this process.
+
+    Parameters
+    ----------
+    path : path of the file
+    allow_code : bool, whether files that can run code may be read; only for files you trust
+
+    Returns
+    -------
+    network : Network, named after the file unless the file holds a name
+
+    Raises
+    ------
+    InvalidInputError : if there is no such file, its extension is unknown, it can run code and
+        `allow_code` is false, or a package that reads it is not installed
+    InvalidNetworkError : if it holds no supported network
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> network = Network.from_arrays([[[1.0]]], [[0.5]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     network.save(os.path.join(folder, "net.npz"))
+    ...     load_network(os.path.join(folder, "net.npz")) == network
+    True
+    """
+    file = Path(path)
+    suffix = file.suffix.lower()
+    if suffix not in (".npz", ".onnx", *TORCH_SUFFIXES, *PICKLE_SUFFIXES):
+        raise InvalidInputError(
+            f"cannot tell from {file.name!r} what it holds; supported are .npz, .onnx and, where running "
+            f"code is allowed, {', '.join(TORCH_SUFFIXES + PICKLE_SUFFIXES)}"
+        )
+    if not file.is_file():
+        raise InvalidInputError(f"no network file at {str(file)!r}")
+    if suffix == ".npz":
+        return Network.load(file)
+    if suffix == ".onnx":
+        return from_onnx(file)
+    if not allow_code:
+        raise InvalidInputError(
+            f"reading {file.name!r} can run any code that its author put into it; if you trust it, allow "
+            f"that (allow_code=True, or --allow-code on the command line), or convert it to .npz or .onnx"
+        )
+    if suffix in TORCH_SUFFIXES:
+        return from_torch(_read_torch(file), name=file.stem)
+    return from_sklearn(_read_pickle(file), name=file.stem)
+
+
+def _read_torch(file: Path) -> Any:
+    torch = optional_import("torch", "torch", f"reading {file.name!r}")
+    try:
+        if file.suffix.lower() == ".pt2":
+            return torch.export.load(file)
+        return torch.load(file, map_location="cpu", weights_only=False)
+    except Exception as error:
+        raise InvalidNetworkError(
+            f"PyTorch cannot read {str(file)!r} ({type(error).__name__}: {error}); expected is a module "
+            f"saved by torch.save, or for .pt2 a program saved by torch.export.save"
+        ) from error
+
+
+def _read_pickle(file: Path) -> Any:
+    joblib = optional_import("joblib", "sklearn", f"reading {file.name!r}")
+    try:
+        return joblib.load(file)
+    except Exception as error:
+        raise InvalidNetworkError(
+            f"joblib cannot read {str(file)!r} ({type(error).__name__}: {error}); expected is a "
+            f"scikit-learn model saved by joblib.dump or pickle"
+        ) from error

@@ -1,0 +1,305 @@
+"""The network's affine maps as integers: one fixed power of two per layer, whatever the pattern.
+
+So two patterns' maps are compared integer by integer. Maps are kept per prefix of the pattern.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from flint import fmpq, fmpq_mat, fmpz, fmpz_mat
+from numpy.typing import NDArray
+
+from regions.domain import Domain
+from regions.domain.starting_polytope import exact_polytope
+from regions.errors import InvalidDomainError, InvalidInputError
+from regions.network.relu_network import Network
+from regions.rational.exact_polytope import RationalPolytope
+from regions.rational.integer_rows import Row, dyadic_integers, primitive, sign_at, solve_vertex
+
+Pattern = NDArray[np.bool_] | bytes
+_EXACT_BITS = 1000  # integers up to here are converted to floats directly
+
+
+class ExactNetwork:
+    """A network on a domain in exact arithmetic, in the domain's intrinsic coordinates.
+
+    Every stored float (weights, biases, origin, basis, halfspaces) is the dyadic rational that it
+    is. Rows are integers; the row of layer l means the integers divided by `2**shifts[l]`, the same
+    for every pattern. A pattern is `(n_units,) bool` in flat unit order, or the bytes of such an
+    array; only the units of the layers before the one asked for are read, so it may be shorter.
+
+    Parameters
+    ----------
+    network, domain : what is computed with
+    cache_size : int, number of prefixes whose maps are kept (least recently used goes first)
+
+    Raises
+    ------
+    InvalidDomainError
+        If the domain does not live in the network's input space.
+
+    Notes
+    -----
+    Cost on 3 x 50 units, d = 2: 3 microseconds for a row whose prefix is kept, up to 200 for a new
+    prefix per layer; 1 microsecond for a vertex, 2 for a sign.
+
+    Examples
+    --------
+    >>> from regions import Box, Network
+    >>> network = Network.from_arrays([[[0.5], [1.0]], [[1.0, 3.0]], [[1.0]]], [[0, -1], [0.25], [0]])
+    >>> exact = ExactNetwork(network, Box([-2.0], [2.0]))
+    >>> [int(x) for x in exact.unit_row([True, False], 1, 0)], exact.unit_shift(1)  # 0.5 t + 0.25
+    ([4, 2], 3)
+    """
+
+    def __init__(self, network: Network, domain: Domain, cache_size: int = 1024) -> None:
+        if domain.input_dim != network.input_dim:
+            raise InvalidDomainError(
+                f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
+            )
+        self.network = network
+        self.domain = domain
+        self.dimension = domain.dimension
+        sizes = [b.size if relu else 0 for b, relu in zip(network.biases, network.relu, strict=True)]
+        self._units_before = [0, *accumulate(sizes)]
+        self._layer_of = [k for k, relu in enumerate(network.relu) if relu]
+        self._cache_size = max(cache_size, 2 * len(sizes) + 4)
+        self._inputs: OrderedDict[tuple[int, bytes], Any] = OrderedDict()
+        self._maps: OrderedDict[tuple[int, bytes], Any] = OrderedDict()
+        self._float_maps: OrderedDict[tuple[int, bytes], NDArray[np.float64]] = OrderedDict()
+        start, shift = dyadic_integers(np.column_stack([domain.basis, domain.origin]))
+        self._lower(start, shift)
+
+    def _lower(self, start: list[int], shift: int) -> None:
+        """Weights as integer matrices [W | b], and the powers of two of inputs and values."""
+        n0, columns = self.network.input_dim, self.dimension + 1
+        self.input_shifts, self.shifts = [shift], []
+        self._matrices, self._unit_matrices = [], []
+        for weight, bias in zip(self.network.weights, self.network.biases, strict=True):
+            n, m = weight.shape
+            integers, own = dyadic_integers(np.column_stack([weight, bias]))
+            self._matrices.append(fmpz_mat(n, m + 1, integers))
+            rows = [integers[k * (m + 1) : (k + 1) * (m + 1)] for k in range(n)]
+            self._unit_matrices.append(rows)
+            self.shifts.append(self.input_shifts[-1] + own)
+            self.input_shifts.append(self.shifts[-1])
+        rows = [start[k * columns : (k + 1) * columns] for k in range(n0)]
+        rows.append([0] * self.dimension + [1 << shift])
+        self._inputs_of_first = fmpz_mat(rows)
+        self._first = self._matrices[0] * self._inputs_of_first
+
+    def _bytes(self, pattern: Pattern | Sequence[bool], needed: int) -> bytes:
+        key = pattern if isinstance(pattern, bytes) else np.asarray(pattern, dtype=np.bool_).tobytes()
+        if len(key) < needed:
+            raise InvalidInputError(f"the pattern has {len(key)} units; this needs the first {needed}")
+        return key
+
+    def _keep(self, cache: OrderedDict[tuple[int, bytes], Any], key: tuple[int, bytes], value: Any) -> Any:
+        cache[key] = value
+        if len(cache) > self._cache_size:
+            cache.popitem(last=False)
+        return value
+
+    def _input(self, layer: int, pattern: bytes) -> Any:
+        """What affine layer `layer` > 0 acts on: (inputs + 1, d + 1) integers, the last row for the bias."""
+        key = (layer, pattern[: self._units_before[layer]])
+        found = self._inputs.get(key)
+        if found is not None:
+            self._inputs.move_to_end(key)
+            return found
+        rows = self._map(layer - 1, pattern).tolist()
+        if self.network.relu[layer - 1]:
+            states = pattern[self._units_before[layer - 1] : self._units_before[layer]]
+            zero = [0] * (self.dimension + 1)
+            rows = [row if state else zero for row, state in zip(rows, states, strict=True)]
+        rows.append([0] * self.dimension + [1 << self.input_shifts[layer]])
+        return self._keep(self._inputs, key, fmpz_mat(rows))
+
+    def _map(self, layer: int, pattern: bytes) -> Any:
+        """Values of an affine layer: (width, d + 1) fmpz_mat."""
+        if layer == 0:
+            return self._first
+        key = (layer, pattern[: self._units_before[layer]])
+        found = self._maps.get(key)
+        if found is not None:
+            self._maps.move_to_end(key)
+            return found
+        return self._keep(self._maps, key, self._matrices[layer] * self._input(layer, pattern))
+
+    def unit_row(self, pattern: Pattern | Sequence[bool], layer: int, unit: int) -> Row:
+        """Exact pre-activation of a unit where the layers before have this pattern.
+
+        Parameters
+        ----------
+        pattern : bool, at least all units before `layer`
+        layer : int, ReLU layer, counted from 0
+        unit : int
+
+        Returns
+        -------
+        row : d + 1 fmpz (a_1, ..., a_d, c), `z(t) = (a.t + c) / 2**exact.unit_shift(layer)`
+
+        Raises
+        ------
+        InvalidInputError
+            If the pattern is too short.
+        """
+        affine = self._layer_of[layer]
+        key = self._bytes(pattern, self._units_before[affine])
+        if affine == 0:
+            first = self._first
+            return tuple(first[unit, j] for j in range(self.dimension + 1))
+        known = self._maps.get((affine, key[: self._units_before[affine]]))
+        if known is not None:
+            return tuple(known[unit, j] for j in range(self.dimension + 1))
+        weights = self._unit_matrices[affine][unit]
+        if isinstance(weights, list):
+            weights = self._unit_matrices[affine][unit] = fmpz_mat([weights])
+        return tuple((weights * self._input(affine, key)).entries())
+
+    def unit_shift(self, layer: int) -> int:
+        """The power of two under the rows of a ReLU layer."""
+        return self.shifts[self._layer_of[layer]]
+
+    def unit_rows(self, pattern: Pattern | Sequence[bool]) -> list[list[list[fmpz]]]:
+        """The rows of all units, ReLU layer by ReLU layer, where the network has this pattern."""
+        key = self._bytes(pattern, self._units_before[self._layer_of[-1]] if self._layer_of else 0)
+        return [self._map(affine, key).tolist() for affine in self._layer_of]
+
+    def output_integers(self, pattern: Pattern | Sequence[bool]) -> tuple[int, ...]:
+        """The output map as one tuple of integers: equal for two patterns iff the maps are equal."""
+        key = self._bytes(pattern, self._units_before[-1])
+        return tuple(int(x) for x in self._output(key).entries())
+
+    def _output(self, key: bytes) -> Any:
+        last = len(self.network.weights) - 1
+        if not self.network.relu[last]:
+            return self._map(last, key)
+        states = key[self._units_before[last] : self._units_before[last + 1]]
+        rows = self._map(last, key).tolist()
+        return fmpz_mat([row if on else [0] * len(row) for row, on in zip(rows, states, strict=True)])
+
+    def output_map(self, pattern: Pattern | Sequence[bool]) -> tuple[fmpq_mat, list[fmpq]]:
+        """The exact output `A t + c` where the network has this pattern.
+
+        Returns
+        -------
+        A : (out, d) fmpq_mat
+        c : list of out fmpq
+
+        Examples
+        --------
+        >>> from regions import Box, Network
+        >>> exact = ExactNetwork(Network.from_arrays([[[0.1]]], [[3.0]]), Box([0.0], [1.0]))
+        >>> exact.output_map([])
+        ([3602879701896397/36028797018963968], [3])
+        """
+        rows = self._output(self._bytes(pattern, self._units_before[-1])).tolist()
+        unit = fmpz(1) << self.shifts[-1]
+        matrix = fmpq_mat(len(rows), self.dimension, [fmpq(x, unit) for row in rows for x in row[:-1]])
+        return matrix, [fmpq(row[-1], unit) for row in rows]
+
+    @cached_property
+    def halfspace_rows(self) -> list[tuple[int, ...]]:
+        """The domain's sides as rows that are >= 0 inside, in the order of `domain.halfspaces`.
+
+        Examples
+        --------
+        >>> from regions import Box, Network
+        >>> network = Network.from_arrays([[[1.0]]], [[0.0]])
+        >>> ExactNetwork(network, Box([-0.5], [2.0])).halfspace_rows
+        [(2, 1), (-1, 2)]
+        """
+        A, b = self.domain.halfspaces
+        return [primitive(dyadic_integers([*(-a), bound])[0]) for a, bound in zip(A, b, strict=True)]
+
+    @cached_property
+    def domain_polytope(self) -> RationalPolytope:
+        """The domain with exact vertices; its facets are rows 0, ..., m - 1."""
+        polytope = exact_polytope(*self.domain.halfspaces)
+        masks = [0] * len(polytope.vertices)
+        for row, facet in zip(polytope.rows, polytope.facets, strict=True):
+            for i in range(len(masks)):
+                masks[i] |= (facet >> i & 1) << row
+        vertices = []
+        for vertex in polytope.vertices:
+            w = 1
+            for x in vertex:
+                w *= x.denominator
+            vertices.append(primitive([*(x.numerator * (w // x.denominator) for x in vertex), w]))
+        return RationalPolytope(self.dimension, vertices, masks)
+
+    def plane_row(self, pattern: Pattern | Sequence[bool], plane: int) -> Row:
+        """The row of a hyperplane: flat unit number, or -1 - k for side k of the domain."""
+        if plane < 0:
+            return self.halfspace_rows[-1 - plane]
+        layer = int(np.searchsorted(self.network.unit_offsets, plane, side="right")) - 1
+        return self.unit_row(pattern, layer, plane - int(self.network.unit_offsets[layer]))
+
+    def vertex(self, rows: Sequence[Sequence[Any]]) -> Row:
+        """The point on d hyperplanes, as integers (x_1, ..., x_d, w) with w > 0; see `solve_vertex`."""
+        return solve_vertex(rows)
+
+    def sign_of_unit_at_vertex(
+        self, pattern: Pattern | Sequence[bool], layer: int, unit: int, planes: Sequence[int]
+    ) -> int:
+        """Exact sign of a unit at the vertex on d hyperplanes.
+
+        Parameters
+        ----------
+        pattern : bool, at least all units before `layer` and before the planes' layers
+        layer, unit : the unit, by ReLU layer
+        planes : d ints, flat unit numbers, or -1 - k for side k of the domain
+
+        Returns
+        -------
+        sign : -1, 0 or 1
+
+        Raises
+        ------
+        SolverError
+            If the planes do not meet in exactly one point.
+
+        Examples
+        --------
+        >>> from regions import Box, Network
+        >>> network = Network.from_arrays([[[1, 0], [0, 1], [3, 3]], [[1, 1, 1]]], [[-0.1, -0.2, -0.9], [0]])
+        >>> exact = ExactNetwork(network, Box([0, 0], [1, 1]))
+        >>> exact.sign_of_unit_at_vertex([], 0, 2, [0, 1])  # 3 * 0.1 + 3 * 0.2 is a little over 0.9
+        1
+        """
+        key = pattern if isinstance(pattern, bytes) else np.asarray(pattern, dtype=np.bool_).tobytes()
+        point = solve_vertex([self.plane_row(key, plane) for plane in planes])
+        return sign_at(self.unit_row(key, layer, unit), point)
+
+    def unit_floats(self, pattern: bytes) -> NDArray[np.float64]:
+        """Rows of all units as floats, (n_units, d + 1), for filters.
+
+        Each row is scaled by a power of two; entries are rounded once, relative 2**-53, absolute 2**-990
+        of the largest in the layer.
+        """
+        parts = []
+        for affine in self._layer_of:
+            key = (affine, pattern[: self._units_before[affine]])
+            found = self._float_maps.get(key)
+            if found is None:
+                found = self._keep(self._float_maps, key, _floats(self._map(affine, pattern)))
+            parts.append(found)
+        return np.concatenate(parts) if parts else np.zeros((0, self.dimension + 1))
+
+
+def _floats(matrix: Any) -> NDArray[np.float64]:
+    """Entries of an integer matrix as floats, over one power of two that brings the largest to about 1."""
+    integers = [int(x) for x in matrix.entries()]
+    bits = max(x.bit_length() for x in integers)
+    if bits > _EXACT_BITS:
+        excess = bits - _EXACT_BITS
+        integers, bits = [x >> excess for x in integers], _EXACT_BITS
+    array = np.array([float(x) for x in integers])
+    return np.ldexp(array, -bits).reshape(matrix.nrows(), matrix.ncols())

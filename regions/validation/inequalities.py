@@ -1,0 +1,486 @@
+"""Both sides of the inequalities that bound local complexity, from exact sums over cells.
+
+Enumerating each bias draw gives its locus and every other term; the only error is that of the average
+over bias noise. The sums themselves are left to `cell_sums` and `locus`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
+from regions.analysis.locus import locus_volume
+from regions.complexes.cell_complex import CellComplex
+from regions.density import Density
+from regions.domain import Domain
+from regions.errors import InvalidInputError
+from regions.estimators import Estimate
+from regions.network.relu_network import Network
+from regions.reports import heading, save_json
+from regions.validation.local_complexity import EnumerationOptions, all_cells, with_bias_noise
+
+__all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[int, float], None]
+
+# an inequality of means counts as violated only beyond this many standard errors of its slack
+_STANDARD_ERRORS = 4.0
+# rounding of the sums themselves, relative to the sides
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Inequality:
+    """One inequality `left <= right` between means over bias draws.
+
+    Parameters
+    ----------
+    name, statement : str
+    left, right : float
+    slack : float, right - left
+    stderr : float, standard error of the slack; both sides come from the same draws
+    error : float, cubature and rounding in the slack
+    holds : bool, False where the slack is below 0 by more than 4 stderr + error
+
+    Examples
+    --------
+    >>> one = Inequality.compare("mine", "a <= b", np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    >>> one.left, one.right, one.slack, one.stderr, one.holds
+    (1.5, 2.5, 1.0, 0.0, True)
+    """
+
+    name: str
+    statement: str
+    left: float
+    right: float
+    slack: float
+    stderr: float
+    error: float
+    holds: bool
+
+    @classmethod
+    def compare(
+        cls, name: str, statement: str, left: FloatArray, right: FloatArray, error: float = 0.0
+    ) -> Inequality:
+        """Compare two sides that were drawn together, `(n,)` each with n >= 2."""
+        sides = [Estimate.from_draws(side).mean for side in (left, right)]
+        slack = Estimate.from_draws(right - left)
+        allowed = error + _ROUNDING * max(abs(side) for side in sides)
+        holds = slack.mean >= -(_STANDARD_ERRORS * slack.stderr + allowed)
+        return cls(name, statement, sides[0], sides[1], slack.mean, slack.stderr, allowed, holds)
+
+
+@dataclass(frozen=True, eq=False)
+class DrawTerms:
+    """What each draw of the biases gives, one entry per draw; integrals are against the density.
+
+    Parameters
+    ----------
+    widths, dimension : of the ReLU layers, and of the domain
+    local_complexity : (n,) float64, integral over the nonlinear locus
+    gradient_sum : (n,) float64, integral of sum_i ||grad z_i||
+    tail : (n,) float64, the same over where |z_i| > eta, unit i's own noise left out
+    total_variation : (n,) float64, integral of ||grad N|| (Frobenius)
+    local_rank : (n, n_relu_layers) float64, integral of #{singular values of J_l > eps}
+    c_grad : (n,) float64, max ||J_l|| over cells and layers
+    lipschitz : (n, n_relu_layers) float64, max ||d N / d h_l|| over cells
+    not_good : (n,) float64, sum over units of the measure where they are not good, their activation 0
+    mass : (n,) float64, of the density in the domain
+    locus_error, mass_error, tail_error : (n,) float64, cubature and rounding
+    """
+
+    widths: tuple[int, ...]
+    dimension: int
+    local_complexity: FloatArray
+    gradient_sum: FloatArray
+    tail: FloatArray
+    total_variation: FloatArray
+    local_rank: FloatArray
+    c_grad: FloatArray
+    lipschitz: FloatArray
+    not_good: FloatArray
+    mass: FloatArray
+    locus_error: FloatArray
+    mass_error: FloatArray
+    tail_error: FloatArray
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    def error(self, c_bias: float) -> float:
+        """Cubature and rounding in a slack: mean over draws, every term at its largest."""
+        slopes = (math.fsum(math.sqrt(width) for width in self.widths) + sum(self.widths)) * self.c_grad
+        each = self.locus_error + c_bias * (slopes * self.mass_error + self.tail_error)
+        return float(each.mean())
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Mean and standard error over the draws of every term, ranks and constants layer by layer."""
+        named = {
+            "LC": self.local_complexity,
+            "E sum ||grad z_i||": self.gradient_sum,
+            "xi_eta": self.tail,
+            "TV": self.total_variation,
+            "C_grad": self.c_grad,
+            "B": self.not_good,
+        }
+        for layer in range(len(self.widths)):
+            named[f"LR_{layer}"] = self.local_rank[:, layer]
+            named[f"C_{layer}"] = self.lipschitz[:, layer]
+        return {name: Estimate.from_draws(draws) for name, draws in named.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class InequalityReport:
+    """The inequalities of one network, with every term in them.
+
+    Parameters
+    ----------
+    inequalities : tuple of Inequality
+    sigma, eps, eta : float, as given
+    c_bias, c_eta : float, the noise density's maximum 1/(sqrt(2 pi) sigma), and its value at eta
+    n_bias : int, bias draws
+    terms : dict of Estimate, by the paper's names
+    draws : DrawTerms, the same draw by draw
+    seconds : float, wall time
+    network, domain, density : str, one line each
+    """
+
+    inequalities: tuple[Inequality, ...]
+    sigma: float
+    eps: float
+    eta: float
+    c_bias: float
+    c_eta: float
+    n_bias: int
+    terms: dict[str, Estimate]
+    draws: DrawTerms = field(repr=False)
+    seconds: float = 0.0
+    network: str = ""
+    domain: str = ""
+    density: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether none of the inequalities is violated beyond its error."""
+        return all(one.holds for one in self.inequalities)
+
+    def __getitem__(self, name: str) -> Inequality:
+        for one in self.inequalities:
+            if one.name == name:
+                return one
+        names = ", ".join(repr(one.name) for one in self.inequalities)
+        raise InvalidInputError(f"no inequality {name!r}; there are {names}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings, ready for JSON; draw by draw values are left out."""
+        plain = {key: value for key, value in vars(self).items() if key != "draws"}
+        plain["inequalities"] = [asdict(one) for one in self.inequalities]
+        plain["terms"] = {name: one.to_dict() for name, one in self.terms.items()}
+        return {**plain, "holds": self.holds}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as JSON; raises InvalidInputError if the file cannot be written."""
+        save_json(self.to_dict(), path, "report")
+
+    def table(self) -> str:
+        """The report as a table in plain text, several lines."""
+        rows = [
+            f"inequalities of local complexity, sigma {self.sigma:g}, eps {self.eps:g}, eta {self.eta:g}, "
+            f"{self.n_bias} bias draws",
+            *heading(self.network, self.domain, self.density),
+            f"{'':<22}{'left':>12}{'right':>12}{'slack':>12}{'std. error':>12}  holds",
+        ]
+        rows += [
+            f"{one.name:<22}{one.left:>12.5g}{one.right:>12.5g}{one.slack:>12.5g}{one.stderr:>12.2g}"
+            f"  {'yes' if one.holds else 'NO'}"
+            for one in self.inequalities
+        ]
+        rows += [
+            f"{name:<22}{one.mean:>12.5g}{'':>24}{one.stderr:>12.2g}" for name, one in self.terms.items()
+        ]
+        return "\n".join(rows)
+
+
+def check_inequalities(
+    network: Network,
+    domain: Domain,
+    density: Density,
+    sigma: float,
+    *,
+    eps: float,
+    eta: float = 1.0,
+    n_bias: int = 32,
+    rng: np.random.Generator,
+    **options: Unpack[EnumerationOptions],
+) -> InequalityReport:
+    """Both sides of the paper's corollary 3, theorem 5 and theorem 7, with their slack.
+
+    The published constants are ambiguous in places; what is compared is the form that is proven below.
+    E is the integral over the domain against the density p, and the mean over bias noise; M the mass of p
+    in the domain; rho the density of the noise N(0, sigma^2); C_bias = max rho, c_eta = rho(eta).
+
+    - corollary 3, upper: LC <= C_bias E sum_i ||grad z_i||
+    - corollary 3, lower: c_eta (E sum_i ||grad z_i|| - xi_eta) - C_bias E[B C_grad] <= LC
+    - theorem 5: LC <= C_bias E sum_l sqrt(n_l M (C_grad^2 LR_l + eps^2 n_l M))
+    - theorem 5, lower: c_eta (eps E sum_l LR_l / sqrt(min(n_l, d)) - xi_eta) - C_bias E[B C_grad] <= LC
+    - theorem 7: c_eta (E[L TV / max_l C_l] - xi_eta) - C_bias E[B C_grad] <= LC
+
+    Parameters
+    ----------
+    network : Network with at least one ReLU layer
+    domain : Domain in its input space
+    density : Density in the intrinsic coordinates of the domain; not renormalised to it
+    sigma : float > 0, standard deviation of the bias noise
+    eps : float > 0, singular values of layer Jacobians above it count towards the local rank LR
+    eta : float >= 0, height up to which pre-activations count in the lower bounds (the paper: 1)
+    n_bias : int >= 2, bias draws
+    rng : numpy Generator; the draws are those of `exact_local_complexity`
+    **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
+        progress(draws_done, fraction_done)
+
+    Returns
+    -------
+    InequalityReport; cost for each draw: 1 enumeration, and 1 more for each unit that is active somewhere
+        and not in the last ReLU layer (B needs them)
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range, the network has no ReLU, the density does not fit, or max_cells
+        truncates.
+    KeyboardInterrupt : after Ctrl-C; a part of the draws is no result
+    BudgetExceededError : if a cubature (Gaussian density, d >= 2) does not reach its tolerance
+
+    Notes
+    -----
+    Theorem 2 says LC = E sum_i ||grad z_i|| rho(z_i) 1[i good]: z_i with unit i's own noise left out,
+    goodness with its activation 0, so that neither depends on that noise.
+
+    *Corollary 3.* Upper: rho <= C_bias. Lower: LC = E sum_i ||grad z_i|| rho(z_i) - E sum_i ||grad z_i||
+    rho(z_i) 1[i not good]. As rho(z) >= c_eta where |z| <= eta, the first sum is at least c_eta times
+    E sum_i ||grad z_i|| - xi_eta with xi_eta = E sum_i ||grad z_i|| 1[|z_i| > eta]. (By Chebyshev's
+    inequality that is at most E sum_i ||grad z_i|| z_i^2 / eta^2, the paper's Theta(1/eta^2).) The second is
+    at most C_bias C_grad B for each draw, with B = sum_i (measure where i is not good) and C_grad = max over
+    layers and cells of ||J_l||, J_l the Jacobian of layer l's pre-activations, whose rows are grad z_i.
+    B counts a point once for each unit that is not good there; the measure of their union would need the
+    maximum of sum_i ||grad z_i|| in place of C_grad. For each unit, the network is enumerated with that
+    unit silenced, as its own activation has to be 0.
+
+    *Theorem 5.* For each draw, sum_i ||grad z_{l,i}|| <= sqrt(n_l) ||J_l||_F (Cauchy-Schwarz), the integral
+    of ||J_l||_F is at most sqrt(M) times the root of that of ||J_l||_F^2, and ||J_l||_F^2 <= C_grad^2
+    #{s > eps} + eps^2 n_l over its singular values s. The paper's prefactor, in the copy at hand unreadable,
+    is this sqrt(n_l). Lower: sum_i ||grad z_{l,i}|| >= ||J_l||_F >= eps sqrt(r) >= eps r / sqrt(min(n_l, d))
+    for the rank r = #{s > eps}, put into corollary 3.
+
+    *Theorem 7.* On each cell grad N = G_l D_l J_l, G_l the Jacobian of the rest of the network after layer
+    l's activations, D_l of zeros and ones. So ||grad N||_F <= C_l ||J_l||_F <= C_l sum_i ||grad z_{l,i}||,
+    C_l = max ||G_l|| over the cells of the domain. Integrated, and summed over the L ReLU layers,
+    sum_l TV / C_l <= E sum_i ||grad z_i||, put into corollary 3. xi_eta stands inside the bracket: as
+    printed it stands outside, which is the same up to calling c_eta xi_eta by that name.
+
+    LC, C_grad, C_l and B differ from draw to draw; products and quotients are taken draw by draw.
+
+    References
+    ----------
+    Patel and Montufar, On the Local Complexity of Linear Regions in Deep ReLU Networks, arXiv 2412.18283.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, UniformDensity
+    >>> network, box = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]]), Box([-1.0], [1.0])
+    >>> rng = np.random.default_rng(0)
+    >>> report = check_inequalities(network, box, UniformDensity(box), 0.5, eps=0.1, rng=rng)
+    >>> report.holds, report["theorem 7"].left < report.terms["LC"].mean < report["theorem 5"].right
+    (True, True)
+    """
+    _check_arguments(network, sigma, eps, eta, n_bias)
+    begin = time.perf_counter()
+    progress = options.get("progress")
+    rows = []
+    for draw in range(n_bias):
+        noise = sigma * rng.standard_normal(network.n_units)
+        span = _Span(progress, draw, n_bias)
+        rows.append(_draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), span, options))
+        if progress is not None:
+            progress(draw + 1, (draw + 1) / n_bias)
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    draws = DrawTerms(network.widths, domain.dimension, **columns)
+    c_bias = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
+    return InequalityReport(
+        inequalities=compare_sides(draws, sigma, eps=eps, eta=eta),
+        sigma=float(sigma),
+        eps=float(eps),
+        eta=float(eta),
+        c_bias=c_bias,
+        c_eta=c_bias * math.exp(-0.5 * (eta / sigma) ** 2),
+        n_bias=n_bias,
+        terms=draws.estimates(),
+        draws=draws,
+        seconds=time.perf_counter() - begin,
+        network=network.describe(),
+        domain=domain.describe(),
+        density=density.describe(),
+    )
+
+
+def compare_sides(
+    draws: DrawTerms, sigma: float, *, eps: float, eta: float, c_bias: float | None = None
+) -> tuple[Inequality, ...]:
+    """The inequalities of `check_inequalities`, from terms that are known already.
+
+    Parameters
+    ----------
+    draws : DrawTerms, made with the same sigma, eps and eta
+    sigma : float > 0
+    eps, eta : float
+    c_bias : float, another constant than 1/(sqrt(2 pi) sigma), to see whether it would do
+
+    Returns
+    -------
+    tuple of Inequality
+
+    Examples
+    --------
+    >>> from regions import Box, Network, UniformDensity
+    >>> network, box = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]]), Box([-1.0], [1.0])
+    >>> rng = np.random.default_rng(0)
+    >>> report = check_inequalities(network, box, UniformDensity(box), 0.5, eps=0.1, rng=rng)
+    >>> [one.holds for one in compare_sides(report.draws, 0.5, eps=0.1, eta=1.0, c_bias=0.1)][:2]
+    [False, True]
+    """
+    peak = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
+    at_eta = peak * math.exp(-0.5 * (eta / sigma) ** 2)
+    bound = peak if c_bias is None else c_bias
+    lc, mass = draws.local_complexity, draws.mass
+    widths = np.array(draws.widths, dtype=np.float64)
+    lost = at_eta * draws.tail + bound * draws.not_good * draws.c_grad
+    squares = np.square(draws.c_grad)[:, None] * draws.local_rank + eps**2 * widths * mass[:, None]
+    by_rank = np.sqrt(widths * mass[:, None] * squares).sum(axis=1)
+    from_rank = eps * (draws.local_rank / np.sqrt(np.minimum(widths, draws.dimension))).sum(axis=1)
+    steepest = draws.lipschitz.max(axis=1)
+    # where the rest is constant on every cell, so is the network
+    spread = len(widths) * draws.total_variation / np.where(steepest > 0.0, steepest, 1.0)
+    error, compare = draws.error(max(peak, bound)), Inequality.compare
+    below, loss = "c_eta ({} - xi_eta) - C_bias E[B C_grad] <= LC", "E sum_i ||grad z_i||"
+    return (
+        compare("corollary 3, upper", f"LC <= C_bias {loss}", lc, bound * draws.gradient_sum, error),
+        compare("corollary 3, lower", below.format(loss), at_eta * draws.gradient_sum - lost, lc, error),
+        compare(
+            "theorem 5",
+            "LC <= C_bias E sum_l sqrt(n_l M (C_grad^2 LR_l + eps^2 n_l M))",
+            lc,
+            bound * by_rank,
+            error,
+        ),
+        compare(
+            "theorem 5, lower",
+            below.format("eps E sum_l LR_l / sqrt(min(n_l, d))"),
+            at_eta * from_rank - lost,
+            lc,
+            error,
+        ),
+        compare("theorem 7", below.format("E[L TV / max_l C_l]"), at_eta * spread - lost, lc, error),
+    )
+
+
+def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:
+    if not network.n_units:
+        raise InvalidInputError(f"{network.describe()} has no ReLU unit; there is nothing to bound")
+    if not (math.isfinite(sigma) and sigma > 0.0):
+        raise InvalidInputError(
+            f"sigma is {sigma!r}; the bounds need bias noise, give a finite number above 0"
+        )
+    if not (math.isfinite(eps) and eps > 0.0):
+        raise InvalidInputError(f"eps is {eps!r}; give a finite number above 0")
+    if not (math.isfinite(eta) and eta >= 0.0):
+        raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
+    if n_bias < 2:
+        raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Progress of the enumerations of one draw as progress of all draws."""
+
+    progress: Progress | None
+    draw: int
+    n_bias: int
+
+    def part(self, step: int, steps: int) -> Progress | None:
+        """Progress of one enumeration out of several."""
+        progress = self.progress
+        if progress is None:
+            return None
+        return lambda _, fraction: progress(self.draw, (self.draw + (step + fraction) / steps) / self.n_bias)
+
+
+def _draw(
+    noisy: Network,
+    domain: Domain,
+    density: Density,
+    settings: tuple[float, float, FloatArray],
+    span: _Span,
+    options: EnumerationOptions,
+) -> dict[str, Any]:
+    """One row of `DrawTerms`."""
+    eps, eta, noise = settings
+    steps = 1 + int(noisy.unit_offsets[-2])
+    cells = all_cells(noisy, domain, **{**options, "progress": span.part(0, steps)})  # type: ignore
+    locus = locus_volume(cells, density)
+    sums = sum_over_cells(cells, density, eps=eps)
+    tail = gradient_tail(cells, density, eta=eta, shift=noise)
+    return {
+        "local_complexity": locus.total,
+        "gradient_sum": sums.gradient_sum,
+        "tail": tail.total,
+        "total_variation": sums.total_variation,
+        "local_rank": sums.local_rank,
+        "c_grad": sums.c_bound,
+        "lipschitz": sums.lipschitz,
+        "not_good": _measure_not_good(cells, sums, density, span, options),
+        "mass": sums.mass,
+        "locus_error": locus.error,
+        "mass_error": sums.mass_error,
+        "tail_error": tail.error,
+    }
+
+
+def _measure_not_good(
+    cells: CellComplex, sums: CellSums, density: Density, span: _Span, options: EnumerationOptions
+) -> float:
+    """Sum over units of the measure where they are not good, the unit's own activation being 0."""
+    network = cells.network
+    before_last = int(network.unit_offsets[-2])
+    packed = np.bitwise_or.reduce(cells.patterns, axis=0)
+    sometimes_active = np.unpackbits(packed, count=network.n_units, bitorder="little").astype(bool)
+    measures = sums.not_good.tolist()
+    # a unit that is inactive everywhere is silent already, and no state depends on the last layer's units
+    for step, unit in enumerate(np.flatnonzero(sometimes_active[:before_last])):
+        silent = all_cells(
+            _silenced(network, int(unit)),
+            cells.domain,
+            **{**options, "progress": span.part(1 + step, 1 + before_last)},  # type: ignore
+        )
+        measures[unit] = float(sum_over_cells(silent, density, eps=sums.eps).not_good[unit])
+    return math.fsum(measures)
+
+
+def _silenced(network: Network, unit: int) -> Network:
+    """The network with one unit inactive everywhere: a zero row and a negative bias."""
+    layer = int(np.searchsorted(network.unit_offsets, unit, side="right")) - 1
+    affine = np.flatnonzero(network.relu)[layer]
+    weights, biases = [np.array(w) for w in network.weights], [np.array(b) for b in network.biases]
+    weights[affine][unit - network.unit_offsets[layer]] = 0.0
+    biases[affine][unit - network.unit_offsets[layer]] = -1.0
+    return Network.from_arrays(weights, biases, network.relu, name=network.name)

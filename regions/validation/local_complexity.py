@@ -1,0 +1,479 @@
+"""Judges an estimator of local complexity by the exact value, which it gets from the enumeration.
+
+The one place where truth (`enumeration`, `locus`) and estimate (`estimators`) meet; both get random
+numbers of their own, and neither sees what the other computes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from regions.analysis.locus import locus_volume
+from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.density import Density, GaussianDensity
+from regions.domain import Domain
+from regions.enumeration.enumerate import enumerate_cells
+from regions.errors import InvalidInputError
+from regions.estimators import Estimate, Estimator, LocusKind
+from regions.network.relu_network import Network
+from regions.reports import finite, heading, read_as, save_json
+
+__all__ = [
+    "Effort",
+    "EnumerationOptions",
+    "ValidationReport",
+    "ValidationSettings",
+    "all_cells",
+    "exact_local_complexity",
+    "one_hidden_layer_local_complexity",
+    "raise_interruption",
+    "read_estimate",
+    "validate",
+    "with_bias_noise",
+    "z_score",
+]
+
+FloatArray = NDArray[np.float64]
+_FORMAT = "regions validation 1"
+
+
+class EnumerationOptions(TypedDict, total=False):
+    """What is passed on to `enumerate_cells`; `progress(draws_done, fraction_done)` spans all draws."""
+
+    engine: str
+    arithmetic: str
+    max_cells: int | None
+    workers: int | None
+    progress: Callable[[int, float], None] | None
+
+
+class Effort(TypedDict):
+    """The settings that `validate` cannot do without."""
+
+    sigma: float
+    n_samples: int
+    n_bias: int
+
+
+class ValidationSettings(Effort, EnumerationOptions, total=False):
+    """The settings of `validate`: noise and effort, kind of locus, and those of the enumeration."""
+
+    kind: LocusKind
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """An estimate beside the exact value.
+
+    Parameters
+    ----------
+    estimator, kind : str, name of the estimator and of the locus
+    sigma : float, standard deviation of the bias noise
+    exact, estimate : Estimate
+    z : float, (estimate - exact) over both standard errors combined
+    seconds_exact, seconds_estimate : float, wall time
+    network, domain, density : str, one line each
+
+    Examples
+    --------
+    >>> exact, estimate = Estimate(1.0, 0.03, 100), Estimate(1.02, 0.04, 1000)
+    >>> report = ValidationReport("mine", "gradient", 0.1, exact, estimate, 0.4, 2.0, 0.1)
+    >>> report.to_dict()["exact"]
+    {'mean': 1.0, 'stderr': 0.03, 'n': 100}
+    """
+
+    estimator: str
+    kind: str
+    sigma: float
+    exact: Estimate
+    estimate: Estimate
+    z: float
+    seconds_exact: float
+    seconds_estimate: float
+    network: str = ""
+    domain: str = ""
+    density: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings, ready for JSON; what is not finite becomes None."""
+        plain = {"format": _FORMAT, **asdict(self)}
+        plain["seconds"] = {"exact": plain.pop("seconds_exact"), "estimate": plain.pop("seconds_estimate")}
+        return dict(finite(plain))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as JSON; raises InvalidInputError if the file cannot be written."""
+        save_json(self.to_dict(), path, "report")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ValidationReport:
+        """Read what `save` wrote; raises InvalidInputError if it cannot be read or is damaged."""
+        return read_as(cls._from_dict, path, "report", _FORMAT)
+
+    @classmethod
+    def _from_dict(cls, plain: dict[str, Any]) -> ValidationReport:
+        exact, estimate = (read_estimate(plain[name]) for name in ("exact", "estimate"))
+        seconds = float(plain["seconds"]["exact"]), float(plain["seconds"]["estimate"])
+        return cls(
+            str(plain["estimator"]),
+            str(plain["kind"]),
+            float(plain["sigma"]),
+            exact,
+            estimate,
+            z_score(estimate, exact),
+            *seconds,
+            *(str(plain[name]) for name in ("network", "domain", "density")),
+        )
+
+    def table(self) -> str:
+        """The report as a table in plain text, several lines.
+
+        Examples
+        --------
+        >>> exact, estimate = Estimate(1.0, 0.03, 100), Estimate(1.02, 0.04, 1000)
+        >>> table = ValidationReport("mine", "gradient", 0.1, exact, estimate, 0.4, 2.0, 0.1).table()
+        >>> table.splitlines()[-1].split()
+        ['difference', '0.02', '0.05', 'z', '=', '+0.40']
+        """
+        rows = [
+            f"local complexity, {self.kind} locus, sigma {self.sigma:g}",
+            *heading(self.network, self.domain, self.density),
+            f"{'':<12}{'mean':>12}{'std. error':>12}{'draws':>10}{'seconds':>10}",
+        ]
+        for name, value, seconds in (
+            ("exact", self.exact, self.seconds_exact),
+            ("estimate", self.estimate, self.seconds_estimate),
+        ):
+            rows.append(f"{name:<12}{value.mean:>12.6g}{value.stderr:>12.2g}{value.n:>10}{seconds:>10.2f}")
+        gap = self.estimate.mean - self.exact.mean
+        spread = math.hypot(self.exact.stderr, self.estimate.stderr)
+        rows.append(f"{'difference':<12}{gap:>12.3g}{spread:>12.2g}{'':>10}{f'z = {self.z:+.2f}':>10}")
+        return "\n".join(rows)
+
+
+def exact_local_complexity(
+    network: Network,
+    domain: Domain,
+    density: Density,
+    sigma: float,
+    n_bias: int,
+    rng: np.random.Generator,
+    *,
+    kind: LocusKind = "gradient",
+    **options: Unpack[EnumerationOptions],
+) -> Estimate:
+    """Local complexity with no error but that of the bias average: one enumeration per bias draw.
+
+    Every unit's bias (output biases none) gets independent noise N(0, sigma^2), the noisy network is
+    enumerated, and the density is integrated over its facets. With sigma = 0 it is the exact value for
+    the stored biases, with standard error 0.
+
+    Parameters
+    ----------
+    network : Network
+    domain : Domain in its input space
+    density : Density in the intrinsic coordinates of the domain; not renormalised to it
+    sigma : float >= 0
+    n_bias : int >= 2, number of bias draws (not used if sigma is 0)
+    rng : numpy Generator; draw k of the noise does not depend on n_bias
+    kind : "gradient" (nonlinear locus) or "activation" (activation locus)
+    **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
+        progress(draws_done, fraction_done)
+
+    Returns
+    -------
+    Estimate, in (d-1)-volume per d-volume; cost n_bias enumerations
+
+    Raises
+    ------
+    InvalidInputError
+        If sigma, n_bias or kind is out of range, the density does not fit, or max_cells truncates.
+    KeyboardInterrupt : after Ctrl-C; a part of the draws is no result
+    BudgetExceededError : if the cubature over facets (d >= 3) does not reach its tolerance
+
+    References
+    ----------
+    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/design.md, section 7.
+
+    Examples
+    --------
+    >>> from regions.density import UniformDensity
+    >>> from regions.domain import Box
+    >>> network = Network.from_arrays([[[1.0], [2.0]], [[1.0, 1.0]]], [[0.0, -1.0], [0.0]])
+    >>> box = Box([-1.0], [1.0])
+    >>> exact_local_complexity(network, box, UniformDensity(box), 0.0, 1, np.random.default_rng(0))
+    Estimate(mean=1.0, stderr=0.0, n=1)
+    """
+    if kind not in ("gradient", "activation"):
+        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
+    if not (math.isfinite(sigma) and sigma >= 0.0):
+        raise InvalidInputError(f"sigma is {sigma!r}; give a finite number, at least 0")
+    if sigma > 0.0 and n_bias < 2:
+        raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
+    progress = options.get("progress")
+    count = n_bias if sigma > 0.0 else 1
+    draws = np.empty(count)
+    for draw in range(count):
+        noisy = network
+        if sigma > 0.0:
+            noisy = with_bias_noise(network, sigma * rng.standard_normal(network.n_units))
+        options["progress"] = _part_of(progress, draw, count)
+        cells = all_cells(noisy, domain, **options)
+        draws[draw] = locus_volume(cells, density, kind).total
+        if progress is not None:
+            progress(draw + 1, (draw + 1) / count)
+    return Estimate.from_draws(draws) if sigma > 0.0 else Estimate(float(draws[0]), 0.0, 1)
+
+
+def validate(
+    estimator: Estimator,
+    network: Network,
+    domain: Domain,
+    density: Density,
+    *,
+    rng: np.random.Generator,
+    **settings: Unpack[ValidationSettings],
+) -> ValidationReport:
+    """Run an estimator and the exact computation on the same problem, and compare.
+
+    Parameters
+    ----------
+    estimator : callable like `local_complexity`; a plain function will do
+    network : Network
+    domain : Domain in its input space
+    density : Density in the intrinsic coordinates of the domain
+    rng : numpy Generator; estimate and exact value get independent streams spawned from it
+    sigma : float >= 0, standard deviation of the bias noise (the shipped estimator needs > 0)
+    n_samples : int, samples of the estimator
+    n_bias : int, bias draws of the exact value
+    kind : "gradient" (default) or "activation"
+    engine, arithmetic, max_cells, workers, progress : as for `exact_local_complexity`
+
+    Returns
+    -------
+    ValidationReport
+
+    Raises
+    ------
+    InvalidInputError
+        If a setting is missing, unknown or out of range, or the estimator returns no Estimate.
+
+    Examples
+    --------
+    >>> from regions.density import UniformDensity
+    >>> from regions.domain import Box
+    >>> from regions.estimators import local_complexity
+    >>> network, box = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]]), Box([-1.0], [1.0])
+    >>> density, rng = UniformDensity(box), np.random.default_rng(0)
+    >>> report = validate(
+    ...     local_complexity, network, box, density, rng=rng, sigma=0.3, n_samples=1000, n_bias=20
+    ... )
+    >>> abs(report.z) < 4
+    True
+    """
+    known = ValidationSettings.__required_keys__ | ValidationSettings.__optional_keys__
+    missing = sorted(ValidationSettings.__required_keys__ - settings.keys())
+    unknown = sorted(settings.keys() - known)
+    if missing or unknown:
+        raise InvalidInputError(
+            f"validate needs {', '.join(missing) or 'nothing more'} and does not know "
+            f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
+        )
+    sigma, kind = settings["sigma"], settings.get("kind", "gradient")
+    for_estimate, for_exact = rng.spawn(2)
+    start = time.perf_counter()
+    estimate = estimator(
+        network, density, sigma, settings["n_samples"], for_estimate, domain=domain, kind=kind
+    )
+    middle = time.perf_counter()
+    name = str(getattr(estimator, "name", getattr(estimator, "__name__", type(estimator).__name__)))
+    if not isinstance(estimate, Estimate):
+        raise InvalidInputError(f"{name} returned a {type(estimate).__name__}; it must return an Estimate")
+    options = EnumerationOptions(
+        **{key: settings[key] for key in EnumerationOptions.__optional_keys__ & settings.keys()}  # type: ignore
+    )
+    exact = exact_local_complexity(
+        network, domain, density, sigma, settings["n_bias"], for_exact, kind=kind, **options
+    )
+    return ValidationReport(
+        estimator=name,
+        kind=kind,
+        sigma=float(sigma),
+        exact=exact,
+        estimate=estimate,
+        z=z_score(estimate, exact),
+        seconds_exact=time.perf_counter() - middle,
+        seconds_estimate=middle - start,
+        network=network.describe(),
+        domain=domain.describe(),
+        density=density.describe(),
+    )
+
+
+def read_estimate(plain: Mapping[str, Any]) -> Estimate:
+    """An Estimate from what its `to_dict` gave, None (not finite, to JSON) read as nan, inf for an error.
+
+    Examples
+    --------
+    >>> read_estimate({"mean": 1.5, "stderr": None, "n": 1})
+    Estimate(mean=1.5, stderr=inf, n=1)
+    """
+    mean, stderr = plain["mean"], plain["stderr"]
+    return Estimate(
+        math.nan if mean is None else float(mean),
+        math.inf if stderr is None else float(stderr),
+        int(plain["n"]),
+    )
+
+
+def z_score(estimate: Estimate, exact: Estimate) -> float:
+    """Difference of two independent means over its standard error.
+
+    Where both standard errors are 0, it is 0 if the means agree to 1e-9 relative, else infinite.
+
+    Examples
+    --------
+    >>> z_score(Estimate(1.5, 0.3, 10), Estimate(1.0, 0.4, 10))
+    1.0
+    """
+    difference = estimate.mean - exact.mean
+    spread = math.hypot(estimate.stderr, exact.stderr)
+    if spread > 0.0:
+        return difference / spread
+    if math.isclose(estimate.mean, exact.mean, rel_tol=1e-9, abs_tol=1e-300):
+        return 0.0
+    return math.copysign(math.inf, difference)
+
+
+def one_hidden_layer_local_complexity(
+    network: Network, mean: ArrayLike, cov: ArrayLike, sigma: float
+) -> float:
+    """Local complexity of a network with one ReLU layer, for Gaussian data on the whole input space.
+
+    In closed form: sum of |w_i| N(-b_i; w_i . mean, w_i . cov . w_i + sigma^2) over the units with nonzero
+    outgoing weights. By theorem 2 it is the mean of |w_i| rho(z_i(x)), and z_i(x) is itself Gaussian.
+
+    Parameters
+    ----------
+    network : Network with exactly one ReLU layer, before and after it affine steps
+    mean : (input_dim,) array or number
+    cov : variance as a number, (input_dim,) variances or (input_dim, input_dim) positive definite matrix
+    sigma : float >= 0, standard deviation of the bias noise
+
+    Returns
+    -------
+    local complexity : float, in (d-1)-volume per d-volume
+
+    Raises
+    ------
+    InvalidInputError
+        If the network has another number of ReLU layers, or mean, cov and sigma do not fit.
+
+    References
+    ----------
+    docs/design.md, section 7; Patel and Montufar, arXiv 2412.18283, theorem 2.
+
+    Examples
+    --------
+    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> round(one_hidden_layer_local_complexity(network, [0.0], 1.0, 0.0), 6)
+    0.398942
+    """
+    if len(network.widths) != 1:
+        raise InvalidInputError(
+            f"{network.describe()}: the closed form is for one ReLU layer; use exact_local_complexity"
+        )
+    if not (math.isfinite(sigma) and sigma >= 0.0):
+        raise InvalidInputError(f"sigma is {sigma!r}; give a finite number, at least 0")
+    data = GaussianDensity(np.broadcast_to(mean, network.input_dim) if np.ndim(mean) == 0 else mean, cov)
+    if data.dimension != network.input_dim:
+        raise InvalidInputError(
+            f"mean and cov have {data.dimension} coordinates, the network {network.input_dim} inputs"
+        )
+    cut = network.relu.index(True) + 1
+    A, c = _product(network, range(cut))
+    after = range(cut, network.n_layers)
+    seen = np.any(_product(network, after)[0] != 0.0, axis=0) if after else np.ones(len(c), dtype=bool)
+    variance = np.einsum("ij,jk,ik->i", A, data.cov, A) + sigma * sigma
+    centre = A @ data.mean + c
+    # a unit whose weights are all 0 has no locus, whatever its variance
+    bends = seen & np.any(A != 0.0, axis=1)
+    centre, variance = centre[bends], variance[bends]
+    bells = np.exp(-0.5 * centre * centre / variance) / np.sqrt(2.0 * math.pi * variance)
+    return math.fsum((np.linalg.norm(A[bends], axis=1) * bells).tolist())
+
+
+def _product(network: Network, layers: range) -> tuple[FloatArray, FloatArray]:
+    A, c = network.weights[layers[0]], network.biases[layers[0]]
+    for layer in layers[1:]:
+        A, c = network.weights[layer] @ A, network.weights[layer] @ c + network.biases[layer]
+    return A, c
+
+
+def with_bias_noise(network: Network, noise: FloatArray) -> Network:
+    """The network with noise `(n_units,)`, in flat order, added to its units' biases (output biases: none).
+
+    Examples
+    --------
+    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.5], [0.0]])
+    >>> with_bias_noise(network, np.array([0.25])).biases
+    (array([0.75]), array([0.]))
+    """
+    parts = iter(np.split(noise, network.unit_offsets[1:-1]))
+    biases = tuple(
+        bias + next(parts) if relu else bias for bias, relu in zip(network.biases, network.relu, strict=True)
+    )
+    return Network(network.weights, biases, network.relu, network.name)
+
+
+def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOptions]) -> CellComplex:
+    """All cells, for whom a part of them is of no use.
+
+    Raises
+    ------
+    InvalidInputError : if max_cells truncates
+    KeyboardInterrupt : after Ctrl-C, which `enumerate_cells` takes for a reason to end TRUNCATED
+
+    Examples
+    --------
+    >>> from regions.domain import Box
+    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> all_cells(network, Box([-1.0], [1.0])).n_cells
+    2
+    """
+    cells = enumerate_cells(network, domain, **options)
+    limit = options.get("max_cells")
+    raise_interruption(cells.status, cells.n_cells, limit)
+    if cells.status is not Completeness.COMPLETE:
+        raise InvalidInputError(
+            f"max_cells is {limit} and the enumeration is TRUNCATED there: an exact value needs all cells; "
+            "raise it or leave it out, or take a smaller domain"
+        )
+    return cells
+
+
+def raise_interruption(status: Completeness, cells: int, max_cells: int | None) -> None:
+    """Raise KeyboardInterrupt if it was Ctrl-C and not max_cells that cut an enumeration short.
+
+    Examples
+    --------
+    >>> raise_interruption(Completeness.TRUNCATED, 10, 10)
+    """
+    if status is not Completeness.COMPLETE and (max_cells is None or cells < max_cells):
+        raise KeyboardInterrupt
+
+
+def _part_of(
+    progress: Callable[[int, float], None] | None, draw: int, count: int
+) -> Callable[[int, float], None] | None:
+    """Progress of one enumeration as progress of all of them."""
+    if progress is None:
+        return None
+    return lambda cells, fraction: progress(draw, (draw + fraction) / count)

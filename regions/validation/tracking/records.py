@@ -1,0 +1,226 @@
+"""One record: everything exact from one enumeration, estimates beside it, on one domain.
+
+When to record is left to `tracker`; what a record holds, to `history`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict
+
+import numpy as np
+
+from regions.analysis.cell_sums import sum_over_cells
+from regions.analysis.locus import locus_volume
+from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.density import Density
+from regions.domain import Domain
+from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.errors import InvalidInputError
+from regions.estimators import BudgetedEstimator, Coarea, Target
+from regions.network.relu_network import Network
+from regions.validation.local_complexity import EnumerationOptions, exact_local_complexity, raise_interruption
+from regions.validation.tracking.history import EXACT, Record, check_free
+
+__all__ = ["DEFAULT_QUANTITIES", "QUANTITIES", "Measurement", "TrackSettings", "measure"]
+
+Progress = Callable[[int, float], None]
+
+QUANTITIES = (*EXACT, "estimates")
+DEFAULT_QUANTITIES = tuple(name for name in QUANTITIES if name != "local_complexity")
+_SUMS = frozenset(("local_rank", "total_variation", "c_grad", "lipschitz"))
+_LOCI = frozenset(("locus", "activation_locus"))
+
+
+class TrackSettings(TypedDict, total=False):
+    """The settings of `track` that have defaults."""
+
+    sigma: float
+    eps: float
+    estimators: Sequence[BudgetedEstimator] | Mapping[str, BudgetedEstimator]
+    n_samples: int
+    n_bias: int
+    start: int
+    max_cells: int | None
+    engine: str
+    arithmetic: str
+    workers: int | None
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What to measure and with how much effort, checked.
+
+    Parameters
+    ----------
+    quantities : frozenset of names out of `QUANTITIES`
+    estimators : dict of estimators by label
+    sigma, eps, n_samples, n_bias : as for `track`
+    options : engine, arithmetic, max_cells and workers of the enumeration
+    progress : called as progress(step, fraction of the record)
+    """
+
+    quantities: frozenset[str]
+    estimators: Mapping[str, BudgetedEstimator]
+    sigma: float
+    eps: float
+    n_samples: int
+    n_bias: int
+    options: EnumerationOptions
+    progress: Progress | None
+
+    @classmethod
+    def of(cls, records: Iterable[str], settings: TrackSettings) -> Measurement:
+        """The settings of `track`, checked.
+
+        Raises
+        ------
+        InvalidInputError : if one is unknown or out of range
+        """
+        known = TrackSettings.__optional_keys__
+        if unknown := sorted(settings.keys() - known):
+            raise InvalidInputError(
+                f"track does not know {', '.join(unknown)}; its settings are {', '.join(sorted(known))}"
+            )
+        quantities = frozenset([records] if isinstance(records, str) else records)
+        if strange := sorted(map(str, quantities - set(QUANTITIES))):
+            raise InvalidInputError(
+                f"records cannot hold {', '.join(strange)}; choose among {', '.join(QUANTITIES)}"
+            )
+        sigma, eps = settings.get("sigma", 0.05), settings.get("eps", 0.01)
+        for name, value in (("sigma", sigma), ("eps", eps)):
+            if not (math.isfinite(value) and value > 0.0):
+                raise InvalidInputError(f"{name} is {value!r}; give a finite number above 0")
+        n_samples, n_bias = settings.get("n_samples", 2000), settings.get("n_bias", 32)
+        for name, count in (("n_samples", n_samples), ("n_bias", n_bias)):
+            if count < 2:
+                raise InvalidInputError(f"{name} is {count}; a standard error needs at least 2")
+        passed = ("engine", "arithmetic", "max_cells", "workers")
+        options = EnumerationOptions(**{key: settings[key] for key in passed if key in settings})  # type: ignore
+        estimators = _labelled(settings.get("estimators", (Coarea(sigma),)))
+        progress = settings.get("progress")
+        return cls(quantities, estimators, sigma, eps, n_samples, n_bias, options, progress)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers and strings for the history."""
+        return {
+            "sigma": self.sigma,
+            "eps": self.eps,
+            "n_samples": self.n_samples,
+            "n_bias": self.n_bias,
+            "max_cells": self.options.get("max_cells"),
+            "records": [name for name in QUANTITIES if name in self.quantities],
+            "estimators": {name: one.target.describe() for name, one in self.estimators.items()},
+        }
+
+
+def measure(
+    network: Network,
+    domain: Domain,
+    density: Density,
+    what: Measurement,
+    rng: np.random.Generator,
+    place: tuple[int, str],
+    progress: Callable[[float], None],
+) -> Record:
+    """Record a network on a domain.
+
+    Parameters
+    ----------
+    network, domain, density : that fit one another
+    what : Measurement
+    rng : numpy Generator, for the estimates and the bias noise of the exact local complexity
+    place : step and name of the domain
+    progress : called with the fraction done
+
+    Raises
+    ------
+    KeyboardInterrupt : also where the enumeration took Ctrl-C for a reason to end TRUNCATED
+    """
+    start = time.perf_counter()
+    step, name = place
+    for_estimates, for_noise = rng.spawn(2)
+    draws = what.n_bias if "local_complexity" in what.quantities else 0
+    # Ctrl-C is meant for the training loop, which would go on
+    limit = what.options.get("max_cells")
+    options: dict[str, Any] = {**what.options}
+    options["progress"] = lambda _, fraction: progress(fraction / (1 + draws))
+    if what.quantities & (_SUMS | _LOCI):
+        found = enumerate_cells(network, domain, **options)
+        record = Record(step, name, found.status.name, found.n_cells, 0.0)
+        raise_interruption(found.status, found.n_cells, limit)
+        if found.status is Completeness.COMPLETE:
+            record = replace(record, **_from_cells(found, density, what))
+    else:
+        count = count_cells(network, domain, **options)
+        record = Record(step, name, count.status.name, count.cells, 0.0)
+        raise_interruption(count.status, count.cells, limit)
+    if draws and record.complete:
+        options["progress"] = lambda _, fraction: progress((1 + draws * fraction) / (1 + draws))
+        record = replace(record, local_complexity=_exact(network, domain, density, what, for_noise, options))
+    if "estimates" in what.quantities:
+        streams = for_estimates.spawn(len(what.estimators))
+        estimates = {
+            label: one.estimate(network, density, stream, what.n_samples, domain=domain)
+            for (label, one), stream in zip(what.estimators.items(), streams, strict=True)
+        }
+        record = replace(record, estimates=estimates)
+    return replace(record, seconds=time.perf_counter() - start)
+
+
+def _from_cells(cells: CellComplex, density: Density, what: Measurement) -> dict[str, Any]:
+    """The fields of a record that come from the cells themselves."""
+    found: dict[str, Any] = {}
+    if "locus" in what.quantities:
+        locus = locus_volume(cells, density)
+        found |= {"locus": locus.total, "locus_by_layer": tuple(locus.by_layer.tolist())}
+    if "activation_locus" in what.quantities:
+        found["activation_locus"] = locus_volume(cells, density, "activation").total
+    if what.quantities & _SUMS:
+        sums = sum_over_cells(cells, density, eps=what.eps)
+        if "total_variation" in what.quantities:
+            found["total_variation"] = sums.total_variation
+        for name in ("local_rank", "c_grad", "lipschitz"):
+            if name in what.quantities:
+                found[f"{name}_by_layer"] = tuple(getattr(sums, name).tolist())
+    return found
+
+
+def _exact(
+    network: Network,
+    domain: Domain,
+    density: Density,
+    what: Measurement,
+    rng: np.random.Generator,
+    options: dict[str, Any],
+) -> Any:
+    """Exact local complexity, or None if max_cells truncates under some draw of the noise."""
+    try:
+        return exact_local_complexity(network, domain, density, what.sigma, what.n_bias, rng, **options)
+    except InvalidInputError:
+        if what.options.get("max_cells") is None:
+            raise
+        return None
+
+
+def _labelled(given: Sequence[BudgetedEstimator] | Mapping[str, BudgetedEstimator]) -> dict[str, Any]:
+    """Estimators by label: the names given, or their own."""
+    pairs = list(given.items()) if isinstance(given, Mapping) else [(None, one) for one in given]
+    labelled: dict[str, Any] = {}
+    for label, one in pairs:
+        if isinstance(one, type) or not isinstance(one, BudgetedEstimator):
+            raise InvalidInputError(
+                f"{one!r} is no estimator: it needs name, target and estimate, as those of regions.estimators"
+            )
+        if not isinstance(one.target, Target):
+            raise InvalidInputError(f"the target of {one.name} is a {type(one.target).__name__}, no Target")
+        key = one.name if label is None else str(label)
+        check_free(key, "an estimator")
+        if key in labelled:
+            raise InvalidInputError(f"two estimators are called {key!r}; give a dict of names and estimators")
+        labelled[key] = one
+    return labelled
