@@ -11,10 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from regions.errors import BudgetExceededError
+from regions.kernels.memory.layouts import Memory
 
 LARGEST_STACK = 1 << 26
 KEPT = 8
@@ -68,24 +66,23 @@ class Sizes:
         )
 
 
-class Memory(NamedTuple):
-    """The arrays of a walk that is over, and whose network they served."""
+class Kept(NamedTuple):
+    """The memory of a search that is over, and whose network it served."""
 
     shape: tuple[Any, ...]
     owner: object
     sizes: Sizes
-    table: NDArray[np.int64]
-    arrays: dict[int, NDArray[Any]]
+    memory: Memory
 
 
-class Shelf:
+class BufferPool:
     """Memories of finished walks, newest last; each is taken by one walker at a time."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.memories: list[Memory] = []
+        self.memories: list[Kept] = []
 
-    def take(self, shape: tuple[Any, ...], owner: object) -> Memory | None:
+    def take(self, shape: tuple[Any, ...], owner: object) -> Kept | None:
         """One of this shape, if there is any, better one that last served the same network."""
         with self.lock:
             fitting = [k for k, memory in enumerate(self.memories) if memory.shape == shape]
@@ -94,9 +91,9 @@ class Shelf:
             same = [k for k in fitting if self.memories[k].owner is owner]
             return self.memories.pop((same or fitting)[-1])
 
-    def put(self, memory: Memory) -> None:
+    def put(self, memory: Kept) -> None:
         """Keep a memory that nobody uses any more; the oldest goes, and so does a large one."""
-        if sum(array.nbytes for array in memory.arrays.values()) > LARGEST_KEPT:
+        if sum(array.nbytes for array in memory.memory.held.values()) > LARGEST_KEPT:
             return
         with self.lock:
             self.memories.append(memory)

@@ -14,7 +14,6 @@ from regions.domain import Box, Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
 from regions.errors import InvalidDomainError, InvalidNetworkError
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
 
@@ -197,7 +196,7 @@ def vertex_errors(domain: Domain) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A network on a domain as the kernels read it: header scalars and arrays by entry number.
+    """A network on a domain as the kernels read it: numbers, and arrays by their names in the layout.
 
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
@@ -220,7 +219,7 @@ class Lowered:
     underflow: float
     jacobian_error: float
     power: int
-    arrays: dict[int, NDArray[Any]]
+    arrays: dict[str, NDArray[Any]]
 
     @property
     def network(self) -> Network:
@@ -258,7 +257,7 @@ def lower(
     net = recent.find(network, domain, options)
     if net is None:
         net = _lower(network, domain, *options)
-        recent.keep(network, domain, options, net, net.arrays[state.WEIGHTS].nbytes)
+        recent.keep(network, domain, options, net, net.arrays["weights"].nbytes)
     return net
 
 
@@ -287,30 +286,30 @@ def _lower(
     words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
     rng = np.random.default_rng(20241218)
     n_units = int(units[-1])
-    arrays: dict[int, NDArray[Any]] = {
-        state.WIDTHS: width,
-        state.RELUS: is_relu,
-        state.WEIGHTS: np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
-        state.WEIGHT_STARTS: np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
-        state.BIASES: np.concatenate(biases),
-        state.BIAS_STARTS: np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
-        state.UNIT_STARTS: units,
-        state.WORD_STARTS: words,
-        state.UNIT_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        state.FACET_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        state.EXTENTS: extent_of(domain),
-        state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
+    arrays: dict[str, NDArray[Any]] = {
+        "widths": width,
+        "relus": is_relu,
+        "weights": np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
+        "weight_starts": np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
+        "biases": np.concatenate(biases),
+        "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
+        "unit_starts": units,
+        "word_starts": words,
+        "unit_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        "facet_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        "extents": extent_of(domain),
+        "gammas": np.array([rounding(w.shape[1] + 3) for w in weights]),
     }
     plain = _is_plain(domain)
     exact = _exact_layers(weights, biases) if plain else 0
-    arrays[state.ROUNDINGS] = arrays[state.GAMMAS] * (np.arange(n_layers + 1) >= exact)
+    arrays["roundings"] = arrays["gammas"] * (np.arange(n_layers + 1) >= exact)
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
-    _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays[state.EXTENTS] + np.abs(first[d]))
+    _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
     radii = np.zeros(0)
     if vertices:
         radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
-    underflow = _underflow([arrays[state.WEIGHTS], arrays[state.BIASES], first[: d + 1].ravel()], n_layers)
+    underflow = _underflow([arrays["weights"], arrays["biases"], first[: d + 1].ravel()], n_layers)
     return Lowered(
         network_ref=weakref.ref(network),
         dimension=d,

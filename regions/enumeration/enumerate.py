@@ -33,7 +33,8 @@ from regions.enumeration.programs.program_search import ProgramWalker
 from regions.enumeration.threads import MakeWalker, Outcome, Progress, run_walk, worker_count
 from regions.enumeration.vertices.vertex_search import Walker
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
-from regions.kernels.memory import pattern_lookup, state
+from regions.kernels.memory import pattern_lookup
+from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
@@ -140,7 +141,7 @@ def _plan(
     if engine == "lp":
         net = lower(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
         make: MakeWalker = partial(ProgramWalker, net, domain)
-        reach = RADIUS_PER_EXTENT * float(net.arrays[state.EXTENTS].max())
+        reach = RADIUS_PER_EXTENT * float(net.arrays["extents"].max())
         return _Plan(net, engine, reason, Tolerances(vertex_radius=reach), worker_count(workers), make)
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
     net = lower(network, domain, radius=radius, certified=certified, planar=engine == "planar")
@@ -222,7 +223,7 @@ def count_cells(
         raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
     if check_volumes is None:
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
-    mode = state.MEASURE if check_volumes else state.COUNT
+    mode = Mode.MEASURE if check_volumes else Mode.COUNT
     start = time.perf_counter()
     outcome = run_walk(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
     seconds = time.perf_counter() - start
@@ -305,7 +306,7 @@ def enumerate_cells(
             f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
     start = time.perf_counter()
-    outcome = run_walk(plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
+    outcome = run_walk(plan.make, Mode.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
     found = join_outputs([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
     _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)

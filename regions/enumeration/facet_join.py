@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from regions.complexes.cell_complex import FacetTable, Tolerances
 from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered
-from regions.enumeration.vertices.vertex_search import Output, Walker
+from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError
-from regions.kernels.memory import state
+from regions.kernels.memory.vertex_layout import NETWORK
 from regions.kernels.vertices import half_facets as facet_kernels
 from regions.rational import exact_jumps, maps_differ
 
@@ -71,7 +71,7 @@ def facet_table(
         place=np.empty(m, np.int32),
     )
     firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
-    starts = net.arrays[state.UNIT_STARTS]
+    starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
     other_side = np.empty(m)
     facet_kernels.list_facets(
@@ -91,10 +91,11 @@ def jumps_of(
     cell_a, cell_b = pairs
     jump, scale = np.empty(cell_a.shape[0]), np.empty(cell_a.shape[0])
     facet_kernels.jump_norms(found.jacobian, cell_a, cell_b, jump, scale)
-    table = Walker.table_of(net)
+    shared = NETWORK.make(net.arrays)
+    shared.dimension, shared.n_layers = net.dimension, net.n_layers
     first = np.ascontiguousarray(net.first[: net.dimension])
     certain = jump > 2.5 * net.jacobian_error
-    facet_kernels.refine_jumps(table, first, found.pattern, cell_a, cell_b, jump, scale)
+    facet_kernels.refine_jumps(shared, first, found.pattern, cell_a, cell_b, jump, scale)
     np.ldexp(jump, net.power, out=jump)
     if net.certified:
         _decide_jumps(net, domain, found, jump, np.flatnonzero((cell_b >= 0) & ~certain), cell_a, cell_b)

@@ -16,7 +16,7 @@ from typing import Any
 
 from regions.enumeration.vertices.vertex_search import NO_LIMIT, WHOLE, Block, Task
 from regions.errors import InvalidInputError
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode, Status
 
 Progress = Callable[[int, float], None]
 # makes a walker for a mode: one of `walking` or `lp_walking`, bound to a network and a domain
@@ -84,7 +84,7 @@ def run_walk(
     try:
         walker.start(cell_limit=limit)
         status = walker.step(ALONE_STEPS)
-        if status in (state.DONE, state.LIMIT):
+        if status in (Status.DONE, Status.LIMIT):
             block = walker.close(Block(), status)
             walker.release()
             return Outcome([block], block.complete)
@@ -98,13 +98,13 @@ def run_walk(
 
 def _cut(make: MakeWalker, workers: int) -> tuple[list[Task], Block]:
     """Subtrees in the order of the walk, and a block without cells for the decisions above them."""
-    walker = make(state.COUNT)
+    walker = make(Mode.COUNT)
     depth = 6
     tasks = walker.frontier(depth)
     while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
         depth += 2
         tasks = walker.frontier(depth)
-    above = walker.close(Block(), state.DONE)
+    above = walker.close(Block(), Status.DONE)
     walker.release()
     return tasks, above
 

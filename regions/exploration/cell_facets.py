@@ -15,7 +15,7 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.errors import SolverError
-from regions.kernels.memory import state
+from regions.kernels.memory.states import RowStatus
 from regions.kernels.programs.facets_of_cell import find_facets
 from regions.optimize import solve_lp
 
@@ -57,17 +57,17 @@ class CellFinder(FacetFinder):
                 open_rows = self._decide(pattern, deeper)
         if open_rows != 0 and self.certified and self.dimension <= MOST_EXACT_DIMENSION:
             return self._exactly(pattern, point)
-        arrays = self.walker.arrays
-        m = int(self.walker.reg[state.ALL_ROWS])
-        labels = arrays[state.ALL_LABELS][:m]
-        is_facet = (arrays[state.FACET_STATUS][:m] == state.FACET) & (labels >= 0)
+        memory = self.walker.memory
+        m = memory.n_all_rows
+        labels = memory.all_labels[:m]
+        is_facet = (memory.facet_status[:m] == RowStatus.FACET) & (labels >= 0)
         facets = np.flatnonzero(is_facet) if open_rows >= 0 else np.zeros(0, np.int64)
-        following = arrays[state.NEXT_STATES][facets].astype(np.bool_)
-        witness = arrays[state.WITNESS].copy() if open_rows >= 0 else np.full(self.dimension, np.nan)
+        following = memory.next_states[facets].astype(np.bool_)
+        witness = memory.witness.copy() if open_rows >= 0 else np.full(self.dimension, np.nan)
         return Found(
             labels[facets].tolist(),
             [states.tobytes() for states in following],
-            list(arrays[state.FACET_BEYOND][facets]),
+            list(memory.facet_beyond[facets]),
             witness,
             m,
             0,
@@ -76,17 +76,17 @@ class CellFinder(FacetFinder):
 
     def _decide(self, pattern: bytes, point: FloatArray) -> int:
         """The kernel's answer: rows that stay open, -1 if the point is not inside beyond doubt."""
-        arrays = self.walker.arrays
-        arrays[state.STATES][:] = np.frombuffer(pattern, np.bool_)
-        arrays[state.WITNESS][:] = np.where(np.isfinite(point), point, 0.0)
-        return int(find_facets(self.walker.table, self.walker.n_sides, False))
+        memory = self.walker.memory
+        memory.states[:] = np.frombuffer(pattern, np.bool_)
+        memory.witness[:] = np.where(np.isfinite(point), point, 0.0)
+        return int(find_facets(self.walker.memory, self.walker.n_sides, False))
 
     def _deep_point(self) -> FloatArray | None:
         """The centre of a largest ball inside the rows in hand."""
-        arrays = self.walker.arrays
-        m = int(self.walker.reg[state.ALL_ROWS])
-        A = arrays[state.ALL_COLUMNS][:, :m].T
-        b = arrays[state.ALL_RIGHT][:m] - arrays[state.ALL_ERRORS][:m]
+        memory = self.walker.memory
+        m = memory.n_all_rows
+        A = memory.all_columns[:, :m].T
+        b = memory.all_right[:m] - memory.all_errors[:m]
         lengths = np.linalg.norm(A, axis=1)
         objective = np.eye(self.dimension + 1)[self.dimension]
         try:

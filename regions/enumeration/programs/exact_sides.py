@@ -6,7 +6,6 @@ Floating point proposes (a point, multipliers), rational arithmetic decides abou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.errors import SolverError
+from regions.kernels.memory.states import Side
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, balances, decide_interior, inside_all, primitive, solve_on_support
 
@@ -37,14 +37,6 @@ class CellFacets(NamedTuple):
     witness: NDArray[np.float64]
     rows: int
     exact: int
-
-
-class Side(Enum):
-    """What rational arithmetic says of one side."""
-
-    EMPTY = "no interior points"
-    INSIDE = "a float point inside is known"
-    THIN = "interior points, but none found among the floats"
 
 
 class ProgramOracle:

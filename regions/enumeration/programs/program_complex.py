@@ -21,7 +21,6 @@ from regions.enumeration.programs.exact_sides import CellFacets
 from regions.enumeration.vertices.cell_geometry import Replay
 from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError, InvalidInputError
-from regions.kernels.memory import state
 from regions.network.relu_network import Network
 
 Progress = Callable[[int, float], None]
@@ -205,7 +204,7 @@ def _rows_of_cell(
     listing: Listing, net: Lowered, i: int, cell: CellFacets
 ) -> list[tuple[int, int, int, int, int, int]]:
     """Rows (cell_a, cell_b, side, layer, unit, place) of the facets that cell `i` puts into the table."""
-    starts = net.arrays[state.UNIT_STARTS]
+    starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
     rows = []
     for place, (label, states) in enumerate(zip(cell.labels, cell.neighbours, strict=True)):
@@ -224,8 +223,8 @@ def _rows_of_cell(
 def output_jacobians(packed: NDArray[np.uint8], net: Lowered) -> NDArray[np.float64]:
     """Jacobians of the lowered network's output on cells, flat: (n, d * outputs)."""
     states = np.unpackbits(packed, axis=1, count=net.n_units, bitorder="little").astype(np.float64)
-    weights, starts = net.arrays[state.WEIGHTS], net.arrays[state.WEIGHT_STARTS]
-    units = net.arrays[state.UNIT_STARTS]
+    weights, starts = net.arrays["weights"], net.arrays["weight_starts"]
+    units = net.arrays["unit_starts"]
     d, count = net.dimension, packed.shape[0]
     parts = [np.zeros((0, d * int(net.width[-1])))]
     for first in range(0, count, BLOCK):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.errors import SolverError
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import SMALLEST
+from regions.kernels.memory.layouts import Search
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, sign_at
 from regions.rational.integer_rows import Row
@@ -51,7 +51,7 @@ class Oracle:
     def _exact(self) -> ExactNetwork:
         return ExactNetwork(self._network, self._domain)
 
-    def answer(self, arrays: Arrays, planar: bool) -> tuple[int, int]:
+    def answer(self, memory: Search, planar: bool) -> tuple[int, int]:
         """Answer what the step under way asks; returns how many signs and how many positions.
 
         Raises
@@ -59,24 +59,23 @@ class Oracle:
         SolverError
             If a vertex's hyperplanes do not meet in one point: the walk's books are wrong.
         """
-        reg = arrays[state.REG]
-        first, last = int(reg[state.ANSWERED]), int(reg[state.ASKED])
-        layer = int(reg[state.ASK_LAYER])
-        key = self._pattern(arrays[state.PATS][int(reg[state.SP]) - 1], layer)
+        first, last = int(memory.answered), int(memory.asked)
+        layer = int(memory.ask_layer)
+        key = self._pattern(memory.patterns[int(memory.n_nodes) - 1], layer)
         points: dict[int, Row] = {}
         signs = 0
         for k in range(first, last):
-            vertex, unit = (int(x) for x in arrays[state.QUESTIONS][k])
+            vertex, unit = (int(x) for x in memory.questions[k])
             if vertex not in points:
-                points[vertex] = self._vertex(arrays, key, vertex, planar)
+                points[vertex] = self._vertex(memory, key, vertex, planar)
             if unit < 0:
-                arrays[state.ANSWER_POINTS][k] = _rounded(points[vertex])
+                memory.answer_points[k] = _rounded(points[vertex])
             else:
                 row = self._exact.plane_row(key, int(self._unit_starts[layer]) + unit)
-                arrays[state.ANSWERS][k] = sign_at(row, points[vertex])
+                memory.answers[k] = sign_at(row, points[vertex])
                 signs += 1
-        reg[state.ANSWERED] = last
-        reg[state.ASKED] = 0
+        memory.answered = last
+        memory.asked = 0
         return signs, last - first - signs
 
     def _pattern(self, words: NDArray[np.uint64], layer: int) -> bytes:
@@ -87,15 +86,15 @@ class Oracle:
         parts = [states[a : a + n] for a, n in zip(starts, counts, strict=True)]
         return np.concatenate(parts).tobytes() if parts else b""
 
-    def _vertex(self, arrays: Arrays, key: bytes, vertex: int, planar: bool) -> Row:
+    def _vertex(self, memory: Search, key: bytes, vertex: int, planar: bool) -> Row:
         d = self._exact.dimension
         if planar:
-            planes = arrays[state.DEFINITIONS][vertex]
+            planes = memory.definitions[vertex]
         else:
-            bits = np.unpackbits(arrays[state.INC][vertex].view(np.uint8), bitorder="little")
-            planes = arrays[state.EDGES][int(arrays[state.REG][state.ASK_FACETS]) + np.flatnonzero(bits)]
+            bits = np.unpackbits(memory.incidence[vertex].view(np.uint8), bitorder="little")
+            planes = memory.edges[memory.ask_facets + np.flatnonzero(bits)]
         rows: list[Row] = []
-        for label in arrays[state.LABELS][planes].tolist():
+        for label in memory.labels[planes].tolist():
             row = self._exact.plane_row(key, label)
             taken = [*rows, row]
             if len(planes) > d and fmpz_mat([list(r[:d]) for r in taken]).rank() < len(taken):
