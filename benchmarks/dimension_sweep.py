@@ -28,7 +28,7 @@ from regions.enumeration.compiled_network import lower
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, seconds_per_cell
 from regions.enumeration.programs.program_search import ProgramWalker
 from regions.enumeration.vertices.vertex_search import Walker
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode, Status
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -62,9 +62,9 @@ def walker_of(engine: str, network: Network) -> Any:
     box = Box(-np.ones(network.input_dim), np.ones(network.input_dim))
     if engine == "lp":
         net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
-        return ProgramWalker(net, box, state.COUNT)
+        return ProgramWalker(net, box, Mode.COUNT)
     net = lower(network, box, radius=RADIUS, certified=True, planar=engine == "planar")
-    return Walker(net, box, state.COUNT)
+    return Walker(net, box, Mode.COUNT)
 
 
 def measure(engine: str, network: Network, max_cells: int, seconds: float) -> tuple[int, bool, float]:
@@ -76,8 +76,8 @@ def measure(engine: str, network: Network, max_cells: int, seconds: float) -> tu
     while True:
         status = walker.step(8 if network.input_dim > 8 and engine != "lp" else 256)
         spent = time.process_time() - begin
-        if status != state.PAUSED or spent > seconds:
-            return int(walker.reg[state.CELLS]), status == state.DONE, spent
+        if status != Status.PAUSED or spent > seconds:
+            return int(walker.memory.cells), status == Status.DONE, spent
 
 
 def sweep(dimensions: range, max_cells: int, seconds: float) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from regions import Box, Network, count_cells
 from regions.enumeration.compiled_network import lower
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.enumeration.programs.program_search import ProgramWalker
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("REGIONS_REFERENCE_DATA", HERE.parents[1] / "shared" / "data"))
@@ -64,7 +64,7 @@ def test_facets_of_a_cell(benchmark, name):
     """With the cells beyond the facets."""
     network, box = problem(name)
     net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
-    walker = ProgramWalker(net, box, state.COLLECT)
+    walker = ProgramWalker(net, box, Mode.COLLECT)
     walker.start(cell_limit=100)
     walker.step()
     cells = walker.take_output()

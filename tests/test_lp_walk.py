@@ -24,7 +24,7 @@ from regions.complexes.cell_complex import Completeness
 from regions.enumeration import threads
 from regions.enumeration.compiled_network import lower
 from regions.enumeration.programs.program_search import ProgramWalker
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode, Status
 
 pytestmark = pytest.mark.kernels
 
@@ -64,11 +64,11 @@ def assert_exact(case: Case) -> None:
     network, box = problem(case)
     truth = naive_complex(case.weights, case.biases, case.relu, box.halfspaces, box.origin, box.basis)
     net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
-    walker = ProgramWalker(net, box, state.COLLECT)
+    walker = ProgramWalker(net, box, Mode.COLLECT)
     walker.start()
     outputs = []
-    while (status := walker.step()) != state.DONE:
-        if status == state.FLUSH:
+    while (status := walker.step()) != Status.DONE:
+        if status == Status.FLUSH:
             outputs.append(walker.take_output())
     outputs += [*walker.outputs, walker.take_output()]
     patterns = [tuple(row) for output in outputs for row in output.states.tolist()]

@@ -5,6 +5,8 @@ Takes what a walk found cell by cell; which cells those are is left to `enumerat
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,7 +54,7 @@ def facet_table(
     """
     halves = found.label.shape[0]
     size = 1 << max(4, int(2 * halves).bit_length())
-    number = np.int32 if halves < 2**31 else np.int64
+    number: type[Any] = np.int32 if halves < 2**31 else np.int64
     mate = np.empty(halves, number)
     troubles = facet_kernels.pair_halves(found.match, found.label, np.zeros(size, number), mate)
     m, alone = facet_kernels.count_rows(found.label, mate)

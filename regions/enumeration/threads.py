@@ -72,7 +72,7 @@ class _Tally:
 
 
 def run_walk(
-    make: MakeWalker, mode: int, *, max_cells: int | None, workers: int, progress: Progress | None
+    make: MakeWalker, mode: Mode, *, max_cells: int | None, workers: int, progress: Progress | None
 ) -> Outcome:
     """Walk the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
 
@@ -89,16 +89,16 @@ def run_walk(
             walker.release()
             return Outcome([block], block.complete)
         walker.release()
-        tasks, above = _cut(make, workers) if workers > 1 else ([WHOLE], Block())
+        tasks, above = _cut(make, mode, workers) if workers > 1 else ([WHOLE], Block())
     except KeyboardInterrupt:
         return Outcome([], complete=False)
     outcome = _run_tasks(make, mode, tasks, limit, workers, progress)
     return Outcome([above, *outcome.blocks], outcome.complete)
 
 
-def _cut(make: MakeWalker, workers: int) -> tuple[list[Task], Block]:
+def _cut(make: MakeWalker, mode: Mode, workers: int) -> tuple[list[Task], Block]:
     """Subtrees in the order of the walk, and a block without cells for the decisions above them."""
-    walker = make(Mode.COUNT)
+    walker = make(mode)
     depth = 6
     tasks = walker.frontier(depth)
     while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
@@ -111,7 +111,7 @@ def _cut(make: MakeWalker, workers: int) -> tuple[list[Task], Block]:
 
 def _run_tasks(
     make: MakeWalker,
-    mode: int,
+    mode: Mode,
     tasks: list[Task],
     limit: int,
     workers: int,
@@ -160,7 +160,7 @@ def _reached(done: dict[int, Block], limit: int) -> bool:
     return cells >= limit
 
 
-def _assemble(make: MakeWalker, mode: int, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
+def _assemble(make: MakeWalker, mode: Mode, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
     """Blocks in order, the first `limit` cells of the walk."""
     blocks: list[Block] = []
     left = limit

@@ -95,7 +95,7 @@ class ProgramWalker:
     mode : Mode.COUNT, or Mode.COLLECT to list patterns and witnesses
     """
 
-    def __init__(self, net: Lowered, domain: Domain, mode: int) -> None:
+    def __init__(self, net: Lowered, domain: Domain, mode: Mode) -> None:
         self.net, self.domain, self.mode = net, domain, mode
         self.oracle: ProgramOracle | None = None
         self.n_sides = domain.halfspaces[0].shape[0]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.errors import SolverError
 from regions.kernels.memory.bits import SMALLEST
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, sign_at
 from regions.rational.integer_rows import Row
@@ -51,7 +51,7 @@ class Oracle:
     def _exact(self) -> ExactNetwork:
         return ExactNetwork(self._network, self._domain)
 
-    def answer(self, memory: Search, planar: bool) -> tuple[int, int]:
+    def answer(self, memory: SearchMemory, planar: bool) -> tuple[int, int]:
         """Answer what the step under way asks; returns how many signs and how many positions.
 
         Raises
@@ -86,7 +86,7 @@ class Oracle:
         parts = [states[a : a + n] for a, n in zip(starts, counts, strict=True)]
         return np.concatenate(parts).tobytes() if parts else b""
 
-    def _vertex(self, memory: Search, key: bytes, vertex: int, planar: bool) -> Row:
+    def _vertex(self, memory: SearchMemory, key: bytes, vertex: int, planar: bool) -> Row:
         d = self._exact.dimension
         if planar:
             planes = memory.definitions[vertex]

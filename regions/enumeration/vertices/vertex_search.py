@@ -193,7 +193,7 @@ class Walker:
     mode : Mode.COUNT, Mode.MEASURE or Mode.COLLECT
     """
 
-    def __init__(self, net: Lowered, domain: Domain, mode: int) -> None:
+    def __init__(self, net: Lowered, domain: Domain, mode: Mode) -> None:
         self.net = net
         self.domain = domain
         self.mode = mode

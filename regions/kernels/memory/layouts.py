@@ -34,7 +34,7 @@ U64: TypeAlias = NDArray[np.uint64]
 WORDS_PER_ARRAY = 4  # address, and up to three lengths
 FLAT = "flat_"
 
-Search: TypeAlias = Any  # what kernels take: the memory of a search, with the attributes of its layout
+SearchMemory: TypeAlias = Any  # what kernels take: the memory of a search, with the attributes of its layout
 _layouts: dict[str, Layout] = {}
 
 

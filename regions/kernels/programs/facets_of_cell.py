@@ -12,7 +12,7 @@ import numpy as np
 
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import entry, inlined, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import RowStatus
 from regions.kernels.programs.program_walk import add_row, enter_next_layer, set_witness
 from regions.kernels.programs.simplex import NO_EDGE
@@ -33,7 +33,7 @@ SHARE = 0.5  # how far beyond the first row, towards the second, a point is take
 
 
 @part
-def is_exactly_zero(search: Search, layer: int, unit: int) -> bool:
+def is_exactly_zero(search: SearchMemory, layer: int, unit: int) -> bool:
     """Whether a unit is known to be 0 on the whole cell: it has no coefficients, no constant, no error."""
     d = search.dimension
     constant, error = search.slots[layer, d, unit], search.slots[layer, d + 1, unit]
@@ -41,7 +41,7 @@ def is_exactly_zero(search: Search, layer: int, unit: int) -> bool:
 
 
 @part
-def load_rows(search: Search) -> bool:
+def load_rows(search: SearchMemory) -> bool:
     """List all rows of the cell of STATES; False if the sign of a unit that is constant there is not known.
 
     The domain's rows come first, as they stand in PROGRAM_COLUMNS.
@@ -69,7 +69,7 @@ def load_rows(search: Search) -> bool:
 
 
 @part
-def keep_rows(search: Search, sides: int) -> None:
+def keep_rows(search: SearchMemory, sides: int) -> None:
     """Move the rows to ALL_COLUMNS, with slacks at the witness; the domain's `sides` stay in the program."""
     m = search.n_rows
     set_witness(search, search.witness)
@@ -89,7 +89,7 @@ def keep_rows(search: Search, sides: int) -> None:
 
 
 @inlined
-def doubt(search: Search, row: int, noise: float) -> float:
+def doubt(search: SearchMemory, row: int, noise: float) -> float:
     """How far the computed slack of a row at a point may be from the true one."""
     if search.certified == 0:
         return PIVOT_TOLERANCE * noise
@@ -98,7 +98,7 @@ def doubt(search: Search, row: int, noise: float) -> float:
 
 
 @part
-def inside_all_rows(search: Search, but: int) -> bool:
+def inside_all_rows(search: SearchMemory, but: int) -> bool:
     """Whether PROGRAM_POINT is beyond row `but` (-1: none) and strictly inside all others, beyond doubt."""
     m = search.n_all_rows
     slacks_at(search.all_columns, search.all_right, m, search.point, search.slacks, search.noise)
@@ -110,7 +110,7 @@ def inside_all_rows(search: Search, but: int) -> bool:
 
 
 @part
-def shoot_ray(search: Search, direction: F64) -> int:
+def shoot_ray(search: SearchMemory, direction: F64) -> int:
     """The row that a ray from the witness shows to be a facet, which is recorded; -1 if it shows none."""
     d, m = search.dimension, search.n_all_rows
     largest = 0.0
@@ -145,7 +145,7 @@ def shoot_ray(search: Search, direction: F64) -> int:
 
 
 @part
-def choose_rows(search: Search) -> None:
+def choose_rows(search: SearchMemory) -> None:
     """Add the facets that are new to the rows of the program."""
     m = search.n_rows
     for i in range(search.n_all_rows):
@@ -162,7 +162,7 @@ def choose_rows(search: Search) -> None:
 
 
 @part
-def ask_row(search: Search, row: int) -> int:
+def ask_row(search: SearchMemory, row: int) -> int:
     """Decide one row: what the program over the chosen rows, or the rays that follow from it, show."""
     right = search.all_right[row]
     depth = max(search.all_slacks[row], 0.0)
@@ -194,14 +194,14 @@ def ask_row(search: Search, row: int) -> int:
 
 
 @part
-def relax_side(search: Search, row: int, by: float) -> None:
+def relax_side(search: SearchMemory, row: int, by: float) -> None:
     """Move a side of the domain away from the cell, in the program only."""
     search.right[row] += by
     search.witness_slacks[row] += by
 
 
 @part
-def recentre(search: Search) -> None:
+def recentre(search: SearchMemory) -> None:
     """Move the witness to the middle of its chord along each axis in turn, if it stays inside."""
     d, m = search.dimension, search.n_all_rows
     for i in range(m):
@@ -230,7 +230,7 @@ def recentre(search: Search) -> None:
 
 
 @part
-def set_states(search: Search) -> bool:
+def set_states(search: SearchMemory) -> bool:
     """Set STATES to the pattern at PROGRAM_POINT; False if a sign is in doubt."""
     search.layer = 0
     for layer in range(search.relu_layers):
@@ -246,7 +246,7 @@ def set_states(search: Search) -> bool:
 
 
 @part
-def cross_facet(search: Search, row: int) -> bool:
+def cross_facet(search: SearchMemory, row: int) -> bool:
     """Find the cell right beyond a facet of the cell of STATES_BEFORE: its pattern, and a point inside.
 
     Where the way from the witness to a point beyond meets the facet, every unit but those that are 0
@@ -288,7 +288,7 @@ def cross_facet(search: Search, row: int) -> bool:
 
 
 @part
-def decide_rows(search: Search, sides: int) -> None:
+def decide_rows(search: SearchMemory, sides: int) -> None:
     """Decide all rows of the cell in hand: rays along their normals first, then programs."""
     m = search.n_all_rows
     for row in range(m):
@@ -313,7 +313,7 @@ def decide_rows(search: Search, sides: int) -> None:
 
 
 @entry
-def find_facets(search: Search, sides: int, ask_sides: bool) -> int:
+def find_facets(search: SearchMemory, sides: int, ask_sides: bool) -> int:
     """Decide every row of the cell of STATES, with WITNESS strictly inside, and cross the facets.
 
     Returns how many rows stay open; a facet whose neighbour is in doubt counts as open. The domain's rows
@@ -344,7 +344,7 @@ def find_facets(search: Search, sides: int, ask_sides: bool) -> int:
 
 
 @entry
-def locate(search: Search) -> bool:
+def locate(search: SearchMemory) -> bool:
     """Set STATES to the pattern at WITNESS; False if a sign is in doubt."""
     for j in range(search.dimension):
         search.point[j] = search.witness[j]

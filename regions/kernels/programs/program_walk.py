@@ -7,7 +7,7 @@ asked of rational arithmetic.
 
 from regions.kernels.memory.blocks import advance, combine, nearest
 from regions.kernels.memory.compiling import entry, inlined, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
 from regions.kernels.programs.unit_sides import (
     F64,
@@ -28,7 +28,7 @@ MOST_MOVES = 8
 
 
 @part
-def add_row(search: Search, layer: int, unit: int, side: int) -> None:
+def add_row(search: SearchMemory, layer: int, unit: int, side: int) -> None:
     """Restrict the polytope in hand to one side of a unit."""
     d = search.dimension
     row = search.n_rows
@@ -44,7 +44,7 @@ def add_row(search: Search, layer: int, unit: int, side: int) -> None:
 
 
 @entry
-def set_witness(search: Search, point: F64) -> None:
+def set_witness(search: SearchMemory, point: F64) -> None:
     """Take a point strictly inside as the polytope's witness."""
     for j in range(search.dimension):
         search.witness[j] = point[j]
@@ -53,7 +53,7 @@ def set_witness(search: Search, point: F64) -> None:
 
 
 @part
-def centre_witness(search: Search) -> None:
+def centre_witness(search: SearchMemory) -> None:
     """Move a witness that is close to a row to the middle of its chord along that row's normal, some times.
 
     A side's witness keeps a part of the slacks that the polytope's has, at most half; after forty splits
@@ -96,7 +96,7 @@ def centre_witness(search: Search) -> None:
 
 
 @part
-def settle_unit(search: Search, side: int) -> None:
+def settle_unit(search: SearchMemory, side: int) -> None:
     """The unit in hand is on one side of the polytope, or of the part of it that is in hand: go on."""
     layer, unit = search.layer, search.unit
     search.states[search.unit_starts[layer] + unit] = side
@@ -105,7 +105,7 @@ def settle_unit(search: Search, side: int) -> None:
 
 
 @part
-def take_side(search: Search, side: int, kind: int) -> None:
+def take_side(search: SearchMemory, side: int, kind: int) -> None:
     """Go down into one side of the unit in hand."""
     add_row(search, search.layer, search.unit, side)
     search.depth += 1
@@ -119,7 +119,7 @@ def take_side(search: Search, side: int, kind: int) -> None:
 
 
 @part
-def keep_side(search: Search, side: int, kind: int) -> None:
+def keep_side(search: SearchMemory, side: int, kind: int) -> None:
     """Leave one side of the unit in hand for later."""
     at = search.n_pending
     entry = search.pending[at]
@@ -136,7 +136,7 @@ def keep_side(search: Search, side: int, kind: int) -> None:
 
 
 @part
-def leave(search: Search) -> bool:
+def leave(search: SearchMemory) -> bool:
     """Take up the side that was left last; False if there is none."""
     if search.n_pending == 0:
         return False
@@ -158,14 +158,14 @@ def leave(search: Search) -> bool:
 
 
 @inlined
-def follow_path(search: Search, path: int, side: int) -> None:
+def follow_path(search: SearchMemory, path: int, side: int) -> None:
     """Set the path of the node in hand: bit k is the side of split k, for the first 62 of them."""
     depth = search.depth
     search.path = path | (side << depth) if depth < 62 else path
 
 
 @part
-def branch(search: Search) -> None:
+def branch(search: SearchMemory) -> None:
     """Go on where both sides of the unit in hand are known."""
     path = search.path
     low, high = search.sides[0], search.sides[1]
@@ -188,7 +188,7 @@ def branch(search: Search) -> None:
 
 
 @part
-def enter_next_layer(search: Search) -> None:
+def enter_next_layer(search: SearchMemory) -> None:
     """Compute the map of the next layer from that of the one that is decided."""
     layer = search.layer
     count = 0
@@ -203,7 +203,7 @@ def enter_next_layer(search: Search) -> None:
 
 
 @part
-def finish_program_cell(search: Search) -> int:
+def finish_program_cell(search: SearchMemory) -> int:
     """Count the cell in hand, and list it where that is asked for."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT
@@ -224,7 +224,7 @@ def finish_program_cell(search: Search) -> int:
 
 
 @part
-def write_program_task(search: Search) -> int:
+def write_program_task(search: SearchMemory) -> int:
     """List the node in hand as a task, and leave it."""
     at = search.out_cells
     if at == search.out_path.shape[0]:
@@ -239,7 +239,7 @@ def write_program_task(search: Search) -> int:
 
 
 @part
-def decide_unit(search: Search) -> int:
+def decide_unit(search: SearchMemory) -> int:
     """Find out which sides of the unit in hand have interior points: DONE, or ASK where it stays open."""
     layer, unit = search.layer, search.unit
     if search.sides[0] == Side.UNKNOWN and search.sides[1] == Side.UNKNOWN:
@@ -260,7 +260,7 @@ def decide_unit(search: Search) -> int:
 
 
 @entry
-def walk_by_programs(search: Search, steps: int) -> int:
+def walk_by_programs(search: SearchMemory, steps: int) -> int:
     """Go on for some steps; DONE, PAUSED, FLUSH, LIMIT, or ASK: see ASK_SIDE."""
     for _ in range(steps):
         if search.leaving == 1:

@@ -21,7 +21,7 @@ import numpy as np
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.blocks import BLOCK, advance, bend, combine, nearest
 from regions.kernels.memory.compiling import inlined, part
-from regions.kernels.memory.layouts import F64, Search
+from regions.kernels.memory.layouts import F64, SearchMemory
 from regions.kernels.memory.states import Side
 from regions.kernels.programs.simplex import ARTIFICIAL, NO_EDGE, NO_ROW, Tableau, pivot, set_artificial_rows
 
@@ -39,7 +39,7 @@ def padded(n: int) -> int:
 
 
 @part
-def power_of_two(search: Search, layer: int, unit: int) -> float:
+def power_of_two(search: SearchMemory, layer: int, unit: int) -> float:
     """The power of two that brings a unit's largest coefficient to [0.5, 1); 0 if all are 0."""
     largest = 0.0
     for j in range(search.dimension):
@@ -67,7 +67,7 @@ def slacks_at(columns: F64, right: F64, m: int, point: F64, slacks: F64, noise: 
 
 
 @part
-def strictly_inside(search: Search, point: F64) -> bool:
+def strictly_inside(search: SearchMemory, point: F64) -> bool:
     """Whether a point is inside all rows: in certified arithmetic, of the true ones, beyond doubt.
 
     The exact value of a true row at a float point differs from the computed one by at most the row's
@@ -85,7 +85,7 @@ def strictly_inside(search: Search, point: F64) -> bool:
 
 
 @part
-def height_at(search: Search, layer: int, unit: int, sign: float, point: F64) -> tuple[float, float]:
+def height_at(search: SearchMemory, layer: int, unit: int, sign: float, point: F64) -> tuple[float, float]:
     """`sign` times a unit's pre-activation at a point, and a bound on the error of that."""
     d = search.dimension
     value = search.slots[layer, d, unit]
@@ -101,7 +101,7 @@ def height_at(search: Search, layer: int, unit: int, sign: float, point: F64) ->
 
 
 @part
-def below_zero_in_domain(search: Search, layer: int, unit: int, sign: float) -> bool:
+def below_zero_in_domain(search: SearchMemory, layer: int, unit: int, sign: float) -> bool:
     """Whether `sign` times a unit is negative in the whole box of the domain's extents."""
     d = search.dimension
     size = 0.0
@@ -114,7 +114,7 @@ def below_zero_in_domain(search: Search, layer: int, unit: int, sign: float) -> 
 
 
 @part
-def climb(search: Search, value: float, target: float) -> tuple[int, float]:
+def climb(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
     """Maximise OBJECTIVE from the witness, where it is `value`, until it exceeds `target`.
 
     Returns NO_EDGE at the optimum, NO_ROW where something is wrong (the domain is bounded), else the last
@@ -158,7 +158,7 @@ def climb(search: Search, value: float, target: float) -> tuple[int, float]:
 
 
 @part
-def begin_program(search: Search) -> float:
+def begin_program(search: SearchMemory) -> float:
     """Set up the program in blocks at the witness; returns the norm of the objective."""
     multipliers = search.flat_multipliers
     point = search.flat_point
@@ -197,7 +197,7 @@ def steepest(multipliers: F64, weights: F64, active: F64, least: float, d: int) 
 
 
 @part
-def sprint(search: Search, value: float, target: float) -> tuple[int, float]:
+def sprint(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
     """What `climb` does, in blocks and without care for ties and noise: quick, and mostly right.
 
     Rows met at the same time are taken as they come, multipliers and slacks are carried along; after STALL
@@ -266,7 +266,7 @@ def sprint(search: Search, value: float, target: float) -> tuple[int, float]:
 
 
 @part
-def set_multipliers(search: Search, blocks: bool) -> None:
+def set_multipliers(search: SearchMemory, blocks: bool) -> None:
     """Multipliers of the active rows at the end of a program, from its edges."""
     d = search.dimension
     for p in range(d):
@@ -279,7 +279,7 @@ def set_multipliers(search: Search, blocks: bool) -> None:
 
 
 @part
-def upper_bound(search: Search, constant: float, error: float) -> float:
+def upper_bound(search: SearchMemory, constant: float, error: float) -> float:
     """A number that OBJECTIVE.x + constant, true up to `error`, exceeds nowhere on the true polytope.
 
     With y >= 0 and rest = c - y A, c.x = y A x + rest.x <= y (b + errors) + |rest| extents. The multipliers
@@ -311,7 +311,7 @@ def upper_bound(search: Search, constant: float, error: float) -> float:
 
 
 @part
-def step_over(search: Search, layer: int, unit: int, side: int, depth: float, height: float) -> bool:
+def step_over(search: SearchMemory, layer: int, unit: int, side: int, depth: float, height: float) -> bool:
     """Put the witness of a side between the polytope's witness, `depth` below it, and the program's point.
 
     The program's point is on the border of the polytope, `height` above the unit's zero set; half-way from
@@ -327,7 +327,7 @@ def step_over(search: Search, layer: int, unit: int, side: int, depth: float, he
 
 
 @part
-def decide_side(search: Search, layer: int, unit: int, side: int) -> int:
+def decide_side(search: SearchMemory, layer: int, unit: int, side: int) -> int:
     """Whether one side of a unit has interior points in the polytope: EMPTY, INSIDE or UNKNOWN.
 
     The witness of INSIDE goes to SIDE_POINTS. Float arithmetic leaves nothing unknown: what no program

@@ -7,11 +7,11 @@ import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO
 from regions.kernels.memory.compiling import part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 
 
 @part
-def has_bit(search: Search, top: int, unit: int) -> bool:
+def has_bit(search: SearchMemory, top: int, unit: int) -> bool:
     """Whether flat unit number `unit` is active in a node's pattern."""
     layer = 0
     while unit >= search.unit_starts[layer + 1]:
@@ -22,7 +22,7 @@ def has_bit(search: Search, top: int, unit: int) -> bool:
 
 
 @part
-def add_half(search: Search, top: int, hyperplane: int, measure: float) -> None:
+def add_half(search: SearchMemory, top: int, hyperplane: int, measure: float) -> None:
     """Append one half-facet of a node to the output.
 
     Its key is the same from both sides: the key of the cell's pattern with the units that vanish on
@@ -47,7 +47,7 @@ def add_half(search: Search, top: int, hyperplane: int, measure: float) -> None:
 
 
 @part
-def add_ring(search: Search, top: int) -> None:
+def add_ring(search: SearchMemory, top: int) -> None:
     """Append all half-facets of a polygon but for their lengths, with the keys of `add_half`."""
     n_layers = search.n_layers
     start, count = search.nodes[top].first_vertex, search.nodes[top].n_vertices
@@ -79,7 +79,7 @@ def add_ring(search: Search, top: int) -> None:
 
 
 @part
-def write_pattern(search: Search, top: int) -> None:
+def write_pattern(search: SearchMemory, top: int) -> None:
     """Write a node's pattern, packed over the layers without gaps."""
     at = search.out_cells
     for w in range(search.out_pattern.shape[1]):
@@ -98,7 +98,7 @@ def write_pattern(search: Search, top: int) -> None:
 
 
 @part
-def write_jacobian(search: Search, top: int) -> None:
+def write_jacobian(search: SearchMemory, top: int) -> None:
     """Write the output's Jacobian on a cell, row by row."""
     if search.want_map == 0:
         return

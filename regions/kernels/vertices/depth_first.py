@@ -6,12 +6,12 @@ reasons to hand back control; the steps are those of `polygon_steps` or of `poly
 
 from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import entry, inlined, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
 
 
 @inlined
-def has_room(search: Search, top: int) -> bool:
+def has_room(search: SearchMemory, top: int) -> bool:
     """Whether the stacks have room for any one step from this node (new vertices of a cut aside)."""
     node = search.nodes[top]
     count = node.n_vertices
@@ -32,7 +32,7 @@ def has_room(search: Search, top: int) -> bool:
 
 
 @inlined
-def first_candidate(search: Search, top: int) -> int:
+def first_candidate(search: SearchMemory, top: int) -> int:
     """The lowest candidate of a node, -1 if none is left."""
     words = (search.nodes[top].n_candidates + 63) >> 6
     for w in range(words):
@@ -42,7 +42,7 @@ def first_candidate(search: Search, top: int) -> int:
 
 
 @inlined
-def cells_of_pair(search: Search, top: int) -> int:
+def cells_of_pair(search: SearchMemory, top: int) -> int:
     """2 for a last-layer node with one candidate left, whose cells may be counted without cutting it.
 
     The candidate has vertices on both sides, so the parts are two cells. -1 where the node must be cut
@@ -65,7 +65,7 @@ def cells_of_pair(search: Search, top: int) -> int:
 
 
 @inlined
-def may_count(search: Search, top: int) -> bool:
+def may_count(search: SearchMemory, top: int) -> bool:
     """Whether a node with a decided layer enters the last one, and all that is wanted is the count."""
     layer = search.nodes[top].layer + 1
     return (
@@ -82,7 +82,7 @@ def may_count(search: Search, top: int) -> bool:
 
 
 @part
-def cells_of_layer(search: Search, top: int) -> int:
+def cells_of_layer(search: SearchMemory, top: int) -> int:
     """Number of cells that the last layer makes of a node; -1 where the ordinary search must tell."""
     node = search.nodes[top]
     decisions, doubtful = search.decisions, search.doubtful
@@ -96,7 +96,7 @@ def cells_of_layer(search: Search, top: int) -> int:
 
 
 @part
-def write_task(search: Search, top: int) -> int:
+def write_task(search: SearchMemory, top: int) -> int:
     """List a node of the frontier: the splits that lead to it."""
     at = search.out_cells
     if at + 1 >= search.out_volume.shape[0]:
@@ -109,7 +109,7 @@ def write_task(search: Search, top: int) -> int:
 
 
 @part
-def leave_prefix(search: Search, top: int) -> None:
+def leave_prefix(search: SearchMemory, top: int) -> None:
     """Forget the decisions on the way to a task's own subtree: they belong to the search that cut it off."""
     if search.nodes[top].depth < search.prefix_length:
         return
@@ -121,7 +121,7 @@ def leave_prefix(search: Search, top: int) -> None:
 
 
 @entry
-def walk(search: Search, steps: int) -> int:
+def walk(search: SearchMemory, steps: int) -> int:
     """Go on with a search for at most `steps` steps; returns a Status, why it stopped.
 
     A step takes the node on top of the stack: a node with a candidate is split; one without goes on to

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, SMALLEST, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
 
 ENLARGED = 1.000000001  # covers the rounding of the bounds themselves
@@ -23,14 +23,14 @@ EIGHT_ROUNDINGS = 2.0**-50
 
 
 @part
-def set_row(search: Search, slot: int, unit: int, hyperplane: int) -> None:
+def set_row(search: SearchMemory, slot: int, unit: int, hyperplane: int) -> None:
     """Keep a unit's row (coefficients, constant, error) as that of a hyperplane."""
     for i in range(search.dimension + 2):
         search.rows[hyperplane, i] = search.slots[slot, i, unit]
 
 
 @part
-def carried_radius(search: Search, slot: int, unit: int, a: int, b: int, total: float) -> float:
+def carried_radius(search: SearchMemory, slot: int, unit: int, a: int, b: int, total: float) -> float:
     """Bound the error of the vertex placed by `place_vertex` on the edge from `a` to `b`.
 
     With R the larger error of the two ends, p the point of the true edge at the computed fraction s,
@@ -54,7 +54,7 @@ def carried_radius(search: Search, slot: int, unit: int, a: int, b: int, total: 
 
 
 @part
-def sums_exactly(search: Search, row: NDArray[np.float64], vertex: int) -> tuple[bool, float]:
+def sums_exactly(search: SearchMemory, row: NDArray[np.float64], vertex: int) -> tuple[bool, float]:
     """Whether a row's value at a vertex takes no rounding at all, and the value.
 
     Dekker's product and Knuth's sum give each operation's error (Shewchuk 1997, theorems 7 and 18);
@@ -82,7 +82,7 @@ def sums_exactly(search: Search, row: NDArray[np.float64], vertex: int) -> tuple
 
 
 @inlined
-def distance_to_plane(search: Search, hyperplane: int, vertex: int) -> float:
+def distance_to_plane(search: SearchMemory, hyperplane: int, vertex: int) -> float:
     """rho of the module's docstring: a bound on |a (x - x*)| for one hyperplane through x*."""
     d = search.dimension
     value = search.rows[hyperplane, d]
@@ -95,7 +95,7 @@ def distance_to_plane(search: Search, hyperplane: int, vertex: int) -> float:
 
 
 @part
-def radius_in_plane(search: Search, first: int, second: int, vertex: int) -> float:
+def radius_in_plane(search: SearchMemory, first: int, second: int, vertex: int) -> float:
     """The bound of the module's docstring for d = 2, the inverse by Cramer's rule."""
     a, b = search.rows[first, 0], search.rows[first, 1]
     p, q = search.rows[second, 0], search.rows[second, 1]
@@ -111,7 +111,7 @@ def radius_in_plane(search: Search, first: int, second: int, vertex: int) -> flo
 
 
 @part
-def distance_or_zero(search: Search, hyperplane: int, vertex: int) -> float:
+def distance_or_zero(search: SearchMemory, hyperplane: int, vertex: int) -> float:
     """`distance_to_plane`, but 0.0 where the hyperplane has no error and its value is 0 without rounding."""
     if search.rows[hyperplane, search.dimension + 1] == 0.0:
         exact, value = sums_exactly(search, search.rows[hyperplane], vertex)
@@ -121,7 +121,7 @@ def distance_or_zero(search: Search, hyperplane: int, vertex: int) -> float:
 
 
 @part
-def list_planes(search: Search, vertex: int) -> int:
+def list_planes(search: SearchMemory, vertex: int) -> int:
     """List the hyperplanes that a vertex lies on in SYSTEM_ROWS, as far as there is room.
 
     None for a vertex of d = 2 whose definition is not kept (its first entry is -1).
@@ -145,7 +145,7 @@ def list_planes(search: Search, vertex: int) -> int:
 
 
 @part
-def choose_independent(search: Search, count: int) -> bool:
+def choose_independent(search: SearchMemory, count: int) -> bool:
     """Bring d independent hyperplanes to the front of SYSTEM_ROWS; False if elimination finds none."""
     d = search.dimension
     for k in range(count):
@@ -179,7 +179,7 @@ def choose_independent(search: Search, count: int) -> bool:
 
 
 @part
-def invert_chosen(search: Search) -> bool:
+def invert_chosen(search: SearchMemory) -> bool:
     """Inverse of the d chosen rows by Gauss-Jordan elimination, in columns d, ... of SYSTEM."""
     d = search.dimension
     for k in range(d):
@@ -207,7 +207,7 @@ def invert_chosen(search: Search) -> bool:
 
 
 @part
-def fresh_radius(search: Search, vertex: int) -> float:
+def fresh_radius(search: SearchMemory, vertex: int) -> float:
     """Bound a vertex's error from its own hyperplanes; inf where they are too nearly parallel.
 
     Uses the numbering of hyperplanes of the node in hand (ASK_FACETS). The product B A is bounded with
@@ -248,7 +248,7 @@ def fresh_radius(search: Search, vertex: int) -> float:
 
 
 @part
-def next_answer(search: Search, vertex: int, unit: int) -> int:
+def next_answer(search: SearchMemory, vertex: int, unit: int) -> int:
     """Number of the answer to the next exact question (unit -1: where a vertex is); -1 if only asked now."""
     asked = search.asked
     search.asked = asked + 1
@@ -261,7 +261,7 @@ def next_answer(search: Search, vertex: int, unit: int) -> int:
 
 
 @part
-def place_exactly(search: Search, vertex: int) -> None:
+def place_exactly(search: SearchMemory, vertex: int) -> None:
     """Take a vertex's position from the next exact answer, or ask for it."""
     d = search.dimension
     answer = next_answer(search, vertex, np.int64(-1))
@@ -272,7 +272,7 @@ def place_exactly(search: Search, vertex: int) -> None:
 
 
 @step
-def improve_radius(search: Search, vertex: int) -> int:
+def improve_radius(search: SearchMemory, vertex: int) -> int:
     """Bound afresh a position error that has grown; place the vertex exactly where that does not help."""
     search.radii[vertex] = min(search.radii[vertex], fresh_radius(search, vertex))
     if not search.radii[vertex] <= search.largest_error:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO
 from regions.kernels.memory.compiling import allocating, entry, part
-from regions.kernels.memory.layouts import F64, I64, U64, Search
+from regions.kernels.memory.layouts import F64, I64, U64, SearchMemory
 
 I32 = NDArray[np.int32]
 
@@ -173,7 +173,7 @@ def differing_units(patterns: U64, a: int, b: int) -> int:
 
 @part
 def unit_gradient(
-    search: Search, first: F64, patterns: U64, cell: int, layer: int, unit: int, a: F64, b: F64
+    search: SearchMemory, first: F64, patterns: U64, cell: int, layer: int, unit: int, a: F64, b: F64
 ) -> float:
     """Norm of the intrinsic gradient of a unit's pre-activation on a cell; `a`, `b` are scratch."""
     d = search.dimension
@@ -202,7 +202,7 @@ def unit_gradient(
 
 
 @part
-def rest_column(search: Search, patterns: U64, cell: int, layer: int, unit: int, v: F64) -> float:
+def rest_column(search: SearchMemory, patterns: U64, cell: int, layer: int, unit: int, v: F64) -> float:
     """Norm of the output's derivative by a unit's activation on a cell, 0.0 where it vanishes.
 
     Row 0 of the scratch `v` carries the column of the rest of the network, row 1 the sum of the
@@ -240,7 +240,7 @@ def rest_column(search: Search, patterns: U64, cell: int, layer: int, unit: int,
 
 @allocating
 def refine_jumps(
-    search: Search, first: F64, patterns: U64, cell_a: I64, cell_b: I64, jump: F64, scale: F64
+    search: SearchMemory, first: F64, patterns: U64, cell_a: I64, cell_b: I64, jump: F64, scale: F64
 ) -> None:
     """Recompute the jumps that a difference of Jacobians cannot tell from zero.
 

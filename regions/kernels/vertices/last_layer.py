@@ -8,7 +8,7 @@ import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.error_bounds import carried_radius
 from regions.kernels.vertices.layer_maps import bounding_box, list_undecided
 from regions.kernels.vertices.polygons import mark_vertex
@@ -17,7 +17,7 @@ from regions.kernels.vertices.vertex_signs import place_vertex
 
 
 @inlined
-def spread_vertices(search: Search, top: int) -> None:
+def spread_vertices(search: SearchMemory, top: int) -> None:
     """Copy a node's vertices, without signs, to the free places behind them, and list them in RING."""
     node = search.nodes[top]
     start, new, end = node.first_vertex, node.vertex_top, node.ring_top
@@ -37,7 +37,7 @@ def spread_vertices(search: Search, top: int) -> None:
 
 
 @inlined
-def mark_unit(search: Search, slot: int, unit: int, bit: np.uint64, first: int, count: int) -> int:
+def mark_unit(search: SearchMemory, slot: int, unit: int, bit: np.uint64, first: int, count: int) -> int:
     """Signs of a unit at `count` vertices from `first` on, kept in `bit`; 2 if + occurs, plus 1 if -."""
     constant, a, b = search.slots[slot, 2, unit], search.slots[slot, 0, unit], search.slots[slot, 1, unit]
     bound, factor = search.slots[slot, 5, unit], search.slots[slot, 6, unit]
@@ -52,7 +52,7 @@ def mark_unit(search: Search, slot: int, unit: int, bit: np.uint64, first: int, 
 
 
 @step
-def count_last_layer(search: Search, top: int, _: int) -> int:
+def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
     """Number of cells that the last layer makes of a node; -1 where the ordinary walk must tell.
 
     That is so where a stack has no room for it, where there are more than 64 candidates, and in
@@ -91,7 +91,7 @@ def count_last_layer(search: Search, top: int, _: int) -> int:
 
 
 @part
-def count_parts(search: Search, top: int, slot: int, units: int, cuts: int) -> int:
+def count_parts(search: SearchMemory, top: int, slot: int, units: int, cuts: int) -> int:
     """Number of parts that `cuts` candidates make of a node's polygon; -1 where a stack has no room.
 
     Parts with two candidates or more wait in the rows of NODES and CANDS above the node.
@@ -128,7 +128,7 @@ def count_parts(search: Search, top: int, slot: int, units: int, cuts: int) -> i
 
 
 @inlined
-def cut_part(search: Search, part: int, slot: int, units: int) -> tuple[int, np.uint64, np.uint64]:
+def cut_part(search: SearchMemory, part: int, slot: int, units: int) -> tuple[int, np.uint64, np.uint64]:
     """Cut a part by its lowest candidate: new vertices, candidates of the negative, of the positive side."""
     start, count = search.nodes[part].first_vertex, search.nodes[part].n_vertices
     new = search.nodes[part].vertex_top
@@ -170,7 +170,7 @@ def cut_part(search: Search, part: int, slot: int, units: int) -> tuple[int, np.
 
 
 @part
-def keep_parts(search: Search, part: int, n_new: int, below: np.uint64, above: np.uint64) -> int:
+def keep_parts(search: SearchMemory, part: int, n_new: int, below: np.uint64, above: np.uint64) -> int:
     """Replace a part by those of its two sides that have two candidates or more; returns the last part."""
     start, count = search.nodes[part].first_vertex, search.nodes[part].n_vertices
     new, end = search.nodes[part].vertex_top, search.nodes[part].ring_top

@@ -8,14 +8,14 @@ import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO, fma, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
 from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import clear_signs, mark_signs
 
 
 @part
-def start_map(search: Search, layer: int, slot: int) -> None:
+def start_map(search: SearchMemory, layer: int, slot: int) -> None:
     """Set a slot to the map of `layer` when no unit below is active: its biases."""
     n = search.widths[layer]
     d = search.dimension
@@ -35,7 +35,7 @@ def start_map(search: Search, layer: int, slot: int) -> None:
 
 
 @part
-def copy_map_with(search: Search, layer: int, source: int, target: int, below: int, unit: int) -> None:
+def copy_map_with(search: SearchMemory, layer: int, source: int, target: int, below: int, unit: int) -> None:
     """Copy the map of `layer` from one slot to another, adding one active unit of the map in `below`."""
     n = search.widths[layer]
     d = search.dimension
@@ -55,7 +55,7 @@ def copy_map_with(search: Search, layer: int, source: int, target: int, below: i
 
 
 @step
-def add_units(search: Search, layer: int, source: int, target: int, count: int) -> int:
+def add_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
     """Add `count` active units (listed in UNITS) of the map in `source` to that of `layer`.
 
     `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
@@ -123,7 +123,7 @@ def add_units(search: Search, layer: int, source: int, target: int, count: int) 
 
 
 @inlined
-def bounding_box(search: Search, first: int, count: int) -> tuple[float, float]:
+def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, float]:
     """Put the box around `count` vertices of RING in BOX (middle, half-widths).
 
     Returns the largest |coordinate| and the largest position error of these vertices. The
@@ -148,7 +148,7 @@ def bounding_box(search: Search, first: int, count: int) -> tuple[float, float]:
 
 
 @inlined
-def set_active(search: Search, top: int, layer: int, unit: int) -> None:
+def set_active(search: SearchMemory, top: int, layer: int, unit: int) -> None:
     """Record in a node's pattern and key that a unit is active."""
     word = search.word_starts[layer] + (unit >> 6)
     search.patterns[top, word] |= ONE << np.uint64(unit & 63)
@@ -156,7 +156,7 @@ def set_active(search: Search, top: int, layer: int, unit: int) -> None:
 
 
 @inlined
-def list_undecided(search: Search, n: int) -> int:
+def list_undecided(search: SearchMemory, n: int) -> int:
     """List in UNITS which of n units the screen leaves open; returns how many."""
     count = 0
     for k in range(n):
@@ -166,7 +166,7 @@ def list_undecided(search: Search, n: int) -> int:
 
 
 @part
-def decide_layer(search: Search, top: int) -> int:
+def decide_layer(search: SearchMemory, top: int) -> int:
     """Sort the units of a node's layer; returns how many are active on all of it (in UNITS).
 
     Units that the node's vertices cut become its candidates. Units that only touch it are decided
@@ -235,13 +235,13 @@ def decide_layer(search: Search, top: int) -> int:
 
 
 @inlined
-def needs_map(search: Search, layer: int) -> bool:
+def needs_map(search: SearchMemory, layer: int) -> bool:
     """Whether the map of `layer` will be read: a hidden layer's always, the output's on request."""
     return layer < search.n_layers or search.want_map == 1
 
 
 @part
-def add_event(search: Search, top: int, hyperplane: int, key: np.uint64) -> None:
+def add_event(search: SearchMemory, top: int, hyperplane: int, key: np.uint64) -> None:
     """Record that an active unit vanishes on the facet of a node on `hyperplane`."""
     at = search.nodes[top].event_top
     search.event_planes[at] = hyperplane
@@ -252,7 +252,7 @@ def add_event(search: Search, top: int, hyperplane: int, key: np.uint64) -> None
 
 
 @inlined
-def settle(search: Search, top: int) -> int:
+def settle(search: SearchMemory, top: int) -> int:
     """Decide the candidates that no longer cut a child; returns how many became active.
 
     They are listed in UNITS. Mask row 2 holds, on return, those that vanish at some vertex.

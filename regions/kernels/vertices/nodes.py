@@ -7,13 +7,13 @@ import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount
 from regions.kernels.memory.compiling import inlined
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.error_bounds import set_row
 from regions.kernels.vertices.layer_maps import copy_map_with, needs_map, set_active, settle, start_map
 
 
 @inlined
-def wanted_children(search: Search, top: int, unit: int) -> int:
+def wanted_children(search: SearchMemory, top: int, unit: int) -> int:
     """Which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
     node = search.nodes[top]
     if search.guided == 1:
@@ -26,7 +26,7 @@ def wanted_children(search: Search, top: int, unit: int) -> int:
 
 
 @inlined
-def copy_node(search: Search, top: int, upper: int) -> None:
+def copy_node(search: SearchMemory, top: int, upper: int) -> None:
     """Copy a node with its pattern to a higher place on the stack."""
     search.nodes[upper] = search.nodes[top]
     for w in range(search.candidates.shape[1]):
@@ -38,7 +38,7 @@ def copy_node(search: Search, top: int, upper: int) -> None:
 
 
 @inlined
-def begin_split(search: Search, top: int, c: int) -> int:
+def begin_split(search: SearchMemory, top: int, c: int) -> int:
     """Number the hyperplane of candidate c and take the candidate off the node; returns its unit."""
     node = search.nodes[top]
     unit = search.candidate_units[node.first_unit + c]
@@ -52,13 +52,13 @@ def begin_split(search: Search, top: int, c: int) -> int:
 
 
 @inlined
-def undo_split(search: Search, top: int, c: int) -> None:
+def undo_split(search: SearchMemory, top: int, c: int) -> None:
     """Give a node back the candidate that `begin_split` took off."""
     search.candidates[top, c >> 6] |= ONE << np.uint64(c & 63)
 
 
 @inlined
-def count_split(search: Search, top: int, n_new: int) -> None:
+def count_split(search: SearchMemory, top: int, n_new: int) -> None:
     """Take note that a node was cut, with `n_new` vertices."""
     node = search.nodes[top]
     search.answered = 0
@@ -73,7 +73,7 @@ def count_split(search: Search, top: int, n_new: int) -> None:
 
 
 @inlined
-def open_children(search: Search, top: int, unit: int, wanted: int) -> int:
+def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int:
     """Make room for the children of a node that was cut; returns the place of the positive one.
 
     Both get the map of the next layer; that of the positive one has the unit in it.
@@ -92,7 +92,9 @@ def open_children(search: Search, top: int, unit: int, wanted: int) -> int:
 
 
 @inlined
-def start_child(search: Search, at: int, first: int, count: int, event_top: int, positive: bool) -> None:
+def start_child(
+    search: SearchMemory, at: int, first: int, count: int, event_top: int, positive: bool
+) -> None:
     """Give a child its vertices, `count` entries of the ring from `first` on."""
     child = search.nodes[at]
     child.event_top = event_top
@@ -105,7 +107,7 @@ def start_child(search: Search, at: int, first: int, count: int, event_top: int,
 
 
 @inlined
-def settle_child(search: Search, at: int, unit: int) -> int:
+def settle_child(search: SearchMemory, at: int, unit: int) -> int:
     """Decide the candidates that no longer cut a child; returns how many became active (in `units`).
 
     `unit` is the unit that the cut made active, -1 in the negative child. Row 2 of `masks` holds, on
@@ -117,7 +119,7 @@ def settle_child(search: Search, at: int, unit: int) -> int:
 
 
 @inlined
-def extend_map(search: Search, at: int, count: int) -> None:
+def extend_map(search: SearchMemory, at: int, count: int) -> None:
     """Add `count` units (in `units`) that became active to the next layer's map of a child."""
     child = search.nodes[at]
     if count > 0 and needs_map(search, child.layer + 1):
@@ -125,7 +127,7 @@ def extend_map(search: Search, at: int, count: int) -> None:
 
 
 @inlined
-def save_node(search: Search, top: int) -> int:
+def save_node(search: SearchMemory, top: int) -> int:
     """Keep a copy of a node at the end of the stack, for a step that may have to be taken back."""
     spare = search.nodes.shape[0] - 1
     search.nodes[spare] = search.nodes[top]
@@ -133,7 +135,7 @@ def save_node(search: Search, top: int) -> int:
 
 
 @inlined
-def advance_layer(search: Search, top: int) -> None:
+def advance_layer(search: SearchMemory, top: int) -> None:
     """Turn a node to its next layer; the candidates of the one that is decided stay below the new ones."""
     node = search.nodes[top]
     node.first_unit += node.n_candidates
@@ -142,7 +144,7 @@ def advance_layer(search: Search, top: int) -> None:
 
 
 @inlined
-def open_layer(search: Search, top: int, active: int) -> None:
+def open_layer(search: SearchMemory, top: int, active: int) -> None:
     """Begin the map of the layer behind a node's, from the `active` units (in `units`) of the whole node."""
     search.answered = 0
     search.asked = 0
@@ -155,7 +157,7 @@ def open_layer(search: Search, top: int, active: int) -> None:
 
 
 @inlined
-def add_volume(search: Search, volume: float) -> None:
+def add_volume(search: SearchMemory, volume: float) -> None:
     """Add to the sum of the cells' volumes, as Neumaier does."""
     total = search.volume
     new = total + volume
@@ -167,7 +169,7 @@ def add_volume(search: Search, volume: float) -> None:
 
 
 @inlined
-def leave_cell(search: Search, top: int, cells: int) -> None:
+def leave_cell(search: SearchMemory, top: int, cells: int) -> None:
     """Count `cells` cells, and take the node that they were off the stack."""
     node = search.nodes[top]
     search.cells += cells

@@ -2,7 +2,7 @@
 
 from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import step
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.cell_output import write_jacobian, write_pattern
 from regions.kernels.vertices.layer_maps import decide_layer
@@ -32,7 +32,7 @@ from regions.kernels.vertices.polygons import (
 
 
 @step
-def split_polygon(search: Search, top: int, c: int) -> int:
+def split_polygon(search: SearchMemory, top: int, c: int) -> int:
     """Replace a node by the two parts into which candidate c cuts it, the positive one on top.
 
     The line of the candidate crosses two sides, or goes through vertices; each part inherits the
@@ -68,7 +68,7 @@ def split_polygon(search: Search, top: int, c: int) -> int:
 
 
 @step
-def enter_layer_of_polygon(search: Search, top: int, _: int) -> int:
+def enter_layer_of_polygon(search: SearchMemory, top: int, _: int) -> int:
     """Take a node whose layer is decided on to the next one."""
     spare = save_node(search, top)
     copy_polygon(search, top)
@@ -84,7 +84,7 @@ def enter_layer_of_polygon(search: Search, top: int, _: int) -> int:
 
 
 @step
-def measure_polygon(search: Search, top: int, cells: int) -> int:
+def measure_polygon(search: SearchMemory, top: int, cells: int) -> int:
     """Count a finished node, which is `cells` cells, and add up its area where that is wanted."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT
@@ -95,7 +95,7 @@ def measure_polygon(search: Search, top: int, cells: int) -> int:
 
 
 @step
-def list_polygon(search: Search, top: int, cells: int) -> int:
+def list_polygon(search: SearchMemory, top: int, cells: int) -> int:
     """Write a finished cell to the output."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT

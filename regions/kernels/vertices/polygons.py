@@ -7,7 +7,7 @@ import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.cell_output import add_ring
 from regions.kernels.vertices.error_bounds import place_exactly, radius_in_plane
 from regions.kernels.vertices.layer_maps import add_event
@@ -16,7 +16,7 @@ from regions.kernels.vertices.vertex_signs import place_vertex, sign_at
 
 
 @part
-def copy_polygon(search: Search, top: int) -> None:
+def copy_polygon(search: SearchMemory, top: int) -> None:
     """Give a node fresh copies of its vertices, so that a new layer's signs can be kept with them."""
     node = search.nodes[top]
     target, vertices = node.ring_top, node.vertex_top
@@ -39,7 +39,7 @@ def copy_polygon(search: Search, top: int) -> None:
 
 
 @inlined
-def cut_side(search: Search, top: int, c: int, a: int, b: int, new: int, side: int) -> None:
+def cut_side(search: SearchMemory, top: int, c: int, a: int, b: int, new: int, side: int) -> None:
     """Make vertex `new` where candidate c cuts the side from `a` (positive) to `b` (negative)."""
     node = search.nodes[top]
     line = node.hyperplanes
@@ -56,7 +56,7 @@ def cut_side(search: Search, top: int, c: int, a: int, b: int, new: int, side: i
 
 @inlined
 def mark_vertex(
-    search: Search, slot: int, units: int, candidates: np.uint64, word: int, a: int, b: int, vertex: int
+    search: SearchMemory, slot: int, units: int, candidates: np.uint64, word: int, a: int, b: int, vertex: int
 ) -> None:
     """Signs of one word of candidates at a new vertex between `a` and `b`, as in `marks.mark_new_vertices`.
 
@@ -86,7 +86,7 @@ def mark_vertex(
 
 
 @inlined
-def cut_polygon(search: Search, top: int, c: int) -> tuple[int, int, int]:
+def cut_polygon(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
     """Cut a node's polygon by candidate c: (new vertices, entries of the negative, of the positive part).
 
     The two rings are written from the node's ring_top on, the negative one first.
@@ -148,7 +148,7 @@ def cut_polygon(search: Search, top: int, c: int) -> tuple[int, int, int]:
 
 
 @part
-def touched_side(search: Search, top: int, unit: int) -> None:
+def touched_side(search: SearchMemory, top: int, unit: int) -> None:
     """Record the side on which a touching unit vanishes, if any (signs in `tree.z`)."""
     node = search.nodes[top]
     count = node.n_vertices
@@ -159,7 +159,7 @@ def touched_side(search: Search, top: int, unit: int) -> None:
 
 
 @part
-def touched_side_of_candidate(search: Search, top: int, c: int) -> None:
+def touched_side_of_candidate(search: SearchMemory, top: int, c: int) -> None:
     """Record the side on which a candidate that has just become active vanishes, if any."""
     node = search.nodes[top]
     count = node.n_vertices
@@ -174,7 +174,7 @@ def touched_side_of_candidate(search: Search, top: int, c: int) -> None:
 
 
 @inlined
-def polygon_area(search: Search, top: int) -> float:
+def polygon_area(search: SearchMemory, top: int) -> float:
     """Area of a node's polygon, from its first vertex so that small cells keep their digits."""
     node = search.nodes[top]
     start = node.first_vertex
@@ -192,7 +192,7 @@ def polygon_area(search: Search, top: int) -> float:
 
 
 @part
-def collect_polygon(search: Search, top: int) -> float:
+def collect_polygon(search: SearchMemory, top: int) -> float:
     """Write a polygon's area, centroid and sides to the output; returns the area."""
     node = search.nodes[top]
     start = node.first_vertex

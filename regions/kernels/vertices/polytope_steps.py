@@ -2,7 +2,7 @@
 
 from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import step
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.cell_output import write_jacobian, write_pattern
 from regions.kernels.vertices.layer_maps import decide_layer
@@ -31,7 +31,7 @@ from regions.kernels.vertices.polytopes import (
 
 
 @step
-def split_polytope(search: Search, top: int, c: int) -> int:
+def split_polytope(search: SearchMemory, top: int, c: int) -> int:
     """Replace a node by the two parts into which candidate c cuts it, the positive one on top.
 
     This is a step of the double description method: new vertices lie on the edges between positive
@@ -73,7 +73,7 @@ def split_polytope(search: Search, top: int, c: int) -> int:
 
 
 @step
-def enter_layer_of_polytope(search: Search, top: int, _: int) -> int:
+def enter_layer_of_polytope(search: SearchMemory, top: int, _: int) -> int:
     """Take a node whose layer is decided on to the next one."""
     spare = save_node(search, top)
     copy_cell(search, top)
@@ -89,7 +89,7 @@ def enter_layer_of_polytope(search: Search, top: int, _: int) -> int:
 
 
 @step
-def count_polytope(search: Search, top: int, cells: int) -> int:
+def count_polytope(search: SearchMemory, top: int, cells: int) -> int:
     """Count a finished node, which is `cells` cells."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT
@@ -98,7 +98,7 @@ def count_polytope(search: Search, top: int, cells: int) -> int:
 
 
 @step
-def measure_polytope(search: Search, top: int, cells: int) -> int:
+def measure_polytope(search: SearchMemory, top: int, cells: int) -> int:
     """Add up the volume of a finished node, which is `cells` cells; write it to the output where wanted."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT

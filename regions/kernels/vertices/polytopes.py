@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import entry, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.cell_output import add_half
 from regions.kernels.vertices.error_bounds import carried_radius
 from regions.kernels.vertices.layer_maps import add_event
@@ -20,7 +20,7 @@ from regions.kernels.volumes.triangulated import list_simplices, open_facets, po
 
 
 @part
-def copy_vertex(search: Search, old: int, new: int) -> None:
+def copy_vertex(search: SearchMemory, old: int, new: int) -> None:
     """Copy a vertex's position and radius, but not its bits."""
     for i in range(search.points.shape[0]):
         search.points[i, new] = search.points[i, old]
@@ -28,7 +28,7 @@ def copy_vertex(search: Search, old: int, new: int) -> None:
 
 
 @part
-def copy_cell(search: Search, top: int) -> None:
+def copy_cell(search: SearchMemory, top: int) -> None:
     """Give a node fresh copies of its vertices, so that a new layer's signs can be kept with them.
 
     When the incidence bits are nearly used up, the hyperplanes are numbered anew without gaps.
@@ -54,7 +54,7 @@ def copy_cell(search: Search, top: int) -> None:
 
 
 @part
-def renumber_facets(search: Search, top: int, vertices: int, count: int) -> None:
+def renumber_facets(search: SearchMemory, top: int, vertices: int, count: int) -> None:
     """Number anew, without gaps, the hyperplanes that a node's copied vertices lie on."""
     node = search.nodes[top]
     words = search.incidence.shape[1]
@@ -84,7 +84,7 @@ def renumber_facets(search: Search, top: int, vertices: int, count: int) -> None
 
 
 @part
-def count_bits(search: Search, vertex: int) -> int:
+def count_bits(search: SearchMemory, vertex: int) -> int:
     """Number of hyperplanes that a vertex lies on."""
     total = 0
     for w in range(search.incidence.shape[1]):
@@ -93,7 +93,7 @@ def count_bits(search: Search, vertex: int) -> int:
 
 
 @part
-def is_edge(search: Search, top: int, a: int, b: int) -> bool:
+def is_edge(search: SearchMemory, top: int, a: int, b: int) -> bool:
     """Whether no third vertex of the node lies on all hyperplanes common to `a` and `b`."""
     node = search.nodes[top]
     for v in range(node.n_vertices):
@@ -111,7 +111,7 @@ def is_edge(search: Search, top: int, a: int, b: int) -> bool:
 
 
 @part
-def cut_edges(search: Search, top: int, plus: int, n_plus: int, minus: int, n_minus: int) -> int:
+def cut_edges(search: SearchMemory, top: int, plus: int, n_plus: int, minus: int, n_minus: int) -> int:
     """List in `tree.pairs` the edges between two lists of `ring`; -1 when the list is full."""
     d = search.points.shape[0]
     words = search.incidence.shape[1]
@@ -149,7 +149,7 @@ def cut_edges(search: Search, top: int, plus: int, n_plus: int, minus: int, n_mi
 
 
 @part
-def cut_vertex(search: Search, top: int, c: int, a: int, b: int, new: int) -> None:
+def cut_vertex(search: SearchMemory, top: int, c: int, a: int, b: int, new: int) -> None:
     """Make vertex `new` where candidate c cuts the edge from `a` (positive) to `b` (negative)."""
     node = search.nodes[top]
     slot = node.map_slot
@@ -166,7 +166,7 @@ def cut_vertex(search: Search, top: int, c: int, a: int, b: int, new: int) -> No
 
 
 @part
-def cut_cell(search: Search, top: int, c: int) -> tuple[int, int, int]:
+def cut_cell(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
     """Cut a node's polytope by candidate c: (new vertices, entries of the negative, of the positive part).
 
     The vertex lists are written from the node's ring_top on, the negative one first. New vertices -1: no
@@ -225,7 +225,7 @@ def cut_cell(search: Search, top: int, c: int) -> tuple[int, int, int]:
 
 
 @part
-def lone_facet(search: Search, top: int) -> int:
+def lone_facet(search: SearchMemory, top: int) -> int:
     """The hyperplane on which all vertices listed in `PICKED` lie, if it is one; else -1.
 
     `PICKED[0]` is their number. A face lies in as many facets as its codimension at
@@ -249,7 +249,7 @@ def lone_facet(search: Search, top: int) -> int:
 
 
 @part
-def touched_facet(search: Search, top: int, unit: int) -> None:
+def touched_facet(search: SearchMemory, top: int, unit: int) -> None:
     """Record the facet on which a touching unit vanishes, if any (signs in `tree.z`)."""
     node = search.nodes[top]
     found = 0
@@ -265,7 +265,7 @@ def touched_facet(search: Search, top: int, unit: int) -> None:
 
 
 @part
-def touched_facet_of_candidate(search: Search, top: int, c: int) -> None:
+def touched_facet_of_candidate(search: SearchMemory, top: int, c: int) -> None:
     """Record the facet on which a candidate that has just become active vanishes, if any."""
     node = search.nodes[top]
     found = 0
@@ -283,7 +283,7 @@ def touched_facet_of_candidate(search: Search, top: int, c: int) -> None:
 
 
 @part
-def load_faces(search: Search, top: int) -> bool:
+def load_faces(search: SearchMemory, top: int) -> bool:
     """Copy a node's polytope to the scratch of `volume`; returns whether it is simple."""
     node = search.nodes[top]
     count = node.n_vertices
@@ -312,7 +312,7 @@ def load_faces(search: Search, top: int) -> bool:
 
 
 @part
-def collect_segment(search: Search, top: int) -> float:
+def collect_segment(search: SearchMemory, top: int) -> float:
     """The cell of d = 1: length, middle, and two end points of measure 1."""
     node = search.nodes[top]
     at = search.out_cells
@@ -330,7 +330,7 @@ def collect_segment(search: Search, top: int) -> float:
 
 
 @part
-def collect_cell(search: Search, top: int) -> float:
+def collect_cell(search: SearchMemory, top: int) -> float:
     """Write a cell's volume, centroid and facets to the output; -1 where the scratch is too small."""
     node = search.nodes[top]
     d = search.dimension
@@ -354,7 +354,7 @@ def collect_cell(search: Search, top: int) -> float:
 
 
 @entry
-def list_cell_simplices(search: Search, top: int, place: int, simplices: NDArray[np.int64]) -> int:
+def list_cell_simplices(search: SearchMemory, top: int, place: int, simplices: NDArray[np.int64]) -> int:
     """List the simplices of one facet of a finished cell: vertex numbers in FACE_POINTS; -1: no room."""
     node = search.nodes[top]
     d = search.dimension

@@ -7,7 +7,7 @@ Signs that follow from others without arithmetic are taken from there (`marks.ma
 
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import inlined, part, step
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.error_bounds import fresh_radius, next_answer, sums_exactly
 
 
@@ -22,7 +22,7 @@ def sign(value: float, bound: float) -> int:
 
 
 @part
-def screen_layer(search: Search, layer: int, slot: int, reach: float, radius: float) -> None:
+def screen_layer(search: SearchMemory, layer: int, slot: int, reach: float, radius: float) -> None:
     """Sign of a layer's units over the box around one polytope, where it is the same everywhere.
 
     The box has middle and half-widths in BOX. For unit k, a point with max-norm at most `reach` and
@@ -66,7 +66,7 @@ def screen_layer(search: Search, layer: int, slot: int, reach: float, radius: fl
 
 
 @part
-def pass_on(search: Search, layer: int, slot: int) -> None:
+def pass_on(search: SearchMemory, layer: int, slot: int) -> None:
     """What each unit's map passes on, in row d + 2, when it is added to the next layer's map.
 
     Its own error plus the rounding of the products and sums: `E + gamma_l (|A|_1 extent + |c|)`,
@@ -91,7 +91,7 @@ def pass_on(search: Search, layer: int, slot: int) -> None:
 
 
 @inlined
-def set_bound(search: Search, slot: int, unit: int, reach: float) -> None:
+def set_bound(search: SearchMemory, slot: int, unit: int, reach: float) -> None:
     """Keep a unit's error bound on a polytope: row d + 3 without the position error, its factor in d + 4.
 
     For a vertex x of the polytope, true position x*, `|computed(x) - true(x*)|` is at most the map's
@@ -108,7 +108,7 @@ def set_bound(search: Search, slot: int, unit: int, reach: float) -> None:
 
 
 @part
-def point_bound(search: Search, slot: int, unit: int, vertex: int) -> float:
+def point_bound(search: SearchMemory, slot: int, unit: int, vertex: int) -> float:
     """The bound of `set_bound` for one unit at one vertex, from that vertex's own size and radius.
 
     Nothing is added for underflow where no two factors are nonzero: what is exactly 0 has bound 0.
@@ -136,7 +136,7 @@ def point_bound(search: Search, slot: int, unit: int, vertex: int) -> float:
 
 
 @step
-def report_doubt(search: Search, slot: int, unit: int, vertex: int, value: float) -> int:
+def report_doubt(search: SearchMemory, slot: int, unit: int, vertex: int, value: float) -> int:
     """Stand in for `settle_doubt` until the first doubtful sign: ask, so that it is compiled and bound.
 
     Most searches never meet one, and to compile what settles it takes as long as a third of the rest.
@@ -146,7 +146,7 @@ def report_doubt(search: Search, slot: int, unit: int, vertex: int, value: float
 
 
 @step
-def settle_doubt(search: Search, slot: int, unit: int, vertex: int, value: float) -> int:
+def settle_doubt(search: SearchMemory, slot: int, unit: int, vertex: int, value: float) -> int:
     """Sign of a unit at a vertex where the polytope's bound does not decide it.
 
     Tries the vertex's own bound, then, in certified arithmetic, a fresh one for its position, then
@@ -178,7 +178,7 @@ def settle_doubt(search: Search, slot: int, unit: int, vertex: int, value: float
 
 
 @inlined
-def bounded_sign(search: Search, slot: int, unit: int, vertex: int, value: float, bound: float) -> int:
+def bounded_sign(search: SearchMemory, slot: int, unit: int, vertex: int, value: float, bound: float) -> int:
     """Sign of a unit at a vertex of the polytope that `set_bound` was called for.
 
     The caller has the value and its bound, row d + 3 plus row d + 4 times the vertex's radius, in hand.

@@ -7,12 +7,12 @@ import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.predicates import bounded_sign
 
 
 @part
-def clear_signs(search: Search, top: int) -> None:
+def clear_signs(search: SearchMemory, top: int) -> None:
     """Forget the candidates' signs at a node's vertices."""
     for v in range(search.nodes[top].n_vertices):
         vertex = search.ring[search.nodes[top].first_vertex + v]
@@ -24,7 +24,7 @@ def clear_signs(search: Search, top: int) -> None:
 
 
 @part
-def values_at(search: Search, slot: int, unit: int, first: int, count: int) -> None:
+def values_at(search: SearchMemory, slot: int, unit: int, first: int, count: int) -> None:
     """Pre-activations of a unit at `count` vertices, numbered on from `first`, in LINE."""
     d = search.dimension
     constant, factor = search.slots[slot, d, unit], search.slots[slot, 0, unit]
@@ -39,7 +39,7 @@ def values_at(search: Search, slot: int, unit: int, first: int, count: int) -> N
 
 
 @inlined
-def mark_signs(search: Search, top: int, c: int, unit: int) -> int:
+def mark_signs(search: SearchMemory, top: int, c: int, unit: int) -> int:
     """Signs at all vertices of a node, just copied, of a unit that may be its candidate c.
 
     Returns the sum of 2 if + occurs, 1 if -, 4 if zero. The signs are kept in the candidate's bits
@@ -80,7 +80,7 @@ def mark_signs(search: Search, top: int, c: int, unit: int) -> int:
 
 
 @inlined
-def sign_at(search: Search, vertex: int, c: int) -> int:
+def sign_at(search: SearchMemory, vertex: int, c: int) -> int:
     """Sign of candidate c at a vertex, without a branch."""
     word = c >> 6
     shift = np.uint64(c & 63)
@@ -90,7 +90,7 @@ def sign_at(search: Search, vertex: int, c: int) -> int:
 
 
 @part
-def mark_new_vertices(search: Search, top: int, first: int, count: int) -> None:
+def mark_new_vertices(search: SearchMemory, top: int, first: int, count: int) -> None:
     """Signs of a node's candidates at `count` new vertices, number i inside the edge in PAIRS[i].
 
     Where the ends of the edge do not have opposite signs, the sign inside follows without arithmetic:
@@ -135,7 +135,7 @@ def mark_new_vertices(search: Search, top: int, first: int, count: int) -> None:
 
 
 @inlined
-def unit_value(search: Search, slot: int, unit: int, vertex: int) -> float:
+def unit_value(search: SearchMemory, slot: int, unit: int, vertex: int) -> float:
     """Pre-activation of a unit at a vertex."""
     value = search.slots[slot, search.dimension, unit]
     for i in range(search.dimension):
@@ -144,7 +144,7 @@ def unit_value(search: Search, slot: int, unit: int, vertex: int) -> float:
 
 
 @inlined
-def place_vertex(search: Search, slot: int, unit: int, a: int, b: int, vertex: int) -> float:
+def place_vertex(search: SearchMemory, slot: int, unit: int, a: int, b: int, vertex: int) -> float:
     """Put `vertex` where a unit's hyperplane cuts the edge from `a` (positive) to `b` (negative).
 
     Returns the fall of the unit's computed value along the edge.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.kernels.memory.compiling import inlined, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 
 F64 = NDArray[np.float64]
 Pointer = Any  # to float64, row by row: rows are given by their first entry
@@ -91,7 +91,7 @@ def eliminated(matrix: F64, d: int) -> float:
 
 
 @part
-def eliminated_size(search: Search, d: int, at: int) -> float:
+def eliminated_size(search: SearchMemory, d: int, at: int) -> float:
     """`determinant_size` for any d."""
     matrix = search.face_local[0]
     for s in range(d):
@@ -101,7 +101,7 @@ def eliminated_size(search: Search, d: int, at: int) -> float:
 
 
 @inlined
-def determinant_size(search: Search, d: int, at: int) -> float:
+def determinant_size(search: SearchMemory, d: int, at: int) -> float:
     """|det| of the unit normals of the d facets listed from `at` on (d >= 3)."""
     facets_of = search.flat_vertex_facets
     n = search.flat_face_normals

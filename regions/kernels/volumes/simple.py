@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.volumes.determinants import determinant_size
 
 U64 = NDArray[np.uint64]
@@ -68,7 +68,7 @@ def lowest_of(sets: U64, at: int, words: int) -> int:
 
 
 @inlined
-def load_simple(search: Search, top: int, d: int, words: int) -> int:
+def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
     """List a node's facets and the facets of each vertex; the number of facets, 0 where it is not simple.
 
     Coordinates are taken from the first vertex, so that distances lose no digits to the origin. Facets
@@ -137,7 +137,7 @@ def load_simple(search: Search, top: int, d: int, words: int) -> int:
 
 
 @inlined
-def place_vertices(search: Search, d: int, n: int, count: int, words: int) -> None:
+def place_vertices(search: SearchMemory, d: int, n: int, count: int, words: int) -> None:
     """Distances of all vertices from all facets, and the inverse determinants of the vertices."""
     facets_of = search.flat_vertex_facets
     measure = search.flat_vertex_measure
@@ -163,7 +163,7 @@ def place_vertices(search: Search, d: int, n: int, count: int, words: int) -> No
 
 
 @inlined
-def list_level(search: Search, d: int, n: int, c: int, words: int) -> bool:
+def list_level(search: SearchMemory, d: int, n: int, c: int, words: int) -> bool:
     """List the faces of codimension c + 1 by their last facet; False: more than a simple polytope has.
 
     Loops run over all faces before a facet, without branches, for what they find is not predictable.
@@ -197,7 +197,7 @@ def list_level(search: Search, d: int, n: int, c: int, words: int) -> bool:
 
 
 @inlined
-def link_level(search: Search, d: int, n: int, c: int, count: int, words: int) -> None:
+def link_level(search: SearchMemory, d: int, n: int, c: int, count: int, words: int) -> None:
     """Find the c + 1 faces above each face of codimension c + 1, and the slacks of their apexes.
 
     The one above S + m without s is (S without s) + m, which was found below S without s.
@@ -226,7 +226,7 @@ def link_level(search: Search, d: int, n: int, c: int, count: int, words: int) -
 
 
 @inlined
-def list_faces(search: Search, d: int, n: int, count: int, words: int) -> bool:
+def list_faces(search: SearchMemory, d: int, n: int, count: int, words: int) -> bool:
     """List all faces down to the edges, with the faces above each and its slacks there."""
     apex = search.flat_lattice_apex
     before = search.flat_lattice_before
@@ -251,7 +251,7 @@ def list_faces(search: Search, d: int, n: int, count: int, words: int) -> bool:
 
 
 @inlined
-def measure_edges(search: Search, d: int, n: int, count: int, words: int) -> bool:
+def measure_edges(search: SearchMemory, d: int, n: int, count: int, words: int) -> bool:
     """U of all edges, their two ends into `last` and `apex`; False where one cannot be measured."""
     apex = search.flat_lattice_apex
     bits_of = search.flat_vertex_bits
@@ -287,7 +287,7 @@ def measure_edges(search: Search, d: int, n: int, count: int, words: int) -> boo
 
 
 @inlined
-def measure_faces(search: Search, d: int, n: int) -> None:
+def measure_faces(search: SearchMemory, d: int, n: int) -> None:
     """U of all faces above the edges."""
     measure = search.flat_lattice_measure
     slack = search.flat_lattice_slacks
@@ -302,7 +302,7 @@ def measure_faces(search: Search, d: int, n: int) -> None:
 
 
 @inlined
-def weigh_vertices(search: Search, d: int, n: int, count: int) -> None:
+def weigh_vertices(search: SearchMemory, d: int, n: int, count: int) -> None:
     """Share the volume out to the vertices of the simplices, from the facets down.
 
     SHARE of a face times its U is d! times the volume of the simplices that have one of theirs in it.
@@ -330,7 +330,7 @@ def weigh_vertices(search: Search, d: int, n: int, count: int) -> None:
 
 
 @inlined
-def weigh_facets(search: Search, d: int, n: int, count: int, words: int) -> float:
+def weigh_facets(search: SearchMemory, d: int, n: int, count: int, words: int) -> float:
     """SHARE of each facet: its distance from the mean of the vertices (FACE_MOMENT); the sum of the cones."""
     mean = search.flat_face_moment
     measure = search.flat_lattice_measure
@@ -354,7 +354,7 @@ def weigh_facets(search: Search, d: int, n: int, count: int, words: int) -> floa
 
 
 @part
-def simple_volume(search: Search, top: int, centroid: NDArray[np.float64]) -> float:
+def simple_volume(search: SearchMemory, top: int, centroid: NDArray[np.float64]) -> float:
     """Volume of a node's polytope, its centroid, and its facets' volumes in FACE_MEASURE by hyperplane.
 
     The volume is the sum of the cones from the mean of the vertices over the facets, which are listed

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import part
-from regions.kernels.memory.layouts import Search
+from regions.kernels.memory.layouts import SearchMemory
 
 
 @part
@@ -50,7 +50,7 @@ def within(a: NDArray[np.uint64], b: NDArray[np.uint64], words: int) -> bool:
 
 
 @part
-def keep_maximal(search: Search, level: int, words: int) -> None:
+def keep_maximal(search: SearchMemory, level: int, words: int) -> None:
     """Drop the faces below that lie in another one: what is left are the facets of the face."""
     below = search.face_below[level]
     n = search.face_counts[level]
@@ -74,7 +74,7 @@ def keep_maximal(search: Search, level: int, words: int) -> None:
 
 
 @part
-def open_facets(search: Search, d: int, n_vertices: int, n_planes: int, simple: bool) -> None:
+def open_facets(search: SearchMemory, d: int, n_vertices: int, n_planes: int, simple: bool) -> None:
     """List the facets of the whole polytope at level d."""
     words = (n_vertices + 63) >> 6
     n = 0
@@ -92,7 +92,7 @@ def open_facets(search: Search, d: int, n_vertices: int, n_planes: int, simple: 
 
 
 @part
-def open_face(search: Search, level: int, index: int, words: int, simple: bool) -> None:
+def open_face(search: SearchMemory, level: int, index: int, words: int, simple: bool) -> None:
     """Take face `index` below `level` in hand at level - 1, and list the facets of it."""
     here = level - 1
     face = search.face_sets[here]
@@ -121,7 +121,7 @@ def open_face(search: Search, level: int, index: int, words: int, simple: bool) 
 
 
 @part
-def eliminate(search: Search, level: int, words: int) -> bool:
+def eliminate(search: SearchMemory, level: int, words: int) -> bool:
     """Eliminate the apex of the face at `level` from its vertices' coordinates; False if it is 0."""
     apex = search.face_apex[level]
     above = search.face_local[level + 1]
@@ -149,7 +149,7 @@ def eliminate(search: Search, level: int, words: int) -> bool:
 
 
 @part
-def add_edges(search: Search, d: int, words: int) -> None:
+def add_edges(search: SearchMemory, d: int, words: int) -> None:
     """Sum the triangles of the polygon at level 2: from its apex over the sides that miss it."""
     apex = search.face_apex[2]
     here = search.face_local[2]
@@ -175,7 +175,7 @@ def add_edges(search: Search, d: int, words: int) -> None:
 
 
 @part
-def sum_face(search: Search, top: int, d: int, words: int, simple: bool) -> None:
+def sum_face(search: SearchMemory, top: int, d: int, words: int, simple: bool) -> None:
     """Sum the simplices of the face in hand at level `top`, whose own coordinates are ready."""
     if top == 1:
         for w in range(words):
@@ -214,7 +214,7 @@ def sum_face(search: Search, top: int, d: int, words: int, simple: bool) -> None
 
 
 @part
-def measure_facet(search: Search, d: int, index: int, words: int, simple: bool) -> None:
+def measure_facet(search: SearchMemory, d: int, index: int, words: int, simple: bool) -> None:
     """Volume and centroid of one facet, into `measure` and `centre` of its hyperplane."""
     top = d - 1
     open_face(search, d, index, words, simple)
@@ -250,7 +250,7 @@ def measure_facet(search: Search, d: int, index: int, words: int, simple: bool) 
 
 @part
 def polytope_volume(
-    search: Search, d: int, n_vertices: int, n_planes: int, simple: bool, centroid: NDArray[np.float64]
+    search: SearchMemory, d: int, n_vertices: int, n_planes: int, simple: bool, centroid: NDArray[np.float64]
 ) -> float:
     """Volume of the polytope in `faces`, with its centroid and the measures of its facets.
 
@@ -293,7 +293,13 @@ def polytope_volume(
 
 @part
 def list_simplices(
-    search: Search, d: int, index: int, words: int, simple: bool, simplices: NDArray[np.int64], start: int
+    search: SearchMemory,
+    d: int,
+    index: int,
+    words: int,
+    simple: bool,
+    simplices: NDArray[np.int64],
+    start: int,
 ) -> int:
     """List the simplices of facet `index` (vertex numbers) from row `start` on; the next free row.
 
