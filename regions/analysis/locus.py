@@ -133,7 +133,7 @@ def locus_volume(
 
     References
     ----------
-    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/design.md, section 7.
+    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/mathematics.md, "The locus".
 
     Examples
     --------

@@ -214,7 +214,7 @@ class UnnormalisedCoarea(Coarea):
 
     References
     ----------
-    The implementation published with Patel and Montufar, arXiv 2412.18283; docs/design.md, section 7.
+    The implementation published with Patel and Montufar, arXiv 2412.18283; docs/mathematics.md, "Estimators".
 
     Examples
     --------
@@ -250,7 +250,7 @@ class OwnNoiseCoarea(Coarea):
 
     References
     ----------
-    docs/design.md, section 7: a third-party implementation of arXiv 2412.18283.
+    docs/mathematics.md, "Estimators": a third-party implementation of arXiv 2412.18283.
 
     Examples
     --------
@@ -286,7 +286,7 @@ class SampledStateCoarea(Coarea):
 
     References
     ----------
-    docs/design.md, section 7.
+    docs/mathematics.md, "Estimators".
 
     Examples
     --------

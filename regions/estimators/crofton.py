@@ -67,7 +67,7 @@ class CroftonLines:
 
     References
     ----------
-    Santalo, Integral Geometry and Geometric Probability, section 14.4; docs/design.md, section 7.
+    Santalo, Integral Geometry and Geometric Probability, section 14.4; docs/mathematics.md, "Estimators".
 
     Examples
     --------

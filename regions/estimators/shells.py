@@ -59,7 +59,7 @@ class FiniteShell:
 
     References
     ----------
-    Hanin and Rolnick, arXiv 1906.00904 (distance to the locus); docs/design.md, section 7.
+    Hanin and Rolnick, arXiv 1906.00904 (distance to the locus); docs/mathematics.md, "Estimators".
 
     Examples
     --------

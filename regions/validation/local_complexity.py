@@ -200,7 +200,8 @@ def exact_local_complexity(
 
     References
     ----------
-    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/design.md, section 7.
+    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/mathematics.md,
+    "Local complexity".
 
     Examples
     --------
@@ -378,7 +379,7 @@ def one_hidden_layer_local_complexity(
 
     References
     ----------
-    docs/design.md, section 7; Patel and Montufar, arXiv 2412.18283, theorem 2.
+    docs/mathematics.md, "Local complexity"; Patel and Montufar, arXiv 2412.18283, theorem 2.
 
     Examples
     --------

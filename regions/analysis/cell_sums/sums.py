@@ -171,7 +171,7 @@ def sum_over_cells(
 
     References
     ----------
-    Patel and Montufar, arXiv 2412.18283, section 4; docs/design.md, section 7.
+    Patel and Montufar, arXiv 2412.18283, section 4; docs/mathematics.md, "Sums over cells".
 
     Examples
     --------
