@@ -69,7 +69,7 @@ def check_arrays(
     for name, low, high in (
         ("cell_a", 0, n),
         ("cell_b", -2, n),
-        ("side", -1, domain.halfspaces[0].shape[0]),
+        ("side", -1, domain.n_sides),
         ("layer", -1, len(widths) - 1),
         ("unit", -1, np.where(layer < 0, 0, widths[layer]) if m else 0),
         ("place", 0, cells["n_facets"][a] if m else 0),

@@ -89,6 +89,47 @@ class Domain:
         """A name for each of the m halfspaces, for people."""
         return self._shape.side_names
 
+    @cached_property
+    def n_sides(self) -> int:
+        """Number m of the halfspaces that bound it."""
+        return len(self.halfspaces[1])
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether the intrinsic coordinates are the inputs themselves: no origin, the identity as basis."""
+        d = self.dimension
+        return d == self.input_dim and not self.origin.any() and np.array_equal(self.basis, np.eye(d))
+
+    @cached_property
+    def is_axis_parallel(self) -> bool:
+        """Whether it is {t : low <= t <= high} for the floats `bounds()`, exactly.
+
+        Then its sides are bounds of single intrinsic coordinates, and its vertices are not rounded.
+        """
+        sizes = np.abs(self.halfspaces[0])
+        return bool(np.all(np.count_nonzero(sizes, axis=1) == 1) and np.all(sizes.max(axis=1) == 1.0))
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """(low (d,), high (d,)), the least and the largest value of each intrinsic coordinate.
+
+        Rounded with the vertices; exact where the domain is axis-parallel.
+        """
+        return self.vertices.min(axis=0), self.vertices.max(axis=0)
+
+    def extent(self) -> FloatArray:
+        """(d,), the largest absolute value of each intrinsic coordinate, as exact as `bounds()`."""
+        low, high = self.bounds()
+        return np.maximum(np.abs(low), np.abs(high))
+
+    def interior_point(self) -> FloatArray:
+        """(d,) intrinsic, a point strictly inside and on no hyperplane of symmetry.
+
+        It is a mean of the vertices with uneven weights, so that a domain which is thinner than the
+        rounding of its vertices may lose it.
+        """
+        weights = 1.0 + 0.3 * np.sin(np.arange(self.vertices.shape[0]) + 1.0)
+        return np.asarray(weights @ self.vertices / weights.sum())
+
     def to_input(self, t: npt.ArrayLike) -> FloatArray:
         """Input coordinates (N, n0) or (n0,) of intrinsic points (N, d) or (d,)."""
         points = _points(t, self.dimension, "t")

@@ -119,6 +119,21 @@ class Box(Domain):
         bounds = (self.low, self.high)
         return tuple(f"x{k} = {bounds[upper][k]:g}" for k, upper in self._sides)
 
+    @cached_property
+    def n_sides(self) -> int:
+        return 2 * self.dimension
+
+    @property
+    def is_axis_parallel(self) -> bool:  # type: ignore[override]
+        return True
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        return self.low, self.high
+
+    def interior_point(self) -> FloatArray:
+        parts = 0.5 + 0.05 * np.sin(np.arange(self.dimension) + 1.0)
+        return np.asarray(self.low + parts * (self.high - self.low))
+
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         return rng.uniform(self.low, self.high, size=(n, self.dimension))
 

@@ -1,7 +1,7 @@
 """`Slice`: a convex polygon in a plane through an input space of any dimension.
 
 How the plane is chosen (three points, two directions, principal axes) and how it is
-clipped to input bounds; the exact polygon itself comes from `base.solve`.
+clipped to input bounds; the exact polygon itself comes from `intrinsic.solve`.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _plan(
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
         reason = f"d = {d}: {shape}"
     elif engine == "auto":
-        engine, reason = choose(d, network.n_units, domain.halfspaces[0].shape[0])
+        engine, reason = choose(d, network.n_units, domain.n_sides)
     elif engine in ("planar", "cells", "lp"):
         reason = "as asked"
     else:

@@ -59,7 +59,7 @@ def explore(
     InvalidInputError, InvalidDomainError
         If an argument cannot be used, or the centre is outside the domain or on the border of cells.
     BudgetExceededError
-        If a domain that is not a `Box` has more than 256 directions.
+        If a domain whose sides are not axis-parallel has more than 256 directions.
 
     Notes
     -----

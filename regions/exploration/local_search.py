@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
-from regions.domain import Box
 from regions.enumeration.compiled_network import lower
 from regions.enumeration.threads import worker_count
 from regions.errors import InvalidInputError
@@ -123,7 +122,7 @@ class Search:
 
     def _new_finder(self) -> CellFinder | BoxCellFinder:
         domain = self.frame.domain
-        if isinstance(domain, Box) and domain.dimension > search_frame.MOST_DIRECTIONS:
+        if domain.is_axis_parallel and domain.dimension > search_frame.MOST_DIRECTIONS:
             return BoxCellFinder(self.network, domain, self.certified)
         lowered = lower(
             self.network, domain, radius=0.0, certified=self.certified, planar=False, vertices=False

@@ -77,11 +77,11 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius
     InvalidDomainError
         If the domain does not live in the network's input space, or the centre not in the domain.
     BudgetExceededError
-        If a domain that is not a box has more than 256 directions.
+        If a domain whose sides are not axis-parallel has more than 256 directions.
     """
     frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
     d = frame.domain.dimension
-    if d > MOST_DIRECTIONS and not isinstance(frame.domain, Box):
+    if d > MOST_DIRECTIONS and not frame.domain.is_axis_parallel:
         raise BudgetExceededError(
             f"the domain has {d} directions; cells of domains that are no Box are explored in up to "
             f"{MOST_DIRECTIONS}: take a Box, a smaller Slice, or leave the domain out"
@@ -94,11 +94,7 @@ def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
-    at = (
-        center.copy()
-        if isinstance(domain, Box) and not isinstance(domain, FrameBox)
-        else domain.to_intrinsic(center)
-    )
+    at = center.copy() if domain.is_identity else domain.to_intrinsic(center)
     size = max(1.0, float(np.abs(center).max()))
     off = float(np.abs(domain.to_input(at) - center).max())
     if off > OFF_DOMAIN * size or not domain.contains(at, OFF_DOMAIN * size):

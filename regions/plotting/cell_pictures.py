@@ -335,8 +335,7 @@ def name_axes(ax: Axes, complex: CellComplex, axes: Sequence[int]) -> None:
     '$x_0$'
     """
     domain = complex.domain
-    n = domain.input_dim
-    if domain.dimension == n and np.array_equal(domain.basis, np.eye(n)) and not domain.origin.any():
+    if domain.is_identity:
         names = [f"$x_{k}$" for k in axes]
     elif domain.dimension == 1:
         names = ["position along the segment (input units)"]

@@ -126,7 +126,7 @@ def bounding_planes(complex: CellComplex, cell: int, *, facets_only: bool) -> tu
             planes = np.where(table.side[rows] >= 0, -1 - table.side[rows], units)
             order = np.argsort(planes, kind="stable")
             return planes[order].tolist(), True
-    sides = [-1 - k for k in range(complex.domain.halfspaces[0].shape[0])]
+    sides = [-1 - k for k in range(complex.domain.n_sides)]
     return [*sides, *range(complex.network.n_units)], False
 
 
