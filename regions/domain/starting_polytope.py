@@ -38,8 +38,8 @@ class ExactPolytope:
     Examples
     --------
     >>> square = exact_polytope(np.array([[1.0, 0], [0, 1], [-1, 0], [0, -1]]), np.ones(4))
-    >>> square.rows, len(square.vertices), exact_volume(square)
-    ((0, 1, 2, 3), 4, Fraction(4, 1))
+    >>> square.rows, len(square.vertices), [f"{facet:04b}" for facet in square.facets]
+    ((0, 1, 2, 3), 4, ['0011', '0110', '1100', '1001'])
     """
 
     rows: tuple[int, ...]
@@ -141,19 +141,6 @@ def simplex_volume(points: Sequence[Sequence[Fraction]]) -> Fraction:
         for point, scale in zip(points, scales, strict=True)
     ]
     return abs(Fraction(_determinant(matrix), prod(scales) * factorial(len(points) - 1)))
-
-
-def exact_volume(polytope: ExactPolytope) -> Fraction:
-    """Exact volume of the polytope.
-
-    Examples
-    --------
-    >>> exact_volume(exact_polytope(np.array([[2.0], [-1.0]]), np.array([1.0, 0.0])))
-    Fraction(1, 2)
-    """
-    simplices = triangulate(polytope)
-    volumes = (simplex_volume([polytope.vertices[i] for i in simplex]) for simplex in simplices)
-    return sum(volumes, Fraction(0))
 
 
 def _integer_row(values: Sequence[float]) -> IntegerRow:
