@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import fsum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from regions.domain.starting_polytope import exact_polytope, simplex_volume, triangulate
-from regions.errors import InvalidDomainError
+from regions.errors import InvalidDomainError, check_choice
 
 FloatArray = npt.NDArray[np.float64]
+Coordinates = Literal["input", "intrinsic"]
 BoolArray = npt.NDArray[np.bool_]
 _AnyArray = TypeVar("_AnyArray", bound=npt.NDArray[Any])
 
@@ -172,6 +173,11 @@ class Domain:
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self.input_dim, self.dimension))
+
+
+def check_coordinates(coordinates: str) -> None:
+    """Raise InvalidInputError unless a string names the coordinates that points are given in."""
+    check_choice("coordinates", coordinates, get_args(Coordinates))
 
 
 def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> StartingPolytope:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Box, Domain, FrameBox
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
+from regions.network.patterns import unit_place
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, dyadic_integers
 
@@ -169,8 +170,7 @@ def exact_start(frame: Frame, network: Network) -> bytes:
         row = exact.plane_row(states, unit)
         value = sum((int(a) * x for a, x in zip(row[:-1], point, strict=True)), Fraction(int(row[-1])))
         if value == 0 and any(row[:-1]):
-            layer = int(np.searchsorted(network.unit_offsets, unit, side="right")) - 1
-            number = unit - int(network.unit_offsets[layer])
+            layer, number = unit_place(network.unit_offsets, unit)
             raise InvalidInputError(
                 f"the center is on the zero set of unit ({layer}, {number}), "
                 "between cells, so it has no cell of its own; move it a little to the side that you mean"

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
+from regions.network.patterns import checked_states
 
 __all__ = ["Network"]
 
@@ -381,7 +382,7 @@ class Network:
     def _compose(
         self, pattern: ArrayLike
     ) -> tuple[tuple[FloatArray, FloatArray], list[tuple[FloatArray, FloatArray]]]:
-        active = _unit_states(pattern, self.n_units)
+        active = checked_states(pattern, self.n_units)
         unit_maps, start = [], 0
         A, c = np.eye(self.input_dim), np.zeros(self.input_dim)
         for index, (weight, bias, relu) in enumerate(zip(self.weights, self.biases, self.relu, strict=True)):
@@ -461,17 +462,6 @@ def _relu_flags(relu: Any, n_layers: int) -> tuple[bool, ...]:
         if not isinstance(flag, bool | np.bool_):
             raise InvalidNetworkError(f"relu[{layer}] is {flag!r}; expected True or False")
     return tuple(bool(flag) for flag in flags)
-
-
-def _unit_states(pattern: ArrayLike, n_units: int) -> BoolArray:
-    states = np.asarray(pattern)
-    if states.shape != (n_units,):
-        raise InvalidInputError(
-            f"pattern has shape {states.shape}; expected ({n_units},), one state per unit, unpacked"
-        )
-    if n_units and (states.dtype.kind not in "biu" or not ((states == 0) | (states == 1)).all()):
-        raise InvalidInputError(f"pattern ({states.dtype}) must hold only 0/1 or False/True")
-    return states.astype(np.bool_)
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:

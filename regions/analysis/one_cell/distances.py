@@ -8,9 +8,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, check_coordinates, narrowed
+from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, narrowed
 from regions.analysis.one_cell.ranges import finite_vector
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
+from regions.domain import check_coordinates
 from regions.errors import InvalidInputError
 from regions.optimize.convex_programs import CONIC, LINEAR, NO_SOLVER, SolverReport, solve_checked
 
