@@ -118,21 +118,21 @@ class CellComplex:
         return int(i) % self.n_cells
 
     def pattern(self, i: int) -> NDArray[np.bool_]:
-        """Activation pattern of cell i: (n_units,) bool, in flat unit order."""
+        """Return the activation pattern of cell i, (n_units,) bool in flat unit order."""
         return unpack(self.patterns[self._index(i)], self.network.n_units)
 
     def unpacked_patterns(self) -> NDArray[np.bool_]:
-        """Activation patterns of all cells: (n, n_units) bool."""
+        """Return the activation patterns of all cells, (n, n_units) bool."""
         return unpack(self.patterns, self.network.n_units)
 
     def pattern_hex(self, i: int) -> str:
-        """Packed pattern of cell i as hexadecimal digits, a name that is unique in the complex."""
+        """Return the packed pattern of cell i as hexadecimal digits, a name that is unique in the complex."""
         return hex_names(self.patterns[self._index(i)][None])[0]
 
     def affine_map(
         self, i: int, coordinates: Coordinates = "input"
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The network's affine map on cell i.
+        """Return the network's affine map on cell i.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class CellComplex:
         return geometry_of(self)
 
     def polygons(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """All cells of a 2-D complex as polygons.
+        """Return all cells of a 2-D complex as polygons.
 
         Returns
         -------
@@ -178,7 +178,7 @@ class CellComplex:
         return np.concatenate(rings)
 
     def vertices(self, i: int) -> NDArray[np.float64]:
-        """Vertices of cell i, (nv, d) intrinsic; in ring order for d = 2.
+        """Return the vertices of cell i, (nv, d) intrinsic; in ring order for d = 2.
 
         For d > 2 they are not stored, and the engine walks to the cell again.
         """
@@ -192,7 +192,7 @@ class CellComplex:
         return {key: i for i, key in enumerate(row_keys(self.patterns))}
 
     def locate(self, t: ArrayLike) -> NDArray[np.int64]:
-        """Cells that hold the given intrinsic points: (N,) int64, -1 where none is listed.
+        """Find the cells that hold the given intrinsic points: (N,) int64, -1 where none is listed.
 
         A point's cell is found by its activation pattern in floating point; outside the domain -1.
         """
@@ -205,7 +205,7 @@ class CellComplex:
         return np.where(inside, np.array(found, dtype=np.int64), -1)
 
     def facet_simplices(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Every interior facet cut into simplices of dimension d - 1.
+        """Cut every interior facet into simplices of dimension d - 1.
 
         Returns
         -------

@@ -57,7 +57,7 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
 
 
 def read_complex(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The attributes of the complex that `write_complex` wrote, by name.
+    """Read the attributes of the complex that `write_complex` wrote, by name.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _header(cells: CellComplex) -> dict[str, Any]:
 
 
 def _entries(file: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; each entry is read whole, so that its checksum is compared."""
+    """Read the arrays of an .npz file, each entry whole, so that its checksum is compared."""
     with zipfile.ZipFile(file) as stored:
         return {
             name.removesuffix(".npy"): np.lib.format.read_array(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class FacetTable:
-    """All facets, one row each: interior ones first come first listed among the domain's.
+    """All facets, one row each, those between cells and those on the domain's sides.
 
     Attributes
     ----------
@@ -43,5 +43,5 @@ class FacetTable:
 
     @cached_property
     def interior(self) -> NDArray[np.bool_]:
-        """Mask of the facets between two listed cells."""
+        """Whether a facet lies between two listed cells: (m,) bool."""
         return np.asarray(self.cell_b >= 0)

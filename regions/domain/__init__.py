@@ -30,7 +30,7 @@ __all__ = [
 
 
 def domain_from_dict(data: Mapping[str, Any]) -> Domain:
-    """The domain that `to_dict` described, bit for bit (also after a trip through JSON).
+    """Return the domain that `to_dict` described, bit for bit, also after a trip through JSON.
 
     Raises
     ------

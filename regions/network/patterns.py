@@ -22,7 +22,7 @@ IntArray = NDArray[np.int64]
 
 
 def packed_size(n_units: int) -> int:
-    """Number of bytes of a packed pattern.
+    """Return the number of bytes of a packed pattern.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def packed_size(n_units: int) -> int:
 
 
 def pack(states: ArrayLike) -> ByteArray:
-    """Patterns as bits: (..., ceil(n_units / 8)) uint8 of (..., n_units) states.
+    """Pack states (..., n_units) into bits, (..., ceil(n_units / 8)) uint8.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def pack(states: ArrayLike) -> ByteArray:
 
 
 def unpack(packed: ArrayLike, n_units: int) -> BoolArray:
-    """Patterns as states: (..., n_units) bool of (..., k) uint8; bits beyond the last unit are left out.
+    """Unpack bits (..., k) uint8 into states, (..., n_units) bool; bits beyond the last unit are left out.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def unpack(packed: ArrayLike, n_units: int) -> BoolArray:
 
 
 def row_keys(rows: NDArray[Any]) -> list[bytes]:
-    """The bytes of each row of an (n, k) array, to look patterns up by, packed or not.
+    """Return the bytes of each row of an (n, k) array, to look patterns up by, packed or not.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def row_keys(rows: NDArray[Any]) -> list[bytes]:
 
 
 def hex_names(packed: ByteArray) -> list[str]:
-    """Packed patterns (n, k) as hexadecimal digits, two a byte, the first byte first.
+    """Write packed patterns (n, k) as hexadecimal digits, two a byte, the first byte first.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def hex_names(packed: ByteArray) -> list[str]:
 
 
 def state_bytes(pattern: bytes | ArrayLike | Sequence[bool]) -> bytes:
-    """The states of a pattern, one byte (0 or 1) a unit; bytes are taken as they are.
+    """Return the states of a pattern, one byte (0 or 1) a unit; bytes are taken as they are.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def state_bytes(pattern: bytes | ArrayLike | Sequence[bool]) -> bytes:
 
 
 def checked_states(pattern: ArrayLike, n_units: int) -> BoolArray:
-    """An unpacked pattern as (n_units,) bool.
+    """Return an unpacked pattern as (n_units,) bool.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def checked_states(pattern: ArrayLike, n_units: int) -> BoolArray:
 
 
 def unit_places(unit_offsets: IntArray, flat: ArrayLike) -> tuple[IntArray, IntArray]:
-    """The ReLU layer, and the number in that layer, of units by flat number.
+    """Find the ReLU layer, and the number in that layer, of units by their flat numbers.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def unit_places(unit_offsets: IntArray, flat: ArrayLike) -> tuple[IntArray, IntA
 
 
 def unit_place(unit_offsets: IntArray, flat: int) -> tuple[int, int]:
-    """The ReLU layer, and the number in that layer, of one unit; see `unit_places`.
+    """Find the ReLU layer, and the number in that layer, of one unit; see `unit_places`.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def unit_place(unit_offsets: IntArray, flat: int) -> tuple[int, int]:
 
 
 def flat_units(unit_offsets: IntArray, layer: ArrayLike, unit: ArrayLike) -> IntArray:
-    """Flat numbers of units by ReLU layer and number in it; -1 where the layer is negative.
+    """Number units flat, by ReLU layer and number in it; -1 where the layer is negative.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def flat_units(unit_offsets: IntArray, layer: ArrayLike, unit: ArrayLike) -> Int
 
 
 def _as_states(given: NDArray[Any]) -> NDArray[Any]:
-    """The array itself, if it holds 0 and 1 only; with no entries its type does not matter."""
+    """Return the array itself if it holds 0 and 1 only; with no entries its type does not matter."""
     if not given.size:
         return given.astype(np.bool_)
     if given.dtype.kind not in "biu" or not (given.dtype == np.bool_ or np.isin(given, (0, 1)).all()):

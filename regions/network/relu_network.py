@@ -91,7 +91,7 @@ class Network:
         *,
         name: str = "",
     ) -> Network:
-        """Network of the given weights `(out, in)` and biases `(out,)`.
+        """Make the network of the given weights `(out, in)` and biases `(out,)`.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
-        """Network stored in a `.npz` with keys `W0, b0, W1, b1, ...` (`W` is `(out, in)`).
+        """Read the network in a `.npz` with keys `W0, b0, W1, b1, ...`, where `W` is `(out, in)`.
 
         A ReLU follows every layer but the last, unless a key `relu` lists one flag per layer. Keys
         `name` (a string) and any others not of the form `W3` or `b3` may be there and are left alone.
@@ -222,7 +222,7 @@ class Network:
         return offsets
 
     def forward(self, x: ArrayLike) -> FloatArray:
-        """Outputs of the network, in float64.
+        """Return the outputs of the network, in float64.
 
         Parameters
         ----------
@@ -244,7 +244,7 @@ class Network:
         return self._run(x)[0]
 
     def pre_activations(self, x: ArrayLike) -> list[FloatArray]:
-        """Values of the units before their ReLU, one array per ReLU layer.
+        """Return the values of the units before their ReLU, one array per ReLU layer.
 
         Parameters
         ----------
@@ -266,7 +266,7 @@ class Network:
         return self._run(x)[1]
 
     def activation_pattern(self, x: ArrayLike) -> BoolArray:
-        """Which units are active (`z > 0`; a unit at exactly 0 is inactive), in flat order.
+        """Say which units are active, in flat order; a unit at exactly 0 is inactive.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ class Network:
         return np.concatenate(active, axis=-1) if active else np.zeros((*output.shape[:-1], 0), np.bool_)
 
     def affine_map(self, pattern: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """The affine map `x -> A @ x + c` that the network is where it has this activation pattern.
+        """Return the affine map `x -> A @ x + c` that the network is where it has this activation pattern.
 
         Parameters
         ----------
@@ -315,7 +315,7 @@ class Network:
         return self._compose(pattern)[0]
 
     def unit_maps(self, pattern: ArrayLike) -> list[tuple[FloatArray, FloatArray]]:
-        """The affine maps of the pre-activations where the network has this activation pattern.
+        """Return the affine maps of the pre-activations where the network has this activation pattern.
 
         Parameters
         ----------
@@ -338,7 +338,7 @@ class Network:
         return self._compose(pattern)[1]
 
     def digest(self) -> str:
-        """SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all weights.
+        """Return the SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all weights.
 
         Examples
         --------
@@ -354,7 +354,7 @@ class Network:
         return state.hexdigest()
 
     def describe(self) -> str:
-        """One line for reports: name, widths from input to output, units.
+        """Say in one line, for reports, the name, the widths from input to output, and the number of units.
 
         Examples
         --------
@@ -397,7 +397,7 @@ class Network:
 
 
 def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
-    """A C-contiguous float64 copy, or the given error if that would round or is not finite."""
+    """Return a C-contiguous float64 copy; raise the given error if that would round or is not finite."""
     try:
         given = value.toarray() if hasattr(value, "toarray") else np.asarray(value)  # scipy's sparse ones
     except (TypeError, ValueError) as failure:
