@@ -20,7 +20,7 @@ from naive import naive_complex
 from strategies import Case, concurrent_fan, nearly_parallel_networks, random_case, rational_networks
 
 from regions import Box, Network, count_cells
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Completeness
 from regions.enumeration import threads
 from regions.enumeration.compiled_network import lower
 from regions.enumeration.programs.program_search import ProgramWalker

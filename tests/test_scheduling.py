@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from strategies import random_case
 
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.domain import Box
 from regions.enumeration import threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells

@@ -14,8 +14,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.errors import CertificateError, InvalidInputError
+from regions.network.patterns import pack, row_keys
 from regions.rational import (
     ExactCell,
     ExactFacet,
@@ -192,7 +193,7 @@ class _Check:
     def __post_init__(self) -> None:
         c = self.complex
         self.exact = ExactNetwork(c.network, c.domain)
-        self.patterns = [row.tobytes() for row in c.unpacked_patterns()]
+        self.patterns = row_keys(c.unpacked_patterns())
         self.index = {pattern: i for i, pattern in enumerate(self.patterns)}
         table = c.facets
         offsets = c.network.unit_offsets
@@ -310,8 +311,7 @@ class _Check:
             self.fail(f"{c.n_cells - len(self.index)} patterns are listed twice")
         if c.n_cells == 0 and c.status is Completeness.COMPLETE:
             self.fail("no cell is listed")
-        padded = np.packbits(c.unpacked_patterns(), axis=1, bitorder="little")
-        if not np.array_equal(padded, c.patterns):
+        if not np.array_equal(pack(c.unpacked_patterns()), c.patterns):
             self.fail("packed patterns have bits set beyond the last unit")
         self.jumps()
         if n_checked == c.n_cells:

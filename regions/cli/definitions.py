@@ -22,7 +22,7 @@ from regions.errors import BudgetExceededError, InvalidInputError
 
 if TYPE_CHECKING:
     from regions.analysis.linear_regions import LinearRegions
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
     from regions.domain import Domain
     from regions.network.relu_network import Network
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
     from regions.network.relu_network import Network
 
 _DIGITS = "data/digits_64x32x32.npz"

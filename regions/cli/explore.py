@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -21,6 +21,7 @@ from regions.cli.session import INTERRUPTED, err, print_facts, print_json, print
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from regions.complexes import Arithmetic
     from regions.exploration import Exploration, MinimalPerturbation
 
 _SUFFIXES = (".npz", ".json")
@@ -76,7 +77,7 @@ def explore(
             max_cells=max_cells,
             max_hops=max_hops,
             radius=radius,
-            arithmetic=arithmetic,
+            arithmetic=cast("Arithmetic", arithmetic),
             progress=progress,
         )
     interrupted = found.status == "TRUNCATED" and found.n_cells < max_cells and not found.undecided.any()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
     from regions.domain import Domain
     from regions.network.relu_network import Network
 
@@ -297,7 +297,7 @@ def read_complex(path: Path) -> CellComplex:
     InvalidInputError
         If there is no such file.
     """
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
     if not path.exists():
         raise InvalidInputError(f"{path}: no such file; `regions enumerate NET <domain> -o {path}` makes one")

@@ -27,7 +27,7 @@ from regions.density.integrals.simplex_integrals import (
     fill_with_simplices,
     simplex_volumes,
 )
-from regions.domain import Box, Domain
+from regions.domain import Domain
 from regions.errors import InvalidInputError
 
 __all__ = ["GaussianDensity", "box_probabilities", "check_covariance"]
@@ -119,9 +119,10 @@ class GaussianDensity:
         return self.mean + rng.standard_normal((as_count(n), self.dimension)) @ self._chol.T
 
     def mass(self, domain: Domain) -> tuple[float, float]:
-        """Probability of a domain: erf on boxes with a diagonal cov and in 1-D, else cubature.
+        """Probability of a domain, by cubature unless erf gives it.
 
-        A polygon is cut into a fan, a polytope into the Delaunay simplices of its vertices.
+        With a diagonal cov it is a product of erf on an axis-parallel domain, and in 1-D it is one always.
+        For the cubature a polygon is cut into a fan, a polytope into the Delaunay simplices of its vertices.
 
         Parameters
         ----------
@@ -139,12 +140,13 @@ class GaussianDensity:
 
         Examples
         --------
+        >>> from regions.domain import Box
         >>> value, error = GaussianDensity([0.0], 1.0).mass(Box([-1.0], [1.0]))
         >>> round(value, 9), error < 1e-14
         (0.682689492, True)
         """
         check_dimension(self.dimension, domain)
-        if isinstance(domain, Box) and np.array_equal(self.cov, np.diag(np.diag(self.cov))):
+        if domain.is_axis_parallel and np.array_equal(self.cov, np.diag(np.diag(self.cov))):
             value = float(box_probabilities(domain, self.mean, np.sqrt(np.diag(self.cov))))
             return value, 32.0 * self.dimension * EPS * value
         simplices = fill_with_simplices(domain.vertices, domain.volume)
@@ -243,9 +245,9 @@ def check_covariance(matrix: FloatArray) -> FloatArray:
     return matrix
 
 
-def box_probabilities(box: Box, means: FloatArray, stds: FloatArray) -> FloatArray:
-    """Probabilities `(...)` of a box under normal laws with independent coordinates, (..., d) each."""
-    low, high = (box.low - means) / stds, (box.high - means) / stds
+def box_probabilities(domain: Domain, means: FloatArray, stds: FloatArray) -> FloatArray:
+    """Probabilities `(...)` of an axis-parallel domain under independent normal laws, (..., d) each."""
+    low, high = ((bound - means) / stds for bound in domain.bounds())
     start = np.minimum(np.abs(low), np.abs(high))
     between = bell_between(start.ravel(), (high - low).ravel()).reshape(start.shape)
     one_sided = np.exp(-0.5 * start * start) / math.sqrt(2.0 * math.pi) * between

@@ -22,7 +22,7 @@ from regions.density.densities import (
 )
 from regions.density.gaussian import box_probabilities, check_covariance
 from regions.density.integrals.simplex_integrals import fill_with_simplices
-from regions.domain import Box, Domain
+from regions.domain import Domain
 from regions.errors import InvalidInputError
 
 __all__ = ["GaussianMixtureDensity"]
@@ -209,7 +209,9 @@ class GaussianMixtureDensity:
         return self.means[component] + np.einsum("nij,nj->ni", self._chols[component], normal)
 
     def mass(self, domain: Domain) -> tuple[float, float]:
-        """Probability of a domain: erf on boxes with diagonal covariances, else as `integrate_simplices`.
+        """Probability of a domain, by cubature unless erf gives it.
+
+        That is where the domain is axis-parallel and all covariances are diagonal.
 
         Parameters
         ----------
@@ -227,6 +229,7 @@ class GaussianMixtureDensity:
 
         Examples
         --------
+        >>> from regions.domain import Box
         >>> mixture = GaussianMixtureDensity([1.0, 1.0], [[-1.0], [1.0]], 1.0)
         >>> round(mixture.mass(Box([-1.0], [1.0]))[0], 9)
         0.477249868
@@ -234,7 +237,7 @@ class GaussianMixtureDensity:
         check_dimension(self.dimension, domain)
         variances = np.diagonal(self.covs, axis1=-2, axis2=-1)
         diagonal = np.array_equal(self.covs, variances[..., None] * np.eye(self.dimension))
-        if isinstance(domain, Box) and diagonal:
+        if domain.is_axis_parallel and diagonal:
             inside = box_probabilities(domain, self.means, np.sqrt(np.atleast_2d(variances)))
             value = math.fsum((self.weights * inside).tolist())
             return value, 32.0 * (self.dimension + 1) * EPS * value

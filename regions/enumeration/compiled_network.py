@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.domain import Box, Domain
+from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
 from regions.errors import InvalidDomainError, InvalidNetworkError
@@ -65,9 +65,7 @@ def first_map(
 
 def extent_of(domain: Domain) -> NDArray[np.float64]:
     """Largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
-    if isinstance(domain, Box):  # whose vertices are too many in high dimension
-        return np.maximum(np.abs(domain.low), np.abs(domain.high)) * (1 + 1e-9)
-    return np.abs(domain.vertices).max(axis=0) * (1 + 1e-9)
+    return domain.extent() * (1 + 1e-9)
 
 
 def balanced(
@@ -171,20 +169,20 @@ def _jacobian_error(weights: list[NDArray[np.float64]], domain: Domain) -> float
 
 def _is_plain(domain: Domain) -> bool:
     """Whether the intrinsic coordinates are the inputs."""
-    return np.array_equal(domain.basis, np.eye(domain.dimension)) and not domain.origin.any()
+    return domain.is_identity
 
 
 def vertex_errors(domain: Domain) -> NDArray[np.float64]:
     """How far the domain's stored vertices are from the points where its stored sides meet.
 
-    A Box's are exact; the others are compared with the exact solution of their sides.
+    Those of axis-parallel sides are exact; the others are compared with the exact solution of their sides.
 
     Returns
     -------
     radii : (n,) float64, bounds of the largest coordinate's error
     """
     vertices = domain.vertices
-    if isinstance(domain, Box):
+    if domain.is_axis_parallel:
         return np.zeros(vertices.shape[0])
     exact = exact_polytope(*domain.halfspaces).vertices
     radii = np.empty(vertices.shape[0])

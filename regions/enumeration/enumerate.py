@@ -10,15 +10,15 @@ import numbers
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex, Certificate, Completeness, Tolerances
+from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness, Tolerances, check_arithmetic
 from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered, lower
-from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, choose
+from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
 from regions.enumeration.facet_join import facet_table, join_outputs
 from regions.enumeration.programs.breadth_first import list_cells
 from regions.enumeration.programs.program_complex import (
@@ -32,9 +32,10 @@ from regions.enumeration.programs.program_complex import (
 from regions.enumeration.programs.program_search import ProgramWalker
 from regions.enumeration.threads import MakeWalker, Outcome, Progress, run_walk, worker_count
 from regions.enumeration.vertices.vertex_search import Walker
-from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
+from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, check_choice
 from regions.kernels.memory import pattern_lookup
 from regions.kernels.memory.states import Mode
+from regions.network.patterns import pack, packed_size
 from regions.network.relu_network import Network
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
@@ -66,7 +67,7 @@ class CellCount:
     dimension: int
     engine: str
     engine_reason: str
-    arithmetic: str
+    arithmetic: Arithmetic
     seconds: float
     volume_sum: float | None
     certificate: Certificate
@@ -89,7 +90,7 @@ def _plan(
     network: Network,
     domain: Domain,
     engine: str,
-    arithmetic: str,
+    arithmetic: Arithmetic,
     max_cells: int | None,
     workers: int | None,
     *,
@@ -108,8 +109,8 @@ def _plan(
     d = domain.dimension
     if max_cells is not None and (not isinstance(max_cells, numbers.Integral) or max_cells < 1):
         raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
-    if arithmetic not in ("float", "certified"):
-        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
+    check_arithmetic(arithmetic)
+    check_choice("engine", engine, ("auto", *get_args(Engine)))
     by_vertices = LARGEST_LISTED_DIMENSION if volumes else LARGEST_VERTEX_DIMENSION
     if engine == "auto" and volumes and d > LARGEST_LISTED_DIMENSION:
         engine, reason = "lp", f"d = {d}: volumes of cells need too many vertices"
@@ -118,14 +119,9 @@ def _plan(
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
         reason = f"d = {d}: {shape}"
     elif engine == "auto":
-        engine, reason = choose(d, network.n_units, domain.halfspaces[0].shape[0])
-    elif engine in ("planar", "cells", "lp"):
-        reason = "as asked"
+        engine, reason = choose(d, network.n_units, domain.n_sides)
     else:
-        raise InvalidInputError(
-            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {by_vertices}), "
-            f"'lp' (d <= {LARGEST_LP_DIMENSION})"
-        )
+        reason = "as asked"
     if engine == "planar" and d != 2:
         raise InvalidInputError(f"engine 'planar' takes d = 2, the domain has d = {d}; use 'cells' or 'auto'")
     largest = LARGEST_LP_DIMENSION if engine == "lp" else by_vertices
@@ -154,7 +150,7 @@ def count_cells(
     domain: Domain,
     *,
     engine: str = "auto",
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -248,7 +244,7 @@ def enumerate_cells(
     domain: Domain,
     *,
     engine: str = "auto",
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -310,8 +306,7 @@ def enumerate_cells(
     found = join_outputs([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
     _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)
-    width = (network.n_units + 7) // 8
-    packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, :width].copy()
+    packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, : packed_size(network.n_units)].copy()
     cells = CellComplex(
         network=network,
         domain=domain,
@@ -377,7 +372,7 @@ def _enumerate_by_facets(
     witnesses = np.array(listed.witnesses).reshape(len(packed), d)
     thin = np.isnan(witnesses).any(axis=1)
     witnesses[thin] = measured.centroids[thin]
-    arithmetic = "certified" if plan.net.certified else "float"
+    arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
     cells = CellComplex(
         network=network,
         domain=domain,
@@ -413,7 +408,7 @@ def _status(outcome: Outcome) -> Completeness:
     return Completeness.COMPLETE if outcome.complete else Completeness.TRUNCATED
 
 
-def _certificate(outcome: Outcome, arithmetic: str) -> Certificate:
+def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
     return Certificate(
         arithmetic=arithmetic,
         complete=outcome.complete,
@@ -438,7 +433,7 @@ def _check_samples(cells: CellComplex) -> None:
     points = domain.sample(SAMPLES, np.random.default_rng(0))
     inputs = domain.to_input(points)
     active = np.atleast_2d(network.activation_pattern(inputs))
-    packed = np.packbits(active, axis=1, bitorder="little")
+    packed = pack(active)
     missing = ~_rows_in(packed, cells.patterns)
     for k in np.flatnonzero(missing):
         values = np.concatenate([z.ravel() for z in network.pre_activations(inputs[k : k + 1])])

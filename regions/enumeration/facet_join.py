@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import FacetTable, Tolerances
+from regions.complexes import FacetTable, Tolerances
 from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered
 from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError
 from regions.kernels.memory.vertex_layout import NETWORK
 from regions.kernels.vertices import half_facets as facet_kernels
+from regions.network.patterns import unpack
 from regions.rational import exact_jumps, maps_differ
 
 
@@ -118,10 +119,7 @@ def _decide_jumps(
     for at in range(0, rows.size, step):
         part = rows[at : at + step]
         first, second = (
-            np.unpackbits(
-                found.pattern[cells[part]].view(np.uint8), axis=1, count=net.n_units, bitorder="little"
-            ).astype(np.bool_)
-            for cells in (cell_a, cell_b)
+            unpack(found.pattern[cells[part]].view(np.uint8), net.n_units) for cells in (cell_a, cell_b)
         )
         differ = maps_differ(net.network, domain, first, second)
         open_ = np.flatnonzero(~differ | (jump[part] == 0.0))

@@ -17,6 +17,7 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators.estimates import Estimate, Target, check_problem
 from regions.estimators.forward_passes import Chain, forward, sampled_blocks, working_rows
+from regions.network.patterns import pack, packed_size
 from regions.network.relu_network import Network
 
 __all__ = ["CrossPolytope", "DistinctPatterns", "random_frames"]
@@ -147,9 +148,9 @@ class DistinctPatterns:
         check_problem(network, density, budget, domain)
         chain = Chain(network, domain)
         n_units = int(chain.offsets[-1])
-        seen = [np.zeros((0, (n_units + 7) // 8), dtype=np.uint8)]
+        seen = [np.zeros((0, packed_size(n_units)), dtype=np.uint8)]
         for _, t in sampled_blocks(chain, density, budget, rng):
-            seen.append(np.packbits(_patterns(chain, t[chain.inside(t)]), axis=1))
+            seen.append(pack(_patterns(chain, t[chain.inside(t)])))
         packed = np.concatenate(seen)
         if n_units == 0 or not len(packed):
             return Estimate(float(min(len(packed), 1)), 0.0, budget)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from regions.density import Density, UniformDensity
 from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.estimators.estimates import Estimate, LocusKind, Target, check_kind, check_noise, check_problem
+from regions.estimators.estimates import Estimate, LocusKind, Target, check_noise, check_problem
 from regions.estimators.forward_passes import Chain, forward, working_rows
 from regions.estimators.goodness import sampled_goodness
+from regions.network import check_kind
 from regions.network.relu_network import Network
 
 __all__ = ["CroftonLines"]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regions.density import Density
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.network import LocusKind, check_kind
 from regions.network.relu_network import Network
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-LocusKind = Literal["gradient", "activation"]
 Quantity = Literal[
     "locus integral at fixed biases",
     "bias-averaged locus integral",
@@ -276,12 +276,6 @@ def check_problem(network: Network, density: Density, n_samples: int, domain: Do
             f"the density has {density.dimension} coordinates, the points {wanted}; "
             "give a density in the intrinsic coordinates of the domain (none: of the input space)"
         )
-
-
-def check_kind(kind: str) -> None:
-    """Raise InvalidInputError unless kind names a locus."""
-    if kind not in get_args(LocusKind):
-        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
 
 
 def check_above_zero(name: str, value: float) -> None:

@@ -16,12 +16,13 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Arithmetic, Completeness
 from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.exploration.local_search import Points, Progress, Search, check_limits
 from regions.exploration.nearest import Geometry, with_row
 from regions.exploration.search_frame import Frame
+from regions.network.patterns import hex_names, row_keys, unit_place, unit_places, unpack
 from regions.network.relu_network import Network
 
 __all__ = ["CellDistances", "Exploration", "NearestFacet"]
@@ -94,7 +95,7 @@ class Exploration:
     center: FloatArray
     status: Completeness
     order: str
-    arithmetic: str
+    arithmetic: Arithmetic
     max_hops: int | None
     radius: float | None
     n_cells: int
@@ -127,18 +128,17 @@ class Exploration:
     @property
     def layers(self) -> NDArray[np.int64]:
         """(n_facets,) ReLU layer of each facet's unit."""
-        offsets = self.network.unit_offsets
-        return np.asarray(np.searchsorted(offsets, self.flat_units, side="right") - 1, np.int64)
+        return unit_places(self.network.unit_offsets, self.flat_units)[0]
 
     @property
     def units(self) -> NDArray[np.int64]:
         """(n_facets,) unit of each facet, within its layer."""
-        return self.flat_units - self.network.unit_offsets[self.layers]
+        return unit_places(self.network.unit_offsets, self.flat_units)[1]
 
     def states(self, cells: slice | None = None) -> NDArray[np.bool_]:
         """Activation patterns, (n, n_units) bool: of the cells entered, or of a slice of all cells met."""
         packed = self.patterns[slice(self.n_cells) if cells is None else cells]
-        return np.unpackbits(packed, axis=1, count=self.network.n_units, bitorder="little").astype(np.bool_)
+        return unpack(packed, self.network.n_units)
 
     def distances(self, norm: float = 2, *, progress: Progress | None = None) -> CellDistances:
         """Distance of every cell entered from the centre, found when first asked for.
@@ -197,18 +197,16 @@ class Exploration:
             if not self.frame.free and (rows.A @ (rows.b[k] * rows.A[k]) > rows.b + 1e-12).any():
                 clear = geometry.nearest(with_row(rows, -rows.A[k], -float(rows.b[k])), "facet").distance
             if best is None or clear < best.distance:
-                layer = int(np.searchsorted(self.network.unit_offsets, rows.units[k], side="right")) - 1
-                best = NearestFacet(clear, layer, int(rows.units[k] - self.network.unit_offsets[layer]))
+                best = NearestFacet(clear, *unit_place(self.network.unit_offsets, int(rows.units[k])))
         return best
 
     @cached_property
     def graph(self) -> nx.Graph:
         """Cells entered, with `hops` and `pattern` in hex; facets between them, with `layer`, `unit`."""
         graph = nx.Graph(status=self.status.name, network=self.network.describe(), n_frontier=self.n_frontier)
-        for cell, (hops, packed) in enumerate(
-            zip(self.hops.tolist(), self.patterns[: self.n_cells], strict=False)
-        ):
-            graph.add_node(cell, hops=hops, pattern=packed.tobytes().hex())
+        names = hex_names(self.patterns[: self.n_cells])
+        for cell, (hops, name) in enumerate(zip(self.hops.tolist(), names, strict=False)):
+            graph.add_node(cell, hops=hops, pattern=name)
         inner = self.second < self.n_cells
         columns = (self.first, self.second, self.layers, self.units)
         for a, b, layer, unit in zip(*(column[inner].tolist() for column in columns), strict=True):
@@ -307,7 +305,7 @@ class Exploration:
             "exact_rows": self.exact_rows,
             "seconds": self.seconds,
             "hops": self.hops[: self.n_cells].tolist(),
-            "patterns": [packed.tobytes().hex() for packed in self.patterns[: self.n_cells]],
+            "patterns": hex_names(self.patterns[: self.n_cells]),
             "facets": np.stack([self.first, self.second, self.layers, self.units], axis=1).tolist(),
             "nearest_facet": None if nearest is None else vars(nearest),
             "distances": {
@@ -423,7 +421,7 @@ def reopened(found: Exploration, max_hops: int | None, radius: float | None) -> 
         np.inf if radius is None else float(radius),
         found.order == "distance",
         Geometry(found.network, found.frame),
-        patterns=[row.tobytes() for row in found.patterns],
+        patterns=row_keys(found.patterns),
         points=Points(found.points.copy()),
         parents=array("q", parents.tolist()),
         hops=array("q", found.hops.tolist()),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from regions.complexes import Arithmetic, check_arithmetic
 from regions.errors import InvalidInputError
 from regions.exploration.exploration_result import Exploration, packaged, reopened
 from regions.exploration.local_search import Progress, Search, check_limits
@@ -27,7 +28,7 @@ def explore(
     max_cells: int | None = 1000,
     max_hops: int | None = None,
     radius: float | None = None,
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
 ) -> Exploration:
     """The cells around a point and the facets between them: nearest in hops, or in distance with `radius`.
@@ -59,7 +60,7 @@ def explore(
     InvalidInputError, InvalidDomainError
         If an argument cannot be used, or the centre is outside the domain or on the border of cells.
     BudgetExceededError
-        If a domain that is not a `Box` has more than 256 directions.
+        If a domain whose sides are not axis-parallel has more than 256 directions.
 
     Notes
     -----
@@ -81,8 +82,7 @@ def explore(
     """
     if not isinstance(network, Network):
         raise InvalidInputError(f"network is a {type(network).__name__}; make a Network, see load_network")
-    if arithmetic not in ("certified", "float"):
-        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
+    check_arithmetic(arithmetic)
     if network.n_units == 0:
         raise InvalidInputError(
             "the network has no ReLU unit: it is one affine map, there is nothing to explore"

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
-from regions.domain import Box
 from regions.enumeration.compiled_network import lower
 from regions.enumeration.threads import worker_count
 from regions.errors import InvalidInputError
@@ -26,6 +25,7 @@ from regions.exploration.cell_facets import CellFinder, Found
 from regions.exploration.many_inputs import BoxCellFinder
 from regions.exploration.nearest import Geometry, Nearest
 from regions.exploration.search_frame import Frame, exact_start
+from regions.network.patterns import pack, unpack
 from regions.network.relu_network import Network
 
 FloatArray = NDArray[np.float64]
@@ -123,7 +123,7 @@ class Search:
 
     def _new_finder(self) -> CellFinder | BoxCellFinder:
         domain = self.frame.domain
-        if isinstance(domain, Box) and domain.dimension > search_frame.MOST_DIRECTIONS:
+        if domain.is_axis_parallel and domain.dimension > search_frame.MOST_DIRECTIONS:
             return BoxCellFinder(self.network, domain, self.certified)
         lowered = lower(
             self.network, domain, radius=0.0, certified=self.certified, planar=False, vertices=False
@@ -132,8 +132,7 @@ class Search:
 
     def states(self, cell: int) -> NDArray[np.bool_]:
         """The pattern of a cell, `(n_units,)` bool."""
-        bits = np.frombuffer(self.patterns[cell], np.uint8)
-        return np.unpackbits(bits, count=self.network.n_units, bitorder="little").astype(np.bool_)
+        return unpack(np.frombuffer(self.patterns[cell], np.uint8), self.network.n_units)
 
     def nearest(self, cell: int) -> Nearest:
         """The nearest point of a cell met; found once."""
@@ -144,7 +143,7 @@ class Search:
 
     def _meet(self, states: bytes, parent: int, hops: int, bound: float) -> int:
         """The number of a cell; a new one waits to be entered."""
-        packed = np.packbits(np.frombuffer(states, np.bool_), bitorder="little").tobytes()
+        packed = pack(np.frombuffer(states, np.bool_)).tobytes()
         cell = self._number.setdefault(packed, len(self.patterns))
         if cell == len(self.patterns):
             self.patterns.append(packed)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from regions.domain import Box
+from regions.domain import Box, Domain
 from regions.enumeration.compiled_network import extent_of, first_map, rounding
 from regions.enumeration.programs.exact_sides import ProgramOracle
 from regions.exploration.cell_facets import Found
@@ -45,15 +45,16 @@ class BoxCellFinder:
     Parameters
     ----------
     network : Network
-    box : Box, or FrameBox
+    domain : an axis-parallel Domain; its intrinsic coordinates lie in a box
     certified : bool, whether only what error bounds prove is a facet or none
     """
 
-    def __init__(self, network: Network, box: Box, certified: bool) -> None:
-        self.network, self.box, self.certified = network, box, certified
+    def __init__(self, network: Network, domain: Domain, certified: bool) -> None:
+        self.network, self.domain, self.certified = network, domain, certified
+        self.box = box = Box(*domain.bounds())
         self._relu_layers = 1 + max(layer for layer, relu in enumerate(network.relu) if relu)
-        self._first = first_map(network.weights[0], network.biases[0], box)
-        self._extents = extent_of(box)
+        self._first = first_map(network.weights[0], network.biases[0], domain)
+        self._extents = extent_of(domain)
         self._floor = np.where(self._first[:-3].any(axis=0), SMALLEST, 0.0)
         self._middle = 0.5 * box.low + 0.5 * box.high
         self._oracle: ProgramOracle | None = None
@@ -64,7 +65,7 @@ class BoxCellFinder:
         if _certain(values, errors).all():
             return bytes((values[0] > 0.0).tobytes())
         if self._oracle is None:
-            self._oracle = ProgramOracle(self.network, self.box)
+            self._oracle = ProgramOracle(self.network, self.domain)
         return self._oracle.pattern_at([Fraction(x) for x in point.tolist()])
 
     def look(self, pattern: bytes, point: FloatArray) -> Found:

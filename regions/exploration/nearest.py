@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog, nnls
 
-from regions.domain import Box, Domain
 from regions.errors import SolverError
 from regions.exploration.search_frame import Frame
 from regions.network.relu_network import Network
@@ -113,7 +112,7 @@ class Geometry:
         if self.frame.free:
             spread = self.norm == np.inf and domain.dimension < domain.input_dim
             return self.frame.reach / (float(np.sqrt(domain.input_dim)) if spread else 1.0)
-        low, high = _extremes(domain)
+        low, high = domain.bounds()
         return float(np.linalg.norm(np.maximum(self.frame.at - low, high - self.frame.at))) * (1.0 + 1e-9)
 
     def nearest_within(self, rows: Rows, limit: float, what: str) -> Nearest | None:
@@ -223,13 +222,6 @@ def _bound(rows: Rows, multipliers: FloatArray) -> float:
     pull = float(np.linalg.norm(rows.A.T @ multipliers))
     push = float(-multipliers @ rows.b)
     return push / pull if pull > 0.0 else (np.inf if push > 0.0 else 0.0)
-
-
-def _extremes(domain: Domain) -> tuple[FloatArray, FloatArray]:
-    """Least and largest intrinsic coordinates of a domain."""
-    if isinstance(domain, Box):
-        return domain.low, domain.high
-    return domain.vertices.min(axis=0), domain.vertices.max(axis=0)
 
 
 def _multipliers(rows: Rows) -> FloatArray | None:

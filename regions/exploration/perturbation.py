@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Arithmetic, Completeness, check_arithmetic
 from regions.errors import InvalidInputError
 from regions.exploration.local_search import Progress, Search, check_limits
 from regions.exploration.nearest import Geometry, with_row
@@ -77,7 +77,7 @@ def minimal_perturbation(
     *,
     norm: float = 2,
     max_cells: int | None = 10_000,
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
 ) -> MinimalPerturbation:
     """The smallest step from a point that changes the network's prediction, exact or bounded.
@@ -121,8 +121,7 @@ def minimal_perturbation(
     check_limits(max_cells, None, None)
     if norm not in (2, np.inf):
         raise InvalidInputError(f"norm {norm!r}; choose 2 or inf")
-    if arithmetic not in ("certified", "float"):
-        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
+    check_arithmetic(arithmetic)
     if network.n_units == 0:
         raise InvalidInputError(
             "the network has no ReLU unit: it is one affine map, there is nothing to explore"

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Box, Domain, FrameBox
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
+from regions.network.patterns import unit_place
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, dyadic_integers
 
@@ -77,11 +78,11 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius
     InvalidDomainError
         If the domain does not live in the network's input space, or the centre not in the domain.
     BudgetExceededError
-        If a domain that is not a box has more than 256 directions.
+        If a domain whose sides are not axis-parallel has more than 256 directions.
     """
     frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
     d = frame.domain.dimension
-    if d > MOST_DIRECTIONS and not isinstance(frame.domain, Box):
+    if d > MOST_DIRECTIONS and not frame.domain.is_axis_parallel:
         raise BudgetExceededError(
             f"the domain has {d} directions; cells of domains that are no Box are explored in up to "
             f"{MOST_DIRECTIONS}: take a Box, a smaller Slice, or leave the domain out"
@@ -94,11 +95,7 @@ def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
-    at = (
-        center.copy()
-        if isinstance(domain, Box) and not isinstance(domain, FrameBox)
-        else domain.to_intrinsic(center)
-    )
+    at = center.copy() if domain.is_identity else domain.to_intrinsic(center)
     size = max(1.0, float(np.abs(center).max()))
     off = float(np.abs(domain.to_input(at) - center).max())
     if off > OFF_DOMAIN * size or not domain.contains(at, OFF_DOMAIN * size):
@@ -173,8 +170,7 @@ def exact_start(frame: Frame, network: Network) -> bytes:
         row = exact.plane_row(states, unit)
         value = sum((int(a) * x for a, x in zip(row[:-1], point, strict=True)), Fraction(int(row[-1])))
         if value == 0 and any(row[:-1]):
-            layer = int(np.searchsorted(network.unit_offsets, unit, side="right")) - 1
-            number = unit - int(network.unit_offsets[layer])
+            layer, number = unit_place(network.unit_offsets, unit)
             raise InvalidInputError(
                 f"the center is on the zero set of unit ({layer}, {number}), "
                 "between cells, so it has no cell of its own; move it a little to the side that you mean"

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from regions.complexes import Arithmetic, check_arithmetic
 from regions.errors import InvalidInputError, SolverError
 from regions.optimize.linear_programs import LPTolerances, halfspaces, lifted
 from regions.rational import balances, decide_interior, halfspace_rows, inside_all, solve_on_support
@@ -159,7 +160,7 @@ def has_interior(
     A: npt.ArrayLike,
     b: npt.ArrayLike,
     *,
-    arithmetic: Literal["certified", "float"] = "certified",
+    arithmetic: Arithmetic = "certified",
     tolerances: LPTolerances | None = None,
 ) -> Decision:
     """Whether {x : A x <= b} has interior points; a theorem about the stored floats unless told otherwise.
@@ -194,8 +195,7 @@ def has_interior(
     >>> has_interior([[1.0], [-1.0]], [1.0, -1.0]).multipliers
     (Fraction(1, 2), Fraction(1, 2))
     """
-    if arithmetic not in ("certified", "float"):
-        raise InvalidInputError(f"arithmetic is {arithmetic!r}, expected 'certified' or 'float'")
+    check_arithmetic(arithmetic)
     rows, right = halfspaces(A, b)
     m, d = rows.shape
     zero = ~rows.any(axis=1)

@@ -20,7 +20,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, check_choice
 from regions.plotting.colors import (
     class_palette,
     layer_palette,
@@ -33,7 +33,7 @@ from regions.plotting.decision import ClassPieces, class_pieces, output_maps, sc
 from regions.plotting.paths import draw_segments, fill_polygons
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
 
@@ -180,8 +180,7 @@ def _check(complex: CellComplex, color: str, cmap: str | None) -> None:
             f"cells of dimension {complex.dimension} cannot be drawn on paper: enumerate a Slice "
             "(d = 2) or a Segment (d = 1) of this domain, or use plot_graph for the adjacency graph"
         )
-    if color not in get_args(CellColor):
-        raise InvalidInputError(f"color is {color!r}; use one of {', '.join(get_args(CellColor))}")
+    check_choice("color", color, get_args(CellColor))
     if cmap is not None and cmap not in plt.colormaps():
         raise InvalidInputError(f"matplotlib has no colour map {cmap!r}; try viridis or magma")
     if complex.n_cells == 0:
@@ -335,8 +334,7 @@ def name_axes(ax: Axes, complex: CellComplex, axes: Sequence[int]) -> None:
     '$x_0$'
     """
     domain = complex.domain
-    n = domain.input_dim
-    if domain.dimension == n and np.array_equal(domain.basis, np.eye(n)) and not domain.origin.any():
+    if domain.is_identity:
         names = [f"$x_{k}$" for k in axes]
     elif domain.dimension == 1:
         names = ["position along the segment (input units)"]

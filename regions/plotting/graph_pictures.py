@@ -19,7 +19,7 @@ from regions.plotting.colors import layer_palette
 from regions.plotting.paths import draw_segments
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 _RASTER_FROM = 20_000
 

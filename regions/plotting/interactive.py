@@ -13,7 +13,7 @@ from regions.errors import InvalidInputError
 from regions.plotting.colors import layer_palette, pattern_colors
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 _MOST_CELLS = 20_000
 _SHADES = 48

@@ -11,7 +11,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Completeness
 from regions.density import Density
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.analysis.locus import locus_volume
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.density import Density
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
+from regions.network.patterns import unit_place, unpack
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json
 from regions.validation.local_complexity import EnumerationOptions, all_cells, with_bias_noise
@@ -463,7 +464,7 @@ def _measure_not_good(
     network = cells.network
     before_last = int(network.unit_offsets[-2])
     packed = np.bitwise_or.reduce(cells.patterns, axis=0)
-    sometimes_active = np.unpackbits(packed, count=network.n_units, bitorder="little").astype(bool)
+    sometimes_active = unpack(packed, network.n_units)
     measures = sums.not_good.tolist()
     # a unit that is inactive everywhere is silent already, and no state depends on the last layer's units
     for step, unit in enumerate(np.flatnonzero(sometimes_active[:before_last])):
@@ -478,9 +479,9 @@ def _measure_not_good(
 
 def _silenced(network: Network, unit: int) -> Network:
     """The network with one unit inactive everywhere: a zero row and a negative bias."""
-    layer = int(np.searchsorted(network.unit_offsets, unit, side="right")) - 1
+    layer, row = unit_place(network.unit_offsets, unit)
     affine = np.flatnonzero(network.relu)[layer]
     weights, biases = [np.array(w) for w in network.weights], [np.array(b) for b in network.biases]
-    weights[affine][unit - network.unit_offsets[layer]] = 0.0
-    biases[affine][unit - network.unit_offsets[layer]] = -1.0
+    weights[affine][row] = 0.0
+    biases[affine][row] = -1.0
     return Network.from_arrays(weights, biases, network.relu, name=network.name)

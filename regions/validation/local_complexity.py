@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.locus import locus_volume
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import Arithmetic, CellComplex, Completeness
 from regions.density import Density, GaussianDensity
 from regions.domain import Domain
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
+from regions.network import check_kind
 from regions.network.relu_network import Network
 from regions.reports import finite, heading, read_as, save_json
 
@@ -49,7 +50,7 @@ class EnumerationOptions(TypedDict, total=False):
     """What is passed on to `enumerate_cells`; `progress(draws_done, fraction_done)` spans all draws."""
 
     engine: str
-    arithmetic: str
+    arithmetic: Arithmetic
     max_cells: int | None
     workers: int | None
     progress: Callable[[int, float], None] | None
@@ -212,8 +213,7 @@ def exact_local_complexity(
     >>> exact_local_complexity(network, box, UniformDensity(box), 0.0, 1, np.random.default_rng(0))
     Estimate(mean=1.0, stderr=0.0, n=1)
     """
-    if kind not in ("gradient", "activation"):
-        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
+    check_kind(kind)
     if not (math.isfinite(sigma) and sigma >= 0.0):
         raise InvalidInputError(f"sigma is {sigma!r}; give a finite number, at least 0")
     if sigma > 0.0 and n_bias < 2:

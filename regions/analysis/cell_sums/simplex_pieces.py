@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.enumeration.vertices.cell_geometry import Replay

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,14 +21,13 @@ from regions.analysis.cell_sums.simplex_pieces import (
     check_complete,
     positive_parts,
 )
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, check_choice
 
 __all__ = ["CellSums", "GradientTail", "MatrixNorm", "gradient_tail", "sum_over_cells"]
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 MatrixNorm = Literal["frobenius", "spectral"]
 
 # float64 entries of the heights of all units at the vertices of one batch of simplices
@@ -183,8 +182,7 @@ def sum_over_cells(
     """
     if not (math.isfinite(eps) and eps >= 0.0):
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
-    if norm not in ("frobenius", "spectral"):
-        raise InvalidInputError(f"norm is {norm!r}; expected 'frobenius' or 'spectral'")
+    check_choice("norm", norm, get_args(MatrixNorm))
     masses, errors = cell_masses(cells, density)
     network, layers = cells.network, len(cells.network.widths)
     ranks = np.zeros((cells.n_cells, layers), np.int32)

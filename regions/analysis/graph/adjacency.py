@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regions.errors import CertificateError, InvalidInputError
+from regions.network.patterns import hex_names
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 __all__ = ["adjacency_graph", "to_scipy_sparse"]
 
@@ -134,11 +135,9 @@ def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -
 
 def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
     """Node attributes as columns of Python scalars."""
-    digits = 2 * complex.patterns.shape[1]
-    text = np.ascontiguousarray(complex.patterns).tobytes().hex()
     columns: dict[str, list[Any]] = {
         "volume": complex.volumes.tolist(),
-        "pattern": [text[k * digits : (k + 1) * digits] for k in range(complex.n_cells)],
+        "pattern": hex_names(complex.patterns),
         "n_facets": complex.n_facets.tolist(),
     }
     if complex.volume_kind == "none":

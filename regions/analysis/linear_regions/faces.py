@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.errors import BudgetExceededError, CertificateError, InvalidInputError
 
 REPORTS_PER_SECOND = 10.0

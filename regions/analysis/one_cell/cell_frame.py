@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.analysis.one_cell.halfspaces import Row, bounding_planes, cell_index, exact_rows
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.domain import Domain
-from regions.errors import InvalidInputError, SolverError
+from regions.errors import SolverError
 from regions.rational import ExactNetwork, dyadic_integers, exact_cell, interior_point
 
 FloatArray = NDArray[np.float64]
@@ -89,12 +89,6 @@ class CellFrame:
         """The point origin + T @ u, rounded: (d,) intrinsic or (n0,) input."""
         moved = [float(x) for x in self.exact_point(u)]
         return np.array(moved) if coordinates == "intrinsic" else self.domain.to_input(moved)
-
-
-def check_coordinates(coordinates: str) -> None:
-    """Raise InvalidInputError unless the coordinates are of a known kind."""
-    if coordinates not in ("intrinsic", "input"):
-        raise InvalidInputError(f"coordinates {coordinates!r}; choose 'input' or 'intrinsic'")
 
 
 def cell_frame(complex: CellComplex, cell: int) -> CellFrame:

@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, check_coordinates, narrowed
+from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, narrowed
 from regions.analysis.one_cell.ranges import finite_vector
-from regions.complexes.cell_complex import CellComplex
-from regions.domain import Box
+from regions.complexes import CellComplex
+from regions.domain import check_coordinates
 from regions.errors import InvalidInputError
 from regions.optimize.convex_programs import CONIC, LINEAR, NO_SOLVER, SolverReport, solve_checked
 
@@ -127,7 +127,7 @@ def project_onto_cell(
     frame = cell_frame(complex, cell)
     target = _Target(frame, *_offsets(frame, given, coordinates), float(norm))
     nearest, within = target.in_plane()
-    if coordinates == "intrinsic" or isinstance(domain, Box):
+    if coordinates == "intrinsic" or domain.is_identity:
         within = _in_cell(frame, given)  # of a cell thinner than rounding, `nearest` may lie anywhere
     if within and size == domain.dimension:
         return CellProjection(frame.cell, given, 0.0, float(norm), NO_SOLVER)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, check_coordinates
-from regions.complexes.cell_complex import CellComplex
+from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame
+from regions.complexes import CellComplex
+from regions.domain import check_coordinates
 from regions.optimize.convex_programs import CONIC, LINEAR, SolverReport, solve_checked
 
 FloatArray = NDArray[np.float64]

@@ -10,8 +10,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, check_coordinates
-from regions.complexes.cell_complex import CellComplex
+from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame
+from regions.complexes import CellComplex
+from regions.domain import check_coordinates
 from regions.errors import InvalidInputError
 from regions.optimize.convex_programs import LINEAR, NO_SOLVER, SolverReport, solve_checked
 

@@ -18,7 +18,6 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered
 from regions.enumeration.programs.exact_sides import CellFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
-from regions.enumeration.programs.program_search import domain_witness
 from regions.errors import SolverError
 
 Progress = Callable[[int, float], None]
@@ -56,7 +55,7 @@ def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.f
         If a hundred points are all on one.
     """
     rng = np.random.default_rng(20241218)
-    centre = domain_witness(domain)
+    centre = domain.interior_point()
     for attempt in range(MOST_STARTS):
         point = centre if attempt == 0 else 0.5 * centre + 0.5 * _random_point(domain, rng)
         states = finder.pattern_at(point)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.domain import Box, Domain
+from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered, rounding
 from regions.enumeration.programs.exact_sides import ProgramOracle
 from regions.enumeration.vertices.vertex_search import NO_LIMIT, WHOLE, Block, Task
@@ -32,15 +32,6 @@ class ProgramOutput(NamedTuple):
 
     states: NDArray[np.bool_]  # (n, n_units)
     witnesses: NDArray[np.float64]  # (n, d); NaN where no float is inside
-
-
-def domain_witness(domain: Domain) -> NDArray[np.float64]:
-    """A point strictly inside a domain, on no hyperplane of symmetry."""
-    if isinstance(domain, Box):
-        parts = 0.5 + 0.05 * np.sin(np.arange(domain.dimension) + 1.0)
-        return np.asarray(domain.low + parts * (domain.high - domain.low))
-    weights = 1.0 + 0.3 * np.sin(np.arange(domain.vertices.shape[0]) + 1.0)
-    return np.asarray(weights @ domain.vertices / weights.sum())
 
 
 def _arrays(net: Lowered, sides: int, collect: bool) -> dict[str, NDArray[Any]]:
@@ -98,7 +89,7 @@ class ProgramWalker:
     def __init__(self, net: Lowered, domain: Domain, mode: Mode) -> None:
         self.net, self.domain, self.mode = net, domain, mode
         self.oracle: ProgramOracle | None = None
-        self.n_sides = domain.halfspaces[0].shape[0]
+        self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
         self.memory.bind({"add_units": add_units})
         self.outputs: list[ProgramOutput] = []
@@ -134,7 +125,7 @@ class ProgramWalker:
         memory.right[:m] = np.ldexp(b, -exponents)
         memory.errors[:m] = 0.0
         memory.labels[:m] = -1 - np.arange(m)
-        set_witness(self.memory, domain_witness(self.domain))
+        set_witness(self.memory, self.domain.interior_point())
 
     def step(self, steps: int = STEPS_PER_CALL) -> int:
         """Walk on; answers questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""

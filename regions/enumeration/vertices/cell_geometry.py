@@ -8,13 +8,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.domain import Domain
 from regions.enumeration.compiled_network import lower
 from regions.enumeration.vertices.vertex_search import NO_LIMIT, Output, Walker
 from regions.errors import CertificateError
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.polytopes import list_cell_simplices
+from regions.network.patterns import pack, unpack
 from regions.network.relu_network import Network
 
 _NO_CELL = "a listed pattern leads to no cell: the complex does not belong to its network and domain"
@@ -68,16 +69,16 @@ class Replay:
 
     def _guide(self, walker: Walker, packed: NDArray[np.uint8], cell_limit: int) -> NDArray[np.uint64]:
         """Start a walk that follows a packed pattern only."""
-        active = np.unpackbits(packed, count=self.network.n_units, bitorder="little")
+        active = unpack(packed, self.network.n_units)
         walker.start(cell_limit=cell_limit)
         guide = walker.memory.guide
         guide[:] = 0
         starts, words = self.net.arrays["unit_starts"], self.net.word_start
         for layer in range(self.net.n_layers):
             bits = active[starts[layer] : starts[layer + 1]]
-            block = np.zeros(64 * int(words[layer + 1] - words[layer]), np.uint8)
+            block = np.zeros(64 * int(words[layer + 1] - words[layer]), np.bool_)
             block[: bits.size] = bits
-            guide[words[layer] : words[layer + 1]] = np.packbits(block, bitorder="little").view(np.uint64)
+            guide[words[layer] : words[layer + 1]] = pack(block).view(np.uint64)
         walker.memory.guided = 1
         return guide
 

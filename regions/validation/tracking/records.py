@@ -15,7 +15,7 @@ import numpy as np
 
 from regions.analysis.cell_sums import sum_over_cells
 from regions.analysis.locus import locus_volume
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.density import Density
 from regions.domain import Domain
 from regions.enumeration.enumerate import count_cells, enumerate_cells
