@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regions.complexes import Arithmetic, check_arithmetic
+from regions.domain import Coordinates, check_coordinates
 from regions.errors import InvalidInputError, check_choice
+from regions.network import LocusKind, check_kind
 from regions.network.patterns import (
     checked_states,
     flat_units,
@@ -144,3 +147,18 @@ def test_a_wrong_word_is_named_with_the_choices(given_word: Any, words: Any, lis
     with pytest.raises(InvalidInputError) as caught:
         check_choice("mode", given_word, words)
     assert str(caught.value) == f"mode is {given_word!r}; choose {listed}"
+
+
+@pytest.mark.parametrize(
+    ("check", "words", "name"),
+    [
+        (check_kind, LocusKind, "kind"),
+        (check_arithmetic, Arithmetic, "arithmetic"),
+        (check_coordinates, Coordinates, "coordinates"),
+    ],
+)
+def test_types_that_are_words_take_each_of_them_and_no_other(check: Any, words: Any, name: str) -> None:
+    for word in get_args(words):
+        check(word)
+        with pytest.raises(InvalidInputError, match=f"{name} is '{word.upper()}'; choose "):
+            check(word.upper())
