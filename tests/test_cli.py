@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition
-from regions.cli import main
-from regions.cli.options import DomainWords
+from regions.cli import commands, compare, inequality_report, main, validate
+from regions.cli.options import DomainWords, EngineWords
+from regions.cli.problem import ProblemWords
 from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
 from regions.network.relu_network import Network
 
@@ -504,3 +507,14 @@ def test_the_readmes_commands_name_options_that_exist(run):
         _, shown, _ = run(command, "--help")
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in shown, f"regions {command} has no {option}"
+
+
+def test_commands_on_a_problem_share_its_options():
+    groups = [ProblemWords, DomainWords, EngineWords]
+    shared = {field.name for group in groups for field in fields(group)} - {"where", "how"}
+    for command in (validate.validate, compare.compare, inequality_report.inequalities):
+        assert shared <= inspect.signature(command).parameters.keys()
+    for command in (commands.count, commands.enumerate_):
+        assert {field.name for group in groups[1:] for field in fields(group)} <= inspect.signature(
+            command
+        ).parameters.keys()

@@ -12,26 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli.definitions import Definition, count_definitions
+from regions.cli.groups import grouped
 from regions.cli.options import (
-    ArithmeticOption,
     AsJson,
-    BoxOption,
-    CenterOption,
-    ClipOption,
     ComplexPath,
-    DataOption,
-    DirectionSeedOption,
     DomainWords,
-    EngineOption,
     EngineWords,
-    HalfWidthOption,
-    MarginOption,
-    MaxCellsOption,
+    Kind,
+    KindOption,
     NetworkPath,
-    SegmentOption,
-    SliceOption,
     TrustCode,
-    WorkersOption,
     read_complex,
     read_points,
     writable,
@@ -46,13 +36,6 @@ from regions.cli.session import (
     was_interrupted,
     watched,
 )
-
-
-class Kind(StrEnum):
-    """Which facets belong to the locus."""
-
-    gradient = "gradient"
-    activation = "activation"
 
 
 class By(StrEnum):
@@ -83,21 +66,11 @@ class GraphFormat(StrEnum):
     npz = "npz"
 
 
+@grouped
 def count(
     net: NetworkPath,
-    box: BoxOption = None,
-    slice: SliceOption = None,
-    segment: SegmentOption = None,
-    margin: MarginOption = None,
-    center: CenterOption = None,
-    half_width: HalfWidthOption = None,
-    data: DataOption = None,
-    direction_seed: DirectionSeedOption = 0,
-    clip: ClipOption = None,
-    engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "certified",
-    max_cells: MaxCellsOption = None,
-    workers: WorkersOption = None,
+    where: DomainWords,
+    how: EngineWords,
     definition: Annotated[
         Definition,
         typer.Option(help="What counts as a linear region; all but cell list the cells first."),
@@ -121,43 +94,31 @@ def count(
     from regions.network.loaders import load_network
 
     network = load_network(net, allow_code=trust_code)
-    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
-    domain = words.build(network)
-    options = EngineWords(engine, arithmetic, max_cells, workers)
+    domain = where.build(network)
     if definition is not Definition.cell:
-        count_definitions(network, domain, definition, options, json)
+        count_definitions(network, domain, definition, how, json)
         return
     from regions.enumeration.enumerate import count_cells
 
-    if check_volumes is None and domain.dimension <= 5 and engine != "lp":
+    if check_volumes is None and domain.dimension <= 5 and how.engine != "lp":
         check_volumes = True
     with watched("counting") as progress:
         found = count_cells(
-            network, domain, progress=progress, check_volumes=check_volumes, **options.arguments()
+            network, domain, progress=progress, check_volumes=check_volumes, **how.arguments()
         )
     if json:
         print_json(count_summary(found, network, domain))
     else:
         _print_count(found, network, domain)
-    _leave_if_interrupted(found.status.name, found.cells, max_cells)
+    _leave_if_interrupted(found.status.name, found.cells, how.max_cells)
 
 
+@grouped
 def enumerate_(
     net: NetworkPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
-    box: BoxOption = None,
-    slice: SliceOption = None,
-    segment: SegmentOption = None,
-    margin: MarginOption = None,
-    center: CenterOption = None,
-    half_width: HalfWidthOption = None,
-    data: DataOption = None,
-    direction_seed: DirectionSeedOption = 0,
-    clip: ClipOption = None,
-    engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "certified",
-    max_cells: MaxCellsOption = None,
-    workers: WorkersOption = None,
+    where: DomainWords,
+    how: EngineWords,
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
@@ -169,19 +130,17 @@ def enumerate_(
 
     writable(output)
     network = load_network(net, allow_code=trust_code)
-    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
-    domain = words.build(network)
-    options = EngineWords(engine, arithmetic, max_cells, workers)
+    domain = where.build(network)
     from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating") as progress:
-        complex = enumerate_cells(network, domain, progress=progress, **options.arguments())
+        complex = enumerate_cells(network, domain, progress=progress, **how.arguments())
     complex.save(output)
     if json:
         print_json({**summary(complex), "file": str(output)})
     else:
         print_facts({**_facts(complex), "file": str(output)})
-    _leave_if_interrupted(complex.status.name, complex.n_cells, max_cells)
+    _leave_if_interrupted(complex.status.name, complex.n_cells, how.max_cells)
 
 
 def graph(
@@ -220,7 +179,7 @@ def locus(
             "domain, ';on=conditional' to a kde of inputs for its plane.",
         ),
     ] = None,
-    kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,
+    kind: KindOption = Kind.gradient,
     by: Annotated[By | None, typer.Option(help="Also break the total down.")] = None,
     enclosure: Annotated[
         bool,
