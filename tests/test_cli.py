@@ -518,3 +518,22 @@ def test_commands_on_a_problem_share_its_options():
         assert {field.name for group in groups[1:] for field in fields(group)} <= inspect.signature(
             command
         ).parameters.keys()
+
+
+@pytest.mark.small
+def test_a_full_disk_names_the_file_and_leaves_the_answer_on_the_screen(run, net, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    cells = tmp_path / "out.regions"
+    words = ["enumerate", net, "--box", "-1", "1", "-o", cells, "--json"]
+    assert run(*words)[0] == 0
+    before = cells.read_bytes()
+    for again in (words, ["graph", cells, "-o", tmp_path / "out.graphml", "--json"]):
+        with monkeypatch.context() as patched:
+            patched.setattr("regions.reports.os.fsync", full)
+            code, out, err = run(*again)
+        assert code == 2 and json.loads(out)["status"] == "COMPLETE"
+        assert "No space left on device" in err and str(tmp_path / "out.") in err
+    assert cells.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"quadrants.npz", "out.regions"}

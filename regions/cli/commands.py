@@ -135,11 +135,11 @@ def enumerate_(
 
     with watched("enumerating") as progress:
         complex = enumerate_cells(network, domain, progress=progress, **how.arguments())
-    complex.save(output)
     if json:
         print_json({**summary(complex), "file": str(output)})
     else:
         print_facts({**_facts(complex), "file": str(output)})
+    complex.save(output)
     _leave_if_interrupted(complex.status.name, complex.n_cells, how.max_cells)
 
 
@@ -151,11 +151,12 @@ def graph(
 ) -> None:
     """Write the adjacency graph: nodes are cells, edges are interior facets."""
     from regions.analysis.graph import adjacency_graph, write_graph
+    from regions.analysis.graph.graph_files import graph_paths
 
-    writable(output)
+    kind = None if format is None else format.value
+    files = [writable(path) for path in graph_paths(output, kind)]
     complex = read_complex(cells)
     made = adjacency_graph(complex)
-    files = write_graph(made, output, None if format is None else format.value)
     facts: dict[str, Any] = {
         "nodes": made.number_of_nodes(),
         "edges": made.number_of_edges(),
@@ -166,6 +167,7 @@ def graph(
         print_json(facts)
     else:
         print_facts({**facts, "files": ", ".join(facts["files"])})
+    write_graph(made, output, kind)
 
 
 def locus(

@@ -112,17 +112,22 @@ def _norm(text: str | None, option: str) -> float | None:
 
 
 def _report(found: Exploration, step: MinimalPerturbation | None, output: Path | None, json: bool) -> None:
-    """Save, and print as JSON or for people."""
+    """Print as JSON or for people, and save."""
     payload = found.to_dict() | ({} if step is None else {"perturbation": step.to_dict()})
+    if json:
+        print_json(payload)
+    else:
+        _print(found, step)
     if output is not None and output.suffix == ".npz":
         found.save(output)
     elif output is not None:
         from regions.reports import save_json
 
         save_json(payload, output, "exploration")
-    if json:
-        print_json(payload)
-        return
+
+
+def _print(found: Exploration, step: MinimalPerturbation | None) -> None:
+    """What was found, for people."""
     nearest = found.nearest_facet
     facts: dict[str, object] = {
         "network": found.network.describe(),

@@ -286,17 +286,16 @@ def read_array(path: Path) -> NDArray[np.float64]:
 
 
 def writable(path: Path) -> Path:
-    """The path itself, if its folder is there: said before the work and not after it.
+    """The path itself, if a file can be written there: tried before the work and not after it.
 
     Raises
     ------
     InvalidInputError
         If a file cannot be written there.
     """
-    if not path.parent.is_dir():
-        raise InvalidInputError(f"{path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise InvalidInputError(f"{path} is a folder; give the name of a file")
+    from regions.reports import check_writable
+
+    check_writable(path)
     return path
 
 

@@ -21,6 +21,7 @@ from regions.complexes.geometry import CellGeometry, geometry_of
 from regions.domain import Domain, domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.network.relu_network import Network
+from regions.reports import replacing
 
 __all__ = ["CellComplex", "Certificate", "Completeness", "FacetTable", "Tolerances"]
 
@@ -380,12 +381,9 @@ class CellComplex:
             arrays["volume_errors"] = self.volume_errors
         if self.facets.witness is not None:
             arrays["facet_witness"] = self.facets.witness
-        try:
-            # an open file, because given a path numpy appends ".npz" to names without it
-            with Path(path).open("wb") as stream:
-                np.savez_compressed(stream, **arrays)
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the cells to {str(path)!r}: {error}") from error
+        # an open file, because given a path numpy appends ".npz" to names without it
+        with replacing(path, "cells") as stream:
+            np.savez_compressed(stream, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CellComplex:
