@@ -25,6 +25,7 @@ __all__ = [
     "read_as",
     "replacing",
     "save_json",
+    "truncation",
     "write_text",
 ]
 
@@ -161,6 +162,17 @@ def heading(network: str, domain: str, density: str) -> list[str]:
     """
     given = (("network", network), ("domain", domain), ("p", density))
     return [f"{name:<9}{value}" for name, value in given if value]
+
+
+def truncation(complete: bool, done: str) -> list[str]:
+    """The line of a table that says that Ctrl-C cut it short, after what; none if nothing did.
+
+    Examples
+    --------
+    >>> truncation(False, "7 runs"), truncation(True, "9 runs")
+    (['TRUNCATED: cut short by Ctrl-C after 7 runs'], [])
+    """
+    return [] if complete else [f"TRUNCATED: cut short by Ctrl-C after {done}"]
 
 
 def save_json(payload: Mapping[str, Any] | list[Any], path: str | os.PathLike[str], what: str) -> None:

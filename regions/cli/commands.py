@@ -13,6 +13,7 @@ import typer
 
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
+from regions.cli.interruption import INTERRUPTED, signals
 from regions.cli.options import (
     AsJson,
     ComplexPath,
@@ -27,7 +28,6 @@ from regions.cli.options import (
     writable,
 )
 from regions.cli.session import (
-    INTERRUPTED,
     cells_in_words,
     err,
     print_facts,
@@ -135,11 +135,12 @@ def enumerate_(
 
     with watched("enumerating") as progress:
         complex = enumerate_cells(network, domain, progress=progress, **how.arguments())
-    if json:
-        print_json({**summary(complex), "file": str(output)})
-    else:
-        print_facts({**_facts(complex), "file": str(output)})
-    complex.save(output)
+    with signals.after_writing():
+        if json:
+            print_json({**summary(complex), "file": str(output)})
+        else:
+            print_facts({**_facts(complex), "file": str(output)})
+        complex.save(output)
     _leave_if_interrupted(complex.status.name, complex.n_cells, how.max_cells)
 
 
@@ -167,7 +168,8 @@ def graph(
         print_json(facts)
     else:
         print_facts({**facts, "files": ", ".join(facts["files"])})
-    write_graph(made, output, kind)
+    with signals.after_writing():
+        write_graph(made, output, kind)
 
 
 def locus(

@@ -9,8 +9,7 @@ import typer
 
 from regions.cli.groups import grouped
 from regions.cli.options import Kind, KindOption, numbers, writable
-from regions.cli.problem import Problem, ProblemWords, answer
-from regions.cli.session import INTERRUPTED, err
+from regions.cli.problem import Problem, ProblemWords, answer, leave_if_interrupted
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -80,9 +79,7 @@ def compare(
         from regions.plotting import plot_comparison
 
         plot_comparison(comparison, path=plot)
-    if not comparison.complete:
-        err().print("interrupted: these are the runs that were done", style="yellow")
-        raise typer.Exit(INTERRUPTED)
+    leave_if_interrupted(comparison, "runs")
 
 
 def _estimator(name: str, sigma: float, kind: str, numbers: dict[str, Any]) -> BudgetedEstimator:

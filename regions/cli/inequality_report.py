@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regions.cli.groups import grouped
-from regions.cli.problem import Problem, ProblemWords, answer
+from regions.cli.problem import Problem, ProblemWords, answer, leave_if_interrupted
 
 if TYPE_CHECKING:
     from regions.validation.inequalities import InequalityReport
@@ -28,7 +28,10 @@ def inequalities(
     *,
     problem: ProblemWords,
 ) -> None:
-    """Check corollary 3, theorem 5 and theorem 7 of Patel and Montufar: both sides, slack, every term."""
+    """Check corollary 3, theorem 5 and theorem 7 of Patel and Montufar: both sides, slack, every term.
+
+    Ctrl-C prints and saves what the bias draws give that were done, marked TRUNCATED, and exits with 130.
+    """
 
     def ask(given: Problem) -> InequalityReport:
         from regions.validation.inequalities import check_inequalities
@@ -45,4 +48,4 @@ def inequalities(
             **given.options,
         )
 
-    answer(problem, "both sides", "bias draws", ask)
+    leave_if_interrupted(answer(problem, "both sides", "bias draws", ask), "bias draws")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
+from regions.cli.interruption import INTERRUPTED, signals
 from regions.cli.options import AsJson, DomainWords, EngineWords, NetworkPath, TrustCode, writable
-from regions.cli.session import print_json, print_text, watched
+from regions.cli.session import err, print_json, print_text, watched
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from regions.domain import Domain
     from regions.network.relu_network import Network
 
-__all__ = ["Problem", "ProblemWords", "answer"]
+__all__ = ["Problem", "ProblemWords", "answer", "leave_if_interrupted"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,10 @@ class Problem:
 
 
 class Report(Protocol):
-    """What is found about a problem."""
+    """What is found about a problem; `complete` is False if Ctrl-C cut it short."""
 
+    @property
+    def complete(self) -> bool: ...
     def to_dict(self) -> dict[str, Any]: ...
     def table(self) -> str: ...
     def save(self, path: Path) -> None: ...
@@ -105,10 +108,18 @@ def answer(words: ProblemWords, label: str, unit: str, ask: Callable[[Problem], 
     with watched(label, unit) as progress:
         problem.options["progress"] = progress
         report = ask(problem)
-    if words.json:
-        print_json({**report.to_dict(), "seed": words.seed})
-    else:
-        print_text(report.table())
-    if words.output is not None:
-        report.save(words.output)
+    with signals.after_writing():
+        if words.json:
+            print_json({**report.to_dict(), "seed": words.seed})
+        else:
+            print_text(report.table())
+        if words.output is not None:
+            report.save(words.output)
     return report
+
+
+def leave_if_interrupted(report: Report, draws: str) -> None:
+    """End the command with its own exit code if the report is of fewer draws than were asked for."""
+    if not report.complete:
+        err().print(f"interrupted: these are the {draws} that were done", style="yellow")
+        raise typer.Exit(INTERRUPTED)

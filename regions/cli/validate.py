@@ -8,7 +8,7 @@ import typer
 
 from regions.cli.groups import grouped
 from regions.cli.options import Kind, KindOption
-from regions.cli.problem import Problem, ProblemWords, answer
+from regions.cli.problem import Problem, ProblemWords, answer, leave_if_interrupted
 
 if TYPE_CHECKING:
     from regions.validation.local_complexity import ValidationReport
@@ -25,7 +25,10 @@ def validate(
     *,
     problem: ProblemWords,
 ) -> None:
-    """Judge the estimator of local complexity by the exact value, with a z-score."""
+    """Judge the estimator of local complexity by the exact value, with a z-score.
+
+    Ctrl-C prints and saves what the bias draws give that were done, marked TRUNCATED, and exits with 130.
+    """
 
     def ask(given: Problem) -> ValidationReport:
         from regions.estimators import local_complexity
@@ -44,4 +47,4 @@ def validate(
             **given.options,  # type: ignore[typeddict-item]
         )
 
-    answer(problem, "exact value", "bias draws", ask)
+    leave_if_interrupted(answer(problem, "exact value", "bias draws", ask), "bias draws")

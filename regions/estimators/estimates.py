@@ -47,19 +47,27 @@ class Estimate:
     mean : float
     stderr : float, standard error of the mean; 0 for a value that was not sampled
     n : int, number of independent draws
+    complete : bool, False if Ctrl-C left out some of the draws that were asked for
 
     Examples
     --------
     >>> Estimate(1.5, 0.1, 100).to_dict()
     {'mean': 1.5, 'stderr': 0.1, 'n': 100}
+    >>> Estimate(1.5, 0.1, 7, complete=False)
+    Estimate(mean=1.5, stderr=0.1, n=7, TRUNCATED)
     """
 
     mean: float
     stderr: float
     n: int
+    complete: bool = True
+
+    def __repr__(self) -> str:
+        end = "" if self.complete else ", TRUNCATED"
+        return f"Estimate(mean={self.mean!r}, stderr={self.stderr!r}, n={self.n!r}{end})"
 
     @classmethod
-    def from_draws(cls, draws: FloatArray) -> Estimate:
+    def from_draws(cls, draws: FloatArray, complete: bool = True) -> Estimate:
         """Mean and standard error of independent draws `(n,)`, n >= 1 (one draw: stderr infinite).
 
         Examples
@@ -70,11 +78,12 @@ class Estimate:
         n = draws.size
         mean = math.fsum(draws.tolist()) / n
         squares = math.fsum(np.square(draws - mean).tolist())
-        return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n)
+        return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n, complete)
 
-    def to_dict(self) -> dict[str, float | int]:
-        """The three numbers as a plain dictionary."""
-        return {"mean": self.mean, "stderr": self.stderr, "n": self.n}
+    def to_dict(self) -> dict[str, float | int | str]:
+        """The three numbers as a plain dictionary, and a status if draws are missing."""
+        status = {} if self.complete else {"status": "TRUNCATED"}
+        return {"mean": self.mean, "stderr": self.stderr, "n": self.n, **status}
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Estimate, FunctionEstimator, Target
 from regions.estimators.estimates import BudgetedFunction
 from regions.network.relu_network import Network
-from regions.reports import finite, heading, read_as, save_json
+from regions.reports import finite, heading, read_as, save_json, truncation
 from regions.validation.exact_targets import exact_value
-from regions.validation.local_complexity import EnumerationOptions, read_estimate, z_score
+from regions.validation.local_complexity import EnumerationOptions, raise_if_truncated, read_estimate, z_score
 
 __all__ = ["Comparison", "ComparisonSettings", "Judgement", "compare_estimators"]
 
@@ -258,9 +258,7 @@ class Comparison:
     def table(self) -> str:
         """The comparison as tables in plain text, one for each target, with its exact value above."""
         lines = heading(self.network, self.domain, self.density)
-        if not self.complete:
-            done = sum(len(judgement.runs) for judgement in self.judgements)
-            lines.append(f"TRUNCATED: cut short by Ctrl-C after {done} runs")
+        lines += truncation(self.complete, f"{sum(len(one.runs) for one in self.judgements)} runs")
         width = max((len(judgement.estimator) for judgement in self.judgements), default=0) + 2
         for target in dict.fromkeys(judgement.target for judgement in self.judgements):
             rows = [judgement for judgement in self.judgements if judgement.target == target]
@@ -340,6 +338,7 @@ def compare_estimators(
         options["progress"] = progress.of_exact(place, len(targets))
         stream = for_exact.spawn(1)[0]
         exact[target] = exact_value(target, network, domain, density, stream, n_exact, **options)
+        raise_if_truncated(exact[target])
     judgements: list[Judgement] = []
     complete = True
     for estimator, budget in product(judged, budgets):
