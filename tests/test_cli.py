@@ -444,7 +444,7 @@ def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
 def test_a_signal_and_one_soon_after_keep_what_was_found(tmp_path, number):
     rng = np.random.default_rng(0)
     path, cells = tmp_path / "large.npz", tmp_path / "out.regions"
-    weights = [rng.normal(size=s) for s in ((40, 6), (40, 40), (1, 40))]
+    weights = [rng.normal(size=s) for s in ((40, 4), (40, 40), (40, 40), (1, 40))]
     Network.from_arrays(weights, [0.1 * rng.normal(size=len(w)) for w in weights]).save(path)
     small = tmp_path / "small.npz"
     Network.from_arrays(weights[:1], [np.ones(40)], [True]).save(small)

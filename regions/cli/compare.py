@@ -45,6 +45,12 @@ def compare(
     exact_draws: Annotated[
         int, typer.Option(help="Draws of exact values that are averages, one enumeration each.")
     ] = 200,
+    most_exact_draws: Annotated[
+        int | None,
+        typer.Option(
+            help="Draws that they may get where that lets coverage be judged (default: 10 times as many)."
+        ),
+    ] = None,
     kind: KindOption = Kind.gradient,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Also draw: .png, .pdf, .svg; biases, errors, z-scores.")
@@ -66,6 +72,8 @@ def compare(
         for name in estimators.split(",")
     ]
     effort: dict[str, Any] = {"budgets": _whole(budgets), "n_seeds": seeds, "n_exact": exact_draws}
+    if most_exact_draws is not None:
+        effort["most_exact"] = most_exact_draws
 
     def ask(given: Problem) -> Comparison:
         from regions.validation.comparison import compare_estimators

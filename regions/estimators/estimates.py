@@ -80,6 +80,22 @@ class Estimate:
         squares = math.fsum(np.square(draws - mean).tolist())
         return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n, complete)
 
+    def pooled(self, other: Estimate) -> Estimate:
+        """The estimate from the draws of both, which are independent and of the same law.
+
+        Examples
+        --------
+        >>> two, three = (Estimate.from_draws(np.array(draws)) for draws in ([1.0, 3.0], [2.0, 4.0, 9.0]))
+        >>> two.pooled(three), Estimate.from_draws(np.array([1.0, 3.0, 2.0, 4.0, 9.0])).stderr
+        (Estimate(mean=3.8, stderr=1.3928388277184118, n=5), 1.3928388277184118)
+        """
+        n = self.n + other.n
+        mean = (self.n * self.mean + other.n * other.mean) / n
+        gap = other.mean - self.mean
+        squares = sum(one.stderr**2 * one.n * (one.n - 1) for one in (self, other))
+        squares += gap * gap * self.n * other.n / n
+        return Estimate(mean, math.sqrt(squares / (n - 1) / n), n, self.complete and other.complete)
+
     def to_dict(self) -> dict[str, float | int | str]:
         """The three numbers as a plain dictionary, and a status if draws are missing."""
         status = {} if self.complete else {"status": "TRUNCATED"}

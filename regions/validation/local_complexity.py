@@ -47,6 +47,8 @@ FloatArray = NDArray[np.float64]
 Progress = Callable[[int, float], None]
 Drawn = TypeVar("Drawn")
 _FORMAT = "regions validation 1"
+# a difference of so many standard errors is taken for a bias
+_SURE = 4.0
 
 
 class EnumerationOptions(TypedDict, total=False):
@@ -111,10 +113,16 @@ class ValidationReport:
         """False if Ctrl-C left out some of the bias draws of the exact value."""
         return self.exact.complete
 
+    @property
+    def smallest_visible_bias(self) -> float:
+        """The bias of 4 standard errors of the difference: a smaller one may pass for chance."""
+        return _SURE * math.hypot(self.exact.stderr, self.estimate.stderr)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON; what is not finite becomes None."""
         plain = {"format": _FORMAT, "status": "COMPLETE" if self.complete else "TRUNCATED", **asdict(self)}
         plain |= {"exact": self.exact.to_dict(), "estimate": self.estimate.to_dict()}
+        plain["smallest_visible_bias"] = self.smallest_visible_bias
         plain["seconds"] = {"exact": plain.pop("seconds_exact"), "estimate": plain.pop("seconds_estimate")}
         return dict(finite(plain))
 
@@ -149,8 +157,10 @@ class ValidationReport:
         --------
         >>> exact, estimate = Estimate(1.0, 0.03, 100), Estimate(1.02, 0.04, 1000)
         >>> table = ValidationReport("mine", "gradient", 0.1, exact, estimate, 0.4, 2.0, 0.1).table()
-        >>> table.splitlines()[-1].split()
+        >>> table.splitlines()[-2].split()
         ['difference', '0.02', '0.05', 'z', '=', '+0.40']
+        >>> table.splitlines()[-1]
+        'smallest bias that could have been seen (4 std. errors): 0.2, 0.2 of the exact value'
         """
         rows = [
             f"local complexity, {self.kind} locus, sigma {self.sigma:g}",
@@ -166,6 +176,9 @@ class ValidationReport:
         gap = self.estimate.mean - self.exact.mean
         spread = math.hypot(self.exact.stderr, self.estimate.stderr)
         rows.append(f"{'difference':<12}{gap:>12.3g}{spread:>12.2g}{'':>10}{f'z = {self.z:+.2f}':>10}")
+        visible = self.smallest_visible_bias
+        part = f", {visible / abs(self.exact.mean):.2g} of the exact value" if self.exact.mean else ""
+        rows.append(f"smallest bias that could have been seen ({_SURE:g} std. errors): {visible:.3g}{part}")
         return "\n".join(rows)
 
 
