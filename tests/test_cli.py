@@ -543,3 +543,30 @@ def test_a_full_disk_names_the_file_and_leaves_the_answer_on_the_screen(run, net
         assert "No space left on device" in err and str(tmp_path / "out.") in err
     assert cells.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"quadrants.npz", "out.regions"}
+
+
+@pytest.mark.small
+def test_a_page_to_turn_shows_points_and_boundary_and_refuses_what_it_cannot(run, tmp_path):
+    pytest.importorskip("plotly")
+    net, cells, page = tmp_path / "net.npz", tmp_path / "out.regions", tmp_path / "out.html"
+    Network.from_arrays([np.eye(2), [[1.0, -1.0]]], [[0.5, 0.0], [0.25]]).save(net)
+    assert run("enumerate", net, "--box", "-1", "1", "-o", cells)[0] == 0
+    np.save(tmp_path / "points.npy", [[0.5, 0.5], [0.0, -0.5]])
+    words = ["plot", cells, "-o", page]
+    for more, shown in (
+        (["--points", tmp_path / "points.npy"], {"points", "decision boundary"}),
+        (["--no-boundary"], set()),
+        (["--boundary"], {"decision boundary"}),
+    ):
+        assert run(*words, *more)[0] == 0
+        text = page.read_text()
+        assert {name for name in ("points", "decision boundary") if f'"name":"{name}"' in text} == shown
+    for more, option in (
+        (["--graph"], "--graph"),
+        (["--color", "volume"], "--color"),
+        (["--dpi", "9"], "--dpi"),
+    ):
+        assert_fails_in_one_line(run(*words, *more), f"an .html picture knows no {option}")
+    paper = ["plot", cells, "-o", tmp_path / "out.png", "--graph"]
+    for more in (["--boundary"], ["--points", "x.npy"]):
+        assert_fails_in_one_line(run(*paper, *more), f"a picture of the graph knows no {more[0]}")

@@ -5,6 +5,7 @@ Each reads its words, calls one public function and prints what came back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +37,7 @@ from regions.cli.session import (
     was_interrupted,
     watched,
 )
+from regions.errors import InvalidInputError
 
 
 class By(StrEnum):
@@ -214,32 +216,53 @@ def plot(
     points: Annotated[
         Path | None, typer.Option(metavar="P.npy", help="Points of the input space to mark, one per row.")
     ] = None,
-    boundary: Annotated[bool, typer.Option(help="Draw the decision boundary.")] = True,
+    boundary: Annotated[
+        bool | None,
+        typer.Option(help="Draw the decision boundary. Default: where there is one, on one or two axes."),
+    ] = None,
     graph: Annotated[bool, typer.Option("--graph", help="Draw the adjacency graph instead.")] = False,
-    dpi: Annotated[int, typer.Option(help="Dots per inch.")] = 300,
+    dpi: Annotated[int | None, typer.Option(help="Dots per inch (default: 300).")] = None,
     json: AsJson = False,
 ) -> None:
     """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn."""
-    writable(output)
+    html = writable(output).suffix.lower() == ".html"
+    given = {"--points": points, "--boundary": boundary, "--color": color is not Color.pattern or None}
+    if graph:
+        _refuse(given, "a picture of the graph")
+    if html:
+        _refuse({"--color": given["--color"], "--graph": graph or None, "--dpi": dpi}, "an .html picture")
+    from regions import plotting
+
+    if not html:
+        plotting.figure_path(output)
     complex = read_complex(cells)
-    if output.suffix.lower() == ".html":
-        from regions.plotting import interactive_figure
-
-        interactive_figure(complex).write_html(output)
-    else:
-        from regions.plotting import plot_cells, plot_graph, save_figure
-
-        marked = None if points is None else read_points(points, complex.network.input_dim)
-        if graph:
-            axes = plot_graph(complex)
-        else:
-            axes = plot_cells(complex, color.value, points=marked, decision_boundary=boundary)
-        save_figure(axes, output, dpi=dpi)
+    marked = None if points is None else read_points(points, complex.network.input_dim)
     facts = {"file": str(output), "cells": complex.n_cells, "status": complex.status.name}
-    if json:
-        print_json(facts)
+    if html:
+        drawn = complex.dimension == 2 if boundary is None else boundary
+        figure = plotting.interactive_figure(complex, points=marked, decision_boundary=drawn)
+    elif graph:
+        axes = plotting.plot_graph(complex)
     else:
-        print_facts(facts)
+        axes = plotting.plot_cells(
+            complex, color.value, points=marked, decision_boundary=boundary is not False
+        )
+    with signals.after_writing():
+        if json:
+            print_json(facts)
+        else:
+            print_facts(facts)
+        if html:
+            plotting.save_interactive(figure, output)
+        else:
+            plotting.save_figure(axes, output, dpi=300 if dpi is None else dpi)
+
+
+def _refuse(given: Mapping[str, object], what: str) -> None:
+    """Raise InvalidInputError if an option is given that a kind of picture does not know."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise InvalidInputError(f"{what} knows no {', '.join(names)}; leave it out")
 
 
 def certificate(found: Any) -> dict[str, Any]:
