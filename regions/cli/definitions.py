@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from regions.cli.interruption import INTERRUPTED
 from regions.cli.options import EngineWords
 from regions.cli.session import (
-    INTERRUPTED,
     cells_in_words,
     err,
     print_facts,

@@ -20,7 +20,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-INTERRUPTED = 130
+from regions.cli.interruption import INTERRUPTED
+
 _QUIET_SECONDS = 2.0
 _LONG_COMPILE_SECONDS = 1.5
 _announced: list[bool] = []  # whether this process has said that it compiles

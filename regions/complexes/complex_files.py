@@ -22,6 +22,7 @@ from regions.complexes.facet_table import FacetTable
 from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.network import Network
+from regions.reports import replacing
 
 if TYPE_CHECKING:
     from regions.complexes.cell_complex import CellComplex
@@ -48,12 +49,9 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
         arrays["volume_errors"] = cells.volume_errors
     if cells.facets.witness is not None:
         arrays["facet_witness"] = cells.facets.witness
-    try:
-        # an open file, because given a path numpy appends ".npz" to names without it
-        with Path(path).open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-    except OSError as error:
-        raise InvalidInputError(f"cannot write the cells to {str(path)!r}: {error}") from error
+    # an open file, because given a path numpy appends ".npz" to names without it
+    with replacing(path, "cells") as stream:
+        np.savez_compressed(stream, **arrays)
 
 
 def read_complex(path: str | os.PathLike[str]) -> dict[str, Any]:

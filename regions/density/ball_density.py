@@ -18,9 +18,9 @@ from regions.density.densities import (
     check_dimension,
     check_tolerance,
     listing,
+    mass_by_simplices,
 )
 from regions.density.integrals.ball_integrals import volumes_in_ball
-from regions.density.integrals.simplex_integrals import fill_with_simplices
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 
@@ -156,8 +156,7 @@ class UniformBallDensity:
         A, b = domain.halfspaces
         if np.all(A @ self.center + self.radius * np.linalg.norm(A, axis=1) <= b):
             return 1.0, 4.0 * EPS
-        values, errors = self.integrate_simplices(fill_with_simplices(domain.vertices, domain.volume))
-        return min(math.fsum(values.tolist()), 1.0), math.fsum(errors.tolist())
+        return mass_by_simplices(self, domain)
 
     def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """k-volumes of simplices inside the ball, over the volume of the ball.

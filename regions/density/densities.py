@@ -6,11 +6,13 @@ brought onto a domain, in `ambient`.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.density.integrals.simplex_integrals import fill_with_simplices
 from regions.domain import Domain
 from regions.errors import InvalidDomainError, InvalidInputError
 
@@ -23,9 +25,12 @@ __all__ = [
     "as_points",
     "as_simplices",
     "check_dimension",
+    "check_inside",
+    "check_part",
     "check_tolerance",
     "extent",
     "listing",
+    "mass_by_simplices",
     "same_frame",
 ]
 
@@ -113,6 +118,40 @@ def check_dimension(dimension: int, domain: Domain) -> None:
             f"the density has {dimension} coordinates, {domain.describe()} has {domain.dimension}; "
             "give both in the same intrinsic coordinates"
         )
+
+
+def check_part(own: Domain, domain: Domain, remedy: str) -> None:
+    """Raise InvalidDomainError unless a domain is a part of the one that a density lives on.
+
+    Parameters
+    ----------
+    own : Domain of the density
+    domain : Domain that is integrated over
+    remedy : str, what to do instead
+    """
+    if not same_frame(own, domain):
+        raise InvalidDomainError(
+            f"the density lives on {own.describe()}, whose coordinates are not those of "
+            f"{domain.describe()}; {remedy}"
+        )
+    if not bool(np.all(own.contains(domain.vertices, OUTSIDE * extent(own)))):
+        raise InvalidDomainError(
+            f"{domain.describe()} leaves {own.describe()}, where the density lives; {remedy}"
+        )
+
+
+def check_inside(own: Domain, vertices: FloatArray, remedy: str) -> None:
+    """Raise InvalidInputError unless simplices `(K, k+1, d)` lie in the domain that a density lives on."""
+    inside = np.asarray(own.contains(vertices.reshape(-1, own.dimension), OUTSIDE * extent(own)), dtype=bool)
+    if not inside.all():
+        first = int(np.argmin(inside)) // vertices.shape[1]
+        raise InvalidInputError(f"simplex {first} leaves {own.describe()}, where the density lives; {remedy}")
+
+
+def mass_by_simplices(density: Density, domain: Domain) -> tuple[float, float]:
+    """Integrate a density over the simplices that fill a domain: at most 1, and the error."""
+    values, errors = density.integrate_simplices(fill_with_simplices(domain.vertices, domain.volume))
+    return min(math.fsum(values.tolist()), 1.0), math.fsum(errors.tolist())
 
 
 def same_frame(own: Domain, domain: Domain) -> bool:

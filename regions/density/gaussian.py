@@ -20,11 +20,11 @@ from regions.density.densities import (
     check_dimension,
     check_tolerance,
     listing,
+    mass_by_simplices,
 )
 from regions.density.integrals.simplex_integrals import (
     average_bell,
     bell_between,
-    fill_with_simplices,
     simplex_volumes,
 )
 from regions.domain import Domain
@@ -149,10 +149,7 @@ class GaussianDensity:
         if domain.is_axis_parallel and np.array_equal(self.cov, np.diag(np.diag(self.cov))):
             value = float(box_probabilities(domain, self.mean, np.sqrt(np.diag(self.cov))))
             return value, 32.0 * self.dimension * EPS * value
-        simplices = fill_with_simplices(domain.vertices, domain.volume)
-        values, errors = self.integrate_simplices(simplices)
-        value, error = math.fsum(values.tolist()), math.fsum(errors.tolist())
-        return min(value, 1.0), error
+        return mass_by_simplices(self, domain)
 
     def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Integrals over simplices in k-dimensional measure.

@@ -19,9 +19,9 @@ from regions.density.densities import (
     as_simplices,
     check_dimension,
     check_tolerance,
+    mass_by_simplices,
 )
 from regions.density.gaussian import box_probabilities, check_covariance
-from regions.density.integrals.simplex_integrals import fill_with_simplices
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 
@@ -241,9 +241,7 @@ class GaussianMixtureDensity:
             inside = box_probabilities(domain, self.means, np.sqrt(np.atleast_2d(variances)))
             value = math.fsum((self.weights * inside).tolist())
             return value, 32.0 * (self.dimension + 1) * EPS * value
-        simplices = fill_with_simplices(domain.vertices, domain.volume)
-        values, errors = self.integrate_simplices(simplices)
-        return min(math.fsum(values.tolist()), 1.0), math.fsum(errors.tolist())
+        return mass_by_simplices(self, domain)
 
     def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Integrals over simplices in k-dimensional measure: those of the Gaussians, weighted and added up.

@@ -47,19 +47,27 @@ class Estimate:
     mean : float
     stderr : float, standard error of the mean; 0 for a value that was not sampled
     n : int, number of independent draws
+    complete : bool, False if Ctrl-C left out some of the draws that were asked for
 
     Examples
     --------
     >>> Estimate(1.5, 0.1, 100).to_dict()
     {'mean': 1.5, 'stderr': 0.1, 'n': 100}
+    >>> Estimate(1.5, 0.1, 7, complete=False)
+    Estimate(mean=1.5, stderr=0.1, n=7, TRUNCATED)
     """
 
     mean: float
     stderr: float
     n: int
+    complete: bool = True
+
+    def __repr__(self) -> str:
+        end = "" if self.complete else ", TRUNCATED"
+        return f"Estimate(mean={self.mean!r}, stderr={self.stderr!r}, n={self.n!r}{end})"
 
     @classmethod
-    def from_draws(cls, draws: FloatArray) -> Estimate:
+    def from_draws(cls, draws: FloatArray, complete: bool = True) -> Estimate:
         """Mean and standard error of independent draws `(n,)`, n >= 1 (one draw: stderr infinite).
 
         Examples
@@ -70,11 +78,28 @@ class Estimate:
         n = draws.size
         mean = math.fsum(draws.tolist()) / n
         squares = math.fsum(np.square(draws - mean).tolist())
-        return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n)
+        return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n, complete)
 
-    def to_dict(self) -> dict[str, float | int]:
-        """The three numbers as a plain dictionary."""
-        return {"mean": self.mean, "stderr": self.stderr, "n": self.n}
+    def pooled(self, other: Estimate) -> Estimate:
+        """The estimate from the draws of both, which are independent and of the same law.
+
+        Examples
+        --------
+        >>> two, three = (Estimate.from_draws(np.array(draws)) for draws in ([1.0, 3.0], [2.0, 4.0, 9.0]))
+        >>> two.pooled(three), Estimate.from_draws(np.array([1.0, 3.0, 2.0, 4.0, 9.0])).stderr
+        (Estimate(mean=3.8, stderr=1.3928388277184118, n=5), 1.3928388277184118)
+        """
+        n = self.n + other.n
+        mean = (self.n * self.mean + other.n * other.mean) / n
+        gap = other.mean - self.mean
+        squares = sum(one.stderr**2 * one.n * (one.n - 1) for one in (self, other))
+        squares += gap * gap * self.n * other.n / n
+        return Estimate(mean, math.sqrt(squares / (n - 1) / n), n, self.complete and other.complete)
+
+    def to_dict(self) -> dict[str, float | int | str]:
+        """The three numbers as a plain dictionary, and a status if draws are missing."""
+        status = {} if self.complete else {"status": "TRUNCATED"}
+        return {"mean": self.mean, "stderr": self.stderr, "n": self.n, **status}
 
 
 @dataclass(frozen=True)

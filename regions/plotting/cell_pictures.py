@@ -93,7 +93,7 @@ def plot_cells(
     '$x_0$'
     """
     _check(complex, color, cmap)
-    marked = None if points is None else _intrinsic_points(complex, points)
+    marked = None if points is None else intrinsic_points(complex, points)
     if ax is None:
         size = (5.2, 4.4) if complex.dimension == 2 else (6.0, 3.6)
         _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -187,7 +187,7 @@ def _check(complex: CellComplex, color: str, cmap: str | None) -> None:
         raise InvalidInputError("the complex holds no cells, so there is nothing to draw")
 
 
-def _intrinsic_points(complex: CellComplex, points: ArrayLike) -> Floats:
+def intrinsic_points(complex: CellComplex, points: ArrayLike) -> Floats:
     """Points of the input space in intrinsic coordinates, checked."""
     given = np.atleast_2d(np.asarray(points, dtype=np.float64))
     if given.ndim != 2 or given.shape[1] != complex.network.input_dim:

@@ -23,6 +23,7 @@ from regions.validation.local_complexity import (
     EnumerationOptions,
     all_cells,
     exact_local_complexity,
+    finished_draws,
     raise_interruption,
 )
 
@@ -58,7 +59,8 @@ def exact_value(
 
     Returns
     -------
-    Estimate, with standard error 0 where nothing was drawn
+    Estimate, with standard error 0 where nothing was drawn; after Ctrl-C that of the draws that were done, if
+        there are two, `complete` being False
 
     Raises
     ------
@@ -91,13 +93,14 @@ def exact_value(
         )
     progress = options.pop("progress", None)
     points = density.sample(n_draws, rng)
-    frames = random_frames(n_draws, domain.dimension, directions, rng)
-    draws = np.empty(n_draws)
-    for draw, (t, frame) in enumerate(zip(points, frames, strict=True)):
-        draws[draw] = units_in_neighbourhood(network, domain, t, target.radius * frame, **options)
-        if progress is not None:
-            progress(draw + 1, (draw + 1) / n_draws)
-    return Estimate.from_draws(draws)
+    arms = target.radius * random_frames(n_draws, domain.dimension, directions, rng)
+
+    def draw(place: FloatArray, _: object) -> int:
+        return units_in_neighbourhood(network, domain, place[0], place[1:], **options)
+
+    places = np.concatenate([points[:, None], arms], axis=1)
+    draws, complete = finished_draws(draw, places, n_draws, progress)
+    return Estimate.from_draws(np.array(draws, dtype=np.float64), complete)
 
 
 def units_in_neighbourhood(

@@ -25,8 +25,8 @@ from regions.errors import InvalidInputError
 from regions.estimators import Estimate
 from regions.network.patterns import unit_place, unpack
 from regions.network.relu_network import Network
-from regions.reports import heading, save_json
-from regions.validation.local_complexity import EnumerationOptions, all_cells, with_bias_noise
+from regions.reports import heading, save_json, truncation
+from regions.validation.local_complexity import EnumerationOptions, all_cells, finished_draws, with_bias_noise
 
 __all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
 
@@ -150,11 +150,12 @@ class InequalityReport:
     inequalities : tuple of Inequality
     sigma, eps, eta : float, as given
     c_bias, c_eta : float, the noise density's maximum 1/(sqrt(2 pi) sigma), and its value at eta
-    n_bias : int, bias draws
+    n_bias : int, bias draws that were done
     terms : dict of Estimate, by the paper's names
     draws : DrawTerms, the same draw by draw
     seconds : float, wall time
     network, domain, density : str, one line each
+    complete : bool, False if Ctrl-C left out some of the bias draws
     """
 
     inequalities: tuple[Inequality, ...]
@@ -170,6 +171,7 @@ class InequalityReport:
     network: str = ""
     domain: str = ""
     density: str = ""
+    complete: bool = True
 
     @property
     def holds(self) -> bool:
@@ -185,10 +187,10 @@ class InequalityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; draw by draw values are left out."""
-        plain = {key: value for key, value in vars(self).items() if key != "draws"}
+        plain = {key: value for key, value in vars(self).items() if key not in ("draws", "complete")}
         plain["inequalities"] = [asdict(one) for one in self.inequalities]
         plain["terms"] = {name: one.to_dict() for name, one in self.terms.items()}
-        return {**plain, "holds": self.holds}
+        return {**plain, "holds": self.holds, "status": "COMPLETE" if self.complete else "TRUNCATED"}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON; raises InvalidInputError if the file cannot be written."""
@@ -200,6 +202,7 @@ class InequalityReport:
             f"inequalities of local complexity, sigma {self.sigma:g}, eps {self.eps:g}, eta {self.eta:g}, "
             f"{self.n_bias} bias draws",
             *heading(self.network, self.domain, self.density),
+            *truncation(self.complete, f"{self.n_bias} bias draws"),
             f"{'':<22}{'left':>12}{'right':>12}{'slack':>12}{'std. error':>12}  holds",
         ]
         rows += [
@@ -253,14 +256,15 @@ def check_inequalities(
     Returns
     -------
     InequalityReport; cost for each draw: 1 enumeration, and 1 more for each unit that is active somewhere
-        and not in the last ReLU layer (B needs them)
+        and not in the last ReLU layer (B needs them). After Ctrl-C it is that of the draws that were done, if
+        there are two, and `complete` is False.
 
     Raises
     ------
     InvalidInputError
         If a number is out of range, the network has no ReLU, the density does not fit, or max_cells
         truncates.
-    KeyboardInterrupt : after Ctrl-C; a part of the draws is no result
+    KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if a cubature (Gaussian density, d >= 2) does not reach its tolerance
 
     Notes
@@ -307,14 +311,13 @@ def check_inequalities(
     """
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
-    progress = options.get("progress")
-    rows = []
-    for draw in range(n_bias):
-        noise = sigma * rng.standard_normal(network.n_units)
-        span = _Span(progress, draw, n_bias)
-        rows.append(_draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), span, options))
-        if progress is not None:
-            progress(draw + 1, (draw + 1) / n_bias)
+
+    def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
+        span = _Span(part)
+        return _draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), span, options)
+
+    noises = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
+    rows, complete = finished_draws(draw, noises, n_bias, options.get("progress"))
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     draws = DrawTerms(network.widths, domain.dimension, **columns)
     c_bias = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
@@ -325,13 +328,14 @@ def check_inequalities(
         eta=float(eta),
         c_bias=c_bias,
         c_eta=c_bias * math.exp(-0.5 * (eta / sigma) ** 2),
-        n_bias=n_bias,
+        n_bias=len(rows),
         terms=draws.estimates(),
         draws=draws,
         seconds=time.perf_counter() - begin,
         network=network.describe(),
         domain=domain.describe(),
         density=density.describe(),
+        complete=complete,
     )
 
 
@@ -412,18 +416,16 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
 
 @dataclass(frozen=True)
 class _Span:
-    """Progress of the enumerations of one draw as progress of all draws."""
+    """Progress of the enumerations of one draw as its progress."""
 
     progress: Progress | None
-    draw: int
-    n_bias: int
 
     def part(self, step: int, steps: int) -> Progress | None:
         """Progress of one enumeration out of several."""
         progress = self.progress
         if progress is None:
             return None
-        return lambda _, fraction: progress(self.draw, (self.draw + (step + fraction) / steps) / self.n_bias)
+        return lambda cells, fraction: progress(cells, (step + fraction) / steps)
 
 
 def _draw(
