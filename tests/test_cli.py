@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from networks import random_network
+from programs import assert_fails_in_one_line, interrupted
 
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition
-from regions.cli import main
 from regions.cli.options import DomainWords
 from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
 from regions.network.relu_network import Network
@@ -32,10 +31,8 @@ def net(tmp_path):
 @pytest.fixture
 def wide(tmp_path):
     """A file with a random network of 20 inputs."""
-    rng = np.random.default_rng(0)
     path = tmp_path / "wide.npz"
-    weights = [rng.normal(size=s) / 4 for s in ((12, 20), (10, 12), (3, 10))]
-    Network.from_arrays(weights, [0.2 * rng.normal(size=len(w)) for w in weights]).save(path)
+    random_network(0, (20, 12, 10, 3), gain=1.0, bias_scale=0.2).save(path)
     return str(path)
 
 
@@ -49,26 +46,6 @@ def points(tmp_path):
         np.save(files[-1], rng.normal(size=20))
     np.save(tmp_path / "data.npy", rng.normal(size=(30, 4, 5)))
     return files, str(tmp_path / "data.npy")
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: exit code, stdout, stderr."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-def assert_fails_in_one_line(result, says):
-    code, out, err = result
-    assert code == 2
-    assert out == ""
-    assert err.startswith("error: ") and err.count("\n") == 1
-    assert says in err
 
 
 def test_help_loads_nothing_heavy():
@@ -435,25 +412,27 @@ def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
     assert all(Path(path).stat().st_size > 100 for path in found["files"])
 
 
+INTERRUPTED = """
+import io, sys, threading
+from contextlib import redirect_stdout
+from regions.cli import main
+
+small, large, *tail = sys.argv[1:]
+with redirect_stdout(io.StringIO()):
+    main(["enumerate", small, "--box", "-0.05", "0.05", *tail])  # compiles
+threading.Timer(1.0, print, ["ready"], {"flush": True}).start()
+sys.exit(main(["enumerate", large, "--box", "-9", "9", *tail]))
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.kernels
 def test_ctrl_c_keeps_what_was_found(tmp_path):
-    rng = np.random.default_rng(0)
-    path, cells = tmp_path / "large.npz", tmp_path / "out.regions"
-    weights = [rng.normal(size=s) for s in ((40, 6), (40, 40), (1, 40))]
-    Network.from_arrays(weights, [0.1 * rng.normal(size=len(w)) for w in weights]).save(path)
-    small = tmp_path / "small.npz"
-    Network.from_arrays(weights[:1], [np.ones(40)], [True]).save(small)
-    words = [sys.executable, "-m", "regions.cli", "enumerate"]
-    tail = ["--workers", "2", "-o", str(cells), "--json"]
-    box = ["--box", "-0.05", "0.05"]
-    subprocess.run([*words, str(small), *box, *tail], check=True, capture_output=True)  # compiles
-    running = subprocess.Popen([*words, str(path), "--box", "-9", "9", *tail], stdout=subprocess.PIPE)
-    time.sleep(6.0)
-    running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=60)
-    assert running.returncode == 130
-    found = json.loads(out)
+    small, large, cells = tmp_path / "small.npz", tmp_path / "large.npz", tmp_path / "out.regions"
+    random_network(0, (6, 40, 1)).save(small)
+    random_network(0, (6, 40, 40, 1)).save(large)
+    words = [str(small), str(large), "--workers", "2", "-o", str(cells), "--json"]
+    found = json.loads(interrupted(INTERRUPTED, *words, exit_code=130))
     assert found["status"] == "TRUNCATED" and found["cells"] > 0
     from regions.complexes.cell_complex import CellComplex
 
