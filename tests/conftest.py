@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 import regions
+from regions.cli import main
 
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
 settings.register_profile("regions", deadline=None, derandomize=True, print_blob=True)
@@ -27,6 +29,18 @@ os.environ["PYTHONPATH"] = os.pathsep.join([*PACKAGES, *filter(None, [os.environ
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20240701)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line and returns its exit code, stdout and stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

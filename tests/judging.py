@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import os
+from typing import Any
 
 import numpy as np
-from hypothesis import settings
 from naive import NaiveComplex, naive_complex
+from networks import network_on_box, problem_of
 from strategies import Case
 
 from regions.complexes.cell_complex import CellComplex
-from regions.domain import Box, Domain
+from regions.domain import Domain
+from regions.enumeration.enumerate import enumerate_cells
 from regions.network.relu_network import Network
 
-PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+
+def complex_of(case: Case, **options: Any) -> CellComplex:
+    return enumerate_cells(*problem_of(case), **options)
 
 
-def examples(compiled: int, plain: int) -> settings:
-    """Number of examples, compiled and as plain Python."""
-    return settings(max_examples=plain if PLAIN_PYTHON else compiled, deadline=None)
-
-
-def network_of(case: Case) -> Network:
-    return Network.from_arrays(case.weights, case.biases, case.relu)
-
-
-def box_of(case: Case) -> Box:
-    return Box(case.low, case.high)
-
-
-def problem_of(case: Case) -> tuple[Network, Box]:
-    return network_of(case), box_of(case)
+def random_complex(dimension: int, widths: tuple[int, ...], seed: int = 0, **options: Any) -> CellComplex:
+    return enumerate_cells(*network_on_box(dimension, widths, seed), **options)
 
 
 def solve_naively(network: Network, domain: Domain) -> NaiveComplex:

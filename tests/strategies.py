@@ -1,15 +1,27 @@
-"""Small networks to test with: random ones (hypothesis), degenerate ones, closed forms."""
+"""Small networks to test with: random ones (hypothesis, and how many), degenerate ones, closed forms."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import settings
 from hypothesis import strategies as st
 
 FloatArray = npt.NDArray[np.float64]
+SQRT_2 = float(np.sqrt(2.0))  # the usual gain before ReLU: sizes stay as they are from layer to layer
+
+
+PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+
+
+def examples(compiled: int, plain: int | None = None) -> settings:
+    """Ask for so many examples of a law, or for `plain` where kernels run as plain Python."""
+    return settings(max_examples=plain if PLAIN_PYTHON and plain is not None else compiled)
 
 
 class Case(NamedTuple):
@@ -95,6 +107,14 @@ def float_networks(draw: st.DrawFn, max_dimension: int = 3, max_layers: int = 3,
     return random_case(d, widths, draw(st.integers(0, 2**32 - 1)))
 
 
+def random_arrays(
+    rng: np.random.Generator, widths: Sequence[int], gain: float, bias_scale: float
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Normal weights with standard deviation gain / sqrt(inputs of the layer), and normal biases."""
+    weights = [gain * rng.normal(size=(n, m)) / np.sqrt(m) for m, n in pairwise(widths)]
+    return weights, [bias_scale * rng.normal(size=n) for n in widths[1:]]
+
+
 def random_case(dimension: int, widths: tuple[int, ...], seed: int, outputs: int = 2) -> Case:
     """A network with normal weights on [-1, 1]^d, the same for the same seed.
 
@@ -103,10 +123,7 @@ def random_case(dimension: int, widths: tuple[int, ...], seed: int, outputs: int
     >>> [w.shape for w in random_case(2, (4, 3), seed=0).weights]
     [(4, 2), (3, 4), (2, 3)]
     """
-    rng = np.random.default_rng(seed)
-    sizes = [dimension, *widths, outputs]
-    weights = [rng.normal(size=(n, m)) / np.sqrt(m) for m, n in pairwise(sizes)]
-    biases = [0.4 * rng.normal(size=n) for n in sizes[1:]]
+    weights, biases = random_arrays(np.random.default_rng(seed), [dimension, *widths, outputs], 1.0, 0.4)
     relu = [True] * len(widths) + [False]
     return Case(weights, biases, relu, [-1.0] * dimension, [1.0] * dimension)
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from judging import random_complex
+from networks import network_on_box
 from scipy.optimize import nnls
-from strategies import random_case
 
 import regions
 from regions import (
@@ -57,17 +58,10 @@ def ball_volume(d: int) -> float:
     return pi ** (d / 2) / gamma(d / 2 + 1)
 
 
-def random_complex(d: int, widths: tuple[int, ...], seed: int = 0) -> CellComplex:
-    case = random_case(d, widths, seed)
-    return enumerate_cells(
-        Network.from_arrays(case.weights, case.biases, case.relu), Box(case.low, case.high)
-    )
-
-
 def clipped_slice() -> CellComplex:
-    case = random_case(7, (14, 10), 3)
+    network, _ = network_on_box(7, (14, 10), 3)
     domain = Slice.around(np.full(7, 0.1), np.random.default_rng(0).normal(size=(2, 7)), 2.0, (-1.0, 1.0))
-    return enumerate_cells(Network.from_arrays(case.weights, case.biases, case.relu), domain)
+    return enumerate_cells(network, domain)
 
 
 def degenerate() -> CellComplex:

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from judging import random_complex
+from networks import cube, network_on_box, pulled_back, random_plane
 from numpy.testing import assert_allclose
 from scipy.stats import norm as normal
 from strategies import random_case, sawtooth
@@ -14,21 +16,12 @@ from regions.analysis.cell_sums.jacobians import forward_maps, rest_maps, unpack
 from regions.analysis.cell_sums.simplex_pieces import cell_pieces, positive_parts
 from regions.density import GaussianDensity, UniformDensity
 from regions.density.integrals.simplex_integrals import simplex_volumes
-from regions.domain import Box, Polytope, Slice
+from regions.domain import Box, Polytope
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidDomainError, InvalidInputError
 from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
-
-
-def random_network(dimension, widths, seed, outputs=2):
-    case = random_case(dimension, widths, seed, outputs)
-    return Network.from_arrays(case.weights, case.biases, case.relu)
-
-
-def cube(dimension):
-    return Box(-np.ones(dimension), np.ones(dimension))
 
 
 def single_unit(w=2.0, b=0.5, v=3.0):
@@ -99,7 +92,8 @@ def test_units_that_cancel_are_not_good():
 @pytest.mark.parametrize("gaussian", [False, True])
 def test_sums_agree_with_sampled_jacobians(case, gaussian):
     dimension, widths, seed = SAMPLED[case]
-    network, domain, eps, eta = random_network(dimension, widths, seed), cube(dimension), 0.4, 0.3
+    network, domain = network_on_box(dimension, widths, seed)
+    eps, eta = 0.4, 0.3
     density = GaussianDensity(np.full(dimension, 0.2), 0.5**2) if gaussian else UniformDensity(domain)
     cells = enumerate_cells(network, domain)
     sums = sum_over_cells(cells, density, eps=eps)
@@ -126,7 +120,7 @@ def test_sums_agree_with_sampled_jacobians(case, gaussian):
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])
 def test_masses_of_cells_sum_to_that_of_the_domain(dimension):
-    cells = enumerate_cells(random_network(dimension, (5, 3), 7), cube(dimension))
+    cells = random_complex(dimension, (5, 3), 7)
     density = GaussianDensity(np.full(dimension, 0.3), 0.7**2)
     masses, errors = cell_masses(cells, density)
     whole = normal.cdf(0.7 / 0.7) - normal.cdf(-1.3 / 0.7)
@@ -146,7 +140,7 @@ def test_masses_of_half_spaces_are_normal_probabilities():
 
 @pytest.mark.parametrize("dimension", [2, 3, 4])
 def test_the_simplices_fill_every_cell(dimension):
-    cells = enumerate_cells(random_network(dimension, (4, 2), 11), cube(dimension), engine="cells")
+    cells = random_complex(dimension, (4, 2), 11, engine="cells")
     filled = np.zeros(cells.n_cells)
     for simplices, owner, _ in cell_pieces(cells):
         filled += np.bincount(owner, simplex_volumes(simplices)[0], cells.n_cells)
@@ -155,7 +149,7 @@ def test_the_simplices_fill_every_cell(dimension):
 
 
 def test_both_engines_give_the_same_sums():
-    network = random_network(2, (6, 5), 21)
+    network, _ = network_on_box(2, (6, 5), 21)
     density = GaussianDensity([0.1, 0.0], 0.3)
     planar, general = (enumerate_cells(network, cube(2), engine=engine) for engine in ("planar", "cells"))
     a, b = (sum_over_cells(cells, density, eps=0.3) for cells in (planar, general))
@@ -207,14 +201,14 @@ def test_the_tail_of_one_unit_by_hand():
 
 
 def test_a_tail_at_height_zero_is_the_whole_sum():
-    cells = enumerate_cells(random_network(2, (4, 3), 5), cube(2))
+    cells = random_complex(2, (4, 3), 5)
     tail = gradient_tail(cells, eta=0.0)
     assert_allclose(tail.by_unit, sum_over_cells(cells, eps=0.1).unit_gradients, rtol=1e-12)
     assert gradient_tail(cells, eta=100.0).total == 0.0
 
 
 def test_rotating_the_input_changes_nothing():
-    network = random_network(2, (5, 4), 31)
+    network, _ = network_on_box(2, (5, 4), 31)
     turn = np.array([[0.6, -0.8], [0.8, 0.6]])
     turned = Network.from_arrays(
         [network.weights[0] @ turn.T, *network.weights[1:]], network.biases, network.relu
@@ -230,18 +224,10 @@ def test_rotating_the_input_changes_nothing():
 
 
 def test_on_a_slice_gradients_are_the_intrinsic_ones():
-    network = random_network(6, (5, 4), 41)
-    domain = Slice.around(
-        np.zeros(6), directions=np.random.default_rng(0).normal(size=(2, 6)), half_width=1.0
-    )
-    pulled = Network.from_arrays(
-        [network.weights[0] @ domain.basis, *network.weights[1:]],
-        [network.biases[0] + network.weights[0] @ domain.origin, *network.biases[1:]],
-        network.relu,
-    )
-    low, high = domain.vertices.min(axis=0), domain.vertices.max(axis=0)
+    network, _ = network_on_box(6, (5, 4), 41)
+    domain = random_plane(6, 0)
     a = sum_over_cells(enumerate_cells(network, domain), eps=0.2)
-    b = sum_over_cells(enumerate_cells(pulled, Box(low, high)), eps=0.2)
+    b = sum_over_cells(enumerate_cells(*pulled_back(network, domain)), eps=0.2)
     assert_allclose(a.total_variation, b.total_variation, rtol=1e-9)
     assert_allclose(a.local_rank, b.local_rank, rtol=1e-9)
     assert_allclose(a.unit_gradients, b.unit_gradients, rtol=1e-9)
@@ -267,7 +253,7 @@ def test_batched_maps_are_those_of_the_network_cell_by_cell():
 
 
 def test_small_blocks_give_the_same_sums(monkeypatch):
-    cells = enumerate_cells(random_network(2, (6, 4), 13), cube(2))
+    cells = random_complex(2, (6, 4), 13)
     before, tail = sum_over_cells(cells, eps=0.2), gradient_tail(cells, eta=0.5)
     monkeypatch.setattr("regions.analysis.cell_sums.jacobians._WORKING_SET", 1)
     monkeypatch.setattr("regions.analysis.cell_sums.sums._WORKING_SET", 1)
@@ -291,7 +277,7 @@ def test_sums_go_to_json():
 
 
 def test_what_cannot_be_summed_is_refused():
-    network = random_network(2, (6, 4), 13)
+    network, _ = network_on_box(2, (6, 4), 13)
     cells = enumerate_cells(network, cube(2))
     cut = enumerate_cells(network, cube(2), max_cells=3)
     for bad in (math.nan, -1.0, math.inf):

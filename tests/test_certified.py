@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judging import assert_same_combinatorics, examples, pattern_tuples, problem_of, solve_naively
-from strategies import Case, concurrent_fan, nearly_parallel_networks, random_case
+from judging import assert_same_combinatorics, pattern_tuples, solve_naively
+from networks import problem_of
+from strategies import Case, concurrent_fan, examples, nearly_parallel_networks, random_case
 
 from regions import Box, Network, Segment, Slice, count_cells, enumerate_cells, verify
 from regions.complexes.cell_complex import CellComplex

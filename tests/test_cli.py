@@ -8,14 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields
 
 import numpy as np
 import pytest
+from networks import random_network
+from programs import assert_fails_in_one_line
 
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition
-from regions.cli import commands, compare, inequality_report, main, validate
+from regions.cli import commands, compare, inequality_report, validate
 from regions.cli.options import DomainWords, EngineWords
 from regions.cli.problem import ProblemWords
 from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
@@ -35,10 +36,8 @@ def net(tmp_path):
 @pytest.fixture
 def wide(tmp_path):
     """A file with a random network of 20 inputs."""
-    rng = np.random.default_rng(0)
     path = tmp_path / "wide.npz"
-    weights = [rng.normal(size=s) / 4 for s in ((12, 20), (10, 12), (3, 10))]
-    Network.from_arrays(weights, [0.2 * rng.normal(size=len(w)) for w in weights]).save(path)
+    random_network(0, (20, 12, 10, 3), gain=1.0, bias_scale=0.2).save(path)
     return str(path)
 
 
@@ -52,26 +51,6 @@ def points(tmp_path):
         np.save(files[-1], rng.normal(size=20))
     np.save(tmp_path / "data.npy", rng.normal(size=(30, 4, 5)))
     return files, str(tmp_path / "data.npy")
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: exit code, stdout, stderr."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-def assert_fails_in_one_line(result, says):
-    code, out, err = result
-    assert code == 2
-    assert out == ""
-    assert err.startswith("error: ") and err.count("\n") == 1
-    assert says in err
 
 
 def test_help_loads_nothing_heavy():
@@ -438,31 +417,29 @@ def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
     assert all(Path(path).stat().st_size > 100 for path in found["files"])
 
 
+INTERRUPTED = """
+import io, sys, threading
+from contextlib import redirect_stdout
+from regions.cli import main
+
+small, large, *tail = sys.argv[1:]
+with redirect_stdout(io.StringIO()):
+    main(["enumerate", small, "--box", "-0.05", "0.05", *tail])  # compiles
+threading.Timer(1.0, print, ["ready"], {"flush": True}).start()
+sys.exit(main(["enumerate", large, "--box", "-9", "9", *tail]))
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.kernels
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_and_one_soon_after_keep_what_was_found(tmp_path, number):
-    rng = np.random.default_rng(0)
-    path, cells = tmp_path / "large.npz", tmp_path / "out.regions"
-    weights = [rng.normal(size=s) for s in ((40, 4), (40, 40), (40, 40), (1, 40))]
-    Network.from_arrays(weights, [0.1 * rng.normal(size=len(w)) for w in weights]).save(path)
-    small = tmp_path / "small.npz"
-    Network.from_arrays(weights[:1], [np.ones(40)], [True]).save(small)
-    words = [sys.executable, "-m", "regions.cli", "enumerate"]
-    tail = ["--workers", "2", "-o", str(cells), "--json"]
-    box = ["--box", "-0.05", "0.05"]
-    for _ in range(2):  # the first one compiles, the second one shows how long it takes to begin
-        start = time.monotonic()
-        subprocess.run([*words, str(small), *box, *tail], check=True, capture_output=True)
-    beginning = time.monotonic() - start
-    running = subprocess.Popen([*words, str(path), "--box", "-9", "9", *tail], stdout=subprocess.PIPE)
-    time.sleep(beginning + 10.0)
-    running.send_signal(number)
-    time.sleep(0.2)
-    running.send_signal(number)
-    out, _ = running.communicate(timeout=60)
-    assert running.returncode == 130
-    found = json.loads(out)
+    small, large, cells = tmp_path / "small.npz", tmp_path / "large.npz", tmp_path / "out.regions"
+    random_network(0, (6, 40, 1)).save(small)
+    random_network(0, (6, 40, 40, 1)).save(large)
+    words = [str(small), str(large), "--workers", "2", "-o", str(cells), "--json"]
+    printed = interrupted(INTERRUPTED, *words, exit_code=130, number=number, again_after=0.2)
+    found = json.loads(printed)
     assert found["status"] == "TRUNCATED" and found["cells"] > 0
     from regions.complexes.cell_complex import CellComplex
 

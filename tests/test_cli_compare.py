@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
+from networks import random_network
+from programs import assert_fails_in_one_line
 
 from regions import Comparison
-from regions.cli import main
 from regions.cli.compare import ESTIMATORS
-from regions.network.relu_network import Network
 
 BOX = ["--box", "-1", "1"]
 SHORT = ["--budgets", "40,80", "--seeds", "6", "--exact-draws", "4"]
@@ -19,30 +18,9 @@ SHORT = ["--budgets", "40,80", "--seeds", "6", "--exact-draws", "4"]
 @pytest.fixture
 def net(tmp_path):
     """A file with a random network of two inputs."""
-    rng = np.random.default_rng(0)
     path = tmp_path / "small.npz"
-    weights = [rng.normal(size=s) for s in ((6, 2), (5, 6), (1, 5))]
-    Network.from_arrays(weights, [0.3 * rng.normal(size=len(w)) for w in weights]).save(path)
+    random_network(0, (2, 6, 5, 1)).save(path)
     return str(path)
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: exit code, stdout, stderr."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-def assert_fails_in_one_line(result, says):
-    code, out, err = result
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ") and err.count("\n") == 1
-    assert says in err
 
 
 @pytest.mark.kernels

@@ -6,32 +6,20 @@ import json
 
 import numpy as np
 import pytest
+from networks import random_network
+from programs import assert_fails_in_one_line
 
-from regions import Exploration, Network, explore, minimal_perturbation
-from regions.cli import main
+from regions import Exploration, explore, minimal_perturbation
 
 
 @pytest.fixture
 def files(tmp_path):
     """A network of twelve inputs seen through five units, and a point."""
     rng = np.random.default_rng(3)
-    weights = [rng.normal(size=size) for size in ((5, 12), (4, 5), (2, 4))]
-    network = Network.from_arrays(weights, [0.3 * rng.normal(size=len(w)) for w in weights])
+    network = random_network(rng, (12, 5, 4, 2))
     network.save(tmp_path / "net.npz")
     np.save(tmp_path / "x.npy", rng.normal(size=(3, 4)))
     return network, str(tmp_path / "net.npz"), str(tmp_path / "x.npy")
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: exit code, stdout, stderr."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.kernels
@@ -71,8 +59,4 @@ def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_pat
 )
 def test_mistakes_are_answered_in_one_line(run, files, words, says):
     _, net, point = files
-    code, out, err = run("explore", net, "--center", point, *words)
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert says in err
+    assert_fails_in_one_line(run("explore", net, "--center", point, *words), says)

@@ -2,10 +2,10 @@
 
 import json
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from networks import random_network
 from numpy.testing import assert_allclose
 
 from regions.analysis.locus import locus_volume
@@ -24,18 +24,11 @@ from regions.estimators import (
     Target,
     UnnormalisedCoarea,
 )
-from regions.network.relu_network import Network
 from regions.validation.comparison import Comparison, Judgement, compare_estimators
 from regions.validation.exact_targets import exact_value, units_in_neighbourhood
 from regions.validation.local_complexity import exact_local_complexity
 
 pytestmark = pytest.mark.kernels
-
-
-def random_network(seed, widths, bias_scale=0.5):
-    rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(b, a)) * np.sqrt(2 / a) for a, b in pairwise(widths)]
-    return Network.from_arrays(weights, [bias_scale * rng.normal(size=b) for b in widths[1:]])
 
 
 @pytest.fixture
@@ -142,18 +135,14 @@ def test_the_same_generator_state_gives_the_same_runs(problem):
     assert len(set(first[0])) == 5
 
 
+def small_comparison(problem, **options):
+    estimators = [CroftonLines(), CrossPolytope(0.2)]
+    return compare_estimators(estimators, *problem, rng=np.random.default_rng(5), **options)
+
+
 def test_the_comparison_saves_and_prints_what_it_says(problem, tmp_path):
-    network, box, density = problem
-    comparison = compare_estimators(
-        [CroftonLines(), CrossPolytope(0.2)],
-        network,
-        box,
-        density,
-        rng=np.random.default_rng(5),
-        budgets=(50,),
-        n_seeds=10,
-        n_exact=10,
-    )
+    network, _, _ = problem
+    comparison = small_comparison(problem, budgets=(50,), n_seeds=10, n_exact=10)
     comparison.save(tmp_path / "comparison.json")
     data = json.loads((tmp_path / "comparison.json").read_text())
     assert data == comparison.to_dict()
@@ -175,17 +164,7 @@ def test_the_comparison_saves_and_prints_what_it_says(problem, tmp_path):
 
 
 def test_a_saved_comparison_comes_back_bit_for_bit(problem, tmp_path):
-    network, box, density = problem
-    comparison = compare_estimators(
-        [CroftonLines(), CrossPolytope(0.2)],
-        network,
-        box,
-        density,
-        rng=np.random.default_rng(5),
-        budgets=(20, 50),
-        n_seeds=4,
-        n_exact=4,
-    )
+    comparison = small_comparison(problem, budgets=(20, 50), n_seeds=4, n_exact=4)
     comparison.save(tmp_path / "comparison.json")
     assert Comparison.load(tmp_path / "comparison.json") == comparison
 

@@ -21,7 +21,7 @@ from regions.errors import InvalidInputError
 from regions.network.relu_network import Network
 
 
-def random_network(inputs: int, widths: tuple[int, ...], relu_at_end: bool = False) -> Network:
+def named_network(inputs: int, widths: tuple[int, ...], relu_at_end: bool = False) -> Network:
     case = random_case(inputs, widths, seed=5)
     relu = [*case.relu[:-1], relu_at_end]
     return Network.from_arrays(case.weights, case.biases, relu, name="random, ü")
@@ -46,7 +46,7 @@ CASES: dict[str, tuple[tuple[int, tuple[int, ...]], Callable[[], Domain], dict[s
 
 def made(name: str, **options: Any) -> CellComplex:
     (inputs, widths), domain, more = CASES[name]
-    return enumerate_cells(random_network(inputs, widths, **options), domain(), **more)
+    return enumerate_cells(named_network(inputs, widths, **options), domain(), **more)
 
 
 def assert_same_bits(mine: CellComplex, theirs: CellComplex) -> None:

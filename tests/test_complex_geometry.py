@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from strategies import random_case
+from judging import random_complex
+from networks import network_on_box
 
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box, Slice
@@ -26,26 +27,20 @@ pytestmark = pytest.mark.kernels
 DATA = Path(__file__).parent / "data"
 
 
-def random_complex(dimension: int, widths: tuple[int, ...], seed: int, engine: str = "auto") -> CellComplex:
-    case = random_case(dimension, widths, seed)
-    network = Network.from_arrays(case.weights, case.biases, case.relu)
-    return enumerate_cells(network, Box(case.low, case.high), engine=engine)
-
-
 def stored_complex(name: str) -> CellComplex:
     return enumerate_cells(Network.load(DATA / f"{name}.npz"), Box([-1, -1], [1, 1]))
 
 
 def clipped_slice() -> CellComplex:
-    case = random_case(7, (14, 10), 3)
+    network, _ = network_on_box(7, (14, 10), 3)
     domain = Slice.around(np.zeros(7), np.random.default_rng(0).normal(size=(2, 7)), 2.0, (-1.0, 1.0))
-    return enumerate_cells(Network.from_arrays(case.weights, case.biases, case.relu), domain)
+    return enumerate_cells(network, domain)
 
 
 MAKERS: dict[str, Any] = {
     "d=1": lambda: random_complex(1, (30, 30), 0),
     "d=2": lambda: random_complex(2, (16, 16), 0),
-    "d=2, cells": lambda: random_complex(2, (16, 16), 0, "cells"),
+    "d=2, cells": lambda: random_complex(2, (16, 16), 0, engine="cells"),
     "clipped slice": clipped_slice,
     "concurrent lines": lambda: stored_complex("concurrent"),
     "repeated units": lambda: stored_complex("dup"),

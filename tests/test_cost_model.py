@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from networks import cube, random_network
 
 from regions import Box, Network, count_cells
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, choose, seconds_per_cell
@@ -14,11 +14,7 @@ from regions.errors import InvalidDomainError, InvalidInputError
 
 
 def box_problem(d: int, widths: tuple[int, ...] = (4, 3)) -> tuple[Network, Box]:
-    rng = np.random.default_rng(d)
-    sizes = (d, *widths, 1)
-    weights = [rng.normal(size=(b, a)) for a, b in pairwise(sizes)]
-    network = Network.from_arrays(weights, [0.5 * rng.normal(size=b) for b in sizes[1:]])
-    return network, Box(-np.ones(d), np.ones(d))
+    return random_network(d, (d, *widths, 1)), cube(d)
 
 
 @pytest.mark.parametrize("engine", ["cells", "lp"])
@@ -57,7 +53,7 @@ def test_auto_counts_what_the_other_engine_counts(d: int) -> None:
 
 def test_auto_without_units() -> None:
     network = Network.from_arrays([np.ones((1, 7))], [np.zeros(1)])
-    assert count_cells(network, Box(-np.ones(7), np.ones(7))).cells == 1
+    assert count_cells(network, cube(7)).cells == 1
 
 
 @pytest.mark.parametrize("d", [9, 10])

@@ -1,16 +1,16 @@
 """Laws of Crofton lines: unbiased against the exact locus in any dimension, crossings where units are 0."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from networks import cube, random_network, random_plane
 from numpy.testing import assert_allclose
 
 import regions.estimators.forward_passes as chain_module
 from regions.analysis.locus import locus_volume
 from regions.density import GaussianDensity, UniformDensity
-from regions.domain import Box, Polytope, Segment, Slice
+from regions.domain import Box, Polytope, Segment
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import CroftonLines
@@ -20,23 +20,8 @@ from regions.network.relu_network import Network
 from regions.validation.local_complexity import exact_local_complexity, z_score
 
 
-def random_network(seed, widths, bias_scale=0.5, relu=None):
-    rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(b, a)) * np.sqrt(2 / a) for a, b in pairwise(widths)]
-    return Network.from_arrays(weights, [bias_scale * rng.normal(size=b) for b in widths[1:]], relu)
-
-
-def cube(d):
-    return Box(-np.ones(d), np.ones(d))
-
-
 def triangle():
     return Polytope([[-1.0, 0.0], [0.0, -1.0], [1.0, 2.0]], [1.0, 1.0, 1.5])
-
-
-def slice_in_six_dimensions():
-    directions = np.random.default_rng(1).normal(size=(2, 6))
-    return Slice.around(np.zeros(6), directions=directions, half_width=1.0)
 
 
 # a last layer of one unit makes goodness matter: activation and gradient locus differ
@@ -57,7 +42,7 @@ def test_lines_are_unbiased_for_the_locus_at_the_stored_biases(d, case):
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("make", [lambda: cube(2), lambda: cube(3), triangle, slice_in_six_dimensions])
+@pytest.mark.parametrize("make", [lambda: cube(2), lambda: cube(3), triangle, lambda: random_plane(6, 1)])
 def test_lines_are_unbiased_under_a_gaussian_density(make):
     domain = make()
     network = random_network(5, (domain.input_dim, 6, 3, 1))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from networks import random_covariance
 from numpy.testing import assert_allclose
 from scipy.integrate import dblquad, quad
 
@@ -11,11 +12,6 @@ from regions.density import Density, GaussianDensity, UniformDensity, from_spec
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Box, Polytope, Segment, Slice
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
-
-
-def random_covariance(rng, d):
-    factor = rng.normal(size=(d, d))
-    return factor @ factor.T / d + 0.3 * np.eye(d)
 
 
 def random_gaussian(rng, d, **options):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from networks import random_covariance
 from numpy.testing import assert_allclose
 
 from regions.density import (
@@ -23,11 +24,6 @@ from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInput
 SLICE = Slice.around([0.2, -0.1, 0.3], ([1.0, 1.0, 0.0], [0.0, 1.0, -1.0]), half_width=0.8)
 SEGMENT = Segment([0.5, 0.0, -0.5], [-0.3, 0.4, 0.6])
 FRAME = FrameBox(SLICE.origin, SLICE.basis, [-0.5, -0.7], [0.9, 0.3])
-
-
-def random_covariance(rng, d):
-    factor = rng.normal(size=(d, d))
-    return factor @ factor.T / d + 0.3 * np.eye(d)
 
 
 def ambient_densities(rng, n=3):

@@ -28,17 +28,23 @@ def components(mixture):
     return [GaussianDensity(mean, cov) for mean, cov in zip(mixture.means, covs, strict=True)]
 
 
+def mixture_integrals(mixture, simplices):
+    """Integrals over simplices, their errors, and the sums over the components, which must agree."""
+    values, errors = mixture.integrate_simplices(simplices)
+    parts = [part.integrate_simplices(simplices) for part in components(mixture)]
+    expected = sum(w * value for w, (value, _) in zip(mixture.weights, parts, strict=True))
+    slack = sum(w * error for w, (_, error) in zip(mixture.weights, parts, strict=True))
+    assert np.all(np.abs(values - expected) <= errors + slack)
+    return values, errors, expected
+
+
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(("d", "k"), [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)])
 def test_integrals_are_weighted_sums_of_those_of_the_components(d, k, shared):
     rng = np.random.default_rng(7 * d + k)
     mixture = random_mixture(rng, d, shared=shared)
     simplices = 2 * rng.normal(size=(10, k + 1, d))
-    values, errors = mixture.integrate_simplices(simplices)
-    parts = [part.integrate_simplices(simplices) for part in components(mixture)]
-    expected = sum(w * value for w, (value, _) in zip(mixture.weights, parts, strict=True))
-    slack = sum(w * error for w, (_, error) in zip(mixture.weights, parts, strict=True))
-    assert np.all(np.abs(values - expected) <= errors + slack)
+    values, errors, _ = mixture_integrals(mixture, simplices)
     assert np.all(errors <= 1e-8 * values.max())
 
 
@@ -50,11 +56,7 @@ def test_one_cubature_of_all_components_equals_theirs(d, k, shared):
     simplices = rng.normal(size=(40, 1, d)) + rng.normal(size=(40, k + 1, d)) * np.geomspace(
         1e-6, 0.5, 40
     ).reshape(-1, 1, 1)
-    values, errors = mixture.integrate_simplices(simplices)
-    parts = [part.integrate_simplices(simplices) for part in components(mixture)]
-    expected = sum(w * value for w, (value, _) in zip(mixture.weights, parts, strict=True))
-    slack = sum(w * error for w, (_, error) in zip(mixture.weights, parts, strict=True))
-    assert np.all(np.abs(values - expected) <= errors + slack)
+    values, errors, expected = mixture_integrals(mixture, simplices)
     assert np.all(errors <= (1e-8 if k > 1 else 1e-9) * values)
     assert_allclose(values, expected, rtol=1e-9 if k > 1 else 1e-12)
 

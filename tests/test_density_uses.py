@@ -2,11 +2,11 @@
 
 import json
 import math
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import cube, random_network
 from numpy.testing import assert_allclose
 
 import regions
@@ -19,7 +19,6 @@ from regions import (
     DistinctPatterns,
     FiniteShell,
     GaussianMixtureDensity,
-    Network,
     Slice,
     UniformBallDensity,
     UniformDensity,
@@ -43,13 +42,11 @@ from regions.errors import InvalidInputError
 DIGITS = Path(regions.__file__).parent / "data" / "digits_64x32x32.npz"
 
 
-def small_network(seed=0, widths=(2, 6, 5, 2)):
-    rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(b, a)) / math.sqrt(a) for a, b in pairwise(widths)]
-    return Network.from_arrays(weights, [0.3 * rng.normal(size=b) for b in widths[1:]])
+BOX = cube(2)
 
 
-BOX = Box([-1.0, -1.0], [1.0, 1.0])
+def small_network(widths=(2, 6, 5, 2)):
+    return random_network(0, widths, gain=1.0, bias_scale=0.3)
 
 
 def densities(name):

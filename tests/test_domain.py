@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from regions.domain import Box, Domain, Polytope, Segment, Slice, domain_from_dict
 from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
@@ -145,7 +146,7 @@ def test_domains_cannot_be_written_to(name: str) -> None:
     st.lists(st.lists(st.integers(-3, 3), min_size=4, max_size=4), max_size=6),
     st.lists(st.integers(0, 6), min_size=8, max_size=8),
 )
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_polytope_vertices_are_the_feasible_solutions_of_d_equations(
     d: int, normals: list[list[int]], bounds: list[int]
 ) -> None:
@@ -191,7 +192,7 @@ def inner(u: Any, v: Any) -> Any:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_polytope_volume_does_not_depend_on_how_it_is_cut(seed: int, d: int) -> None:
     rng = np.random.default_rng(seed)
     normal = rng.normal(size=d)

@@ -10,9 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from flint import arb, ctx
-from hypothesis import given, settings
+from hypothesis import given
+from judging import complex_of
 from naive import naive_complex
-from strategies import CONCURRENT_LINES, Case, float_networks, folding, random_case, rational_networks
+from networks import box_of, network_on_box
+from strategies import (
+    CONCURRENT_LINES,
+    Case,
+    examples,
+    float_networks,
+    folding,
+    random_case,
+    rational_networks,
+)
 from test_verification import without_cell
 
 from regions import LocusEnclosure, locus_volume, volume_enclosures
@@ -25,11 +35,6 @@ from regions.errors import CertificateError, InvalidDomainError, InvalidInputErr
 from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
-
-
-def complex_of(case: Case, **options: Any) -> CellComplex:
-    network = Network.from_arrays(case.weights, case.biases, case.relu)
-    return enumerate_cells(network, Box(case.low, case.high), **options)
 
 
 def enclosure_of(cells: CellComplex, *arguments: Any, **options: Any) -> LocusEnclosure:
@@ -100,15 +105,14 @@ def test_a_plane_through_a_cube_has_the_hexagon_of_its_closed_form() -> None:
 
 
 def test_breakpoints_on_a_segment_are_counted_exactly() -> None:
-    case = random_case(3, (8, 8), seed=2)
-    network = Network.from_arrays(case.weights, case.biases, case.relu)
+    network, _ = network_on_box(3, (8, 8), seed=2)
     cells = enumerate_cells(network, Segment([-3.0, -4.0, 2.0], [3.0, 3.0, -2.0]))
     assert cells.n_cells > 4
     assert ends(enclosure_of(cells, kind="activation").total) == (cells.n_cells - 1, cells.n_cells - 1)
 
 
 def assert_volumes_are_those_of_the_oracle(case: Case, *, by_unit: bool) -> None:
-    truth = naive_complex(case.weights, case.biases, case.relu, Box(case.low, case.high).halfspaces)
+    truth = naive_complex(case.weights, case.biases, case.relu, box_of(case).halfspaces)
     cells = complex_of(case)
     volume_of = {cell.pattern: cell.volume for cell in truth.cells}
     for pattern, volume in zip(cells.unpacked_patterns(), volume_enclosures(cells), strict=True):
@@ -127,19 +131,19 @@ def assert_volumes_are_those_of_the_oracle(case: Case, *, by_unit: bool) -> None
             assert_contains(found.by_unit[unit], *sums)
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(rational_networks())
 def test_degenerate_networks_have_the_volumes_of_the_oracle(case: Case) -> None:
     assert_volumes_are_those_of_the_oracle(case, by_unit=False)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(float_networks(max_layers=2))
 def test_generic_networks_have_the_volumes_of_the_oracle_unit_by_unit(case: Case) -> None:
     assert_volumes_are_those_of_the_oracle(case, by_unit=True)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(rational_networks(max_dimension=2))
 def test_unit_intervals_follow_the_floats_even_where_several_units_vanish(case: Case) -> None:
     cells = complex_of(case)
@@ -182,9 +186,7 @@ def test_floats_lie_within_their_error_of_the_enclosure(d: int, widths: tuple[in
 
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_halves_of_a_box_add_up(d: int) -> None:
-    case = random_case(d, (5, 4), seed=d + 10)
-    network = Network.from_arrays(case.weights, case.biases, case.relu)
-    whole = Box(case.low, case.high)
+    network, whole = network_on_box(d, (5, 4), seed=d + 10)
     parts = [enumerate_cells(network, box) for box in (whole, *whole.split(0, 0.1))]
     densities = [None, UniformDensity(whole)] + [GaussianDensity(np.zeros(d), 0.5)] * (d <= 2)
     for density in densities:

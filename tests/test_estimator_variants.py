@@ -1,10 +1,10 @@
 """Laws of the other estimators: what each flawed one estimates instead, in closed form where there is one."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from networks import cube, random_network
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
@@ -38,22 +38,12 @@ from regions.validation.local_complexity import (
 )
 
 
-def random_network(seed, widths, bias_scale=0.5):
-    rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(b, a)) * np.sqrt(2 / a) for a, b in pairwise(widths)]
-    return Network.from_arrays(weights, [bias_scale * rng.normal(size=b) for b in widths[1:]])
-
-
 def one_layer():
     """Four units of which the last reaches no output; and Gaussian data."""
     network = random_network(4, (3, 4, 2))
     outgoing = network.weights[1] * [1.0, 1.0, 1.0, 0.0]
     mean, cov = np.array([0.3, -0.2, 0.1]), np.diag([1.0, 0.5, 0.2])
     return Network([network.weights[0], outgoing], network.biases, network.relu), mean, cov
-
-
-def cube(d):
-    return Box(-np.ones(d), np.ones(d))
 
 
 SHIPPED = [

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from networks import random_network
 from numpy.testing import assert_allclose
 
 import regions.estimators.forward_passes as chain_module
@@ -19,13 +20,10 @@ from regions.estimators import Estimate, local_complexity
 from regions.network.relu_network import Network
 
 
-def random_network(rng, widths, bias_scale=0.7, zero_fraction=0.0, relu=None):
-    weights, biases = [], []
-    for n_in, n_out in pairwise(widths):
-        weight = rng.normal(size=(n_out, n_in)) * np.sqrt(2 / n_in)
-        weights.append(np.where(rng.random(weight.shape) < zero_fraction, 0.0, weight))
-        biases.append(bias_scale * rng.normal(size=n_out))
-    return Network.from_arrays(weights, biases, relu)
+def thinned(network, zero_fraction, rng):
+    """The network with that part of its weights set to zero, by chance."""
+    weights = [np.where(rng.random(w.shape) < zero_fraction, 0.0, w) for w in network.weights]
+    return Network(weights, network.biases, network.relu)
 
 
 def with_noise(network, noise):
@@ -89,7 +87,7 @@ ONE_DIMENSIONAL = [((4, 2), 0.5, 0.7), ((4, 1), 0.5, 0.7), ((3, 1), 1.0, 0.5), (
 @pytest.mark.parametrize(("widths", "sigma", "bias_scale"), ONE_DIMENSIONAL)
 def test_estimate_agrees_with_exact_breakpoints_on_a_segment(widths, sigma, bias_scale):
     rng = np.random.default_rng([*widths, 7])
-    network = random_network(rng, (1, *widths, 1), bias_scale)
+    network = random_network(rng, (1, *widths, 1), bias_scale=bias_scale)
     domain = Box([-2.0], [2.0])
     activation, gradient = exact_in_one_dimension(network, sigma, 1500, rng, -2.0, 2.0)
     for exact, kind in ((activation, "activation"), (gradient, "gradient")):
@@ -167,7 +165,7 @@ CASES = [
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 def test_terms_equal_one_forward_pass_per_unit(monkeypatch, widths, zeros, relu, kind):
     rng = np.random.default_rng([*widths, 3])
-    network = random_network(rng, widths, zero_fraction=zeros, relu=relu)
+    network = thinned(random_network(rng, widths, relu=relu), zeros, rng)
     sigma, n = 0.8, 60
     monkeypatch.setattr(goodness, "_LOOK_UPS", 10**12)
     seen = {}
@@ -203,7 +201,7 @@ def test_looking_up_few_units_keeps_the_mean(monkeypatch):
 @pytest.mark.parametrize("zeros", [0.0, 0.5])
 def test_gradient_norms_by_columns_by_gram_and_by_unit_maps_are_equal(zeros):
     rng = np.random.default_rng(2)
-    network = random_network(rng, (60, 9, 7, 8, 3), zero_fraction=zeros)
+    network = thinned(random_network(rng, (60, 9, 7, 8, 3)), zeros, rng)
     x = rng.normal(size=(20, 60))
     chain = chain_module.Chain(network, None)
     assert chain.first_jacobian.shape == (9, 9)

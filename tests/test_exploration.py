@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pytest
+from networks import random_network
 
 from regions import (
     Box,
@@ -26,13 +26,6 @@ from regions.exploration import Exploration, explore, minimal_perturbation, sear
 INF = float("inf")
 
 
-def random_network(seed: int, inputs: int, widths: tuple[int, ...] = (6, 5), outputs: int = 3) -> Network:
-    rng = np.random.default_rng(seed)
-    sizes = [inputs, *widths, outputs]
-    weights = [rng.normal(size=(b, a)) for a, b in pairwise(sizes)]
-    return Network.from_arrays(weights, [0.5 * rng.normal(size=size) for size in sizes[1:]])
-
-
 def pattern_set(found: Exploration) -> set[bytes]:
     return {row.tobytes() for row in found.states()}
 
@@ -44,7 +37,7 @@ def complex_patterns(cells: CellComplex) -> list[bytes]:
 @pytest.fixture(scope="module", params=[(1, 2), (2, 3)], ids=["plane", "space"])
 def listed(request: pytest.FixtureRequest) -> tuple[Network, Box, CellComplex, np.ndarray]:
     seed, d = request.param
-    network, box = random_network(seed, d), Box([-2.0] * d, [2.0] * d)
+    network, box = random_network(seed, (d, 6, 5, 3)), Box([-2.0] * d, [2.0] * d)
     center = np.random.default_rng(seed).uniform(-0.5, 0.5, d)
     return network, box, enumerate_cells(network, box), center
 
@@ -119,7 +112,7 @@ def test_no_domain_is_a_box_as_large(listed) -> None:
 
 def test_inputs_that_no_unit_sees_change_nothing() -> None:
     """Seven inputs seen through a plane: the cells are those of the network on the plane."""
-    drawn = random_network(4, 2)
+    drawn = random_network(4, (2, 6, 5, 3))
     # short fractions, so that the product below is exact and has rank 2
     plane = Network.from_arrays([np.round(weight * 1024) / 1024 for weight in drawn.weights], drawn.biases)
     look = 0.5 * np.array([[1, 1, 1, 1, 0, 0, 0], [1, -1, 1, -1, 0, 0, 0]])
@@ -180,7 +173,7 @@ def test_a_larger_limit_goes_on_from_the_frontier(listed) -> None:
 
 
 def test_saved_explorations_come_back_bit_for_bit(tmp_path: Path) -> None:
-    network = random_network(8, 9, (5, 4))
+    network = random_network(8, (9, 5, 4, 3))
     found = explore(network, np.zeros(9), max_cells=20)
     file = tmp_path / "found.npz"
     found.save(file)
@@ -216,13 +209,13 @@ def test_degenerate_networks_agree_with_the_vertex_engine() -> None:
 
 
 def test_other_domains_are_explored_in_their_plane() -> None:
-    network = random_network(3, 4)
+    network = random_network(3, (4, 6, 5, 3))
     plane = Slice(np.zeros(4), np.eye(4)[:, :2], (np.vstack([np.eye(2), -np.eye(2)]), np.ones(4)))
     found = explore(network, [0.1, 0.2, 0.0, 0.0], plane, max_cells=None)
     assert pattern_set(found) == set(complex_patterns(enumerate_cells(network, plane)))
     assert found.distances(INF).values.min() == 0.0
     triangle = Polytope([[1, 1], [-1, 0], [0, -1]], [1, 1, 1])
-    flat = random_network(3, 2)
+    flat = random_network(3, (2, 6, 5, 3))
     inside = explore(flat, [0.1, 0.2], triangle, max_cells=None)
     assert pattern_set(inside) == set(complex_patterns(enumerate_cells(flat, triangle)))
 
@@ -255,7 +248,7 @@ def brute_force_perturbation(network: Network, cells: CellComplex, center: np.nd
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_minimal_perturbation_is_the_least_over_all_cells(seed: int) -> None:
-    network, box = random_network(seed, 2), Box([-3.0, -3.0], [3.0, 3.0])
+    network, box = random_network(seed, (2, 6, 5, 3)), Box([-3.0, -3.0], [3.0, 3.0])
     center = np.random.default_rng(seed).uniform(-1.0, 1.0, 2)
     expected = brute_force_perturbation(network, enumerate_cells(network, box), center)
     found = minimal_perturbation(network, center, box)
@@ -276,7 +269,7 @@ def test_the_minimal_perturbation_is_the_least_over_all_cells(seed: int) -> None
 
 
 def test_a_perturbation_cut_short_is_a_pair_of_bounds() -> None:
-    network = random_network(6, 12, (16, 8))
+    network = random_network(6, (12, 16, 8, 3))
     center = np.random.default_rng(2).normal(size=12)
     whole = minimal_perturbation(network, center, max_cells=None)
     part = minimal_perturbation(network, center, max_cells=2)
@@ -288,7 +281,7 @@ def test_a_perturbation_cut_short_is_a_pair_of_bounds() -> None:
 
 @pytest.mark.kernels
 def test_many_inputs_are_explored_in_as_many_directions_as_units() -> None:
-    network = random_network(9, 784, (20, 10), 10)
+    network = random_network(9, (784, 20, 10, 10))
     center = np.random.default_rng(9).uniform(0.0, 1.0, 784)
     found = explore(network, center, max_cells=60)
     assert found.frame.domain.dimension == 20
@@ -328,7 +321,7 @@ def named_facets(found: Exploration) -> set[tuple[frozenset[bytes], int]]:
 
 
 def test_both_finders_agree_without_a_domain(monkeypatch) -> None:
-    network, center = random_network(12, 9, (7, 5)), np.random.default_rng(3).normal(size=9)
+    network, center = random_network(12, (9, 7, 5, 3)), np.random.default_rng(3).normal(size=9)
     found = explore(network, center, max_cells=None, max_hops=1)
     monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 0)
     again = explore(network, center, max_cells=None, max_hops=1)
@@ -338,7 +331,7 @@ def test_both_finders_agree_without_a_domain(monkeypatch) -> None:
 
 
 def test_twins_are_undecided_in_many_inputs_too(monkeypatch) -> None:
-    network = random_network(7, 3, (4, 2), 2)
+    network = random_network(7, (3, 4, 2, 2))
     first, bias = network.weights[0].copy(), network.biases[0].copy()
     first[3], bias[3] = first[0], bias[0]
     twins = Network.from_arrays([first, *network.weights[1:]], [bias, *network.biases[1:]])
@@ -349,7 +342,7 @@ def test_twins_are_undecided_in_many_inputs_too(monkeypatch) -> None:
 
 
 def test_images_of_300_pixels_are_explored_in_their_box() -> None:
-    network = random_network(13, 300, (12, 6), 4)
+    network = random_network(13, (300, 12, 6, 4))
     box = Box(np.zeros(300), np.ones(300))
     image = np.clip(np.random.default_rng(4).normal(0.3, 0.5, 300), 0.0, 1.0)
     assert (image == 0.0).any()
@@ -371,7 +364,7 @@ def test_a_center_on_the_border_of_the_domain_has_its_cell(listed) -> None:
 
 def test_rows_left_undecided_are_counted_and_nothing_is_complete() -> None:
     """Twins in ten dimensions: no ray tells them apart, and rational arithmetic would take too long."""
-    network = random_network(7, 10, (10, 2), 2)
+    network = random_network(7, (10, 10, 2, 2))
     first = network.weights[0].copy()
     first[3] = first[0]
     biases = [network.biases[0].copy(), *network.biases[1:]]
@@ -424,7 +417,7 @@ def test_ctrl_c_keeps_what_was_found(listed) -> None:
 
 
 def test_what_cannot_be_used_is_an_error() -> None:
-    network, box = random_network(1, 2), Box([-1.0, -1.0], [1.0, 1.0])
+    network, box = random_network(1, (2, 6, 5, 3)), Box([-1.0, -1.0], [1.0, 1.0])
     for center in ([0.0], [[0.0, 0.0]], [0.0, np.nan], ["a", "b"]):
         with pytest.raises(errors.InvalidInputError, match="center"):
             explore(network, center, box)
@@ -443,7 +436,7 @@ def test_what_cannot_be_used_is_an_error() -> None:
             explore(network, [0.0, 0.0], box, **limits)
     simplex = Polytope(np.vstack([np.eye(257), -np.ones((1, 257))]), np.ones(258))
     with pytest.raises(errors.BudgetExceededError, match="leave the domain out"):
-        explore(random_network(2, 257, (4,)), np.zeros(257), simplex)
+        explore(random_network(2, (257, 4, 3)), np.zeros(257), simplex)
     cross = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
     with pytest.raises(errors.InvalidInputError, match=r"zero set of unit \(0, 1\)"):
         explore(cross, [0.5, 0.0])

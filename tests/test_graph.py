@@ -9,12 +9,11 @@ import networkx as nx
 import numpy as np
 import pytest
 from grid_complex import GridComplex
+from networks import cube, random_network
 from scipy import sparse
 
 from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
-from regions.domain import Box
 from regions.errors import CertificateError, InvalidInputError
-from regions.network.relu_network import Network
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +29,7 @@ def graph(grid):
 def real_complex(seed=0, **options):
     from regions.enumeration.enumerate import enumerate_cells
 
-    rng = np.random.default_rng(seed)
-    network = Network.from_arrays(
-        [rng.normal(size=(7, 2)), rng.normal(size=(6, 7)), rng.normal(size=(1, 6))],
-        [rng.normal(size=7) * 0.3, rng.normal(size=6) * 0.3, np.zeros(1)],
-    )
-    return enumerate_cells(network, Box([-1.0, -1.0], [1.0, 1.0]), **options)
+    return enumerate_cells(random_network(seed, (2, 7, 6, 1)), cube(2), **options)
 
 
 def test_a_grid_of_cells_gives_the_grid_graph(graph):

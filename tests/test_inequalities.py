@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from networks import cube, network_on_box, pulled_back, random_plane
 from numpy.testing import assert_allclose
 from scipy.stats import norm as normal
-from strategies import random_case
 
 from regions.density import GaussianDensity, UniformDensity
-from regions.domain import Box, Slice
+from regions.domain import Box
 from regions.errors import InvalidInputError
 from regions.network.relu_network import Network
 from regions.validation.inequalities import Inequality, check_inequalities, compare_sides
@@ -19,15 +19,6 @@ from regions.validation.local_complexity import exact_local_complexity, with_bia
 pytestmark = pytest.mark.kernels
 
 NAMES = ["corollary 3, upper", "corollary 3, lower", "theorem 5", "theorem 5, lower", "theorem 7"]
-
-
-def random_network(dimension, widths, seed, outputs=2):
-    case = random_case(dimension, widths, seed, outputs)
-    return Network.from_arrays(case.weights, case.biases, case.relu)
-
-
-def cube(dimension):
-    return Box(-np.ones(dimension), np.ones(dimension))
 
 
 def check(network, domain, sigma, seed, *, density=None, eps=0.1, eta=1.0, n_bias=16, **options):
@@ -70,13 +61,11 @@ def test_a_single_unit_by_hand():
 @pytest.mark.parametrize("seed", range(10))
 def test_the_inequalities_hold_on_random_networks(seed):
     dimension, widths = [(1, (4, 3)), (2, (4, 3)), (2, (5, 1, 2)), (1, (3, 2, 2)), (3, (3, 2))][seed % 5]
-    domain = cube(dimension)
+    network, domain = network_on_box(dimension, widths, 50 + seed)
     gaussian = seed >= 5 and dimension < 3
     density = GaussianDensity(np.full(dimension, 0.2), 0.6**2) if gaussian else None
     sigma = (0.3, 1.0)[seed % 2]
-    report = check(
-        random_network(dimension, widths, 50 + seed), domain, sigma, seed, density=density, n_bias=12
-    )
+    report = check(network, domain, sigma, seed, density=density, n_bias=12)
     assert report.holds, report.table()
     for one in report.inequalities:
         assert one.left <= one.right + 4.0 * one.stderr + one.error
@@ -85,7 +74,7 @@ def test_the_inequalities_hold_on_random_networks(seed):
 
 @pytest.mark.parametrize("gaussian", [False, True])
 def test_its_local_complexity_is_the_exact_one_of_the_same_draws(gaussian):
-    network, domain = random_network(2, (4, 3), 8), cube(2)
+    network, domain = network_on_box(2, (4, 3), 8)
     density = GaussianDensity([0.0, 0.1], 0.4) if gaussian else UniformDensity(domain)
     report = check(network, domain, 0.4, 5, density=density, n_bias=6)
     exact = exact_local_complexity(network, domain, density, 0.4, 6, np.random.default_rng(5))
@@ -154,7 +143,7 @@ def sampled_not_good(network, x):
 
 
 def test_the_measure_of_points_that_are_not_good_agrees_with_sampling():
-    network, domain = random_network(2, (4, 2, 2), 9), cube(2)
+    network, domain = network_on_box(2, (4, 2, 2), 9)
     report = check(network, domain, 0.7, 6, n_bias=6)
     rng, points = np.random.default_rng(6), domain.sample(20_000, np.random.default_rng(0))
     seen = 0
@@ -167,16 +156,9 @@ def test_the_measure_of_points_that_are_not_good_agrees_with_sampling():
 
 
 def test_the_terms_are_those_of_the_slice():
-    network = random_network(5, (4, 2), 12)
-    domain = Slice.around(
-        np.zeros(5), directions=np.random.default_rng(2).normal(size=(2, 5)), half_width=1.0
-    )
-    pulled = Network.from_arrays(
-        [network.weights[0] @ domain.basis, *network.weights[1:]],
-        [network.biases[0] + network.weights[0] @ domain.origin, *network.biases[1:]],
-        network.relu,
-    )
-    box = Box(domain.vertices.min(axis=0), domain.vertices.max(axis=0))
+    network, _ = network_on_box(5, (4, 2), 12)
+    domain = random_plane(5, 2)
+    pulled, box = pulled_back(network, domain)
     a, b = check(network, domain, 0.5, 7, n_bias=4), check(pulled, box, 0.5, 7, n_bias=4)
     for one, other in zip(a.inequalities, b.inequalities, strict=True):
         assert_allclose([one.left, one.right], [other.left, other.right], rtol=1e-8)
@@ -184,8 +166,9 @@ def test_the_terms_are_those_of_the_slice():
 
 def test_a_mass_below_one_scales_the_uniform_terms():
     # uniform on twice the segment: every integral over [-1, 1] is halved, B and LC too
-    network, wide = random_network(1, (3, 2), 14), UniformDensity(Box([-3.0], [1.0]))
-    a, b = check(network, cube(1), 0.5, 9), check(network, cube(1), 0.5, 9, density=wide)
+    network, box = network_on_box(1, (3, 2), 14)
+    wide = UniformDensity(Box([-3.0], [1.0]))
+    a, b = check(network, box, 0.5, 9), check(network, box, 0.5, 9, density=wide)
     for one, other in zip(a.inequalities, b.inequalities, strict=True):
         assert_allclose([one.left, one.right], [2 * other.left, 2 * other.right], rtol=1e-10)
 
@@ -208,7 +191,7 @@ def test_reports_print_and_go_to_json(tmp_path):
 
 def test_progress_goes_up_to_one():
     seen = []
-    check(random_network(2, (3, 2), 1), cube(2), 0.5, 0, n_bias=3, progress=lambda *at: seen.append(at))
+    check(*network_on_box(2, (3, 2), 1), 0.5, 0, n_bias=3, progress=lambda *at: seen.append(at))
     fractions = [fraction for _, fraction in seen]
     assert fractions == sorted(fractions)
     assert seen[-1] == (3, 1.0)
@@ -228,7 +211,7 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(InvalidInputError, match="no ReLU"):
         check(Network.from_arrays([[[1.0]]], [[0.0]]), segment, 1.0, 0)
     with pytest.raises(InvalidInputError, match="TRUNCATED"):
-        check(random_network(2, (6, 4), 13), cube(2), 0.1, 0, max_cells=3)
+        check(*network_on_box(2, (6, 4), 13), 0.1, 0, max_cells=3)
     with pytest.raises(InvalidInputError, match="coordinates"):
         check(network, segment, 1.0, 0, density=UniformDensity(cube(2)))
 

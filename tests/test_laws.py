@@ -16,18 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judging import (
-    box_of,
-    examples,
-    network_of,
-    pattern_tuples,
-    solve_naively,
-)
+from judging import pattern_tuples, solve_naively
 from naive import NaiveComplex, generic_arrangement_count
+from networks import network_on_box, problem_of
 from strategies import (
     CONCURRENT_LINES,
     CROSSING_LINES,
     Case,
+    examples,
     float_networks,
     folding,
     random_case,
@@ -114,7 +110,7 @@ def assert_same_facets(found: CellComplex, truth: NaiveComplex, index: list[int]
 @given(rational_networks())
 @examples(250, 40)
 def test_degenerate_rational_networks_agree_with_the_oracle(case: Case) -> None:
-    network, box = network_of(case), box_of(case)
+    network, box = problem_of(case)
     assert_same_complex(enumerate_cells(network, box), solve_naively(network, box))
 
 
@@ -122,7 +118,7 @@ def test_degenerate_rational_networks_agree_with_the_oracle(case: Case) -> None:
 @given(float_networks())
 @examples(200, 15)
 def test_generic_float_networks_agree_with_the_oracle(case: Case) -> None:
-    network, box = network_of(case), box_of(case)
+    network, box = problem_of(case)
     assert_same_complex(enumerate_cells(network, box), solve_naively(network, box))
 
 
@@ -151,7 +147,7 @@ def test_clipped_slices_agree_with_the_oracle(case: Case, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_four_dimensional_patterns_agree_with_the_oracle(seed: int) -> None:
     case = random_case(4, (5, 3), seed)
-    network, box = network_of(case), box_of(case)
+    network, box = problem_of(case)
     assert set(pattern_tuples(enumerate_cells(network, box))) == set(solve_naively(network, box).patterns)
 
 
@@ -159,7 +155,7 @@ def test_four_dimensional_patterns_agree_with_the_oracle(seed: int) -> None:
 @given(rational_networks())
 @examples(100, 20)
 def test_counting_and_listing_agree(case: Case) -> None:
-    network, box = network_of(case), box_of(case)
+    network, box = problem_of(case)
     counted, listed = count_cells(network, box, check_volumes=True), enumerate_cells(network, box)
     assert (counted.cells, counted.status) == (listed.n_cells, listed.status)
     assert counted.volume_sum == pytest.approx(listed.volume_sum, rel=1e-12)
@@ -175,17 +171,12 @@ def test_engines_agree_on_a_network_and_the_prism_over_it(case: Case) -> None:
     prism = Network.from_arrays(
         [np.hstack([case.weights[0], idle]), *case.weights[1:]], case.biases, case.relu
     )
-    flat = enumerate_cells(network_of(case), box_of(case))
+    flat = enumerate_cells(*problem_of(case))
     tall = enumerate_cells(prism, Box([*case.low, 0.25], [*case.high, 1.25]))
     assert {flat.engine, tall.engine} == {"planar", "cells"}
     assert volume_by_pattern(tall) == pytest.approx(volume_by_pattern(flat), rel=1e-9, abs=1e-14)
     bends = [np.sort(found.facets.jump[found.facets.interior]) for found in (flat, tall)]
     assert bends[0] == pytest.approx(bends[1], rel=1e-9)
-
-
-def medium(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Network, Box]:
-    case = random_case(dimension, widths, seed)
-    return network_of(case), box_of(case)
 
 
 MEDIUM = [(1, (30, 30)), (2, (16, 16)), (3, (12, 10)), (4, (10, 6)), (5, (8, 5))]
@@ -194,7 +185,7 @@ each_medium = pytest.mark.parametrize(("dimension", "widths"), MEDIUM)
 
 @each_medium
 def test_unit_permutation_keeps_the_count(dimension: int, widths: tuple[int, ...]) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     rng = np.random.default_rng(1)
     weights, biases = list(network.weights), list(network.biases)
     for layer in range(len(weights) - 1):
@@ -207,7 +198,7 @@ def test_unit_permutation_keeps_the_count(dimension: int, widths: tuple[int, ...
 
 @each_medium
 def test_rescaling_units_by_powers_of_two_keeps_the_patterns(dimension: int, widths: tuple[int, ...]) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     rng = np.random.default_rng(2)
     weights, biases = list(network.weights), list(network.biases)
     for layer in range(len(weights) - 1):
@@ -221,7 +212,7 @@ def test_rescaling_units_by_powers_of_two_keeps_the_patterns(dimension: int, wid
 
 @each_medium
 def test_coordinate_permutation_keeps_the_patterns(dimension: int, widths: tuple[int, ...]) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     turned = [network.weights[0][:, ::-1], *network.weights[1:]]
     found = enumerate_cells(Network.from_arrays(turned, network.biases), box)
     assert set(pattern_tuples(found)) == set(pattern_tuples(enumerate_cells(network, box)))
@@ -229,7 +220,7 @@ def test_coordinate_permutation_keeps_the_patterns(dimension: int, widths: tuple
 
 @each_medium
 def test_splitting_the_box_and_gluing_gives_the_same_cells(dimension: int, widths: tuple[int, ...]) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     whole = volume_by_pattern(enumerate_cells(network, box))
     glued: dict[tuple[bool, ...], float] = {}
     for half in box.split(dimension - 1, 0.125):
@@ -248,7 +239,7 @@ def volume_by_pattern(complex_: CellComplex) -> dict[tuple[bool, ...], float]:
 def test_sampled_points_lie_in_the_listed_cell_of_their_pattern(
     dimension: int, widths: tuple[int, ...]
 ) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     found = enumerate_cells(network, box)
     points = box.sample(2000, np.random.default_rng(3))
     cells = found.locate(points)
@@ -258,7 +249,7 @@ def test_sampled_points_lie_in_the_listed_cell_of_their_pattern(
 
 @each_medium
 def test_every_witness_has_the_pattern_of_its_cell(dimension: int, widths: tuple[int, ...]) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     found = enumerate_cells(network, box)
     inputs = box.to_input(found.witnesses)
     assert np.array_equal(network.activation_pattern(inputs), found.unpacked_patterns())
@@ -273,7 +264,7 @@ def test_dyadic_translation_keeps_the_patterns_and_volumes(case: Case, eighths: 
     biases = [case.biases[0] - case.weights[0] @ step, *case.biases[1:]]
     moved = Network.from_arrays(case.weights, biases, case.relu)
     there = enumerate_cells(moved, Box(case.low + step, case.high + step))
-    here = volume_by_pattern(enumerate_cells(network_of(case), box_of(case)))
+    here = volume_by_pattern(enumerate_cells(*problem_of(case)))
     assert volume_by_pattern(there) == pytest.approx(here, rel=1e-9, abs=1e-14)
 
 
@@ -322,7 +313,7 @@ def test_generic_arrangements_have_one_cell_per_crossing_in_the_box(
     case = random_case(dimension, (width,), seed)
     offsets = [-Fraction(b) for b in case.biases[0].tolist()]
     expected = generic_arrangement_count(case.weights[0].tolist(), offsets, case.low, case.high)
-    assert count_cells(network_of(case), box_of(case)).cells == expected
+    assert count_cells(*problem_of(case)).cells == expected
 
 
 @pytest.mark.parametrize(("dimension", "width"), [(2, 30), (3, 16), (4, 12), (5, 10), (6, 9), (7, 9), (8, 9)])
@@ -350,7 +341,7 @@ def furthest_crossing(normals: Any, biases: Any) -> float:
 def test_truncated_results_hold_exactly_max_cells_of_the_full_ones(
     dimension: int, widths: tuple[int, ...]
 ) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     full = enumerate_cells(network, box)
     known = volume_by_pattern(full)
     for max_cells in (1, 2, full.n_cells // 2, full.n_cells - 1):
@@ -374,7 +365,7 @@ def test_truncated_results_hold_exactly_max_cells_of_the_full_ones(
 def test_number_of_workers_does_not_change_any_array(
     dimension: int, widths: tuple[int, ...], max_cells: int | None
 ) -> None:
-    network, box = medium(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     alone, *others = [enumerate_cells(network, box, workers=n, max_cells=max_cells) for n in (1, 2, 3)]
     for other in others:
         for name in ("patterns", "volumes", "centroids", "witnesses", "n_vertices", "n_facets"):
@@ -387,13 +378,13 @@ def test_number_of_workers_does_not_change_any_array(
 
 
 def test_number_of_workers_does_not_change_the_count() -> None:
-    network, box = medium(2, (40, 40, 40))
+    network, box = network_on_box(2, (40, 40, 40))
     results = [count_cells(network, box, workers=n) for n in (1, 2, 3)]
     assert len({(r.cells, r.status, r.volume_sum) for r in results}) == 1
 
 
 def test_progress_never_goes_back_and_ends_within_the_whole() -> None:
-    network, box = medium(2, (40, 40, 40))
+    network, box = network_on_box(2, (40, 40, 40))
     seen: list[tuple[int, float]] = []
     total = count_cells(network, box, progress=lambda cells, done: seen.append((cells, done))).cells
     assert all(0 <= cells <= total and 0.0 <= done <= 1.0 + 1e-9 for cells, done in seen)
@@ -413,7 +404,7 @@ def test_networks_without_a_cut_have_one_cell() -> None:
         assert not np.any(found.facets.interior) and len(found.facets.cell_a) == 4
 
 
-NETWORK, BOX = medium(2, (3,))
+NETWORK, BOX = network_on_box(2, (3,))
 REFUSED: dict[str, tuple[Any, type[Exception]]] = {
     "input dimension": ((NETWORK, Box([0] * 3, [1] * 3), {}), InvalidDomainError),
     "max_cells 0": ((NETWORK, BOX, {"max_cells": 0}), InvalidInputError),
@@ -439,7 +430,7 @@ def test_bad_input_is_refused(what: str, call: Any) -> None:
 @pytest.mark.small
 @pytest.mark.parametrize("dimension", [1, 3])
 def test_planar_engine_refuses_other_dimensions(dimension: int) -> None:
-    network, box = medium(dimension, (3,))
+    network, box = network_on_box(dimension, (3,))
     with pytest.raises(InvalidInputError, match="planar"):
         count_cells(network, box, engine="planar")
 
@@ -447,15 +438,15 @@ def test_planar_engine_refuses_other_dimensions(dimension: int) -> None:
 @pytest.mark.small
 @pytest.mark.parametrize("dimension", [1, 2, 3])
 def test_auto_is_the_engine_that_it_names(dimension: int) -> None:
-    network, box = medium(dimension, (5, 4))
+    network, box = network_on_box(dimension, (5, 4))
     chosen = enumerate_cells(network, box)
     asked = enumerate_cells(network, box, engine=chosen.engine)
     assert chosen.engine_reason and asked.patterns.tobytes() == chosen.patterns.tobytes()
 
 
 def test_boxes_beyond_the_engines_are_refused() -> None:
-    network, box = medium(51, (3,))
+    network, box = network_on_box(51, (3,))
     with pytest.raises((InvalidInputError, InvalidDomainError), match="1 to 50"):
         count_cells(network, box)
     with pytest.raises((InvalidInputError, InvalidDomainError), match="1 to 12"):
-        count_cells(*medium(40, (3,)), engine="cells")
+        count_cells(*network_on_box(40, (3,)), engine="cells")

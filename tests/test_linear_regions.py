@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from judging import complex_of
 from naive import NaiveComplex, naive_complex
+from networks import box_of, network_on_box
 from strategies import (
     CONCURRENT_LINES,
     Case,
     chain,
+    examples,
     float_networks,
     folding,
     random_case,
@@ -29,18 +32,11 @@ from regions.analysis.linear_regions import (
     face_lattice,
     region_labels,
 )
-from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.network.relu_network import Network
 
 DESCENDING = ("activation", "cell", "convex", "open", "closed", "affine")
-
-
-def complex_of(case: Case) -> CellComplex:
-    return enumerate_cells(
-        Network.from_arrays(case.weights, case.biases, case.relu), Box(case.low, case.high)
-    )
 
 
 def row(layers: Any, low: Any, high: Any) -> list[str]:
@@ -146,10 +142,10 @@ def naive_counts(truth: NaiveComplex) -> dict[str, int]:
     }
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(rational_networks())
 def test_counts_are_those_of_the_oracle_and_never_increase(case: Case) -> None:
-    truth = naive_complex(case.weights, case.biases, case.relu, Box(case.low, case.high).halfspaces)
+    truth = naive_complex(case.weights, case.biases, case.relu, box_of(case).halfspaces)
     regions = LinearRegions(complex_of(case))
     for definition, expected in naive_counts(truth).items():
         assert int(regions.count(definition)) == expected
@@ -160,7 +156,7 @@ def test_counts_are_those_of_the_oracle_and_never_increase(case: Case) -> None:
     assert regions.faces.euler_characteristic == 1
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(float_networks(max_dimension=3))
 def test_generic_faces_satisfy_euler_and_all_counts_are_in_order(case: Case) -> None:
     regions = LinearRegions(complex_of(case))
@@ -172,7 +168,7 @@ def test_generic_faces_satisfy_euler_and_all_counts_are_in_order(case: Case) -> 
     assert all(a.lower >= b.lower for a, b in pairwise(counts))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(rational_networks(max_dimension=2))
 def test_the_partitions_refine_each_other_and_are_numbered_by_first_cell(case: Case) -> None:
     regions = LinearRegions(complex_of(case))
@@ -224,10 +220,8 @@ def test_the_faces_of_an_arrangement_of_lines() -> None:
 
 
 def test_what_cannot_be_counted_is_refused() -> None:
-    case = random_case(2, (8, 8), seed=1)
-    network = Network.from_arrays(case.weights, case.biases, case.relu)
-    part = enumerate_cells(network, Box([-1, -1], [1, 1]), max_cells=5)
-    whole = enumerate_cells(network, Box([-1, -1], [1, 1]))
+    network, box = network_on_box(2, (8, 8), seed=1)
+    part, whole = enumerate_cells(network, box, max_cells=5), enumerate_cells(network, box)
     with pytest.raises(InvalidInputError, match="TRUNCATED"):
         count_regions(part)
     with pytest.raises(InvalidInputError, match="TRUNCATED"):

@@ -2,11 +2,11 @@
 
 import json
 import math
-from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from networks import random_network
 from numpy.testing import assert_allclose
 
 from regions.analysis.locus import locus_volume
@@ -182,17 +182,11 @@ def test_arguments_that_do_not_fit_are_refused(arguments, message):
         locus_volume(cross(), **arguments)
 
 
-def random_network(seed, widths):
-    rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(b, a)) * np.sqrt(2 / a) for a, b in pairwise(widths)]
-    return Network.from_arrays(weights, [0.3 * rng.normal(size=b) for b in widths[1:]])
-
-
 @pytest.mark.kernels
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
 def test_a_box_cut_in_two_has_the_locus_of_its_halves(d, kind):
-    network, density = random_network(d, (d, 5, 3, 1)), GaussianDensity(0.2 * np.ones(d), 0.7)
+    network, density = random_network(d, (d, 5, 3, 1), bias_scale=0.3), GaussianDensity(0.2 * np.ones(d), 0.7)
     low, high, middle = -np.ones(d), np.ones(d), 0.1
     left, right = np.array(high), np.array(low)
     left[0] = right[0] = middle
@@ -208,7 +202,7 @@ def test_a_box_cut_in_two_has_the_locus_of_its_halves(d, kind):
 @pytest.mark.parametrize("d", [2, 3])
 def test_turning_input_and_weights_together_keeps_a_radial_locus(d):
     rng = np.random.default_rng(d)
-    network = random_network(d, (d, 5, 3, 2))
+    network = random_network(d, (d, 5, 3, 2), bias_scale=0.3)
     turn, _ = np.linalg.qr(rng.normal(size=(d, d)))
     turned = Network.from_arrays([network.weights[0] @ turn, *network.weights[1:]], list(network.biases))
     density, box = GaussianDensity(np.zeros(d), 0.15), Box(-3 * np.ones(d), 3 * np.ones(d))
@@ -219,7 +213,7 @@ def test_turning_input_and_weights_together_keeps_a_radial_locus(d):
 
 @pytest.mark.kernels
 def test_permuting_units_permutes_their_volumes():
-    network, box = random_network(1, (2, 6, 4, 1)), Box([-1.0, -1.0], [1.0, 1.0])
+    network, box = random_network(1, (2, 6, 4, 1), bias_scale=0.3), Box([-1.0, -1.0], [1.0, 1.0])
     order = np.random.default_rng(0).permutation(6)
     w, b = network.weights, network.biases
     permuted = Network([w[0][order], w[1][:, order], w[2]], [b[0][order], b[1], b[2]], network.relu)
@@ -231,7 +225,7 @@ def test_permuting_units_permutes_their_volumes():
 @pytest.mark.kernels
 def test_the_gradient_locus_is_part_of_the_activation_locus():
     # with one unit in the last layer, first-layer facets vanish where that unit is inactive
-    network, box = random_network(7, (2, 4, 1, 1)), Box([-1.0, -1.0], [1.0, 1.0])
+    network, box = random_network(7, (2, 4, 1, 1), bias_scale=0.3), Box([-1.0, -1.0], [1.0, 1.0])
     cells = enumerate_cells(network, box)
     gradient, activation = (locus_volume(cells, kind=kind) for kind in ("gradient", "activation"))
     assert np.all(gradient.by_unit <= activation.by_unit)

@@ -8,15 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given
-from judging import (
-    assert_same_combinatorics,
-    examples,
-    network_of,
-    pattern_tuples,
-    problem_of,
-    solve_naively,
-)
-from strategies import Case, nearly_parallel_networks, random_case, rational_networks
+from judging import assert_same_combinatorics, pattern_tuples, solve_naively
+from networks import network_of, network_on_box, problem_of
+from strategies import Case, examples, nearly_parallel_networks, random_case, rational_networks
 
 from regions import (
     Box,
@@ -62,7 +56,7 @@ def test_nearly_parallel_units_come_out_right(case: Case) -> None:
 
 @pytest.mark.parametrize(("dimension", "widths"), [(1, (9, 9)), (2, (10, 10)), (3, (8, 6)), (4, (7, 4))])
 def test_it_agrees_with_the_vertices(dimension: int, widths: tuple[int, ...]) -> None:
-    network, box = problem_of(random_case(dimension, widths, seed=3))
+    network, box = network_on_box(dimension, widths, seed=3)
     both = enumerate_cells(network, box, engine="both")
     by_programs = enumerate_cells(network, box, engine="lp")
     assert "agree" in both.engine_reason and both.n_cells == by_programs.n_cells
@@ -83,7 +77,7 @@ def test_planes_and_segments_in_a_large_input_space() -> None:
 
 @pytest.mark.small
 def test_the_number_of_threads_changes_nothing() -> None:
-    network, box = problem_of(random_case(3, (6, 5), seed=0))
+    network, box = network_on_box(3, (6, 5), seed=0)
     alone, three = (enumerate_cells(network, box, engine="lp", volumes=False, workers=n) for n in (1, 3))
     assert np.array_equal(alone.patterns, three.patterns)
     assert np.array_equal(alone.witnesses, three.witnesses)
@@ -92,7 +86,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 
 def test_witnesses_have_the_patterns_of_their_cells() -> None:
-    network, box = problem_of(random_case(4, (7, 5), seed=2))
+    network, box = network_on_box(4, (7, 5), seed=2)
     cells = enumerate_cells(network, box, engine="lp", volumes=False)
     assert np.array_equal(network.activation_pattern(cells.witnesses), cells.unpacked_patterns())
 
@@ -102,7 +96,7 @@ def test_witnesses_of_facets_are_inside_them(
     dimension: int, widths: tuple[int, ...], tmp_path: object
 ) -> None:
     """On the facet's hyperplane, and on the right side of all others, by more than rounding."""
-    network, box = problem_of(random_case(dimension, widths, seed=6))
+    network, box = network_on_box(dimension, widths, seed=6)
     cells = enumerate_cells(network, box, engine="lp")
     table = cells.facets
     assert table.witness.shape == (len(table), dimension) and np.isfinite(table.witness).all()
@@ -126,7 +120,7 @@ def test_witnesses_of_facets_are_inside_them(
 
 
 def test_a_truncated_list_is_a_prefix_and_says_so() -> None:
-    network, box = problem_of(random_case(3, (8, 6), seed=1))
+    network, box = network_on_box(3, (8, 6), seed=1)
     whole = enumerate_cells(network, box, engine="lp")
     part = enumerate_cells(network, box, engine="lp", max_cells=20)
     assert part.status.name == "TRUNCATED" and part.n_cells == 20 < whole.n_cells
@@ -143,7 +137,7 @@ def test_ctrl_c_keeps_what_was_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, volumes: bool | None
 ) -> None:
     """Interrupted in the first, then in a later step: what is listed is a valid TRUNCATED complex."""
-    network, box = problem_of(random_case(3, (8, 6), seed=1))
+    network, box = network_on_box(3, (8, 6), seed=1)
     whole = enumerate_cells(network, box, engine="lp", workers=1)
     real, calls, allowed = FacetFinder.find, [0], [0]
 
@@ -165,7 +159,7 @@ def test_ctrl_c_keeps_what_was_found(
 
 
 def test_ten_dimensions_without_volumes(tmp_path: object) -> None:
-    network, box = problem_of(random_case(10, (5, 4), seed=0))
+    network, box = network_on_box(10, (5, 4), seed=0)
     cells = enumerate_cells(network, box, engine="lp")
     assert cells.volume_kind == "none" and np.isnan(cells.volumes).all()
     assert cells.n_cells == count_cells(network, box, engine="lp").cells
@@ -182,19 +176,19 @@ def test_ten_dimensions_without_volumes(tmp_path: object) -> None:
 
 def test_sampled_volumes_are_right_within_their_errors() -> None:
     """Where vertices could tell, sampled volumes are compared with theirs."""
-    network, box = problem_of(random_case(3, (5, 3), seed=4))
+    network, box = network_on_box(3, (5, 3), seed=4)
     exact = enumerate_cells(network, box, engine="lp")
     sampled = enumerate_cells(network, box, engine="lp", volumes=np.random.default_rng(0))
     assert sampled.volume_kind == "sampled" and np.array_equal(sampled.patterns, exact.patterns)
     z = (sampled.volumes - exact.volumes) / sampled.volume_errors
     assert np.abs(z).max() < 4.5 and 0.7 < z.std() < 1.3
-    many, wide = problem_of(random_case(9, (2,), seed=0))
+    many, wide = network_on_box(9, (2,), seed=0)
     with pytest.raises(InvalidInputError, match="give a numpy Generator"):
         enumerate_cells(many, wide, engine="lp", volumes=True)
 
 
 def test_engines_that_differ_are_refused() -> None:
-    network, box = problem_of(random_case(2, (6,), seed=0))
+    network, box = network_on_box(2, (6,), seed=0)
     whole = enumerate_cells(network, box)
     fewer = replace(
         enumerate_cells(network, box, engine="lp"),
@@ -205,7 +199,7 @@ def test_engines_that_differ_are_refused() -> None:
 
 
 def test_a_facet_seen_from_one_side_is_refused() -> None:
-    network, box = problem_of(random_case(2, (6,), seed=0))
+    network, box = network_on_box(2, (6,), seed=0)
     net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
     listing = list_cells(net, box, max_cells=None, workers=1, progress=None)
     assert len(neighbour_pairs(listing)) == int(enumerate_cells(network, box).facets.interior.sum())
@@ -248,7 +242,7 @@ def test_a_point_on_a_border_is_in_no_cell() -> None:
 
 
 def test_wrong_use_says_what_to_do() -> None:
-    network, box = problem_of(random_case(2, (4,), seed=0))
+    network, box = network_on_box(2, (4,), seed=0)
     with pytest.raises(InvalidInputError, match="engine 'lp'"):
         enumerate_cells(network, box, volumes=False)
     with pytest.raises(InvalidInputError, match="check_volumes"):
@@ -259,7 +253,7 @@ def test_wrong_use_says_what_to_do() -> None:
 
 
 def test_float_arithmetic_agrees_in_general_position() -> None:
-    network, box = problem_of(random_case(3, (8, 6), seed=7))
+    network, box = network_on_box(3, (8, 6), seed=7)
     certified, floats = (
         enumerate_cells(network, box, engine="lp", arithmetic=a) for a in ("certified", "float")
     )

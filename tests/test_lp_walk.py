@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 from block_calls import call_blocks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from naive import naive_complex
-from strategies import Case, concurrent_fan, nearly_parallel_networks, random_case, rational_networks
+from networks import network_on_box, problem_of
+from programs import interrupted
+from strategies import Case, concurrent_fan, examples, nearly_parallel_networks, rational_networks
 
 from regions import Box, Network, count_cells
 from regions.complexes import Completeness
@@ -27,16 +25,6 @@ from regions.enumeration.programs.program_search import ProgramWalker
 from regions.kernels.memory.states import Mode, Status
 
 pytestmark = pytest.mark.kernels
-
-PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-
-
-def examples(compiled: int, plain: int) -> settings:
-    return settings(max_examples=plain if PLAIN_PYTHON else compiled, deadline=None)
-
-
-def problem(case: Case) -> tuple[Network, Box]:
-    return Network.from_arrays(case.weights, case.biases, case.relu), Box(case.low, case.high)
 
 
 def count(network: Network, box: Box, **options: Any) -> int:
@@ -61,7 +49,7 @@ def exact_pattern(network: Network, point: np.ndarray) -> list[bool]:
 
 def assert_exact(case: Case) -> None:
     """The patterns are those of exact splitting, each once, with a witness inside."""
-    network, box = problem(case)
+    network, box = problem_of(case)
     truth = naive_complex(case.weights, case.biases, case.relu, box.halfspaces, box.origin, box.basis)
     net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
     walker = ProgramWalker(net, box, Mode.COLLECT)
@@ -103,7 +91,7 @@ def test_lines_through_one_point_up_to_rounding(lines: int) -> None:
 @examples(25, 2)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_vertices_and_programs_count_the_same(d: int, seed: int) -> None:
-    network, box = problem(random_case(d, (6, 4, 3), seed))
+    network, box = network_on_box(d, (6, 4, 3), seed)
     assert count(network, box) == count_cells(network, box, engine="cells").cells
     assert count(network, box, arithmetic="float") == count(network, box)
 
@@ -117,7 +105,7 @@ def cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.small
 @pytest.mark.parametrize(("d", "widths"), [(1, (9, 5)), (3, (5, 4)), (6, (5, 3))])
 def test_workers_change_nothing(cut_up: None, d: int, widths: tuple[int, ...]) -> None:
-    network, box = problem(random_case(d, widths, 0))
+    network, box = network_on_box(d, widths, 0)
     alone, two, three = (count_cells(network, box, engine="lp", workers=n) for n in (1, 2, 3))
     assert alone.cells == two.cells == three.cells > 5
     assert alone.certificate == two.certificate == three.certificate
@@ -125,7 +113,7 @@ def test_workers_change_nothing(cut_up: None, d: int, widths: tuple[int, ...]) -
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_limit_truncates(cut_up: None, workers: int) -> None:
-    network, box = problem(random_case(4, (6, 4), 1))
+    network, box = network_on_box(4, (6, 4), 1)
     n = count(network, box)
     for limit in (1, 2, n // 3, n - 1, n, n + 1):
         found = count_cells(network, box, engine="lp", workers=workers, max_cells=limit)
@@ -135,18 +123,17 @@ def test_a_limit_truncates(cut_up: None, workers: int) -> None:
 
 def test_long_paths_need_no_rational_arithmetic() -> None:
     """A witness that only ever lost slack would be within rounding after forty splits."""
-    network, box = problem(random_case(16, (24, 24), 3))
+    network, box = network_on_box(16, (24, 24), 3)
     found = count_cells(network, box, engine="lp", max_cells=1_000, workers=1)
     assert found.cells == 1_000 and found.certificate.exact_signs == 0
 
 
 INTERRUPTED = """
 import json
-from strategies import random_case
-from regions import Box, Network, count_cells
+from networks import network_on_box
+from regions import count_cells
 
-case = random_case(10, (60, 60), 0)
-network, box = Network.from_arrays(case.weights, case.biases), Box(case.low, case.high)
+network, box = network_on_box(10, (60, 60))
 count_cells(network, box, engine="lp", max_cells=10)  # compiles
 said = []
 
@@ -163,18 +150,7 @@ print(json.dumps([found.cells, found.status.value]))
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_what_was_found(workers: int) -> None:
-    script = INTERRUPTED.format(workers=workers)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    running = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    assert running.stdout is not None
-    assert running.stdout.readline() == "ready\n"
-    start = time.perf_counter()
-    running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=120)
-    assert running.returncode == 0 and time.perf_counter() - start < 60
-    cells, status = json.loads(out.splitlines()[-1])
+    cells, status = json.loads(interrupted(INTERRUPTED.format(workers=workers)))
     assert status == "TRUNCATED" and cells > 2_000
 
 

@@ -7,13 +7,14 @@ from math import comb, prod
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from naive import NaiveComplex, generic_arrangement_count, naive_box, naive_complex
 from strategies import (
     CONCURRENT_LINES,
     CROSSING_LINES,
     Case,
     chain,
+    examples,
     float_networks,
     folding,
     random_case,
@@ -124,13 +125,13 @@ def test_published_networks_have_their_region_counts(
 
 
 @given(rational_networks())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_cells_tile_the_box_of_degenerate_networks(case: Case) -> None:
     check_complex(case, solve(case))
 
 
 @given(float_networks())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_cells_tile_the_box_of_generic_networks(case: Case) -> None:
     check_complex(case, solve(case))
 

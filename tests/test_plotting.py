@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from grid_complex import GridComplex
+from networks import random_network
 
 from regions.domain import Box, Segment, Slice
 from regions.errors import InvalidInputError
@@ -41,12 +42,6 @@ def close_figures():
 @pytest.fixture
 def grid():
     return GridComplex([0.25, 0.5], [0.3, 0.6, 0.9], shift=-0.1)
-
-
-def random_network(seed, sizes, scale=0.4):
-    rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(m, n)) / np.sqrt(n) for n, m in pairwise(sizes)]
-    return Network.from_arrays(weights, [scale * rng.normal(size=len(w)) for w in weights])
 
 
 def enumerated(network, domain, **options):
@@ -214,14 +209,14 @@ def test_interactive_plane_draws_every_cell(grid):
 @pytest.mark.parametrize("outputs", [1, 2, 5])
 def test_class_pieces_of_random_networks_are_exact(outputs):
     for seed in range(5):
-        network = random_network(seed, [2, 10, 10, outputs])
+        network = random_network(seed, (2, 10, 10, outputs))
         assert_pieces_are_right(enumerated(network, Box([-1.0, -1.0], [1.0, 1.0])))
 
 
 @pytest.mark.kernels
 def test_class_pieces_on_a_slice_of_many_inputs_are_exact():
     rng = np.random.default_rng(5)
-    network = random_network(5, [20, 16, 16, 4])
+    network = random_network(5, (20, 16, 16, 4))
     assert_pieces_are_right(enumerated(network, Slice.through(*rng.normal(size=(3, 20)))))
 
 
@@ -229,7 +224,7 @@ def test_class_pieces_on_a_slice_of_many_inputs_are_exact():
 @pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):
-    network = random_network(2, [3, 8, 8, outputs])
+    network = random_network(2, (3, 8, 8, outputs))
     complex = enumerated(network, Segment([-2.0, 0.0, 1.0], [2.0, 1.0, -1.0]))
     ax = plot_cells(complex, color)
     ax.figure.canvas.draw()
@@ -243,7 +238,7 @@ def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):
 @pytest.mark.kernels
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_strips_of_a_segment_have_the_colour_of_their_class(outputs):
-    network = random_network(4, [3, 10, 10, outputs])
+    network = random_network(4, (3, 10, 10, outputs))
     complex = enumerated(network, Segment([-3.0, 0.0, 1.0], [3.0, 1.0, -1.0]))
     strips = plot_cells(complex, "class").collections[0]
     palette = tint(class_palette(max(outputs, 2)), 0.55)
@@ -258,14 +253,14 @@ def test_strips_of_a_segment_have_the_colour_of_their_class(outputs):
 @pytest.mark.kernels
 def test_interactive_space_draws_every_facet():
     pytest.importorskip("plotly")
-    complex = enumerated(random_network(1, [3, 6, 4, 1]), Box([-1.0] * 3, [1.0] * 3))
+    complex = enumerated(random_network(1, (3, 6, 4, 1)), Box([-1.0] * 3, [1.0] * 3))
     triangles = sum(len(mesh.i) for mesh in interactive_figure(complex).data)
     assert triangles == len(complex.facet_simplices()[0])
 
 
 @pytest.mark.kernels
 def test_a_large_picture_takes_seconds(tmp_path):
-    complex = enumerated(random_network(0, [2, 64, 64, 64, 3]), Box([-1.0, -1.0], [1.0, 1.0]))
+    complex = enumerated(random_network(0, (2, 64, 64, 64, 3)), Box([-1.0, -1.0], [1.0, 1.0]))
     start = time.perf_counter()
     save_figure(plot_cells(complex, "class"), tmp_path / "large.png", dpi=150)
     assert time.perf_counter() - start < 30.0

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from flint import fmpq, fmpz_mat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from naive import naive_complex
-from strategies import Case, float_networks, random_case, rational_networks
+from networks import box_of, network_of, problem_of
+from strategies import Case, examples, float_networks, random_case, rational_networks
 
 from regions.domain import Box, Domain, Slice
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, SolverError
@@ -37,10 +38,6 @@ from regions.rational import (
 from regions.rational.integer_rows import dot
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-
-
-def network_of(case: Case) -> Network:
-    return Network.from_arrays(case.weights, case.biases, case.relu)
 
 
 def fractions_of(network: Network, domain: Domain, pattern: Any) -> tuple[list[Any], Any]:
@@ -92,7 +89,7 @@ def test_dyadic_integers_refuse_what_is_no_number() -> None:
 def test_maps_are_those_of_fractions(case: Case, seed: int) -> None:
     network = network_of(case)
     pattern = np.random.default_rng(seed).random(network.n_units) < 0.5
-    assert_same_maps(network, Box(case.low, case.high), pattern)
+    assert_same_maps(network, box_of(case), pattern)
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e150, 5e-324])
@@ -133,7 +130,7 @@ def test_short_patterns_and_foreign_domains_are_refused() -> None:
         ExactNetwork(network, Box([0, 0], [1, 1])).unit_row([True], 1, 0)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1), st.sampled_from([2, 60, 600]))
 def test_a_vertex_lies_on_its_hyperplanes(d: int, seed: int, bits: int) -> None:
     rng = np.random.default_rng(seed)
@@ -176,10 +173,10 @@ def test_the_sign_of_a_unit_at_a_vertex_is_that_of_fractions(rng: np.random.Gene
             assert unit not in planes or sign == 0
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(rational_networks())
 def test_exact_cells_are_those_of_the_oracle(case: Case) -> None:
-    network, box = network_of(case), Box(case.low, case.high)
+    network, box = problem_of(case)
     truth = naive_complex(network.weights, network.biases, network.relu, box.halfspaces)
     exact = ExactNetwork(network, box)
     listed = set(truth.patterns)
@@ -231,7 +228,7 @@ def test_faces_of_a_cube_satisfy_euler() -> None:
 
 @given(float_networks(max_dimension=2), st.integers(0, 2**32 - 1))
 def test_residues_are_those_of_the_integer_maps(case: Case, seed: int) -> None:
-    network, domain = network_of(case), Box(case.low, case.high)
+    network, domain = problem_of(case)
     patterns = np.random.default_rng(seed).random((6, network.n_units)) < 0.5
     exact = ExactNetwork(network, domain)
     integers = [exact.output_integers(p) for p in patterns]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,21 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from strategies import random_case
+from networks import network_on_box
+from programs import interrupted
 
 from regions.complexes import CellComplex, Completeness
-from regions.domain import Box
 from regions.enumeration import threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.enumeration.vertices.vertex_search import Walker
-from regions.network.relu_network import Network
 
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
-
-
-def problem(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Network, Box]:
-    case = random_case(dimension, widths, seed)
-    return Network.from_arrays(case.weights, case.biases, case.relu), Box(case.low, case.high)
 
 
 @pytest.fixture
@@ -63,7 +56,7 @@ def arrays_of(cells: CellComplex) -> dict[str, bytes]:
 def test_workers_change_no_bit_of_any_array(
     cut_up: list[int], dimension: int, widths: tuple[int, ...]
 ) -> None:
-    network, box = problem(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     alone, two, three = (enumerate_cells(network, box, workers=n) for n in (1, 2, 3))
     assert len(cut_up) == 2 and min(cut_up) > 3
     assert alone.status is two.status is three.status is Completeness.COMPLETE
@@ -78,7 +71,7 @@ def test_workers_change_no_bit_of_any_array(
 def test_workers_do_not_change_which_cells_a_limit_keeps(
     cut_up: list[int], dimension: int, widths: tuple[int, ...]
 ) -> None:
-    network, box = problem(dimension, widths)
+    network, box = network_on_box(dimension, widths)
     full = enumerate_cells(network, box, workers=1)
     n = full.n_cells
     for limit in (1, 2, n // 3, n - 1, n, n + 1):
@@ -96,7 +89,7 @@ def test_workers_do_not_change_which_cells_a_limit_keeps(
 @pytest.mark.kernels
 def test_a_limit_stops_all_threads_soon() -> None:
     """A walk of a hundred tasks whose first ones fill the limit must not do the others."""
-    network, box = problem(3, (200, 200))
+    network, box = network_on_box(3, (200, 200))
     count_cells(network, box, workers=2, max_cells=10)
     start = time.perf_counter()
     found = count_cells(network, box, workers=2, max_cells=30_000)
@@ -110,7 +103,7 @@ def test_an_error_of_the_progress_callback_ends_all_threads(workers: int) -> Non
     def fail(cells: int, done: float) -> None:
         raise LookupError("from the callback")
 
-    network, box = problem(3, (400, 400))
+    network, box = network_on_box(3, (400, 400))
     before = threading.active_count()
     with pytest.raises(LookupError, match="from the callback"):
         count_cells(network, box, workers=workers, progress=fail)
@@ -119,13 +112,11 @@ def test_an_error_of_the_progress_callback_ends_all_threads(workers: int) -> Non
 
 INTERRUPTED = """
 import json, sys
-import numpy as np
-from strategies import random_case
-from regions import Box, Network, count_cells, enumerate_cells
+from networks import network_on_box
+from regions import Box, count_cells, enumerate_cells
 
-case = random_case({dimension}, {widths}, 0)
-network, box = Network.from_arrays(case.weights, case.biases), Box(case.low, case.high)
-small = Box(0.001 * np.array(case.low), 0.001 * np.array(case.high))
+network, box = network_on_box({dimension}, {widths})
+small = Box(0.001 * box.low, 0.001 * box.high)
 enumerate_cells(network, small)  # compiles
 
 said = []
@@ -157,14 +148,7 @@ def test_ctrl_c_keeps_what_was_found(
 ) -> None:
     script = INTERRUPTED.format(call=call, dimension=dimension, widths=widths, workers=workers)
     path = tmp_path / "part.regions"
-    running = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
-    assert running.stdout is not None
-    assert running.stdout.readline() == "ready\n"
-    start = time.perf_counter()
-    running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=120)
-    assert running.returncode == 0 and time.perf_counter() - start < 60
-    cells, status, volume = json.loads(out.splitlines()[-1])
+    cells, status, volume = json.loads(interrupted(script, str(path)))
     assert status == "TRUNCATED" and cells > 20_000
     if call == "enumerate":
         again = CellComplex.load(path)
@@ -183,7 +167,7 @@ def test_ctrl_c_keeps_what_was_found(
 def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
 ) -> None:
-    network, box = problem(2, (6, 5))
+    network, box = network_on_box(2, (6, 5))
     real = Walker.step
 
     def interrupt(self: Any, steps: int = 0) -> int:
@@ -202,13 +186,11 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
 
 MEMORY = """
 import sys
-from strategies import random_case
-from regions import Box, Network, count_cells
+from networks import network_on_box
+from regions import count_cells
 
 def count(dimension, widths, **options):
-    case = random_case(dimension, widths, 0)
-    network = Network.from_arrays(case.weights, case.biases)
-    return count_cells(network, Box(case.low, case.high), **options).cells
+    return count_cells(*network_on_box(dimension, widths), **options).cells
 
 if sys.argv[1] == "compile":
     count(2, (3,)), count(3, (3,), check_volumes=True)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judging import examples, problem_of
-from strategies import Case, float_networks, random_case, rational_networks
+from networks import problem_of
+from strategies import Case, examples, float_networks, random_case, rational_networks
 
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box

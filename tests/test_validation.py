@@ -2,16 +2,16 @@
 
 import json
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from networks import cube, random_network, random_plane
 from numpy.testing import assert_allclose
 from scipy.integrate import trapezoid
 
 from regions.analysis.locus import locus_volume
 from regions.density import GaussianDensity, UniformDensity
-from regions.domain import Box, Segment, Slice
+from regions.domain import Box, Segment
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, local_complexity
@@ -25,19 +25,8 @@ from regions.validation.local_complexity import (
 )
 
 
-def random_network(seed, widths, bias_scale=0.5):
-    rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(b, a)) * np.sqrt(2 / a) for a, b in pairwise(widths)]
-    return Network.from_arrays(weights, [bias_scale * rng.normal(size=b) for b in widths[1:]])
-
-
 def segment_in_five_dimensions():
     return Segment([1.0, 0.0, -1.0, 0.5, 0.0], [-1.0, 1.0, 0.5, 0.0, 1.0])
-
-
-def slice_in_six_dimensions():
-    directions = np.random.default_rng(1).normal(size=(2, 6))
-    return Slice.around(np.zeros(6), directions=directions, half_width=1.0)
 
 
 # a last layer of one or two units makes goodness matter: activation and gradient locus differ
@@ -50,9 +39,9 @@ CASES = [
     ((2, 5, 2, 1), lambda: Box([-1.0, -2.0], [1.0, 1.0])),
     ((2, 4, 3, 3, 2), lambda: Box([-1.0, -1.0], [1.0, 1.0])),
     ((2, 4, 1, 1), lambda: Box([-1.0, -1.0], [1.0, 1.0])),
-    ((6, 5, 4, 2), slice_in_six_dimensions),
-    ((3, 5, 1, 1), lambda: Box(-np.ones(3), np.ones(3))),
-    ((3, 4, 3, 2), lambda: Box(-np.ones(3), np.ones(3))),
+    ((6, 5, 4, 2), lambda: random_plane(6, 1)),
+    ((3, 5, 1, 1), lambda: cube(3)),
+    ((3, 4, 3, 2), lambda: cube(3)),
 ]
 
 

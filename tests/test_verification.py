@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from strategies import CONCURRENT_LINES, Case, folding, random_case, rational_networks
+from hypothesis import given
+from judging import complex_of
+from strategies import CONCURRENT_LINES, Case, examples, folding, random_case, rational_networks
 
 from regions.analysis.verification import verify
 from regions.complexes import CellComplex, FacetTable
@@ -16,11 +17,6 @@ from regions.domain import Box
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.relu_network import Network
-
-
-def complex_of(case: Case, **options: Any) -> CellComplex:
-    network = Network.from_arrays(case.weights, case.biases, case.relu)
-    return enumerate_cells(network, Box(case.low, case.high), **options)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +84,7 @@ def test_right_results_pass(cells: CellComplex) -> None:
     assert any("no cell is missing" in text for text in report.proven)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(rational_networks())
 def test_degenerate_networks_pass(case: Case) -> None:
     assert verify(complex_of(case)).ok

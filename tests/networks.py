@@ -1,0 +1,69 @@
+"""What most tests start from, as objects of the package: random networks, boxes, planes, covariances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from strategies import SQRT_2, Case, random_arrays, random_case
+
+from regions.domain import Box, Slice
+from regions.network.relu_network import Network
+
+
+def network_of(case: Case) -> Network:
+    return Network.from_arrays(case.weights, case.biases, case.relu)
+
+
+def box_of(case: Case) -> Box:
+    return Box(case.low, case.high)
+
+
+def problem_of(case: Case) -> tuple[Network, Box]:
+    return network_of(case), box_of(case)
+
+
+def network_on_box(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Network, Box]:
+    """A network of two outputs and the box [-1, 1]^d."""
+    return problem_of(random_case(dimension, widths, seed))
+
+
+def random_network(
+    seed: int | np.random.Generator,
+    widths: Sequence[int],
+    *,
+    gain: float = SQRT_2,
+    bias_scale: float = 0.5,
+    relu: Sequence[bool] | None = None,
+) -> Network:
+    """A network with normal weights; `widths` go from the inputs to the outputs."""
+    rng = np.random.default_rng(seed)
+    return Network.from_arrays(*random_arrays(rng, widths, gain, bias_scale), relu)
+
+
+def cube(dimension: int) -> Box:
+    """The box [-1, 1]^d."""
+    return Box(-np.ones(dimension), np.ones(dimension))
+
+
+def random_plane(inputs: int, seed: int) -> Slice:
+    """A square through the origin, on two random directions."""
+    directions = np.random.default_rng(seed).normal(size=(2, inputs))
+    return Slice.around(np.zeros(inputs), directions=directions, half_width=1.0)
+
+
+def pulled_back(network: Network, domain: Slice) -> tuple[Network, Box]:
+    """The network as a function of the coordinates on a square slice, and the box of these coordinates."""
+    pulled = Network.from_arrays(
+        [network.weights[0] @ domain.basis, *network.weights[1:]],
+        [network.biases[0] + network.weights[0] @ domain.origin, *network.biases[1:]],
+        network.relu,
+    )
+    return pulled, Box(domain.vertices.min(axis=0), domain.vertices.max(axis=0))
+
+
+def random_covariance(rng: np.random.Generator, dimension: int) -> npt.NDArray[np.float64]:
+    """A covariance matrix with all eigenvalues above 0.3."""
+    factor = rng.normal(size=(dimension, dimension))
+    return factor @ factor.T / dimension + 0.3 * np.eye(dimension)
