@@ -13,7 +13,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from networks import random_network
-from programs import assert_fails_in_one_line
+from programs import assert_fails_in_one_line, interrupted
 
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition
 from regions.cli import commands, compare, inequality_report, validate
