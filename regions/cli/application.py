@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regions.cli import commands, compare, demo, explore, inequality_report, validate
+from regions.cli import commands, compare, demo, explore, inequality_report, validate, warmup
 from regions.cli.session import err
 from regions.errors import RegionsError
 
@@ -32,6 +32,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "explore": explore.explore,
     "plot": commands.plot,
     "demo": demo.demo,
+    "warmup": warmup.warmup,
 }
 _CORRECTABLE = 2
 
