@@ -122,7 +122,7 @@ def _mean_of_terms(
         noise = sigma * rng.standard_normal((len(t), n_units))
         roulette = rng.random((len(t), n_units))
         for part in chain.batches(chain.inside(t)):
-            state = forward(chain, chain.to_input(t[part]), noise[part])
+            state = forward(chain, t[part], noise[part])
             sums[places.start + part] = terms(chain, state, roulette[part]).sum(axis=1)
     return Estimate.from_draws(sums)
 

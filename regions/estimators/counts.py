@@ -203,6 +203,6 @@ def _patterns(chain: Chain, t: FloatArray) -> BoolArray:
         rows = working_rows(patterns.shape[1])
         for start in range(0, len(t), rows):
             part = slice(start, start + rows)
-            state = forward(chain, chain.to_input(t[part]), silence)
+            state = forward(chain, t[part], silence)
             patterns[part] = np.concatenate(state.active, axis=1)
     return patterns

@@ -136,7 +136,7 @@ class CroftonLines:
             rows = working_rows(int(chain.offsets[-1]))
             for start in range(0, len(line), rows):
                 part = slice(start, start + rows)
-                state = forward(chain, chain.to_input(t[part]), noise[line[part]])
+                state = forward(chain, t[part], noise[line[part]])
                 of_all = sampled_goodness(chain, state)
                 good[part] = of_all[np.arange(len(of_all)), unit[part]]
             line, t = line[good], t[good]
