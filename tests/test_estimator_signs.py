@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 from regions import Box, Network, Slice, UniformDensity, count_cells
+from regions.errors import InvalidInputError
 from regions.estimators import (
     BoundaryDistance,
+    Coarea,
     CrossPolytope,
     DistinctPatterns,
     FiniteShell,
+    UnnormalisedCoarea,
+    local_complexity,
 )
 from regions.estimators.exact_passes import ExactPasses, exact_zeros
 from regions.estimators.forward_passes import Chain, forward, gradient_errors, gradient_norms
@@ -87,7 +91,7 @@ def test_units_that_vanish_identically_are_never_seen(network):
         BoundaryDistance(0.05),
     ):
         found = estimator.estimate(network, DENSITY, rng, budget, domain=SQUARE)
-        assert (found.mean, found.stderr) == (0.0, 0.0)
+        assert (found.mean, found.stderr) == (0.0, np.inf)
 
 
 def test_a_path_through_units_that_vanish_leads_nowhere():
@@ -213,3 +217,30 @@ def test_an_exact_pass_knows_which_hyperplanes_are_within_a_distance():
     found = ExactPasses(network, None).run(np.zeros(2), gradients=True)
     assert not found.is_within(0, 0, 1.0) and found.is_within(0, 0, 1.0 + 2**-52)
     assert not found.is_within(0, 1, 1.0)  # no gradient, no hyperplane
+
+
+@pytest.mark.parametrize(
+    "make", [Coarea, lambda size: FiniteShell(size), lambda size: CrossPolytope(size), UnnormalisedCoarea]
+)
+def test_a_result_to_which_no_sample_contributes_is_no_estimate(make):
+    """Seen: local complexity 0.0 +- 0.0 at sigma 1e-10, where it is 1.75."""
+    network = Network.from_arrays([[[2.0], [1.5]], [[1.0, 1.0]]], [[0.1, 0.3], [0.0]])
+    segment = Box([-1.0], [1.0])
+    for size in (1e-10, 1e-100):
+        found = make(size).estimate(network, UniformDensity(segment), np.random.default_rng(0), 1000)
+        assert (found.mean, found.stderr) == (0.0, np.inf)
+    found = make(0.05).estimate(network, UniformDensity(segment), np.random.default_rng(0), 1000)
+    assert found.mean > 0.0 and np.isfinite(found.stderr)
+
+
+@pytest.mark.parametrize("sigma", [5e-324, 1e-308])
+def test_noise_whose_density_is_beyond_floats_is_refused(sigma):
+    network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    with pytest.raises(InvalidInputError, match="beyond floats"):
+        local_complexity(network, UniformDensity(Box([-1.0], [1.0])), sigma, 10, np.random.default_rng(0))
+
+
+def test_a_network_without_units_has_nothing_to_be_seen():
+    network = Network.from_arrays([[[1.0]]], [[0.0]])
+    found = Coarea(0.1).estimate(network, UniformDensity(Box([-1.0], [1.0])), np.random.default_rng(0), 10)
+    assert (found.mean, found.stderr) == (0.0, 0.0)

@@ -32,6 +32,7 @@ from regions.network.relu_network import Network
 
 __all__ = ["Coarea", "OwnNoiseCoarea", "SampledStateCoarea", "UnnormalisedCoarea", "local_complexity"]
 
+_LEAST_SIGMA = 1e-300
 FloatArray = NDArray[np.float64]
 # (chain, state, roulette) -> terms (S, n_units)
 _Terms = Callable[[Chain, State, FloatArray], FloatArray]
@@ -87,7 +88,8 @@ def local_complexity(
 
     Returns
     -------
-    Estimate, mean and standard error in (d-1)-volume per d-volume
+    Estimate, mean and standard error in (d-1)-volume per d-volume; the latter is infinite if no sample was
+        near enough to any unit's zero set to contribute, as for sigma far below its distance
 
     Raises
     ------
@@ -124,14 +126,15 @@ def _mean_of_terms(
         for part in chain.batches(chain.inside(t)):
             state = forward(chain, t[part], noise[part])
             sums[places.start + part] = terms(chain, state, roulette[part]).sum(axis=1)
-    return Estimate.from_draws(sums)
+    return Estimate.from_samples(sums, n_units)
 
 
 def _bell(arguments: list[FloatArray], sigma: float, peak: float | None = None) -> FloatArray:
     """Density of N(0, sigma^2), or a bell of that shape and another peak, `(S, n_units)`."""
     if not arguments:
         return np.zeros((1, 0))
-    bell: FloatArray = np.exp(-0.5 * np.square(np.concatenate(arguments, axis=1) / sigma))
+    with np.errstate(over="ignore"):
+        bell: FloatArray = np.exp(-0.5 * np.square(np.concatenate(arguments, axis=1) / sigma))
     return bell * (1.0 / (sigma * math.sqrt(2.0 * math.pi)) if peak is None else peak)
 
 
@@ -166,6 +169,11 @@ class Coarea:
     kind: LocusKind = "gradient"
     name: ClassVar[str] = "co-area"
 
+        if self.sigma < _LEAST_SIGMA:
+            raise InvalidInputError(
+                f"sigma is {self.sigma!r}; the density of such noise is beyond floats, give at least "
+                f"{_LEAST_SIGMA}"
+            )
     def __post_init__(self) -> None:
         check_above_zero("sigma", self.sigma)
         check_kind(self.kind)

@@ -97,7 +97,7 @@ class CrossPolytope:
         for places, t in sampled_blocks(chain, density, budget, rng):
             frames = random_frames(len(t), density.dimension, count, rng)
             draws[places] = sign_changes(chain, t, self.radius * frames)
-        return Estimate.from_draws(draws)
+        return Estimate.from_samples(draws, network.n_units)
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class CroftonLines:
                 part = slice(first, min(first + rows, size))
                 sums = self._sums(chain, density, lines.part(part), noise[part])
                 draws[start : start + size][part] = weight[part] * sums
-        return Estimate.from_draws(draws)
+        return Estimate.from_samples(draws, network.n_units)
 
     def _sums(self, chain: Chain, density: Density, lines: _Lines, noise: FloatArray) -> FloatArray:
         """Sum of the density over the crossings that count, for each line `(S,)`."""

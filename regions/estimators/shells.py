@@ -112,7 +112,7 @@ class FiniteShell:
             for part in chain.batches(chain.inside(t)):
                 state = forward(chain, t[part], noise[part])
                 draws[places.start + part] = self._count(self._near(chain, state))
-        return Estimate.from_draws(draws / (2.0 * self.eps))
+        return Estimate.from_samples(draws / (2.0 * self.eps), network.n_units)
 
     def _count(self, near: BoolArray) -> FloatArray:
         return np.asarray(near.sum(axis=1), dtype=np.float64)
