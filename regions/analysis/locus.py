@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.analysis.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
 from regions.density import Density
+from regions.density.densities import check_density
 from regions.errors import BudgetExceededError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -193,6 +195,9 @@ def _check(
     normalise: bool,
     allow_truncated: bool,
 ) -> None:
+    check_complex(cells)
+    if density is not None:
+        check_density(density)
     if kind not in ("gradient", "activation"):
         raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
     if cells.status.name != "COMPLETE" and not allow_truncated:

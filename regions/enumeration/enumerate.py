@@ -105,8 +105,9 @@ def _plan(
             f"domain is a {type(domain).__name__}; give a Box, Segment, Slice or Polytope"
         )
     d = domain.dimension
-    if max_cells is not None and (not isinstance(max_cells, numbers.Integral) or max_cells < 1):
-        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
+    whole = isinstance(max_cells, numbers.Integral) and not isinstance(max_cells, bool)
+    if max_cells is not None and not (whole and max_cells >= 1):
+        raise InvalidInputError(f"max_cells={max_cells!r}; give a whole number from 1, or None for no limit")
     if arithmetic not in ("float", "certified"):
         raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
     by_vertices = LARGEST_LISTED_DIMENSION if volumes else LARGEST_VERTEX_DIMENSION

@@ -22,7 +22,6 @@ from regions.estimators.estimates import (
     LocusKind,
     Target,
     check_above_zero,
-    check_estimator_arguments,
     check_kind,
     check_problem,
 )
@@ -32,8 +31,8 @@ from regions.network.relu_network import Network
 
 __all__ = ["Coarea", "OwnNoiseCoarea", "SampledStateCoarea", "UnnormalisedCoarea", "local_complexity"]
 
-_LEAST_SIGMA = 1e-300
 FloatArray = NDArray[np.float64]
+_LEAST_SIGMA = 1e-300
 # (chain, state, roulette) -> terms (S, n_units)
 _Terms = Callable[[Chain, State, FloatArray], FloatArray]
 
@@ -110,7 +109,6 @@ def local_complexity(
     >>> abs(estimate.mean - 1 / math.sqrt(4 * math.pi)) < 4 * estimate.stderr
     True
     """
-    check_estimator_arguments(network, density, sigma, n_samples, domain, kind)
     return Coarea(sigma, kind).estimate(network, density, rng, n_samples, domain=domain)
 
 
@@ -169,13 +167,13 @@ class Coarea:
     kind: LocusKind = "gradient"
     name: ClassVar[str] = "co-area"
 
+    def __post_init__(self) -> None:
+        check_above_zero("sigma", self.sigma)
         if self.sigma < _LEAST_SIGMA:
             raise InvalidInputError(
                 f"sigma is {self.sigma!r}; the density of such noise is beyond floats, give at least "
                 f"{_LEAST_SIGMA}"
             )
-    def __post_init__(self) -> None:
-        check_above_zero("sigma", self.sigma)
         check_kind(self.kind)
 
     @property
@@ -193,7 +191,7 @@ class Coarea:
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate from `budget` points, each with its own bias noise; cost as `local_complexity`."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         return _mean_of_terms(self._terms, chain, density, self.sigma, budget, rng)
 

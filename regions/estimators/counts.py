@@ -90,7 +90,7 @@ class CrossPolytope:
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate from `budget` neighbourhoods; cost 2 P forward passes each."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         count = directions_of(self.n_directions, density.dimension)
         chain = Chain(network, domain)
         draws = np.zeros(budget)
@@ -144,7 +144,7 @@ class DistinctPatterns:
         domain: Domain | None = None,
     ) -> Estimate:
         """Count from `budget` points; those outside the domain are not counted."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         n_units = int(chain.offsets[-1])
         seen = [np.zeros((0, (n_units + 7) // 8), dtype=np.uint8)]

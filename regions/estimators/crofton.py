@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from regions.density import Density, UniformDensity
 from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.estimators.estimates import Estimate, LocusKind, Target, check_kind, check_noise, check_problem
+from regions.estimators.estimates import (
+    Estimate,
+    LocusKind,
+    Target,
+    check_kind,
+    check_noise,
+    check_objects,
+    check_problem,
+)
 from regions.estimators.forward_passes import Chain, forward, working_rows
 from regions.estimators.goodness import sampled_goodness
 from regions.network.relu_network import Network
@@ -107,11 +115,12 @@ class CroftonLines:
         ------
         InvalidInputError : if there is no domain, fewer than 2 lines, or the arguments do not fit
         """
+        check_objects(network, density, domain, rng)
         if domain is None and isinstance(density, UniformDensity):
             domain = density.domain
         if domain is None:
             raise InvalidInputError("domain is None; Crofton lines need a bounded domain, give one")
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         draws = np.zeros(budget)
         for start in range(0, budget, _BLOCK):

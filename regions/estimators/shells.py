@@ -104,7 +104,7 @@ class FiniteShell:
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate from `budget` points; those outside the domain count as 0."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         draws = np.zeros(budget)
         for places, t in sampled_blocks(chain, density, budget, rng):

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from regions.analysis.locus import locus_volume
 from regions.complexes.cell_complex import CellComplex, Completeness
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
-from regions.estimators.estimates import check_noise
+from regions.estimators.estimates import check_noise, check_objects
 from regions.network.relu_network import Network
 from regions.reports import finite, heading, read_as, save_json, truncation
 
@@ -236,6 +237,8 @@ def exact_local_complexity(
     >>> exact_local_complexity(network, box, UniformDensity(box), 0.0, 1, np.random.default_rng(0))
     Estimate(mean=1.0, stderr=0.0, n=1)
     """
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     if kind not in ("gradient", "activation"):
         raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
     check_noise(sigma)
@@ -350,6 +353,8 @@ def validate(
             f"validate needs {', '.join(missing) or 'nothing more'} and does not know "
             f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
         )
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     sigma, kind = settings["sigma"], settings.get("kind", "gradient")
     for_estimate, for_exact = rng.spawn(2)
     start = time.perf_counter()
