@@ -16,6 +16,7 @@ import numpy as np
 from flint import arb, ctx, fmpq
 from numpy.typing import ArrayLike
 
+from regions.analysis.arguments import check_complex
 from regions.density import Density, GaussianDensity, UniformDensity
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.network import LocusKind, check_kind
@@ -121,6 +122,7 @@ def volume_enclosures(
     >>> [bounds(volume) for volume in volume_enclosures(enumerate_cells(third, Box([0.0], [1.0])))]
     [(0.6666666666666666, 0.6666666666666667), (0.3333333333333333, 0.33333333333333337)]
     """
+    check_complex(complex)
     listing = _Listing(complex)
     chosen = listing.choose(cells)
     volumes = [cell_volume(listing.cell(i).polytope) for i in _reported(chosen, progress)]

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.analysis.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
 from regions.density import Density
+from regions.density.densities import check_density
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.network import LocusKind, check_kind
 from regions.network.patterns import flat_units
@@ -196,6 +198,9 @@ def _check(
     allow_truncated: bool,
 ) -> None:
     check_kind(kind)
+    check_complex(cells)
+    if density is not None:
+        check_density(density)
     if cells.status.name != "COMPLETE" and not allow_truncated:
         raise InvalidInputError(
             f"the complex is {cells.status.name}, facets are missing; enumerate it to the end, or pass "

@@ -14,7 +14,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.complexes import CellComplex, Completeness
+from regions.density.densities import check_generator
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.patterns import pack, row_keys
 from regions.rational import (
@@ -151,6 +153,7 @@ def verify(
     proven: the facet table lists every facet once, between the right cells
     not checked: sizes of volumes and gradient jumps, which are floats with their own error
     """
+    check_complex(complex)
     start = time.perf_counter()
     chosen = _choose(complex.n_cells, max_cells, rng)
     check = _Check(complex)
@@ -171,12 +174,13 @@ def verify(
 
 
 def _choose(n: int, max_cells: int | None, rng: np.random.Generator | None) -> NDArray[np.int64]:
+    if max_cells is not None and (isinstance(max_cells, bool) or max_cells < 1):
+        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for all")
     if max_cells is None or max_cells >= n:
         return np.arange(n)
-    if max_cells < 1:
-        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for all")
     if rng is None:
         raise InvalidInputError("max_cells draws cells at random: give rng, e.g. numpy.random.default_rng(0)")
+    check_generator(rng)
     return np.sort(rng.choice(n, size=max_cells, replace=False))
 
 

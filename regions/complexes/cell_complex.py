@@ -113,9 +113,10 @@ class CellComplex:
             )
 
     def _index(self, i: int) -> int:
-        if not -self.n_cells <= i < self.n_cells:
-            raise InvalidInputError(f"cell {i} of {self.n_cells}; cells are numbered from 0")
-        return int(i) % self.n_cells
+        whole = isinstance(i, int | np.integer) and not isinstance(i, bool)
+        if not (whole and 0 <= i < self.n_cells):
+            raise InvalidInputError(f"cell {i!r} of {self.n_cells}; give a whole number, cells start at 0")
+        return int(i)
 
     def pattern(self, i: int) -> NDArray[np.bool_]:
         """Return the activation pattern of cell i, (n_units,) bool in flat unit order."""

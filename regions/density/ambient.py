@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from regions.density.ball_density import UniformBallDensity
-from regions.density.densities import Density, FloatArray, same_frame
+from regions.density.densities import Density, FloatArray, check_density, check_domain, same_frame
 from regions.density.gaussian import GaussianDensity
 from regions.density.mixture import GaussianMixtureDensity
 from regions.density.restriction import RestrictedDensity
@@ -62,6 +62,8 @@ def conditional(density: Density, domain: Domain) -> Density:
     >>> conditional(UniformBallDensity([0.0, 0.0], 5.0), line).describe()
     'uniform on the ball of radius 4 around (0)'
     """
+    check_density(density)
+    check_domain(domain)
     if density.dimension != domain.input_dim:
         raise InvalidInputError(
             f"the density has {density.dimension} coordinates, {domain.describe()} lies in "
@@ -116,6 +118,8 @@ def restricted(density: Density, domain: Domain, *, max_tries: int = 1 << 26) ->
     >>> density.pdf([[0.0], [2.0]])
     array([1.16873713, 0.        ])
     """
+    check_density(density)
+    check_domain(domain)
     own = density
     intrinsic = isinstance(density, UniformDensity) and same_frame(density.domain, domain)
     if not intrinsic and density.dimension == domain.input_dim:

@@ -15,6 +15,7 @@ from regions.density.densities import (
     EPS,
     FloatArray,
     as_count,
+    as_floats,
     as_points,
     as_simplices,
     check_dimension,
@@ -116,7 +117,8 @@ class GaussianDensity:
         >>> GaussianDensity([0.0, 0.0], [1.0, 4.0]).sample(3, np.random.default_rng(0)).shape
         (3, 2)
         """
-        return self.mean + rng.standard_normal((as_count(n), self.dimension)) @ self._chol.T
+        count = as_count(n, rng)
+        return self.mean + rng.standard_normal((count, self.dimension)) @ self._chol.T
 
     def mass(self, domain: Domain) -> tuple[float, float]:
         """Probability of a domain, by cubature unless erf gives it.
@@ -213,11 +215,7 @@ class GaussianDensity:
 
 def _moments(mean: ArrayLike, cov: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Mean `(d,)` and positive definite covariance `(d, d)`, copied."""
-    try:
-        centre = np.atleast_1d(np.array(mean, dtype=np.float64))
-        spread = np.array(cov, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"mean and cov must be arrays of numbers: {error}") from error
+    centre, spread = np.atleast_1d(as_floats(mean, "mean")), as_floats(cov, "cov")
     d = max(centre.size, spread.shape[-1] if spread.ndim else 1)
     if centre.ndim != 1 or centre.size not in (1, d) or spread.shape not in ((), (d,), (d, d)):
         raise InvalidInputError(

@@ -15,6 +15,7 @@ from regions.density.densities import (
     EPS,
     FloatArray,
     as_count,
+    as_floats,
     as_points,
     as_simplices,
     check_dimension,
@@ -202,7 +203,8 @@ class GaussianMixtureDensity:
         >>> mixture.sample(3, np.random.default_rng(0)).shape
         (3, 1)
         """
-        component = rng.choice(self.n_components, size=as_count(n), p=self.weights)
+        count = as_count(n, rng)
+        component = rng.choice(self.n_components, size=count, p=self.weights)
         normal = rng.standard_normal((n, self.dimension))
         if len(self._chols) == 1:
             return self.means[component] + normal @ self._chols[0].T
@@ -297,11 +299,7 @@ def _components(
     """Weights `(K,)` that sum to 1, means `(K, d)`, and covariances `(d, d)` or `(K, d, d)`, copied."""
     centres = _matrix(means, "means")
     count, d = centres.shape
-    try:
-        shares = np.array(weights, dtype=np.float64)
-        spreads = np.array(covs, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"weights and covs must be arrays of numbers: {error}") from error
+    shares, spreads = as_floats(weights, "weights"), as_floats(covs, "covs")
     if shares.shape != (count,) or spreads.shape not in ((), (count,), (d, d), (count, d, d)):
         raise InvalidInputError(
             f"means have shape {centres.shape}, weights {shares.shape} and covs {spreads.shape}; expected "
@@ -320,10 +318,7 @@ def _components(
 
 def _matrix(points: ArrayLike, name: str) -> FloatArray:
     """Finite `(K, d)` numbers with K, d >= 1, copied."""
-    try:
-        rows = np.array(points, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} must be an array of numbers: {error}") from error
+    rows = as_floats(points, name)
     if rows.ndim != 2 or 0 in rows.shape:
         raise InvalidInputError(f"{name} have shape {rows.shape}; expected (K, d), at least one row")
     if not np.isfinite(rows).all():

@@ -14,7 +14,9 @@ from regions.density.densities import (
     as_count,
     as_points,
     as_simplices,
+    check_density,
     check_dimension,
+    check_domain,
     check_inside,
     check_part,
 )
@@ -64,6 +66,8 @@ class RestrictedDensity:
     base_mass_error: float = field(init=False)
 
     def __init__(self, base: Density, domain: Domain, *, max_tries: int = 1 << 26) -> None:
+        check_density(base)
+        check_domain(domain)
         check_dimension(base.dimension, domain)
         if max_tries < 1:
             raise InvalidInputError(f"max_tries is {max_tries!r}; give at least 1")
@@ -126,7 +130,7 @@ class RestrictedDensity:
         >>> bool(density.sample(100, np.random.default_rng(0)).min() >= 0.0)
         True
         """
-        expected = as_count(n) / self.base_mass
+        expected = as_count(n, rng) / self.base_mass
         if expected > self.max_tries:
             raise BudgetExceededError(self._too_many(n, expected))
         found: list[FloatArray] = [np.empty((0, self.dimension))]

@@ -13,6 +13,7 @@ from regions.density.densities import (
     as_count,
     as_points,
     as_simplices,
+    check_domain,
     check_inside,
     check_part,
 )
@@ -30,6 +31,10 @@ class UniformDensity:
     ----------
     domain : Domain
 
+    Raises
+    ------
+    InvalidInputError : if it is no Domain
+
     Examples
     --------
     >>> from regions.domain import Box
@@ -39,6 +44,9 @@ class UniformDensity:
     """
 
     domain: Domain
+
+    def __post_init__(self) -> None:
+        check_domain(self.domain)
 
     @property
     def dimension(self) -> int:
@@ -79,7 +87,7 @@ class UniformDensity:
         >>> UniformDensity(Box([0.0], [4.0])).sample(2, np.random.default_rng(0)).shape
         (2, 1)
         """
-        return np.asarray(self.domain.sample(as_count(n), rng), dtype=np.float64)
+        return np.asarray(self.domain.sample(as_count(n, rng), rng), dtype=np.float64)
 
     def mass(self, domain: Domain) -> tuple[float, float]:
         """Probability of a domain that lies in this density's own: the ratio of their volumes.

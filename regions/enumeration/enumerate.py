@@ -107,10 +107,11 @@ def _plan(
             f"domain is a {type(domain).__name__}; give a Box, Segment, Slice or Polytope"
         )
     d = domain.dimension
-    if max_cells is not None and (not isinstance(max_cells, numbers.Integral) or max_cells < 1):
-        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
     check_arithmetic(arithmetic)
     check_choice("engine", engine, ("auto", *get_args(Engine)))
+    whole = isinstance(max_cells, numbers.Integral) and not isinstance(max_cells, bool)
+    if max_cells is not None and not (whole and max_cells >= 1):
+        raise InvalidInputError(f"max_cells={max_cells!r}; give a whole number from 1, or None for no limit")
     by_vertices = LARGEST_LISTED_DIMENSION if volumes else LARGEST_VERTEX_DIMENSION
     if engine == "auto" and volumes and d > LARGEST_LISTED_DIMENSION:
         engine, reason = "lp", f"d = {d}: volumes of cells need too many vertices"

@@ -7,6 +7,7 @@ The targets are named here, so that an estimator can say what it estimates; thei
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
+from regions.density.densities import check_density, check_domain, check_generator
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.network import LocusKind, check_kind
@@ -79,6 +81,22 @@ class Estimate:
         mean = math.fsum(draws.tolist()) / n
         squares = math.fsum(np.square(draws - mean).tolist())
         return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n, complete)
+
+    @classmethod
+    def from_samples(cls, draws: FloatArray, n_units: int) -> Estimate:
+        """As `from_draws`, but with an infinite error where no sample contributed.
+
+        Draws that are all 0 have no spread, but they are no estimate of 0 either: what is to be seen may
+        be rarer than one in n, or underflow. Only a network without units has nothing to be seen.
+
+        Examples
+        --------
+        >>> Estimate.from_samples(np.zeros(100), 3)
+        Estimate(mean=0.0, stderr=inf, n=100)
+        """
+        if n_units and not draws.any():
+            return cls(0.0, math.inf, draws.size)
+        return cls.from_draws(draws)
 
     def pooled(self, other: Estimate) -> Estimate:
         """The estimate from the draws of both, which are independent and of the same law.
@@ -267,29 +285,15 @@ class FunctionEstimator:
         return self.function(network, density, rng, budget, domain=domain)
 
 
-def check_estimator_arguments(
-    network: Network, density: Density, sigma: float, n_samples: int, domain: Domain | None, kind: str
+def check_problem(
+    network: Network, density: Density, n_samples: int, domain: Domain | None, rng: np.random.Generator
 ) -> None:
-    """Raise InvalidInputError unless an estimator that needs bias noise can be run with these arguments.
-
-    Examples
-    --------
-    >>> from regions.density import GaussianDensity
-    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
-    >>> check_estimator_arguments(network, GaussianDensity([0.0], 1.0), 1.0, 10, None, "gradient")
-    """
-    check_kind(kind)
-    if not (math.isfinite(sigma) and sigma > 0.0):
-        raise InvalidInputError(
-            f"sigma is {sigma!r}; the co-area form needs bias noise, give a finite number above 0"
-        )
-    check_problem(network, density, n_samples, domain)
-
-
-def check_problem(network: Network, density: Density, n_samples: int, domain: Domain | None) -> None:
     """Raise InvalidInputError unless network, density and domain fit and there are at least 2 samples."""
-    if n_samples < 2:
-        raise InvalidInputError(f"n_samples is {n_samples}; a standard error needs at least 2")
+    check_objects(network, density, domain, rng)
+    if isinstance(n_samples, bool) or not isinstance(n_samples, numbers.Integral) or n_samples < 2:
+        raise InvalidInputError(
+            f"n_samples is {n_samples!r}; a standard error needs at least 2, give a whole number"
+        )
     if domain is not None and domain.input_dim != network.input_dim:
         raise InvalidInputError(
             f"{domain.describe()} lies in {domain.input_dim} dimensions, the network has "
@@ -301,6 +305,33 @@ def check_problem(network: Network, density: Density, n_samples: int, domain: Do
             f"the density has {density.dimension} coordinates, the points {wanted}; "
             "give a density in the intrinsic coordinates of the domain (none: of the input space)"
         )
+
+
+def check_objects(network: object, density: object, domain: object, rng: object) -> None:
+    """Raise InvalidInputError unless a problem is made of a Network, a density, a Domain and a Generator.
+
+    Parameters
+    ----------
+    network, density, rng : object
+    domain : object, or None for the whole input space
+
+    Examples
+    --------
+    >>> try:
+    ...     check_objects([[1.0]], None, None, None)
+    ... except InvalidInputError as error:
+    ...     print(str(error)[:18])
+    network is a list;
+    """
+    if not isinstance(network, Network):
+        raise InvalidInputError(
+            f"network is a {type(network).__name__}; make a Network with from_arrays, from_torch, from_onnx, "
+            "from_sklearn or load_network"
+        )
+    check_density(density)
+    if domain is not None:
+        check_domain(domain)
+    check_generator(rng)
 
 
 def check_above_zero(name: str, value: float) -> None:

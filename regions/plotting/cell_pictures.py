@@ -20,6 +20,8 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
+from regions.analysis.arguments import check_complex
+from regions.density.densities import as_floats
 from regions.errors import InvalidInputError, check_choice
 from regions.plotting.colors import (
     class_palette,
@@ -137,7 +139,7 @@ def mark_points(
     >>> ax.texts[0].get_text()
     'origin'
     """
-    where = np.atleast_2d(np.asarray(t, dtype=np.float64))
+    where = np.atleast_2d(as_floats(t, "points"))
     for name, given in (("labels", labels), ("images", images)):
         if given is not None and len(given) != len(where):
             raise InvalidInputError(f"{len(given)} {name} for {len(where)} points; give one each")
@@ -175,6 +177,7 @@ def _place_image(ax: Axes, point: Floats, image: Floats, middle: Floats, inches:
 
 
 def _check(complex: CellComplex, color: str, cmap: str | None) -> None:
+    check_complex(complex)
     if complex.dimension > 2:
         raise InvalidInputError(
             f"cells of dimension {complex.dimension} cannot be drawn on paper: enumerate a Slice "
@@ -189,11 +192,10 @@ def _check(complex: CellComplex, color: str, cmap: str | None) -> None:
 
 def intrinsic_points(complex: CellComplex, points: ArrayLike) -> Floats:
     """Points of the input space in intrinsic coordinates, checked."""
-    given = np.atleast_2d(np.asarray(points, dtype=np.float64))
+    given = np.atleast_2d(as_floats(points, "points"))
     if given.ndim != 2 or given.shape[1] != complex.network.input_dim:
         raise InvalidInputError(
-            f"points have shape {np.shape(points)}; give (k, {complex.network.input_dim}), "
-            "in input coordinates"
+            f"points have shape {given.shape}; give (k, {complex.network.input_dim}), in input coordinates"
         )
     return np.asarray(complex.domain.to_intrinsic(given))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError
 from regions.plotting.cell_pictures import intrinsic_points
 from regions.plotting.colors import layer_palette, pattern_colors
@@ -68,6 +69,7 @@ def interactive_figure(
         raise InvalidInputError(
             "interactive figures need plotly, which is not installed: pip install plotly"
         ) from error
+    check_complex(complex)
     if not 1 <= complex.n_cells <= _MOST_CELLS:
         raise InvalidInputError(
             f"{complex.n_cells} cells; a browser draws 1 to {_MOST_CELLS}: use plot_cells or a smaller domain"

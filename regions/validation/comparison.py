@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Estimate, FunctionEstimator, Target
-from regions.estimators.estimates import BudgetedFunction
+from regions.estimators.estimates import BudgetedFunction, check_objects
 from regions.network.relu_network import Network
 from regions.reports import heading, read_as, save_json, truncation
 from regions.validation.exact_targets import exact_value
@@ -188,6 +189,8 @@ def compare_estimators(
     >>> judgement.exact.mean, abs(judgement.z) < 4
     (0.5, True)
     """
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     budgets, n_seeds, n_exact, most_exact = _checked(settings)
     judged = [_with_target(estimator, settings.get("target")) for estimator in estimators]
     progress = _Span(settings.get("progress"), len(judged) * len(budgets) * n_seeds)

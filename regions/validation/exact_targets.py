@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from regions.complexes import Completeness
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Target
 from regions.estimators.counts import directions_of, random_frames
+from regions.estimators.estimates import check_objects
 from regions.network.relu_network import Network
 from regions.validation.local_complexity import (
     EnumerationOptions,
@@ -76,6 +78,10 @@ def exact_value(
     >>> exact_value(Target("number of cells"), network, box, UniformDensity(box), rng, 2)
     Estimate(mean=3.0, stderr=0.0, n=1)
     """
+    if not isinstance(target, Target):
+        raise InvalidInputError(f"target is a {type(target).__name__}; give a Target, as Target.locus()")
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     if "locus" in target.quantity:
         return exact_local_complexity(
             network, domain, density, target.sigma, n_draws, rng, kind=target.kind, **options

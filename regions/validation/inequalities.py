@@ -20,9 +20,11 @@ from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.analysis.locus import locus_volume
 from regions.complexes import CellComplex
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
+from regions.estimators.estimates import check_objects
 from regions.network.patterns import unit_place, unpack
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
@@ -309,6 +311,8 @@ def check_inequalities(
     >>> report.holds, report["theorem 7"].left < report.terms["LC"].mean < report["theorem 5"].right
     (True, True)
     """
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
 

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from regions.analysis.locus import locus_volume
 from regions.complexes import Arithmetic, CellComplex, Completeness
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
-from regions.estimators.estimates import check_noise
+from regions.estimators.estimates import check_noise, check_objects
 from regions.network import check_kind
 from regions.network.relu_network import Network
 from regions.reports import finite, heading, read_as, save_json, truncation
@@ -239,6 +240,8 @@ def exact_local_complexity(
     Estimate(mean=1.0, stderr=0.0, n=1)
     """
     check_kind(kind)
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     check_noise(sigma)
     if sigma > 0.0 and n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
@@ -351,6 +354,8 @@ def validate(
             f"validate needs {', '.join(missing) or 'nothing more'} and does not know "
             f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
         )
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     sigma, kind = settings["sigma"], settings.get("kind", "gradient")
     for_estimate, for_exact = rng.spawn(2)
     start = time.perf_counter()

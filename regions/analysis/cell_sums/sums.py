@@ -23,6 +23,7 @@ from regions.analysis.cell_sums.simplex_pieces import (
 )
 from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
+from regions.density.densities import as_floats
 from regions.errors import InvalidInputError, check_choice
 
 __all__ = ["CellSums", "GradientTail", "MatrixNorm", "gradient_tail", "sum_over_cells"]
@@ -265,11 +266,11 @@ def gradient_tail(
     """
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
+    check_complete(cells, density)
     count = cells.network.n_units
-    centre = np.asarray(shift, dtype=np.float64)
+    centre = as_floats(shift, "shift")
     if centre.shape not in ((), (count,)) or not np.isfinite(centre).all():
         raise InvalidInputError(f"shift has shape {centre.shape}; give a finite number or one for each unit")
-    check_complete(cells, density)
     p: Density = UniformDensity(cells.domain) if density is None else density
     totals, spreads = np.zeros((2, count))
     batch = max(1, _WORKING_SET // (max(count, 1) * (cells.dimension + 2) ** 2))

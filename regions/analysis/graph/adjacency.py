@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from regions.analysis.arguments import check_complex
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.patterns import hex_names
 
@@ -59,6 +60,7 @@ def adjacency_graph(complex: CellComplex) -> nx.Graph:
     >>> [(edge["layer"], edge["unit"], edge["jump"]) for _, _, edge in graph.edges(data=True)]
     [(0, 0, 1.0)]
     """
+    check_complex(complex)
     graph = nx.Graph(
         status=complex.status.name,
         dimension=int(complex.dimension),
@@ -110,6 +112,7 @@ def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -
     array([[0., 1.],
            [1., 0.]])
     """
+    check_complex(complex)
     facets = complex.facets
     interior = facets.interior
     a, b = facets.cell_a[interior], facets.cell_b[interior]

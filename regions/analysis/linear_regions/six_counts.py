@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from regions.analysis.arguments import check_complex
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition, convex_partition
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
 from regions.analysis.linear_regions.faces import FaceLattice, face_lattice
@@ -85,6 +86,7 @@ class LinearRegions:
     """
 
     def __init__(self, cells: CellComplex, *, progress: Callable[[int, float], None] | None = None) -> None:
+        check_complex(cells)
         if cells.status is not Completeness.COMPLETE:
             raise InvalidInputError(
                 "the complex is TRUNCATED: its cells are not all there are, so no definition can be counted"
