@@ -10,10 +10,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame, check_coordinates
+from regions.analysis.one_cell.cell_frame import CellFrame, Coordinates, cell_frame, checked_coordinates
 from regions.complexes.cell_complex import CellComplex
 from regions.errors import InvalidInputError
-from regions.optimize.convex_programs import LINEAR, NO_SOLVER, SolverReport, solve_checked
+from regions.optimize import NO_SOLVER, SolverReport, maximise_judged
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class CellRange:
 def output_range(
     complex: CellComplex, cell: int, output: int | ArrayLike = 0, *, coordinates: str = "intrinsic"
 ) -> CellRange:
-    """Least and largest value of an output, or of a combination of outputs, on a cell (two LPs).
+    """Find the least and largest value of an output, or of a combination of outputs, on a cell (two LPs).
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def output_range(
     Notes
     -----
     The affine map is taken in exact arithmetic, so a constant combination has spread 0.0 exactly.
-    Cost: about 15 ms in the plane, 55 ms on ACAS Xu (5 inputs, 6 x 50 units).
+    COST_RANGE
 
     References
     ----------
@@ -82,7 +82,7 @@ def output_range(
     >>> round(found.low, 9), round(found.high, 9), found.high_point.round(9).tolist()
     (0.5, 2.5, [2.0])
     """
-    check_coordinates(coordinates)
+    chosen = checked_coordinates(coordinates)
     weights = _combination(output, complex.network.output_dim)
     frame = cell_frame(complex, cell)
     matrix, offsets = frame.exact.output_map(frame.pattern)
@@ -92,13 +92,13 @@ def output_range(
         if weight:
             terms = (*gradient, offset)
             row = [r + weight * Fraction(int(x.p), int(x.q)) for r, x in zip(row, terms, strict=True)]
-    return _range(frame, row, coordinates, "range of an output")
+    return _range(frame, row, chosen, "range of an output")
 
 
 def cell_width(
     complex: CellComplex, cell: int, direction: ArrayLike, *, coordinates: str = "intrinsic"
 ) -> CellRange:
-    """Width of a cell in a direction: the largest minus the least value of direction . x (two LPs).
+    """Find the width of a cell in a direction: the largest minus the least value of direction . x (two LPs).
 
     The direction is scaled to length 1, so `spread` is a length in input units.
 
@@ -139,26 +139,26 @@ def cell_width(
     >>> [round(cell_width(cells, corner, along).spread, 9) for along in ([1, 1], [1, -1])]
     [0.707106781, 1.414213562]
     """
-    check_coordinates(coordinates)
+    chosen = checked_coordinates(coordinates)
     domain = complex.domain
-    size = domain.dimension if coordinates == "intrinsic" else domain.input_dim
+    size = domain.dimension if chosen == "intrinsic" else domain.input_dim
     given = finite_vector(direction, size, "direction")
-    reach = float(np.abs(given).max())
-    if reach == 0.0:
+    largest = float(np.abs(given).max())
+    if largest == 0.0:
         raise InvalidInputError("direction is zero; a width needs a direction")
-    unit = given / reach
+    unit = given / largest
     unit = unit / np.linalg.norm(unit)
     frame = cell_frame(complex, cell)
     exact = [Fraction(x) for x in unit.tolist()]
-    if coordinates == "intrinsic":
-        return _range(frame, [*exact, Fraction(0)], coordinates, "width in a direction")
+    if chosen == "intrinsic":
+        return _range(frame, [*exact, Fraction(0)], chosen, "width in a direction")
     columns = [*domain.basis.T.tolist(), domain.origin.tolist()]
     row = [sum((e * Fraction(x) for e, x in zip(exact, c, strict=True) if x), Fraction(0)) for c in columns]
-    return _range(frame, row, coordinates, "width in a direction")
+    return _range(frame, row, chosen, "width in a direction")
 
 
 def finite_vector(values: ArrayLike, size: int, name: str) -> FloatArray:
-    """A fresh (size,) float64 array; raises InvalidInputError."""
+    """Return the values as a fresh (size,) float64 array, or raise InvalidInputError."""
     try:
         array = np.array(values)
     except ValueError as error:
@@ -173,7 +173,7 @@ def finite_vector(values: ArrayLike, size: int, name: str) -> FloatArray:
 
 
 def _combination(output: int | ArrayLike, outputs: int) -> list[Fraction]:
-    """Coefficients of the outputs, exact."""
+    """Return the coefficients of the outputs, exact."""
     try:
         index = operator.index(output)  # type: ignore[arg-type]
     except TypeError:
@@ -183,7 +183,7 @@ def _combination(output: int | ArrayLike, outputs: int) -> list[Fraction]:
     return [Fraction(int(k == index % outputs)) for k in range(outputs)]
 
 
-def _range(frame: CellFrame, row: Sequence[Fraction], coordinates: str, question: str) -> CellRange:
+def _range(frame: CellFrame, row: Sequence[Fraction], coordinates: Coordinates, question: str) -> CellRange:
     value, gradient = frame.linear(row)
     size = float(np.linalg.norm(gradient))
     zero = np.zeros(gradient.size)
@@ -204,17 +204,12 @@ def _range(frame: CellFrame, row: Sequence[Fraction], coordinates: str, question
 
 
 def _maximise(frame: CellFrame, c: FloatArray, question: str) -> tuple[FloatArray, SolverReport]:
-    """A point u of the cell with the largest c.u, for |c| = 1; that is at least 1 / 2 (see `frame`)."""
-    import cvxpy
+    """Find a point u of the cell with the largest c.u, which is at least 1 / 2 for |c| = 1."""
 
-    u = cvxpy.Variable(c.size)
-    inside = frame.R @ u <= frame.h
-    problem = cvxpy.Problem(cvxpy.Maximize(c @ u), [inside])
-
-    def judge() -> tuple[FloatArray, float, float]:
-        point, violation = frame.draw_in(np.asarray(u.value))
+    def judge(u: FloatArray, multipliers: FloatArray) -> tuple[FloatArray, float, float]:
+        point, violation = frame.draw_in(u)
         reached = float(c @ point)
-        bound = frame.support_bound(c, np.maximum(inside.dual_value, 0.0))
+        bound = frame.support_bound(c, multipliers)
         return point, violation, (bound - reached) / reached if reached > 0.0 else np.inf
 
-    return solve_checked(problem, LINEAR, judge, f"cell {frame.cell}, {question}")
+    return maximise_judged(frame.R, frame.h, c, judge, f"cell {frame.cell}, {question}")
