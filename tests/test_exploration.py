@@ -111,8 +111,8 @@ def test_distances_in_the_maximum_norm_are_projections(listed) -> None:
 def test_no_domain_is_a_box_as_large(listed) -> None:
     network, _, _, center = listed
     free = explore(network, center, max_cells=None)
-    reach = free.frame.reach
-    cells = enumerate_cells(network, Box(center - reach, center + reach))
+    half = free.frame.half_width
+    cells = enumerate_cells(network, Box(center - half, center + half))
     assert free.status.name == "COMPLETE"
     assert pattern_set(free) == set(complex_patterns(cells))
 
