@@ -270,8 +270,8 @@ class Search:
         inner = np.zeros(n, np.bool_)
         inner[self.entered] = True
         both = both[inner[both[:, 0]]]
-        ways = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n, n))
-        steps = dijkstra(ways, indices=0, unweighted=True)
+        adjacency = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n, n))
+        steps = dijkstra(adjacency, indices=0, unweighted=True)
         return np.where(np.isfinite(steps), steps, -1.0).astype(np.int64)
 
 

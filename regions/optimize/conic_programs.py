@@ -42,7 +42,7 @@ class SolverReport:
     gap : float
         A proven bound of the value's error by weak duality, with the solver's multipliers. It is relative to
         the value; for distances to the larger of the distance and the narrowest semi-axis of the part of the
-        cell that was looked at, which is about as wide as the distance where that is small. At most 1e-6.
+        cell in hand, which is about as wide as the distance where that is small. At most 1e-6.
     """
 
     solver: str
@@ -60,7 +60,7 @@ class SolverReport:
         """
         if not (violation <= MAX_VIOLATION and gap <= MAX_GAP):
             raise _refused(question, f"{solver}: violation {violation:.2g} and gap {gap:.2g}")
-        return cls(solver, violation, gap)
+        return cls(solver, float(violation), float(gap))
 
     def joined(self, other: SolverReport) -> SolverReport:
         """Return the report of two problems with one answer: the worse of each."""
@@ -121,7 +121,7 @@ def solve_checked(
             continue
         answer, violation, gap = judge()
         if violation <= MAX_VIOLATION and gap <= MAX_GAP:
-            return answer, SolverReport(name.lower(), violation, gap)
+            return answer, SolverReport(name.lower(), float(violation), float(gap))
         said.append(f"{name}: optimal, but violation {violation:.2g} and gap {gap:.2g}")
     tried = "; ".join(said) or f"none of {', '.join(dict(attempts))} is installed"
     raise _refused(question, tried)

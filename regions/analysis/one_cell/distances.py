@@ -112,7 +112,7 @@ def project_onto_cell(
 
     Notes
     -----
-    Cost: about 15 ms in the plane, 45 ms on ACAS Xu (5 inputs, 6 x 50 units); in norm 2 a point much
+    Cost: about 12 ms in the plane, 45 ms on ACAS Xu (5 inputs, 6 x 50 units); in norm 2 a point much
     closer than the cell is wide costs up to twice that.
 
     References

@@ -81,7 +81,7 @@ def chebyshev_ball(complex: CellComplex, cell: int, *, coordinates: str = "intri
     Notes
     -----
     The radius keeps relative accuracy however small the cell; the centre is rounded to floats.
-    Cost: about 10 ms in the plane, 40 ms on ACAS Xu (5 inputs, 6 x 50 units).
+    Cost: about 6 ms in the plane, 20 ms on ACAS Xu (5 inputs, 6 x 50 units).
 
     References
     ----------
