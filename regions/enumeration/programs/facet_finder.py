@@ -15,7 +15,6 @@ from regions.errors import SolverError
 from regions.kernels.memory import state
 from regions.kernels.memory.table import fill_entry
 from regions.kernels.programs.facets_of_cell import find_facets, locate
-from regions.optimize import solve_lp
 
 
 class FacetFinder:
@@ -102,6 +101,8 @@ class FacetFinder:
 
     def _deep_point(self) -> NDArray[np.float64] | None:
         """Find the centre of a largest ball inside the rows in hand."""
+        from regions.optimize import solve_lp  # few cells need it, and it is slow to import
+
         arrays = self.walker.arrays
         m = int(self.walker.reg[state.ALL_ROWS])
         A = arrays[state.ALL_COLUMNS][:, :m].T
