@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from regions.complexes import Arithmetic, check_arithmetic
-from regions.errors import InvalidInputError
-from regions.exploration.exploration_result import Exploration, packaged, reopened
+from regions.exploration.centered_cells import CenteredCells
+from regions.exploration.exploration_result import Exploration, packaged
 from regions.exploration.local_search import Progress, Search, check_limits
-from regions.exploration.nearest import Geometry
-from regions.exploration.search_frame import checked_center, frame_of
+from regions.exploration.search_frame import check_network, checked_center, frame_of
 from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def explore(
     arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
 ) -> Exploration:
-    """The cells around a point and the facets between them: nearest in hops, or in distance with `radius`.
+    """Find the cells around a point and the facets between them, by hops, or by distance with `radius`.
 
     Parameters
     ----------
@@ -39,8 +38,8 @@ def explore(
     center : (n0,) numbers, in a cell: on no unit's zero set
     domain : Domain, optional
         Default: the whole input space, seen through the row space of the first layer's weights, as many
-        directions as they have rank, each as far as `frame.reach` (100 times the larger of |center| and the
-        typical distance of the first layer's hyperplanes). Cells and facets beyond do not count.
+        directions as they have rank, each as far as `frame.half_width` (100 times the larger of |center| and
+        the typical distance of the first layer's hyperplanes). Cells and facets beyond do not count.
     max_cells : int or None, how many cells to enter, that is to find all facets of
     max_hops : int or None, how many facets to cross at most
     radius : float or None, in input units
@@ -80,34 +79,16 @@ def explore(
     >>> found.nearest_facet.unit, round(found.nearest_facet.distance, 6)
     (0, 0.353553)
     """
-    if not isinstance(network, Network):
-        raise InvalidInputError(f"network is a {type(network).__name__}; make a Network, see load_network")
     check_arithmetic(arithmetic)
-    if network.n_units == 0:
-        raise InvalidInputError(
-            "the network has no ReLU unit: it is one affine map, there is nothing to explore"
-        )
+    certified = arithmetic == "certified"
+    check_network(network)
     check_limits(max_cells, max_hops, radius)
     start = time.perf_counter()
     point = checked_center(network, center)
     frame = frame_of(network, point, domain, radius or 0.0)
     by_distance = radius is not None and max_hops is None
-    reach = np.inf if radius is None else float(radius)
-    geometry = Geometry(network, frame)
-    search = Search(network, frame, arithmetic == "certified", max_hops, reach, by_distance, geometry)
+    limit = np.inf if radius is None else float(radius)
+    around = CenteredCells(network, frame)
+    search = Search(network, frame, certified, max_hops, limit, by_distance, around)
     complete = search.run(max_cells, progress)
     return packaged(search, point, complete, time.perf_counter() - start)
-
-
-def continued(
-    found: Exploration,
-    max_cells: int | None,
-    max_hops: int | None,
-    radius: float | None,
-    progress: Progress | None,
-) -> Exploration:
-    """What `Exploration.resume` returns."""
-    start = time.perf_counter()
-    search = reopened(found, max_hops, radius)
-    complete = search.run(max_cells, progress)
-    return packaged(search, found.center, complete, found.seconds + time.perf_counter() - start)

@@ -1,7 +1,7 @@
 """What is proven about A x <= b: strict witnesses, Farkas multipliers, and whether there is an interior.
 
-Linear programs in floating point (`programs`) choose the candidates; rational arithmetic decides about
-the stored floats.
+Linear programs in floating point (`linear_programs`) choose the candidates; rational arithmetic decides
+about the stored floats.
 """
 
 from __future__ import annotations
@@ -196,6 +196,7 @@ def has_interior(
     (Fraction(1, 2), Fraction(1, 2))
     """
     check_arithmetic(arithmetic)
+    certified = arithmetic == "certified"
     rows, right = halfspaces(A, b)
     m, d = rows.shape
     zero = ~rows.any(axis=1)
@@ -206,7 +207,7 @@ def has_interior(
         return Decision(True, (Fraction(0),) * d, None, True, "float")
     limits = tolerances or LPTolerances()
     kept = np.flatnonzero(~zero)
-    found = _decide(rows[kept], right[kept], limits, arithmetic == "certified")
+    found = _decide(rows[kept], right[kept], limits, certified)
     if found.multipliers is None:
         return found
     multipliers = [Fraction(0)] * m
@@ -229,7 +230,7 @@ def _decide(A: FloatArray, b: FloatArray, limits: LPTolerances, certified: bool)
     else:
         start = [Fraction(x) for x in solution.point[:d].tolist()]
         if not certified:
-            inside = solution.value > limits.residual * given.reach
+            inside = solution.value > limits.residual * given.extent
             farkas = tuple(Fraction(y) for y in solution.multipliers[:-1].tolist())
             return Decision(
                 inside, tuple(start) if inside else None, None if inside else farkas, False, "float"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered
-from regions.enumeration.programs.exact_sides import CellFacets
+from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.errors import SolverError
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
+from regions.enumeration.programs.cell_facets import CellFacets
 from regions.errors import SolverError
 from regions.kernels.memory.states import Side
 from regions.network.relu_network import Network
@@ -20,23 +20,6 @@ from regions.rational import ExactNetwork, balances, decide_interior, inside_all
 
 Rows = Sequence[tuple[int, bool]]  # flat unit, and whether it is positive
 IntegerRow = tuple[int, ...]
-
-
-class CellFacets(NamedTuple):
-    """The facets of one cell, and what lies beyond each.
-
-    `labels` are flat unit numbers, of several with one and the same hyperplane the lowest, or -1 - side of
-    the domain; `neighbours` their patterns, one byte a unit, None beyond the domain; `points` are inside the
-    neighbours, `witness` inside the cell itself: NaN where no float is. `exact` counts the rows that were
-    left to rational arithmetic, `rows` all.
-    """
-
-    labels: list[int]
-    neighbours: list[bytes | None]
-    points: list[NDArray[np.float64]]
-    witness: NDArray[np.float64]
-    rows: int
-    exact: int
 
 
 class ProgramOracle:
@@ -194,7 +177,7 @@ class ProgramOracle:
     def _cross(
         self, pattern: bytes, inside: Sequence[Fraction], beyond: Sequence[Fraction], hyperplane: IntegerRow
     ) -> tuple[bytes, NDArray[np.float64]]:
-        """The cell right beyond a facet, as in `kernels.lp_facets.cross_facet`, and a float point inside."""
+        """The cell right beyond a facet, as in `facets_of_cell.cross_facet`, and a float point inside."""
         inner, outer = (_slack(hyperplane, x) for x in (inside, beyond))
         share = -outer / (inner - outer)  # of the way back from `beyond` to the facet
         meeting = [y + share * (x - y) for x, y in zip(inside, beyond, strict=True)]

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered
-from regions.enumeration.programs.exact_sides import CellFacets
+from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.programs.program_search import ProgramWalker
+from regions.errors import SolverError
 from regions.kernels.memory.states import Mode, RowStatus
 from regions.kernels.programs.facets_of_cell import find_facets, locate
 
@@ -18,12 +19,25 @@ from regions.kernels.programs.facets_of_cell import find_facets, locate
 class FacetFinder:
     """Finds the facets of cells, one at a time, with its own arrays; one thread uses it at a time.
 
-    In float arithmetic rows that neither a ray nor a program shows to be facets are none.
+    Rays and linear programs decide. What they leave open is tried again from a deeper point, and then left
+    to rational arithmetic. In float arithmetic rows that neither a ray nor a program shows to be facets are
+    none.
+
+    Parameters
+    ----------
+    net, domain : as walked
+    sides : bool, whether sides of the domain count as facets
+    most_exact : int, optional
+        The largest dimension in which rational arithmetic is asked; beyond, open rows stay undecided.
     """
 
-    def __init__(self, net: Lowered, domain: Domain) -> None:
+    def __init__(
+        self, net: Lowered, domain: Domain, *, sides: bool = True, most_exact: int | None = None
+    ) -> None:
         self.walker = ProgramWalker(net, domain, Mode.COUNT)
         self.walker.start()
+        self._sides = sides
+        self._exact = net.certified and (most_exact is None or net.dimension <= most_exact)
         d, rows, n = net.dimension, self.walker.memory.right.shape[0], net.n_units
         i64 = np.int64
         more = {
@@ -51,23 +65,50 @@ class FacetFinder:
         return self.walker.asked().pattern_at([Fraction(x) for x in point.tolist()])
 
     def find(self, pattern: bytes, witness: NDArray[np.float64]) -> CellFacets:
-        """The facets of the cell of a pattern, with a point `(d,)` inside or NaN."""
+        """Find the facets of the cell of a pattern, from a point `(d,)` inside it or close, or from NaN."""
         memory, walker = self.walker.memory, self.walker
-        memory.states[:] = np.frombuffer(pattern, np.bool_)
-        memory.witness[:] = witness
-        open_rows = int(find_facets(memory, walker.n_sides, True)) if np.isfinite(witness).all() else -1
-        if open_rows != 0 and walker.net.certified:
+        open_rows = self._decide(pattern, witness)
+        if open_rows != 0:
+            deeper = self._deep_point()
+            open_rows = open_rows if deeper is None else self._decide(pattern, deeper)
+        if open_rows != 0 and self._exact:
             return walker.asked().facets(pattern, witness)
-        m = int(walker.memory.n_all_rows)
+        certified, inside = walker.net.certified, open_rows >= 0
+        m = int(memory.n_all_rows)
         labels = memory.all_labels[:m]
-        inside = open_rows >= 0
         rows = np.flatnonzero((memory.facet_status[:m] == RowStatus.FACET) & inside).tolist()
         neighbours = [states.tobytes() for states in memory.next_states[rows].astype(np.bool_)]
+        outside = np.full(witness.size, np.nan) if certified else witness.copy()
         return CellFacets(
             [int(labels[row]) for row in rows],
             [next_ if labels[row] >= 0 else None for row, next_ in zip(rows, neighbours, strict=True)],
             [memory.facet_beyond[row].copy() for row in rows],
-            memory.witness.copy(),
+            memory.witness.copy() if inside else outside,
             m,
             0,
+            m if not inside else open_rows if certified else 0,
         )
+
+    def _decide(self, pattern: bytes, point: NDArray[np.float64]) -> int:
+        """Ask the kernel: how many rows stay open, -1 if the point is not inside beyond doubt."""
+        memory = self.walker.memory
+        memory.states[:] = np.frombuffer(pattern, np.bool_)
+        memory.witness[:] = np.where(np.isfinite(point), point, 0.0)
+        return int(find_facets(self.walker.memory, self.walker.n_sides, self._sides))
+
+    def _deep_point(self) -> NDArray[np.float64] | None:
+        """Find the centre of a largest ball inside the rows in hand."""
+        from regions.optimize import solve_lp  # few cells need it, and it is slow to import
+
+        memory = self.walker.memory
+        m = int(memory.n_all_rows)
+        A = memory.all_columns[:, :m].T
+        b = memory.all_right[:m] - memory.all_errors[:m]
+        lengths = np.linalg.norm(A, axis=1)
+        try:
+            solution = solve_lp(np.column_stack([A, lengths]), b, np.eye(A.shape[1] + 1)[-1])
+        except SolverError:
+            return None
+        if solution.point is None or not solution.value > 0.0:
+            return None
+        return np.ascontiguousarray(solution.point[:-1])

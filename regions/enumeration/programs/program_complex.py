@@ -16,7 +16,7 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import Lowered
 from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
 from regions.enumeration.programs.breadth_first import Listing
-from regions.enumeration.programs.exact_sides import CellFacets
+from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.vertices.cell_geometry import Replay
 from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError, InvalidInputError
