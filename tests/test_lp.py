@@ -303,7 +303,7 @@ def test_float_decisions_say_that_they_are_not_exact() -> None:
     no = has_interior(SQUARE, [1, 1, -1, 1 - 3e-10], arithmetic="float")
     assert (yes.interior, yes.exact, no.interior, no.exact) == (True, False, False, False)
     assert len(no.multipliers) == 4 and len(yes.witness) == 2
-    with pytest.raises(InvalidInputError, match="available: 'certified', 'float'"):
+    with pytest.raises(InvalidInputError, match="choose 'certified' or 'float'"):
         has_interior(SQUARE, np.ones(4), arithmetic="exact")
 
 
