@@ -21,8 +21,8 @@ from regions import (
     project_onto_cell,
 )
 from regions.domain import FrameBox, domain_from_dict
-from regions.enumeration.compiled_network import lower
-from regions.enumeration.programs.exact_sides import ProgramOracle
+from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.programs.exact_sides import ExactSides
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.exploration import Exploration, explore, minimal_perturbation, search_frame
 from regions.exploration.box_facet_finder import BoxFacetFinder
@@ -122,9 +122,9 @@ def test_one_cell_and_an_exploration_project_alike(listed, norm: float) -> None:
 def test_all_finders_give_one_record_of_the_facets(listed) -> None:
     """Rays and small programs, programs in a box, and rational arithmetic: the same units, the same cells."""
     network, box, cells, _ = listed
-    lowered = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
+    lowered = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
     finders = [FacetFinder(lowered, box, sides=False), BoxFacetFinder(network, box, True)]
-    with_sides, oracle = FacetFinder(lowered, box), ProgramOracle(network, box)
+    with_sides, oracle = FacetFinder(lowered, box), ExactSides(network, box)
     for cell in range(0, cells.n_cells, max(1, cells.n_cells // 8)):
         pattern, witness = cells.pattern(cell).tobytes(), cells.witnesses[cell]
         exact = oracle.facets(pattern, witness)

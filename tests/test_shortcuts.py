@@ -21,8 +21,8 @@ from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box
 from regions.enumeration import buffer_pool, compiled_network, threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.enumeration.search import Block
 from regions.enumeration.vertices import vertex_search
-from regions.enumeration.vertices.vertex_search import Block
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
 
@@ -39,9 +39,9 @@ def assert_counted_as_made(network: Network, box: Box) -> None:
     for arithmetic in ("float", "certified"):
         certified = arithmetic == "certified"
         net = compiled_network.lower(network, box, radius=radius, certified=certified, planar=True)
-        make = functools.partial(vertex_search.Walker, net, box)
+        make = functools.partial(vertex_search.VertexSearch, net, box)
         made, counted, measured = (
-            sum_of(threads.run_walk(make, mode, max_cells=None, workers=1, progress=None))
+            sum_of(threads.run_search(make, mode, max_cells=None, workers=1, progress=None))
             for mode in (Mode.COLLECT, Mode.COUNT, Mode.MEASURE)
         )
         assert made.complete and made.cells == sum(len(output.volume) for output in made.outputs)

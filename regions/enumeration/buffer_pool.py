@@ -1,4 +1,4 @@
-"""What walks leave for later ones: their arrays, for one of the same shape, and lowered networks.
+"""What searches leave for later ones: their arrays, for one of the same shape, and compiled networks.
 
 To make them costs as much as some hundred cells. Nothing here is ever part of a result.
 """
@@ -23,7 +23,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Sizes:
-    """Capacities of a walk's arrays, in entries."""
+    """Capacities of a search's arrays, in entries."""
 
     nodes: int = 256
     slots: int = 64
@@ -38,7 +38,7 @@ class Sizes:
         """Twice the room everywhere but in the incidence bits."""
         if self.ring > LARGEST_STACK:
             raise BudgetExceededError(
-                f"a walk needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
+                f"a search needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
                 "for the vertex engine; use a smaller domain or a lower dimension"
             )
         return Sizes(
@@ -76,7 +76,7 @@ class Kept(NamedTuple):
 
 
 class BufferPool:
-    """Memories of finished walks, newest last; each is taken by one walker at a time."""
+    """Memories of finished searches, newest last; each is taken by one search at a time."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

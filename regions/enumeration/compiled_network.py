@@ -193,7 +193,7 @@ def vertex_errors(domain: Domain) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Lowered:
+class CompiledNetwork:
     """A network on a domain as the kernels read it: numbers, and arrays by their names in the layout.
 
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
@@ -224,14 +224,14 @@ class Lowered:
         """The network, which whoever walks keeps alive."""
         network = self.network_ref()
         if network is None:
-            raise ReferenceError("the network that was lowered is gone")
+            raise ReferenceError("the network that was compiled is gone")
         return network
 
 
-recent: Recent[Lowered] = Recent()
+recent: Recent[CompiledNetwork] = Recent()
 
 
-def lower(
+def compile_network(
     network: Network,
     domain: Domain,
     *,
@@ -239,7 +239,7 @@ def lower(
     certified: bool,
     planar: bool,
     vertices: bool = True,
-) -> Lowered:
+) -> CompiledNetwork:
     """The network on a domain as the kernels read it; the last few are remembered.
 
     Without `vertices`, a Box may have any dimension, and `radii` is empty.
@@ -254,15 +254,15 @@ def lower(
     options = (radius, certified, planar, vertices)
     net = recent.find(network, domain, options)
     if net is None:
-        net = _lower(network, domain, *options)
+        net = _compiled(network, domain, *options)
         recent.keep(network, domain, options, net, net.arrays["weights"].nbytes)
     return net
 
 
-def _lower(
+def _compiled(
     network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
-) -> Lowered:
-    """The work of `lower`.
+) -> CompiledNetwork:
+    """The work of `compile_network`.
 
     Raises
     ------
@@ -308,7 +308,7 @@ def _lower(
     if vertices:
         radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
     underflow = _underflow([arrays["weights"], arrays["biases"], first[: d + 1].ravel()], n_layers)
-    return Lowered(
+    return CompiledNetwork(
         network_ref=weakref.ref(network),
         dimension=d,
         n_layers=n_layers,

@@ -1,6 +1,6 @@
 """Enumerating and counting cells: choose the engine, run it, check and report.
 
-The walk is in `kernels`, its threads in `scheduling`, what a result can answer in `cell_complex`.
+The search is in `kernels`, its threads in `scheduling`, what a result can answer in `cell_complex`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness, Tolerances, check_arithmetic
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered, lower
+from regions.enumeration.compiled_network import CompiledNetwork, compile_network
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
 from regions.enumeration.facet_join import facet_table, join_outputs
 from regions.enumeration.programs.breadth_first import list_cells
@@ -29,9 +29,9 @@ from regions.enumeration.programs.program_complex import (
     sample_volumes,
     without_volumes,
 )
-from regions.enumeration.programs.program_search import ProgramWalker
-from regions.enumeration.threads import MakeWalker, Outcome, Progress, run_walk, worker_count
-from regions.enumeration.vertices.vertex_search import Walker
+from regions.enumeration.programs.program_search import ProgramSearch
+from regions.enumeration.threads import MakeSearch, Outcome, Progress, run_search, worker_count
+from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, check_choice
 from regions.kernels.memory import pattern_lookup
 from regions.kernels.memory.states import Mode
@@ -78,12 +78,12 @@ class CellCount:
 
 @dataclass(frozen=True)
 class _Plan:
-    net: Lowered
+    net: CompiledNetwork
     engine: str
     reason: str
     tolerances: Tolerances
     workers: int
-    make: MakeWalker
+    make: MakeSearch
 
 
 def _plan(
@@ -136,13 +136,13 @@ def _plan(
         )
     certified = arithmetic == "certified"
     if engine == "lp":
-        net = lower(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
-        make: MakeWalker = partial(ProgramWalker, net, domain)
+        net = compile_network(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
+        make: MakeSearch = partial(ProgramSearch, net, domain)
         reach = RADIUS_PER_EXTENT * float(net.arrays["extents"].max())
         return _Plan(net, engine, reason, Tolerances(vertex_radius=reach), worker_count(workers), make)
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
-    net = lower(network, domain, radius=radius, certified=certified, planar=engine == "planar")
-    make = partial(Walker, net, domain)
+    net = compile_network(network, domain, radius=radius, certified=certified, planar=engine == "planar")
+    make = partial(VertexSearch, net, domain)
     return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers), make)
 
 
@@ -222,7 +222,7 @@ def count_cells(
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
     mode = Mode.MEASURE if check_volumes else Mode.COUNT
     start = time.perf_counter()
-    outcome = run_walk(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
+    outcome = run_search(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
     seconds = time.perf_counter() - start
     total = math.fsum(block.volume for block in outcome.blocks) if check_volumes else None
     if total is not None:
@@ -303,7 +303,9 @@ def enumerate_cells(
             f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
     start = time.perf_counter()
-    outcome = run_walk(plan.make, Mode.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
+    outcome = run_search(
+        plan.make, Mode.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress
+    )
     found = join_outputs([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
     _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)

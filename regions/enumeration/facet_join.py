@@ -1,6 +1,6 @@
 """Facet tables: half-facets joined from both sides, the jumps of the Jacobian across them.
 
-Takes what a walk found cell by cell; which cells those are is left to `enumeration` and `lp_complex`.
+Takes what a search found cell by cell; which cells those are is left to `enumeration` and `lp_complex`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import FacetTable, Tolerances
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError
 from regions.kernels.memory.vertex_layout import NETWORK
@@ -21,7 +21,7 @@ from regions.network.patterns import unpack
 from regions.rational import exact_jumps, maps_differ
 
 
-def join_outputs(outputs: list[Output], net: Lowered) -> Output:
+def join_outputs(outputs: list[Output], net: CompiledNetwork) -> Output:
     """All output buffers, one after the other."""
     if len(outputs) == 1:
         return outputs[0]
@@ -44,7 +44,7 @@ def join_outputs(outputs: list[Output], net: Lowered) -> Output:
 
 
 def facet_table(
-    net: Lowered, domain: Domain, found: Output, complete: bool, tolerances: Tolerances
+    net: CompiledNetwork, domain: Domain, found: Output, complete: bool, tolerances: Tolerances
 ) -> FacetTable:
     """Join the half-facets, check that each is seen from both sides, and compute the jumps.
 
@@ -85,7 +85,7 @@ def facet_table(
 
 
 def jumps_of(
-    net: Lowered, domain: Domain, found: Output, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
+    net: CompiledNetwork, domain: Domain, found: Output, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     """Norms of the jumps of the output's Jacobian between pairs of cells (second -1 or -2: nan).
 
@@ -106,7 +106,7 @@ def jumps_of(
 
 
 def _decide_jumps(
-    net: Lowered,
+    net: CompiledNetwork,
     domain: Domain,
     found: Output,
     jump: NDArray[np.float64],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from regions.domain import Box, Domain
 from regions.enumeration.compiled_network import extent_of, first_map, rounding
 from regions.enumeration.programs.cell_facets import CellFacets
-from regions.enumeration.programs.exact_sides import ProgramOracle
+from regions.enumeration.programs.exact_sides import ExactSides
 from regions.errors import SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
@@ -74,7 +74,7 @@ class BoxFacetFinder:
         self._extents = extent_of(domain)
         self._floor = np.where(self._first[:-3].any(axis=0), SMALLEST, 0.0)
         self._middle = 0.5 * box.low + 0.5 * box.high
-        self._oracle: ProgramOracle | None = None
+        self._oracle: ExactSides | None = None
 
     def pattern_at(self, point: FloatArray) -> bytes | None:
         """Return the pattern of the cell that a point is inside of, one byte a unit; None on a border."""
@@ -82,7 +82,7 @@ class BoxFacetFinder:
         if _certain(values, errors).all():
             return bytes((values[0] > 0.0).tobytes())
         if self._oracle is None:
-            self._oracle = ProgramOracle(self.network, self.domain)
+            self._oracle = ExactSides(self.network, self.domain)
         return self._oracle.pattern_at([Fraction(x) for x in point.tolist()])
 
     def find(self, pattern: bytes, witness: FloatArray) -> CellFacets:

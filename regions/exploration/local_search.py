@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
-from regions.enumeration.compiled_network import lower
+from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.programs.cell_facets import CellFacets, FindsFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.enumeration.threads import worker_count
@@ -131,10 +131,10 @@ class Search:
         domain = self.frame.domain
         if domain.is_axis_parallel and domain.dimension > search_frame.MOST_DIRECTIONS:
             return BoxFacetFinder(self.network, domain, self.certified)
-        lowered = lower(
+        compiled = compile_network(
             self.network, domain, radius=0.0, certified=self.certified, planar=False, vertices=False
         )
-        return FacetFinder(lowered, domain, sides=False, most_exact=MOST_EXACT_DIMENSION)
+        return FacetFinder(compiled, domain, sides=False, most_exact=MOST_EXACT_DIMENSION)
 
     def states(self, cell: int) -> NDArray[np.bool_]:
         """Return the pattern of a cell, `(n_units,)` bool."""

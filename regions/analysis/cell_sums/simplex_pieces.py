@@ -17,7 +17,7 @@ from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import check_density
 from regions.density.integrals.simplex_integrals import simplex_volumes
-from regions.enumeration.vertices.cell_geometry import Replay
+from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.errors import CertificateError, InvalidInputError
 
 __all__ = ["cell_masses", "cell_pieces", "check_complete", "positive_parts"]
@@ -165,7 +165,7 @@ def _done(block: IntArray, cells: CellComplex) -> float:
 
 def _cones(cells: CellComplex) -> Iterator[tuple[FloatArray, IntArray, float]]:
     facets = cells.facets
-    replay = Replay(
+    replay = VertexGeometry(
         cells.network,
         cells.domain,
         cells.tolerances.vertex_radius,

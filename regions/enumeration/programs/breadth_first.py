@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.errors import SolverError
@@ -69,7 +69,7 @@ def _random_point(domain: Domain, rng: np.random.Generator) -> NDArray[np.float6
 
 
 def list_cells(
-    net: Lowered,
+    net: CompiledNetwork,
     domain: Domain,
     *,
     max_cells: int | None,
@@ -78,7 +78,7 @@ def list_cells(
 ) -> Listing:
     """Walk over the facets from one cell to all others, or to the first `max_cells`.
 
-    Ctrl-C ends the walk, and what was found by then is the outcome.
+    Ctrl-C ends the search, and what was found by then is the outcome.
     """
     local = threading.local()
 

@@ -1,4 +1,4 @@
-"""Exact answers for the walk by linear programs: has a side of a unit interior points in a polytope?
+"""Exact answers for the search by linear programs: has a side of a unit interior points in a polytope?
 
 Floating point proposes (a point, multipliers), rational arithmetic decides about the stored weights.
 """
@@ -22,7 +22,7 @@ Rows = Sequence[tuple[int, bool]]  # flat unit, and whether it is positive
 IntegerRow = tuple[int, ...]
 
 
-class ProgramOracle:
+class ExactSides:
     """Decides about the cells of a network on a domain from the stored weights alone.
 
     A polytope is the domain cut by rows (unit, positive); the units before have the states of a pattern,
@@ -149,7 +149,7 @@ class ProgramOracle:
         start = [Fraction(x) for x in near.tolist()] if np.isfinite(near).all() else [Fraction(0)] * d
         inside, _ = decide_interior(rows, start)
         if inside is None:
-            raise SolverError("a pattern that was met has no cell: the walk's books are wrong")
+            raise SolverError("a pattern that was met has no cell: the search's books are wrong")
         groups: dict[IntegerRow, list[int]] = {}
         for k, row in enumerate(rows):
             groups.setdefault(primitive(row), []).append(k)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.programs.cell_facets import CellFacets
-from regions.enumeration.programs.program_search import ProgramWalker
+from regions.enumeration.programs.program_search import ProgramSearch
 from regions.errors import SolverError
 from regions.kernels.memory.states import Mode, RowStatus
 from regions.kernels.programs.facets_of_cell import find_facets, locate
@@ -32,13 +32,13 @@ class FacetFinder:
     """
 
     def __init__(
-        self, net: Lowered, domain: Domain, *, sides: bool = True, most_exact: int | None = None
+        self, net: CompiledNetwork, domain: Domain, *, sides: bool = True, most_exact: int | None = None
     ) -> None:
-        self.walker = ProgramWalker(net, domain, Mode.COUNT)
-        self.walker.start()
+        self.search = ProgramSearch(net, domain, Mode.COUNT)
+        self.search.start()
         self._sides = sides
         self._exact = net.certified and (most_exact is None or net.dimension <= most_exact)
-        d, rows, n = net.dimension, self.walker.memory.right.shape[0], net.n_units
+        d, rows, n = net.dimension, self.search.memory.right.shape[0], net.n_units
         i64 = np.int64
         more = {
             "all_columns": np.zeros((d, rows)),
@@ -54,26 +54,26 @@ class FacetFinder:
             "states_before": np.zeros(n, i64),
             "undecided": np.zeros(n, i64),
         }
-        self.walker.memory.use(more)
+        self.search.memory.use(more)
 
     def pattern_at(self, point: NDArray[np.float64]) -> bytes | None:
         """The pattern of the cell that a point is inside of, one byte a unit; None if it is on a border."""
-        memory = self.walker.memory
+        memory = self.search.memory
         memory.witness[:] = point
-        if locate(self.walker.memory):
+        if locate(self.search.memory):
             return memory.states.astype(np.bool_).tobytes()
-        return self.walker.asked().pattern_at([Fraction(x) for x in point.tolist()])
+        return self.search.asked().pattern_at([Fraction(x) for x in point.tolist()])
 
     def find(self, pattern: bytes, witness: NDArray[np.float64]) -> CellFacets:
         """Find the facets of the cell of a pattern, from a point `(d,)` inside it or close, or from NaN."""
-        memory, walker = self.walker.memory, self.walker
+        memory, search = self.search.memory, self.search
         open_rows = self._decide(pattern, witness)
         if open_rows != 0:
             deeper = self._deep_point()
             open_rows = open_rows if deeper is None else self._decide(pattern, deeper)
         if open_rows != 0 and self._exact:
-            return walker.asked().facets(pattern, witness)
-        certified, inside = walker.net.certified, open_rows >= 0
+            return search.asked().facets(pattern, witness)
+        certified, inside = search.net.certified, open_rows >= 0
         m = int(memory.n_all_rows)
         labels = memory.all_labels[:m]
         rows = np.flatnonzero((memory.facet_status[:m] == RowStatus.FACET) & inside).tolist()
@@ -91,16 +91,16 @@ class FacetFinder:
 
     def _decide(self, pattern: bytes, point: NDArray[np.float64]) -> int:
         """Ask the kernel: how many rows stay open, -1 if the point is not inside beyond doubt."""
-        memory = self.walker.memory
+        memory = self.search.memory
         memory.states[:] = np.frombuffer(pattern, np.bool_)
         memory.witness[:] = np.where(np.isfinite(point), point, 0.0)
-        return int(find_facets(self.walker.memory, self.walker.n_sides, self._sides))
+        return int(find_facets(self.search.memory, self.search.n_sides, self._sides))
 
     def _deep_point(self) -> NDArray[np.float64] | None:
         """Find the centre of a largest ball inside the rows in hand."""
         from regions.optimize import solve_lp  # few cells need it, and it is slow to import
 
-        memory = self.walker.memory
+        memory = self.search.memory
         m = int(memory.n_all_rows)
         A = memory.all_columns[:, :m].T
         b = memory.all_right[:m] - memory.all_errors[:m]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from regions.complexes import CellComplex, FacetTable, Tolerances
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
 from regions.enumeration.programs.breadth_first import Listing
 from regions.enumeration.programs.cell_facets import CellFacets
-from regions.enumeration.vertices.cell_geometry import Replay
+from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.patterns import flat_units, pack, row_keys, unit_place, unpack
@@ -73,7 +73,7 @@ def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
 
 
 def measure_by_vertices(
-    listing: Listing, packed: NDArray[np.uint8], net: Lowered, domain: Domain, tolerances: Tolerances
+    listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain, tolerances: Tolerances
 ) -> Measured:
     """Volumes, centroids and facets of listed cells from their vertices; the adjacency is compared.
 
@@ -82,7 +82,9 @@ def measure_by_vertices(
     CertificateError
         If the vertices of the cells give other neighbours than the linear programs.
     """
-    replay = Replay(net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified)
+    replay = VertexGeometry(
+        net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
+    )
     found = join_outputs([replay.measure(row) for row in packed], replay.net)
     table = facet_table(replay.net, domain, found, listing.complete, tolerances)
     inner = table.interior
@@ -105,7 +107,9 @@ def measure_by_vertices(
     )
 
 
-def without_volumes(listing: Listing, packed: NDArray[np.uint8], net: Lowered, domain: Domain) -> Measured:
+def without_volumes(
+    listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain
+) -> Measured:
     """The facets of listed cells as the linear programs found them, with jumps but without volumes."""
     neighbour_pairs(listing)
     count, d = len(listing.states), net.dimension
@@ -199,7 +203,7 @@ def _meeting_points(
 
 
 def _rows_of_cell(
-    listing: Listing, net: Lowered, i: int, cell: CellFacets
+    listing: Listing, net: CompiledNetwork, i: int, cell: CellFacets
 ) -> list[tuple[int, int, int, int, int, int]]:
     """Rows (cell_a, cell_b, side, layer, unit, place) of the facets that cell `i` puts into the table."""
     offsets = net.network.unit_offsets
@@ -217,8 +221,8 @@ def _rows_of_cell(
     return rows
 
 
-def output_jacobians(packed: NDArray[np.uint8], net: Lowered) -> NDArray[np.float64]:
-    """Jacobians of the lowered network's output on cells, flat: (n, d * outputs)."""
+def output_jacobians(packed: NDArray[np.uint8], net: CompiledNetwork) -> NDArray[np.float64]:
+    """Jacobians of the compiled network's output on cells, flat: (n, d * outputs)."""
     states = unpack(packed, net.n_units).astype(np.float64)
     weights, starts = net.arrays["weights"], net.arrays["weight_starts"]
     units = net.arrays["unit_starts"]

@@ -1,26 +1,22 @@
-"""Running the walk by linear programs: its arrays, its tasks, its questions to rational arithmetic.
-
-Offers what `walking.Walker` offers, so that `scheduling` runs either.
-"""
+"""A search by linear programs: its memory, its tasks, its questions to rational arithmetic."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered, rounding
-from regions.enumeration.programs.exact_sides import ProgramOracle
-from regions.enumeration.vertices.vertex_search import NO_LIMIT, WHOLE, Block, Task
+from regions.enumeration.compiled_network import CompiledNetwork, rounding
+from regions.enumeration.programs.exact_sides import ExactSides
+from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, check_frontier
 from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.program_walk import set_witness, walk_by_programs
+from regions.kernels.programs.program_walk import search_by_programs, set_witness
 from regions.kernels.vertices.layer_maps import add_units
 
 STEPS_PER_CALL = 1 << 14
@@ -28,13 +24,13 @@ OUT_CELLS = 4096
 
 
 class ProgramOutput(NamedTuple):
-    """Cells found by the walk: their patterns, and points strictly inside them."""
+    """Cells found by the search: their patterns, and points strictly inside them."""
 
     states: NDArray[np.bool_]  # (n, n_units)
     witnesses: NDArray[np.float64]  # (n, d); NaN where no float is inside
 
 
-def _arrays(net: Lowered, sides: int, collect: bool) -> dict[str, NDArray[Any]]:
+def _arrays(net: CompiledNetwork, sides: int, collect: bool) -> dict[str, NDArray[Any]]:
     d, n = net.dimension, net.n_units
     rows, widest = BLOCK * -(-(sides + n + 1) // BLOCK), int(net.width.max())
     padded = BLOCK * -(-d // BLOCK)
@@ -76,26 +72,26 @@ def _arrays(net: Lowered, sides: int, collect: bool) -> dict[str, NDArray[Any]]:
     }
 
 
-class ProgramWalker:
-    """One resumable walk by linear programs with its own arrays; one thread uses it at a time.
+class ProgramSearch:
+    """One resumable search by linear programs with its own arrays; one thread uses it at a time.
 
     Parameters
     ----------
-    net : Lowered
+    net : CompiledNetwork
     domain : Domain
     mode : Mode.COUNT, or Mode.COLLECT to list patterns and witnesses
     """
 
-    def __init__(self, net: Lowered, domain: Domain, mode: Mode) -> None:
+    def __init__(self, net: CompiledNetwork, domain: Domain, mode: Mode) -> None:
         self.net, self.domain, self.mode = net, domain, mode
-        self.oracle: ProgramOracle | None = None
+        self.exact: ExactSides | None = None
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
         self.memory.bind({"add_units": add_units})
         self.outputs: list[ProgramOutput] = []
 
     def release(self) -> None:
-        """End this walker's life; its arrays are small and go with it."""
+        """End this search's life; its arrays are small and go with it."""
 
     def start(self, task: Task = WHOLE, cell_limit: int = NO_LIMIT, frontier: int = 0) -> None:
         """Take the whole domain in hand."""
@@ -127,10 +123,10 @@ class ProgramWalker:
         memory.labels[:m] = -1 - np.arange(m)
         set_witness(self.memory, self.domain.interior_point())
 
-    def step(self, steps: int = STEPS_PER_CALL) -> int:
+    def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Walk on; answers questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
-            status = int(walk_by_programs(self.memory, steps))
+            status = Status(search_by_programs(self.memory, steps))
             if status != Status.ASK:
                 return status
             if self.memory.ask_side == THIN_SUBTREE:
@@ -140,11 +136,11 @@ class ProgramWalker:
             else:
                 self._answer()
 
-    def asked(self) -> ProgramOracle:
-        """The oracle of this walk, made when it is first asked."""
-        if self.oracle is None:
-            self.oracle = ProgramOracle(self.net.network, self.domain)
-        return self.oracle
+    def asked(self) -> ExactSides:
+        """The exact answers for this search, made when one is first asked for."""
+        if self.exact is None:
+            self.exact = ExactSides(self.net.network, self.domain)
+        return self.exact
 
     def _rows(self) -> list[tuple[int, bool]]:
         """The unit rows of the polytope in hand: flat unit, and whether it is positive there."""
@@ -177,7 +173,7 @@ class ProgramWalker:
             case Side.THIN:
                 memory.sides[side] = Side.THIN
             case _:
-                raise SolverError(f"the oracle answered {answer!r}")
+                raise SolverError(f"exact arithmetic answered {answer!r}")
         self.memory.decisions += 1
         self.memory.doubtful += 1
         self.memory.ask_side = 0
@@ -206,9 +202,7 @@ class ProgramWalker:
         states = self.memory.out_states[:n].astype(np.bool_)
         return ProgramOutput(states, self.memory.out_witness[:n].copy())
 
-    def run(
-        self, task: Task, cell_limit: int, stop: threading.Event, report: Callable[[int, float], None]
-    ) -> Block:
+    def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
         """Walk a whole task, until it is done, the limit is reached or `stop` is set."""
         self.start(task, cell_limit)
         share = 2.0 ** -(40 + task.depth)
@@ -220,8 +214,8 @@ class ProgramWalker:
             if status in (Status.DONE, Status.LIMIT) or stop.is_set():
                 return self.close(Block(), status)
 
-    def close(self, block: Block, status: int) -> Block:
-        """Complete the block of a walk that ended with `status`."""
+    def close(self, block: Block, status: Status) -> Block:
+        """Complete the block of a search that ended with `status`."""
         if self.mode == Mode.COLLECT:
             block.outputs = [*self.outputs, self.take_output()]
         memory = self.memory
@@ -233,7 +227,8 @@ class ProgramWalker:
         return block
 
     def frontier(self, depth: int) -> list[Task]:
-        """Subtrees that together make the whole tree, in the order of the walk."""
+        """Subtrees that together make the whole tree, in the order of the search."""
+        check_frontier(depth)
         self.start(frontier=depth)
         tasks: list[Task] = []
         while True:

@@ -1,6 +1,6 @@
-"""Exact answers for a walk: signs of units at vertices, and positions, that floats cannot vouch for.
+"""Exact answers for a search: signs of units at vertices, and positions, that floats cannot vouch for.
 
-Knows a walk's arrays and `rational`; what is asked, and when, is decided in `kernels`.
+Knows a search's arrays and `rational`; what is asked, and when, is decided in `kernels`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from regions.rational.integer_rows import Row
 Arrays = Mapping[int, NDArray[Any]]
 
 
-class Oracle:
-    """Answers the questions of one walker, from the stored weights and the domain.
+class ExactSigns:
+    """Answers the questions of one search, from the stored weights and the domain.
 
-    A vertex is the common point of the hyperplanes that the walk has it on; units before the layer in
+    A vertex is the common point of the hyperplanes that the search has it on; units before the layer in
     hand have the states of the node's pattern. One thread uses an oracle at a time.
 
     Parameters
@@ -57,7 +57,7 @@ class Oracle:
         Raises
         ------
         SolverError
-            If a vertex's hyperplanes do not meet in one point: the walk's books are wrong.
+            If a vertex's hyperplanes do not meet in one point: the search's books are wrong.
         """
         first, last = int(memory.answered), int(memory.asked)
         layer = int(memory.ask_layer)

@@ -1,4 +1,4 @@
-"""Running the kernels' walk: growing stacks, exact answers, cutting into tasks.
+"""Running the kernels' search: growing stacks, exact answers, cutting into tasks.
 
 Knows nothing of results; `enumeration` and `cell_complex` decide what to do with the cells.
 """
@@ -6,8 +6,6 @@ Knows nothing of results; `enumeration` and `cell_complex` decide what to do wit
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +13,9 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.enumeration.buffer_pool import BufferPool, Kept, Sizes
-from regions.enumeration.compiled_network import Lowered, rounding
-from regions.enumeration.vertices.exact_signs import Oracle
+from regions.enumeration.compiled_network import CompiledNetwork, rounding
+from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, check_frontier
+from regions.enumeration.vertices.exact_signs import ExactSigns
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.depth_first import walk
@@ -30,8 +29,8 @@ LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain'
 pool = BufferPool()
 
 
-def _stacks(net: Lowered, sizes: Sizes) -> dict[str, NDArray[Any]]:
-    """Arrays of the walk that keep their contents when they grow."""
+def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
+    """Arrays of the search that keep their contents when they grow."""
     d = net.dimension
     widest = int(net.width.max())
     words = max(1, (widest + 63) // 64)
@@ -65,8 +64,8 @@ def _stacks(net: Lowered, sizes: Sizes) -> dict[str, NDArray[Any]]:
     }
 
 
-def _scratch(net: Lowered, sizes: Sizes) -> dict[str, NDArray[Any]]:
-    """Arrays of the walk that hold nothing between steps."""
+def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
+    """Arrays of the search that hold nothing between steps."""
     d = net.dimension
     widest = int(net.width.max())
     words = max(1, (widest + 63) // 64)
@@ -109,7 +108,7 @@ def _scratch(net: Lowered, sizes: Sizes) -> dict[str, NDArray[Any]]:
     }
 
 
-def _questions(net: Lowered, count: int) -> dict[str, NDArray[Any]]:
+def _questions(net: CompiledNetwork, count: int) -> dict[str, NDArray[Any]]:
     """Room for what a step asks and for the answers."""
     return {
         "questions": np.zeros((count, 2), np.int64),
@@ -122,7 +121,7 @@ OUT_CELL_ARRAYS = ("out_pattern", "out_volume", "out_centroid", "out_vertices", 
 OUT_HALF_ARRAYS = ("out_label", "out_match", "out_measure", "out_point")
 
 
-def _output(net: Lowered, cells: int, halves: int, outputs: int) -> dict[str, NDArray[Any]]:
+def _output(net: CompiledNetwork, cells: int, halves: int, outputs: int) -> dict[str, NDArray[Any]]:
     d = net.dimension
     words = max(1, (net.n_units + 63) // 64)
     return {
@@ -154,50 +153,23 @@ class Output(NamedTuple):
     point: NDArray[np.float64]
 
 
-@dataclass
-class Block:
-    """Cells that one task found, in the order of the walk; the output buffers that it filled."""
+class VertexSearch:
+    """One resumable search with its own arrays; one thread uses it at a time.
 
-    outputs: list[Any] = field(default_factory=list)
-    cells: int = 0
-    volume: float = 0.0
-    decisions: int = 0
-    doubtful: int = 0
-    placed: int = 0
-    splits: int = 0
-    programs: int = 0
-    complete: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """A subtree: the first `depth` splits go the way that the bits of `path` say."""
-
-    path: int = 0
-    depth: int = 0
-
-
-WHOLE = Task()
-NO_LIMIT = 2**62
-
-
-class Walker:
-    """One resumable walk with its own arrays; one thread uses it at a time.
-
-    `release` gives the arrays to later walkers; to make them costs as much as some hundred cells.
+    `release` gives the arrays to later searches; to make them costs as much as some hundred cells.
 
     Parameters
     ----------
-    net : Lowered
+    net : CompiledNetwork
     domain : Domain
     mode : Mode.COUNT, Mode.MEASURE or Mode.COLLECT
     """
 
-    def __init__(self, net: Lowered, domain: Domain, mode: Mode) -> None:
+    def __init__(self, net: CompiledNetwork, domain: Domain, mode: Mode) -> None:
         self.net = net
         self.domain = domain
         self.mode = mode
-        self.oracle: Oracle | None = None
+        self.exact: ExactSigns | None = None
         n_vertices, n_sides = domain.incidence.shape
         sizes = Sizes()
         while sizes.bits * 64 < n_sides + 8:
@@ -284,10 +256,10 @@ class Walker:
                 inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
         memory.n_nodes = 1
 
-    def step(self, steps: int = STEPS_PER_CALL) -> int:
+    def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Walk on; grows arrays and answers questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
-            status = int(walk(self.memory, steps))
+            status = Status(walk(self.memory, steps))
             if status == Status.GROW:
                 self._grow(self.sizes.doubled())
             elif status == Status.GROW_BITS:
@@ -310,11 +282,11 @@ class Walker:
             memory.use(_questions(self.net, 2 * memory.asked))
             memory.asked = memory.answered = 0
             return
-        if self.oracle is None:
-            self.oracle = Oracle(
+        if self.exact is None:
+            self.exact = ExactSigns(
                 self.net.network, self.domain, self.net.word_start, self.net.arrays["unit_starts"]
             )
-        signs, positions = self.oracle.answer(memory, self.net.planar)
+        signs, positions = self.exact.answer(memory, self.net.planar)
         memory.doubtful += signs
         memory.placed += positions
 
@@ -339,7 +311,7 @@ class Walker:
         task: Task,
         cell_limit: int,
         stop: threading.Event,
-        report: Callable[[int, float], None],
+        report: Report,
     ) -> Block:
         """Walk a whole task, until it is done, the limit is reached or `stop` is set."""
         self.start(task, cell_limit)
@@ -353,8 +325,8 @@ class Walker:
                 break
         return self.close(block, status)
 
-    def close(self, block: Block, status: int) -> Block:
-        """Complete the block of a walk that ended with `status`."""
+    def close(self, block: Block, status: Status) -> Block:
+        """Complete the block of a search that ended with `status`."""
         if self.mode == Mode.COLLECT and self.memory.out_cells > 0:
             block.outputs.append(self.take_output())
         memory = self.memory
@@ -368,7 +340,8 @@ class Walker:
         return block
 
     def frontier(self, depth: int) -> list[Task]:
-        """Subtrees that together make the whole tree, in the order of the walk."""
+        """Subtrees that together make the whole tree, in the order of the search."""
+        check_frontier(depth)
         self.start(frontier=depth)
         tasks: list[Task] = []
         while True:

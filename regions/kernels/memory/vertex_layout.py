@@ -37,7 +37,7 @@ SEARCH_COUNTERS = {
     "cell_limit": "stop when so many cells are found",
     "prefix_length": "number of leading splits that are prescribed",
     "frontier": "list the nodes of this depth instead of splitting them; 0: off",
-    "started": "1: the walk is past its prescribed splits, and counts what it does",
+    "started": "1: the search is past its prescribed splits, and counts what it does",
     "done_parts": "part of the tree that is done, in units of 2**-40, each split halving it",
 }
 
@@ -87,7 +87,7 @@ VERTEX_SEARCH = Layout(
     },
     arrays={
         **NETWORK_ARRAYS,
-        # the stacks of the walk, which may go on after every step
+        # the stacks of the search, which may go on after every step
         "nodes": records("nodes", NODE, "polytopes with some units of one layer decided"),
         "candidates": words("nodes, candidate words", "candidates that still cut"),
         "patterns": words("nodes, pattern words", "active units"),

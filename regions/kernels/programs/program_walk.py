@@ -260,7 +260,7 @@ def decide_unit(search: SearchMemory) -> int:
 
 
 @entry
-def walk_by_programs(search: SearchMemory, steps: int) -> int:
+def search_by_programs(search: SearchMemory, steps: int) -> int:
     """Go on for some steps; DONE, PAUSED, FLUSH, LIMIT, or ASK: see ASK_SIDE."""
     for _ in range(steps):
         if search.leaving == 1:

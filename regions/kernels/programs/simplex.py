@@ -28,7 +28,7 @@ NO_ROW = -2  # ... and where the objective grows without bound
 
 
 class Tableau(NamedTuple):
-    """Where a walk along edges stands: m scaled rows (as the first m of `columns`), d of them active."""
+    """Where a search along edges stands: m scaled rows (as the first m of `columns`), d of them active."""
 
     columns: F64  # (d, at least m)
     slacks: F64  # (m,)
@@ -372,7 +372,7 @@ def walk_edges(
     multipliers: F64,
     ray: F64,
 ) -> tuple[int, int]:
-    """The walk of `maximise`, for the objective `length * c` with largest entry of c 1, from `point`."""
+    """The search of `maximise`, for the objective `length * c` with largest entry of c 1, from `point`."""
     m, d = A.shape
     columns, scales = np.empty((d, m)), np.empty(m)
     slacks, noise, speeds = np.empty(m), np.empty(m), np.empty(m)

@@ -1,6 +1,6 @@
 """Rigorous bounds on how far computed vertices are from the true ones (certified arithmetic).
 
-A true vertex x* is the common point of d true hyperplanes; the walk holds a computed point x. With the
+A true vertex x* is the common point of d true hyperplanes; the search holds a computed point x. With the
 hyperplanes' computed rows a_i, c_i and their errors E_i over the domain (so |a_i x* + c_i| <= E_i),
 
     |A (x - x*)|_i <= rho_i = |a_i x + c_i| + gamma (|a_i| |x| + |c_i|) + E_i,
