@@ -492,6 +492,25 @@ def test_what_cannot_be_used_is_an_error() -> None:
         explore(network, [0.0, 0.0], box, max_cells=1).distances(1)
 
 
+@pytest.mark.kernels
+@pytest.mark.parametrize("norm", [2, INF])
+def test_turned_coordinates_of_the_domain_change_no_distance(norm: float) -> None:
+    """A square given as a slice of two inputs, in turned coordinates, and as a polytope of the inputs."""
+    turned = Slice.around([0.1, 0.2], ([1.0, 0.5], [-0.5, 1.0]), 0.4)
+    A, b = turned.halfspaces
+    plain = Polytope(A @ turned.basis.T, b + A @ (turned.basis.T @ turned.origin))
+    center = turned.to_input([0.39, 0.3])  # near a side, so that the nearest points of cells are on it
+    for seed in range(4):
+        network = random_network(seed, 2, (5,), 1)
+        found = [explore(network, center, domain, max_cells=None) for domain in (turned, plain)]
+        values = [
+            dict(zip((row.tobytes() for row in one.states()), one.distances(norm).values, strict=True))
+            for one in found
+        ]
+        assert values[0].keys() == values[1].keys()
+        assert [values[0][key] for key in values[1]] == pytest.approx(list(values[1].values()), abs=1e-9)
+
+
 def test_a_frame_box_checks_its_basis() -> None:
     with pytest.raises(errors.InvalidDomainError, match="orthonormal"):
         FrameBox([0.0, 0.0], [[1.0], [1.0]], [-1.0], [1.0])

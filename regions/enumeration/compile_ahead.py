@@ -24,8 +24,7 @@ from regions.kernels.memory.compiling import cache_problems
 from regions.kernels.memory.layouts import address_of
 from regions.kernels.memory.states import Mode
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
-from regions.kernels.vertices.predicates import settle_doubt
-from regions.kernels.vertices.steps import steps_of
+from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.network import Network
 
 __all__ = ["Engine", "Warmed", "warm_up"]
@@ -121,7 +120,9 @@ def _steps(engine: Engine) -> dict[str, tuple[str, Any]]:
     if engine is Engine.LP:
         return {}
     planar = engine is Engine.PLANAR
-    found = {settle_doubt.__name__: ("settle_doubt", settle_doubt)}
+    found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
+    if planar:
+        del found["triangulate"]
     for mode in Mode:
         found |= {kernel.__name__: (name, kernel) for name, kernel in steps_of(planar, mode).items()}
     return found

@@ -129,7 +129,12 @@ class LinearRegions:
         InvalidInputError
             If the definition is unknown, or "activation", whose regions are not unions of cells.
         """
-        check_choice("definition", definition, [name for name in DEFINITIONS if name != "activation"])
+        check_choice("definition", definition, DEFINITIONS)
+        if definition == "activation":
+            raise InvalidInputError(
+                "definition 'activation' has no partition of the cells: its regions are faces of them; "
+                "choose another"
+            )
         match definition:
             case "cell":
                 return np.arange(self.cells.n_cells)

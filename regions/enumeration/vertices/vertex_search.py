@@ -19,8 +19,7 @@ from regions.enumeration.vertices.exact_signs import ExactSigns
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.depth_first import walk
-from regions.kernels.vertices.predicates import settle_doubt
-from regions.kernels.vertices.steps import steps_of
+from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
 
 STEPS_PER_CALL = 1 << 15
@@ -264,6 +263,8 @@ class VertexSearch:
                 self._grow(self.sizes.doubled())
             elif status == Status.GROW_BITS:
                 self._grow(self.sizes.with_more_bits())
+            elif status == Status.COMPILE:
+                self.memory.bind({"triangulate": WHEN_MET["triangulate"]})
             elif status == Status.ASK:
                 self._answer()
             else:
@@ -273,7 +274,7 @@ class VertexSearch:
         memory = self.memory
         if not memory.settles_doubts:
             # the step is done again with what settles doubtful signs in its place
-            memory.bind({"settle_doubt": settle_doubt})
+            memory.bind({"settle_doubt": WHEN_MET["settle_doubt"]})
             memory.settles_doubts = True
             memory.asked = memory.answered = 0
             return

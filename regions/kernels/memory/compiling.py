@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
-from numba import config, njit
+from numba import config, njit, types
 from numba.core.caching import IndexDataCacheFile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -32,17 +32,17 @@ def cache_problems() -> list[str]:
 
 def part(function: Function) -> Function:
     """A kernel that other kernels call."""
-    return njit(**_BORROWING, **_INSIDE)(function)  # type: ignore[no-any-return]
+    return _one_type(njit(**_BORROWING, **_INSIDE)(function))
 
 
 def inlined(function: Function) -> Function:
     """A short kernel that is to be part of the machine code of its callers."""
-    return njit(forceinline=True, **_BORROWING, **_INSIDE)(function)  # type: ignore[no-any-return]
+    return _one_type(njit(forceinline=True, **_BORROWING, **_INSIDE)(function))
 
 
 def allocating_part(function: Function) -> Function:
     """A kernel that makes arrays of its own and that other kernels call."""
-    return njit(nogil=True, **_INSIDE)(function)  # type: ignore[no-any-return]
+    return _one_type(njit(nogil=True, **_INSIDE)(function))
 
 
 def step(function: Function) -> Function:
@@ -58,6 +58,21 @@ def entry(function: Function) -> Function:
 def allocating(function: Function) -> Function:
     """A kernel that Python calls and that makes arrays of its own, kept."""
     return _kept(njit(nogil=True)(function))  # type: ignore[no-any-return]
+
+
+def _one_type(dispatcher: Any) -> Any:
+    """Take a constant for a number like any other: numba would compile a kernel again for each constant."""
+    if config.DISABLE_JIT:
+        return dispatcher
+    resolve = dispatcher.get_call_template
+
+    def resolve_numbers(arguments: Any, keywords: Any) -> Any:
+        return resolve(
+            tuple(map(types.unliteral, arguments)), {k: types.unliteral(v) for k, v in keywords.items()}
+        )
+
+    dispatcher.get_call_template = resolve_numbers
+    return dispatcher
 
 
 @cache

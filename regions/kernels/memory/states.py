@@ -21,6 +21,7 @@ class Status(IntEnum):
     FLUSH = 4  # the output is full
     LIMIT = 5
     ASK = 6  # exact arithmetic is asked
+    COMPILE = 7  # a step is wanted that is not compiled yet
 
 
 class Side(IntEnum):

@@ -78,6 +78,7 @@ VERTEX_SEARCH = Layout(
         "refreshed": "position errors bounded afresh, from the vertex's own hyperplanes",
     },
     numbers={
+        "measured": "volume of the cell in hand",
         "volume": "sum of the cells' volumes",
         "volume_lost": "what rounding lost of it (Neumaier)",
         "gamma_point": "rounding of an evaluation at a point",
@@ -189,6 +190,8 @@ VERTEX_SEARCH = Layout(
         "count_layer": "int64, int64",
         "finish": "int64, int64",
         "improve_radius": "int64",
+        "measure_simple": "int64, int64",
+        "triangulate": "int64, int64",
         "settle_doubt": "int64, int64, int64, float64",
         "add_units": "int64, int64, int64, int64",
     },

@@ -264,7 +264,7 @@ def next_answer(search: SearchMemory, vertex: int, unit: int) -> int:
 def place_exactly(search: SearchMemory, vertex: int) -> None:
     """Take a vertex's position from the next exact answer, or ask for it."""
     d = search.dimension
-    answer = next_answer(search, vertex, np.int64(-1))
+    answer = next_answer(search, vertex, -1)
     if answer >= 0:
         for i in range(d):
             search.points[i, vertex] = search.answer_points[answer, i]

@@ -87,7 +87,7 @@ def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
         return -1
     if cuts < 2:
         return 1 + cuts
-    return count_parts(search, top, slot, units, np.int64(cuts))  # one type, compiled once
+    return count_parts(search, top, slot, units, cuts)
 
 
 @part
@@ -159,7 +159,7 @@ def cut_part(search: SearchMemory, part: int, slot: int, units: int) -> tuple[in
             if search.certified == 1:
                 search.radii[vertex] = carried_radius(search, slot, unit, high, low, fall)
                 search.definitions[vertex, 0] = -1
-            mark_vertex(search, slot, units, others, np.int64(0), high, low, vertex)
+            mark_vertex(search, slot, units, others, 0, high, low, vertex)
             plus_below |= search.positive[vertex, 0]
             minus_below |= search.negative[vertex, 0]
             plus_above |= search.positive[vertex, 0]

@@ -200,7 +200,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     for i in range(list_undecided(search, n)):
         k = search.units[i]
         set_bound(search, slot, k, reach)
-        seen = mark_signs(search, top, np.int64(cuts), k)  # one type, compiled once
+        seen = mark_signs(search, top, cuts, k)
         search.middles[k] = 1.0 if seen & 3 == 2 else -1.0
         if seen & 3 == 3:
             search.candidate_units[candidates + cuts] = k

@@ -108,9 +108,10 @@ def measure_polytope(search: SearchMemory, top: int, cells: int) -> int:
         return Status.FLUSH
     if listed and search.out_halves + room >= search.out_label.shape[0]:
         return Status.FLUSH
-    volume = collect_cell(search, top)
-    if volume < 0.0:
-        return Status.GROW
+    status = collect_cell(search, top)
+    if status != Status.DONE:
+        return status
+    volume = search.measured
     if listed:
         write_pattern(search, top)
         write_jacobian(search, top)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
-from regions.kernels.memory.compiling import entry, part
+from regions.kernels.memory.compiling import entry, part, step
 from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.memory.states import Status
 from regions.kernels.vertices.cell_output import add_half
 from regions.kernels.vertices.error_bounds import carried_radius
 from regions.kernels.vertices.layer_maps import add_event
 from regions.kernels.vertices.vertex_signs import mark_new_vertices, place_vertex, sign_at
-from regions.kernels.volumes.simple import simple_volume
 from regions.kernels.volumes.triangulated import list_simplices, open_facets, polytope_volume
 
 
@@ -329,28 +329,49 @@ def collect_segment(search: SearchMemory, top: int) -> float:
     return abs(search.points[0, b] - search.points[0, a])
 
 
+@step
+def triangulate(search: SearchMemory, top: int, at: int) -> int:
+    """Measure any polytope and its facets by triangulation; its volume goes to `measured`."""
+    node = search.nodes[top]
+    simple = load_faces(search, top)
+    search.measured = polytope_volume(
+        search, search.dimension, node.n_vertices, node.n_facets, simple, search.out_centroid[at]
+    )
+    return Status.DONE
+
+
+@step
+def report_not_simple(search: SearchMemory, top: int, at: int) -> int:
+    """Stand in for `triangulate` until it is compiled: most searches meet simple polytopes only."""
+    return Status.COMPILE
+
+
 @part
-def collect_cell(search: SearchMemory, top: int) -> float:
-    """Write a cell's volume, centroid and facets to the output; -1 where the scratch is too small."""
+def collect_cell(search: SearchMemory, top: int) -> int:
+    """Write a cell's centroid and facets to the output, and its volume to `measured`.
+
+    Returns DONE, GROW where the scratch is too small, or COMPILE.
+    """
     node = search.nodes[top]
     d = search.dimension
     if d == 1:
-        return collect_segment(search, top)
+        search.measured = collect_segment(search, top)
+        return Status.DONE
     count = node.n_vertices
     planes = node.n_facets
     if count > search.face_points.shape[0] or planes > search.face_on.shape[0]:
-        return -1.0
+        return Status.GROW
     at = search.out_cells
-    volume = simple_volume(search, top, search.out_centroid[at]) if d > 2 else -1.0
-    if volume < 0.0:
-        simple = load_faces(search, top)
-        volume = polytope_volume(search, d, count, planes, simple, search.out_centroid[at])
+    if d == 2 or search.measure_simple(top, at) == 0:
+        status = search.triangulate(top, at)
+        if status != Status.DONE:
+            return status
     for j in range(search.face_counts[d]):
         plane = search.face_planes[d, j]
         add_half(search, top, search.edges[node.first_facet + plane], search.face_measure[plane])
     search.out_vertices[at] = count
     search.out_facets[at] = search.face_counts[d]
-    return volume
+    return Status.DONE
 
 
 @entry

@@ -18,7 +18,9 @@ from regions.kernels.vertices.polytope_steps import (
     measure_polytope,
     split_polytope,
 )
-from regions.kernels.vertices.predicates import report_doubt
+from regions.kernels.vertices.polytopes import report_not_simple, triangulate
+from regions.kernels.vertices.predicates import report_doubt, settle_doubt
+from regions.kernels.volumes.simple import measure_simple
 
 
 def steps_of(planar: bool, mode: Mode) -> dict[str, Any]:
@@ -35,4 +37,11 @@ def steps_of(planar: bool, mode: Mode) -> dict[str, Any]:
         steps["enter_layer"] = enter_layer_of_polytope
         steps["finish"] = count_polytope if mode == Mode.COUNT else measure_polytope
         steps["improve_radius"] = improve_radius
+        if mode != Mode.COUNT:
+            steps["measure_simple"] = measure_simple
+            steps["triangulate"] = report_not_simple
     return steps
+
+
+# What is compiled only when a search meets it, by the name of the step that reports it.
+WHEN_MET: dict[str, Any] = {"settle_doubt": settle_doubt, "triangulate": triangulate}

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
-from regions.kernels.memory.compiling import inlined, part
+from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.volumes.determinants import determinant_size
 
@@ -390,3 +390,16 @@ def simple_volume(search: SearchMemory, top: int, centroid: NDArray[np.float64])
         shift = (mean[i] + moment / total) / (d + 1) if total > 0.0 else mean[i]
         centroid[i] = search.points[i, search.ring[first]] + shift
     return total / (factorial * d)
+
+
+@step
+def measure_simple(search: SearchMemory, top: int, at: int) -> int:
+    """Measure a node's polytope, its volume to `measured`, its centroid to row `at` of the output.
+
+    Returns 1, or 0 where it must be triangulated.
+    """
+    volume = simple_volume(search, top, search.out_centroid[at])
+    if volume < 0.0:
+        return 0
+    search.measured = volume
+    return 1
