@@ -41,7 +41,7 @@ class CenteredCells:
     def __init__(self, network: Network, frame: Frame, norm: Norm = Norm.EUCLIDEAN) -> None:
         self.network, self.frame, self.norm = network, frame, norm
         domain = frame.domain
-        self.inputs = norm is Norm.MAXIMUM and (frame.free or domain.dimension == domain.input_dim)
+        self.inputs = norm is Norm.MAXIMUM and (frame.free or domain.is_identity)
         self.basis = np.eye(domain.input_dim) if self.inputs else domain.basis
         at = domain.to_input(frame.at)
         self._first = network.weights[0] @ self.basis, network.weights[0] @ at + network.biases[0]
