@@ -240,7 +240,13 @@ def test_noise_whose_density_is_beyond_floats_is_refused(sigma):
         local_complexity(network, UniformDensity(Box([-1.0], [1.0])), sigma, 10, np.random.default_rng(0))
 
 
-def test_a_network_without_units_has_nothing_to_be_seen():
-    network = Network.from_arrays([[[1.0]]], [[0.0]])
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network.from_arrays([[[1.0]]], [[0.0]]),
+        Network.from_arrays([[[1.0], [2.0]], [[0.0, 1.0]], [[0.0]]], [[0.0, 0.0], [0.0], [0.0]]),
+    ],
+)
+def test_without_units_that_reach_an_output_nothing_is_to_be_seen(network):
     found = Coarea(0.1).estimate(network, UniformDensity(Box([-1.0], [1.0])), np.random.default_rng(0), 10)
     assert (found.mean, found.stderr) == (0.0, 0.0)

@@ -26,7 +26,7 @@ from regions.estimators.estimates import (
     check_problem,
 )
 from regions.estimators.forward_passes import Chain, forward, working_rows
-from regions.estimators.goodness import sampled_goodness
+from regions.estimators.goodness import count_visible, sampled_goodness
 from regions.network.relu_network import Network
 
 __all__ = ["CroftonLines"]
@@ -134,7 +134,7 @@ class CroftonLines:
                 part = slice(first, min(first + rows, size))
                 sums = self._sums(chain, density, lines.part(part), noise[part])
                 draws[start : start + size][part] = weight[part] * sums
-        return Estimate.from_samples(draws, network.n_units)
+        return Estimate.from_samples(draws, count_visible(chain, self.kind))
 
     def _sums(self, chain: Chain, density: Density, lines: _Lines, noise: FloatArray) -> FloatArray:
         """Sum of the density over the crossings that count, for each line `(S,)`."""

@@ -83,18 +83,18 @@ class Estimate:
         return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n, complete)
 
     @classmethod
-    def from_samples(cls, draws: FloatArray, n_units: int) -> Estimate:
+    def from_samples(cls, draws: FloatArray, n_visible: int) -> Estimate:
         """As `from_draws`, but with an infinite error where no sample contributed.
 
         Draws that are all 0 have no spread, but they are no estimate of 0 either: what is to be seen may
-        be rarer than one in n, or underflow. Only a network without units has nothing to be seen.
+        be rarer than one in n, or underflow. Only without units that may contribute is 0 a value.
 
         Examples
         --------
         >>> Estimate.from_samples(np.zeros(100), 3)
         Estimate(mean=0.0, stderr=inf, n=100)
         """
-        if n_units and not draws.any():
+        if n_visible and not draws.any():
             return cls(0.0, math.inf, draws.size)
         return cls.from_draws(draws)
 

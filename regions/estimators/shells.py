@@ -30,7 +30,7 @@ from regions.estimators.forward_passes import (
     gradient_norms,
     sampled_blocks,
 )
-from regions.estimators.goodness import is_good_at_zero
+from regions.estimators.goodness import count_visible, is_good_at_zero
 from regions.network.relu_network import Network
 
 __all__ = ["BoundaryDistance", "FiniteShell"]
@@ -112,7 +112,7 @@ class FiniteShell:
             for part in chain.batches(chain.inside(t)):
                 state = forward(chain, t[part], noise[part])
                 draws[places.start + part] = self._count(self._near(chain, state))
-        return Estimate.from_samples(draws / (2.0 * self.eps), network.n_units)
+        return Estimate.from_samples(draws / (2.0 * self.eps), count_visible(chain, self.kind))
 
     def _count(self, near: BoolArray) -> FloatArray:
         return np.asarray(near.sum(axis=1), dtype=np.float64)
