@@ -105,7 +105,7 @@ class Estimate:
         --------
         >>> two, three = (Estimate.from_draws(np.array(draws)) for draws in ([1.0, 3.0], [2.0, 4.0, 9.0]))
         >>> two.pooled(three), Estimate.from_draws(np.array([1.0, 3.0, 2.0, 4.0, 9.0])).stderr
-        (Estimate(mean=3.8, stderr=1.3928388277184118, n=5), 1.3928388277184118)
+        (Estimate(mean=3.8, stderr=1.3928388277184118, n=5), 1.392838827718412)
         """
         n = self.n + other.n
         mean = (self.n * self.mean + other.n * other.mean) / n

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.estimators.estimates import LocusKind
-from regions.estimators.forward_passes import Chain, State, reach, working_rows
+from regions.estimators.forward_passes import Chain, State, reach, within, working_rows
 
 __all__ = ["count_visible", "is_good_at_zero", "keep_good", "sampled_goodness"]
 
@@ -79,7 +79,7 @@ def is_good_at_zero(
         z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
         # twice, for the unit's own part is in it and taken away again
         size = 2.0 * state.sizes[layer + 1][rows]
-        is_open = (~(np.abs(z) > chain.rounding * size)).any(axis=1)
+        is_open = within(np.abs(z), chain.rounding * size).any(axis=1)
         live = (z > 0.0) & (outgoing[columns] != 0.0)
         for later in range(layer + 2, chain.depth):
             size = np.where(z > 0.0, size, 0.0) @ chain.sizes[later] + chain.bias_sizes[later]
@@ -87,7 +87,7 @@ def is_good_at_zero(
             noise = state.noise[later][rows]
             z += chain.biases[later] + noise
             size += np.abs(noise)
-            is_open |= (~(np.abs(z) > chain.rounding * size)).any(axis=1)
+            is_open |= within(np.abs(z), chain.rounding * size).any(axis=1)
             live = (z > 0.0) & reach(live, chain.supports[later], z.shape[1])
         good[part] = np.any(live & chain.output_live, axis=1)
         for place in np.flatnonzero(is_open).tolist():

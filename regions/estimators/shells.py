@@ -29,6 +29,7 @@ from regions.estimators.forward_passes import (
     gradient_errors,
     gradient_norms,
     sampled_blocks,
+    within,
 )
 from regions.estimators.goodness import count_visible, is_good_at_zero
 from regions.network.relu_network import Network
@@ -126,8 +127,7 @@ class FiniteShell:
         near = distances < self.eps * norms
         errors = chain.rounding * np.concatenate(state.sizes, axis=1)
         errors += self.eps * gradient_errors(chain, state.active)
-        # written so that what is not a number is open
-        is_open = ~(np.abs(distances - self.eps * norms) > errors)
+        is_open = within(np.abs(distances - self.eps * norms), errors)
         for row in np.flatnonzero(is_open.any(axis=1)).tolist():
             exact = state.exact(chain, row, gradients=True)
             for flat in np.flatnonzero(is_open[row]).tolist():
