@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from networks import random_network
-from programs import assert_fails_in_one_line, interrupted
+from programs import assert_fails_in_one_line
 
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition
 from regions.cli.options import DomainWords
@@ -412,27 +414,25 @@ def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
     assert all(Path(path).stat().st_size > 100 for path in found["files"])
 
 
-INTERRUPTED = """
-import io, sys, threading
-from contextlib import redirect_stdout
-from regions.cli import main
-
-small, large, *tail = sys.argv[1:]
-with redirect_stdout(io.StringIO()):
-    main(["enumerate", small, "--box", "-0.05", "0.05", *tail])  # compiles
-threading.Timer(1.0, print, ["ready"], {"flush": True}).start()
-sys.exit(main(["enumerate", large, "--box", "-9", "9", *tail]))
-"""
-
-
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.kernels
 def test_ctrl_c_keeps_what_was_found(tmp_path):
-    small, large, cells = tmp_path / "small.npz", tmp_path / "large.npz", tmp_path / "out.regions"
-    random_network(0, (6, 40, 1)).save(small)
-    random_network(0, (6, 40, 40, 1)).save(large)
-    words = [str(small), str(large), "--workers", "2", "-o", str(cells), "--json"]
-    found = json.loads(interrupted(INTERRUPTED, *words, exit_code=130))
+    rng = np.random.default_rng(0)
+    path, cells = tmp_path / "large.npz", tmp_path / "out.regions"
+    weights = [rng.normal(size=s) for s in ((40, 6), (40, 40), (1, 40))]
+    Network.from_arrays(weights, [0.1 * rng.normal(size=len(w)) for w in weights]).save(path)
+    small = tmp_path / "small.npz"
+    Network.from_arrays(weights[:1], [np.ones(40)], [True]).save(small)
+    words = [sys.executable, "-m", "regions.cli", "enumerate"]
+    tail = ["--workers", "2", "-o", str(cells), "--json"]
+    box = ["--box", "-0.05", "0.05"]
+    subprocess.run([*words, str(small), *box, *tail], check=True, capture_output=True)  # compiles
+    running = subprocess.Popen([*words, str(path), "--box", "-9", "9", *tail], stdout=subprocess.PIPE)
+    time.sleep(6.0)
+    running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    found = json.loads(out)
     assert found["status"] == "TRUNCATED" and found["cells"] > 0
     from regions.complexes.cell_complex import CellComplex
 
