@@ -323,8 +323,8 @@ def find_facets(search: SearchMemory, sides: int, ask_sides: bool) -> int:
     The rows are listed and the witness is moved towards the middle; then rays along the normals of the rows
     find most facets, and programs over the facets found so far decide the rest. Returns how many rows stay
     open; a facet whose neighbour is in doubt counts as open. The domain's rows are the first `sides` of the
-    program; unless asked, they count as redundant, but bound the cell. -1: the point is not inside beyond doubt, or
-    the sign of a unit that is constant on the cell is not known.
+    program; unless asked, they count as redundant, but bound the cell. -1: the point is not inside beyond
+    doubt, or the sign of a unit that is constant on the cell is not known.
     """
     search.n_rows = sides
     clear = load_rows(search)
