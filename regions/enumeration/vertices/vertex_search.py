@@ -198,7 +198,7 @@ class VertexSearch:
             self.memory.use(net.arrays)
 
     def release(self) -> None:
-        """End this search's life; what it gave remains, its arrays go to the next search of the same shape."""
+        """End this search's life; what it gave remains, its arrays go to the next one of the same shape."""
         pool.put(Kept(self.shape, self.net, self.sizes, self.memory))
         del self.memory
 
