@@ -82,7 +82,7 @@ def count(
         typer.Option(
             "--check-volumes/--no-check-volumes",
             help="Sum the cells' volumes and compare with the domain's; costs some times the count if d > 2. "
-            "Default: where d <= 5 and vertices are walked.",
+            "Default: where d <= 5 and the engine has vertices.",
         ),
     ] = None,
     trust_code: TrustCode = False,

@@ -181,7 +181,7 @@ class CellComplex:
     def vertices(self, i: int) -> NDArray[np.float64]:
         """Return the vertices of cell i, (nv, d) intrinsic; in ring order for d = 2.
 
-        For d > 2 they are not stored, and the engine walks to the cell again.
+        For d > 2 they are not stored, and the engine finds the cell again.
         """
         i = self._index(i)
         if self.dimension == 2:

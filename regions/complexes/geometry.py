@@ -1,7 +1,7 @@
 """Vertices and simplices of cells, which complexes do not store: what is asked, and of whom.
 
-A complex knows no engine. Whoever can walk to a cell again offers `CellGeometry`; the room named here
-is looked up when the first vertex is asked for, so that reading and checking a complex loads no engine.
+A complex knows no engine. Whoever can find a cell again offers `CellGeometry`; the module named here is
+imported when the first vertex is asked for, so that reading and checking a complex loads no engine.
 """
 
 from __future__ import annotations

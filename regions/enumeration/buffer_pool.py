@@ -1,6 +1,6 @@
 """What searches leave for later ones: their arrays, for one of the same shape, and compiled networks.
 
-To make them costs as much as some hundred cells. Nothing here is ever part of a result.
+Making them anew costs as much as some hundred cells. Nothing here is ever part of a result.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class BufferPool:
         self.memories: list[Kept] = []
 
     def take(self, shape: tuple[Any, ...], owner: object) -> Kept | None:
-        """One of this shape, if there is any, better one that last served the same network."""
+        """Take a memory of this shape, if there is any, rather one that last served the same network."""
         with self.lock:
             fitting = [k for k, memory in enumerate(self.memories) if memory.shape == shape]
             if not fitting:
@@ -101,13 +101,13 @@ class BufferPool:
 
 
 class Recent(Generic[Made]):
-    """What was made last of two objects that never change, without keeping these alive."""
+    """Remembers what was made last of two objects that never change, and does not keep these alive."""
 
     def __init__(self) -> None:
         self.entries: tuple[tuple[Callable[[], object], Callable[[], object], object, Made], ...] = ()
 
     def find(self, first: object, second: object, options: object) -> Made | None:
-        """What was made of these very objects with these options."""
+        """Return what was made of these very objects with these options, None if it is not remembered."""
         for one, other, its_options, made in self.entries:
             if one() is first and other() is second and its_options == options:
                 return made

@@ -1,4 +1,4 @@
-"""Lowering a network on a domain to the arrays that the kernels read, with the errors of doing so."""
+"""A network on a domain as the arrays that the kernels read, with the errors of writing it so."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
 
 UNIT_ROUNDOFF = 2.0**-53
-LARGEST_VALUE = 1e300  # what a pre-activation may reach before a sum could overflow
+LARGEST_VALUE = 1e300  # the largest pre-activation; beyond it a sum could overflow
 LARGEST_EXPONENT = 64  # weights beyond 2**64 or below 2**-64 are rescaled layer by layer
 
 
@@ -58,8 +58,8 @@ def first_map(
     rows[:d] = (weights @ domain.basis).T
     rows[d] = weights @ domain.origin + biases
     gamma = rounding(weights.shape[1] + 2) * (1 + 1e-9)
-    reach = np.abs(domain.basis) @ extent_of(domain) + np.abs(domain.origin)
-    rows[d + 1] = gamma * (np.abs(weights) @ reach + np.abs(biases)) + SMALLEST
+    largest = np.abs(domain.basis) @ extent_of(domain) + np.abs(domain.origin)
+    rows[d + 1] = gamma * (np.abs(weights) @ largest + np.abs(biases)) + SMALLEST
     return rows
 
 
@@ -221,7 +221,7 @@ class CompiledNetwork:
 
     @property
     def network(self) -> Network:
-        """The network, which whoever walks keeps alive."""
+        """The network, which whoever searches it keeps alive."""
         network = self.network_ref()
         if network is None:
             raise ReferenceError("the network that was compiled is gone")
@@ -240,7 +240,7 @@ def compile_network(
     planar: bool,
     vertices: bool = True,
 ) -> CompiledNetwork:
-    """The network on a domain as the kernels read it; the last few are remembered.
+    """Write a network on a domain as the kernels read it; the last few are remembered.
 
     Without `vertices`, a Box may have any dimension, and `radii` is empty.
 
@@ -262,7 +262,7 @@ def compile_network(
 def _compiled(
     network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
 ) -> CompiledNetwork:
-    """The work of `compile_network`.
+    """Do the work of `compile_network`.
 
     Raises
     ------

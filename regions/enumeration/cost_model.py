@@ -1,7 +1,7 @@
 """Which engine counts a cell sooner: seconds per cell of each, from d, the units and the domain's sides.
 
-The vertex engines keep a polytope's vertices, of which a cell in d dimensions has about 2**d, and look for
-edges among them; the LP engine solves some programs in d variables for each cell, with a row for each
+The engines by vertices keep those of a polytope, of which a cell in d dimensions has about 2**d, and find
+the edges among them; the LP engine solves some programs in d variables for each cell, with a row for each
 side and each unit above it that cuts. So one grows exponentially in d, the other like a small power.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, get_args
 from regions.errors import InvalidInputError, check_choice
 
 Engine = Literal["planar", "cells", "lp"]
-LARGEST_VERTEX_DIMENSION = 12  # a box has 2**12 corners, and pairs of them are looked at for edges
+LARGEST_VERTEX_DIMENSION = 12  # a box has 2**12 corners, and edges are found among pairs of them
 
 # log2 of seconds per cell
 PLANAR = (-20.961, -0.116)  # 1, log2(units)

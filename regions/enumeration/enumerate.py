@@ -1,6 +1,7 @@
 """Enumerating and counting cells: choose the engine, run it, check and report.
 
-The search is in `kernels`, its threads in `scheduling`, what a result can answer in `cell_complex`.
+The engines are in `vertices` and `programs`, their threads in `threads`; what a result can answer is in
+`complexes`.
 """
 
 from __future__ import annotations
@@ -130,8 +131,8 @@ def _plan(
         from regions.enumeration.programs.program_search import ProgramSearch  # slow to import
 
         make: MakeSearch = partial(ProgramSearch, net, domain)
-        reach = RADIUS_PER_EXTENT * float(net.arrays["extents"].max())
-        return _Plan(net, engine, reason, Tolerances(vertex_radius=reach), worker_count(workers), make)
+        radius = RADIUS_PER_EXTENT * float(net.arrays["extents"].max())
+        return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers), make)
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
     net = compile_network(network, domain, radius=radius, certified=certified, planar=engine == "planar")
     make = partial(VertexSearch, net, domain)
@@ -349,7 +350,7 @@ def _enumerate_by_facets(
     progress: Progress | None,
     volumes: bool | np.random.Generator | None,
 ) -> CellComplex:
-    """`enumerate_cells` by the breadth-first walk over facets."""
+    """Do `enumerate_cells` by the breadth-first search over facets."""
     from regions.enumeration.programs import program_complex as by_programs  # slow to import
     from regions.enumeration.programs.breadth_first import list_cells
 
@@ -370,8 +371,8 @@ def _enumerate_by_facets(
     if isinstance(volumes, np.random.Generator):
         measured = by_programs.sample_volumes(measured, packed, network, domain, volumes)
     witnesses = np.array(listed.witnesses).reshape(len(packed), d)
-    thin = np.isnan(witnesses).any(axis=1)
-    witnesses[thin] = measured.centroids[thin]
+    unknown = np.isnan(witnesses).any(axis=1)  # no float is inside of these cells
+    witnesses[unknown] = measured.centroids[unknown]
     arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
     cells = CellComplex(
         network=network,

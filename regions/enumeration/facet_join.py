@@ -1,6 +1,7 @@
 """Facet tables: half-facets joined from both sides, the jumps of the Jacobian across them.
 
-Takes what a search found cell by cell; which cells those are is left to `enumeration` and `lp_complex`.
+It takes what a search found cell by cell; which cells those are is left to `enumerate` and
+`program_complex`.
 """
 
 from __future__ import annotations

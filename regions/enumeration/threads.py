@@ -1,7 +1,7 @@
 """Running a search on several threads: tasks, progress, interrupts, limits.
 
 The tree is cut into subtrees in the order of the search, so the cells come out in the same order
-whatever the number of threads. Keeps what was found when it is interrupted.
+whatever the number of threads. An interrupt keeps what was found.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Colours of cells: of a pattern, of a number, of a class, of a layer.
 
-Numbers in, RGBA out; which colours go where on a page is decided in `cells`.
+Numbers in, RGBA out; which colours go where on a page is decided in `cell_pictures`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 On a cell every output is affine, so the class regions inside it are convex polygons and the
 decision boundary is made of straight segments: cells are clipped by output differences, many
-at once.  Array work only; drawing is left to `cells`.
+at once. There is array work only; drawing is left to `cell_pictures`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pictures to turn and hover over in a browser, with plotly (an optional dependency).
 
-For two dimensions the cells, for three the facets; for paper use `cells`.
+In two dimensions they show the cells, in three the facets; `cell_pictures` draws for paper.
 """
 
 from __future__ import annotations

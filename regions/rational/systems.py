@@ -1,7 +1,7 @@
 """Systems A x <= b of stored floats, decided exactly: strict witnesses, Farkas multipliers, a simplex.
 
 `rows` below are integer rows (a_1, ..., a_d, b), all scaled by one power of two, none of them with
-a = 0; answers are `Fraction`s. Choosing candidates in floating point is left to `lp`.
+a = 0; answers are `Fraction`s. Choosing candidates in floating point is left to `optimize`.
 """
 
 from __future__ import annotations

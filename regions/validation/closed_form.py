@@ -43,7 +43,7 @@ def one_hidden_layer_local_complexity(
 
     References
     ----------
-    docs/design.md, section 7; Patel and Montufar, arXiv 2412.18283, theorem 2.
+    docs/mathematics.md, "Local complexity"; Patel and Montufar, arXiv 2412.18283, theorem 2.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Judges estimators over many seeds: bias, error against cost, and whether their standard errors are true.
 
-Each is judged by the exact value of what it says it estimates (`counterparts`); a single run beside the
-exact value is left to `validation`.
+Each is judged by the exact value of what it says it estimates (`exact_targets`); a single run beside the
+exact value is left to `local_complexity`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exact sums over the cells of a network: local rank, total variation, gradients, goodness of units.
 
-`maps` has the Jacobians of many cells at once, `pieces` the cells cut into simplices and their masses,
-`sums` puts them together. Sums over facets are left to `locus`, averages over bias noise to
+`jacobians` has the Jacobians of many cells at once, `simplex_pieces` the cells cut into simplices and their
+masses; `sums` puts them together. Sums over facets are left to `locus`, averages over bias noise to
 `validation` and `inequalities`.
 """
 

@@ -1,7 +1,7 @@
 """Cells as simplices, the probability of each cell, and simplices cut by a hyperplane.
 
-Which density and which hyperplane is left to the caller; the vertices come from the complex, or from
-walking to the cells again (`replay`) where it does not store them.
+Which density and which hyperplane is left to the caller; the vertices come from the complex, or from the
+cell geometry, which finds a cell again, where the complex does not store them.
 """
 
 from __future__ import annotations
@@ -165,18 +165,18 @@ def _done(block: IntArray, cells: CellComplex) -> float:
 
 def _cones(cells: CellComplex) -> Iterator[tuple[FloatArray, IntArray, float]]:
     facets = cells.facets
-    replay = VertexGeometry(
+    geometry = VertexGeometry(
         cells.network,
         cells.domain,
         cells.tolerances.vertex_radius,
         planar=False,
         certified=cells.arithmetic == "certified",
     )
-    # all facets of a cell together, so that the walk goes there once
+    # all facets of a cell together, so that the search goes there once
     order = np.argsort(facets.cell_a, kind="stable")
     for start in range(0, len(order), _BLOCK):
         rows = order[start : start + _BLOCK]
-        bases, row = replay.facet_simplices(cells.patterns, rows, facets.cell_a[rows], facets.place[rows])
+        bases, row = geometry.facet_simplices(cells.patterns, rows, facets.cell_a[rows], facets.place[rows])
         sides = [(bases, facets.cell_a[row])]
         shared = facets.interior[row]
         sides.append((bases[shared], facets.cell_b[row][shared]))

@@ -1,7 +1,7 @@
 """Sums over the cells of a complete complex: what papers sample, without sampling.
 
-Masses of cells come from `pieces`, Jacobians from `maps`. One sum needs more than a cell at a time:
-the tail of the pre-activations, for which cells are cut at the heights in question.
+Masses of cells come from `simplex_pieces`, Jacobians from `jacobians`. One sum needs more than a cell at
+a time: the tail of the pre-activations, for which cells are cut at the heights in question.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The adjacency graph of a cell complex, as networkx and as a scipy matrix.
 
-Built straight from the facet table: what a facet is, and how large, was decided in `cell_complex`,
-and nothing is recomputed here. Files are in `files`.
+It is built straight from the facet table: what a facet is, and how large, the enumeration has decided, and
+nothing is computed again here. Its files are in `graph_files`.
 """
 
 from __future__ import annotations

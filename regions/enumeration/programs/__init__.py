@@ -1,1 +1,1 @@
-"""The engine that walks by linear programs: any dimension, no vertices."""
+"""The engine that decides by linear programs: any dimension, no vertices."""

@@ -1,7 +1,7 @@
-"""The breadth-first walk over facets: cells, in any dimension, and which of them touch.
+"""The breadth-first search over facets: cells, in any dimension, and which of them touch.
 
 Cells are taken in the order in which they are met, a level at a time, on several threads; the result does
-not depend on their number. What makes a `CellComplex` of it is in `lp_complex`.
+not depend on their number. What makes a `CellComplex` of it is in `program_complex`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from regions.errors import SolverError
 
 Progress = Callable[[int, float], None]
 
-CHUNK = 64  # cells between two looks at Ctrl-C and at the limit
+CHUNK = 64  # cells after which Ctrl-C and the limit are checked
 MOST_STARTS = 100
 
 

@@ -26,11 +26,11 @@ class ExactSides:
     """Decides about the cells of a network on a domain from the stored weights alone.
 
     A polytope is the domain cut by rows (unit, positive); the units before have the states of a pattern,
-    one byte each. One thread uses an oracle at a time.
+    one byte each. One thread uses it at a time.
 
     Parameters
     ----------
-    network, domain : as walked
+    network, domain : as searched
     """
 
     def __init__(self, network: Network, domain: Domain) -> None:

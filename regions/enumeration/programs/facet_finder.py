@@ -25,7 +25,7 @@ class FacetFinder:
 
     Parameters
     ----------
-    net, domain : as walked
+    net, domain : as searched
     sides : bool, whether sides of the domain count as facets
     most_exact : int, optional
         The largest dimension in which rational arithmetic is asked; beyond, open rows stay undecided.

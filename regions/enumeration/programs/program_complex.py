@@ -1,4 +1,4 @@
-"""A `CellComplex` from the breadth-first walk over facets, and the comparison of the two engines.
+"""A `CellComplex` from the breadth-first search over facets, and the comparison of the two engines.
 
 Up to the dimension that the vertex kernels take, every listed cell is measured by its vertices, and their
 facets are compared with those of the linear programs; beyond, volumes are left out or sampled.
@@ -82,11 +82,11 @@ def measure_by_vertices(
     CertificateError
         If the vertices of the cells give other neighbours than the linear programs.
     """
-    replay = VertexGeometry(
+    geometry = VertexGeometry(
         net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
     )
-    found = join_outputs([replay.measure(row) for row in packed], replay.net)
-    table = facet_table(replay.net, domain, found, listing.complete, tolerances)
+    found = join_outputs([geometry.measure(row) for row in packed], geometry.net)
+    table = facet_table(geometry.net, domain, found, listing.complete, tolerances)
     inner = table.interior
     pairs = zip(table.cell_a[inner].tolist(), table.cell_b[inner].tolist(), strict=True)
     by_vertices = {(min(a, b), max(a, b)) for a, b in pairs}

@@ -124,7 +124,7 @@ class ProgramSearch:
         set_witness(self.memory, self.domain.interior_point())
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
-        """Walk on; answers questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
+        """Search on, answering questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
             status = Status(search_by_programs(self.memory, steps))
             if status != Status.ASK:
@@ -137,13 +137,13 @@ class ProgramSearch:
                 self._answer()
 
     def asked(self) -> ExactSides:
-        """The exact answers for this search, made when one is first asked for."""
+        """Return what answers exactly for this search; it is made when it is first asked for."""
         if self.exact is None:
             self.exact = ExactSides(self.net.network, self.domain)
         return self.exact
 
     def _rows(self) -> list[tuple[int, bool]]:
-        """The unit rows of the polytope in hand: flat unit, and whether it is positive there."""
+        """List the unit rows of the polytope in hand: flat unit, and whether it is positive there."""
         last = int(self.memory.n_rows)
         labels = self.memory.labels[self.n_sides : last].tolist()
         sides = self.memory.row_sides[self.n_sides : last].tolist()
@@ -179,7 +179,7 @@ class ProgramSearch:
         self.memory.ask_side = 0
 
     def _count_thin_subtree(self) -> None:
-        """All cells below a side that no float is inside of, in rational arithmetic."""
+        """Count all cells below a side that no float is inside of, in rational arithmetic."""
         memory = self.memory
         room = int(memory.cell_limit - memory.cells)
         patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room)
@@ -203,7 +203,7 @@ class ProgramSearch:
         return ProgramOutput(states, self.memory.out_witness[:n].copy())
 
     def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
-        """Walk a whole task, until it is done, the limit is reached or `stop` is set."""
+        """Search a whole task, until it is done, the limit is reached or `stop` is set."""
         self.start(task, cell_limit)
         share = 2.0 ** -(40 + task.depth)
         while True:
@@ -227,7 +227,7 @@ class ProgramSearch:
         return block
 
     def frontier(self, depth: int) -> list[Task]:
-        """Subtrees that together make the whole tree, in the order of the search."""
+        """List subtrees that together make the whole tree, in the order of the search."""
         check_frontier(depth)
         self.start(frontier=depth)
         tasks: list[Task] = []

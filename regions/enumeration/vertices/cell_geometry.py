@@ -1,4 +1,4 @@
-"""Walking again to one known cell, for what is not stored: its vertices, its facets as simplices."""
+"""Cell geometry by the engine with vertices: a known cell is found again for what is not stored of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_CELL = "a listed pattern leads to no cell: the complex does not belong to it
 
 
 class VertexGeometry:
-    """Follows packed patterns down the splitting tree; the same steps, so the same numbers.
+    """Follows packed patterns down the splitting tree by the same steps, so the numbers are the same.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class VertexGeometry:
         return VertexSearch(self.net, self.domain, Mode.COLLECT)
 
     def measure(self, packed: NDArray[np.uint8]) -> Output:
-        """What an enumeration with vertices lists for the cell of a packed pattern."""
+        """Return what an enumeration with vertices lists for the cell of a packed pattern."""
         search = self._collector
         self._guide(search, packed, cell_limit=NO_LIMIT)
         outputs = []
@@ -60,7 +60,7 @@ class VertexGeometry:
         return found[0]
 
     def _go_to(self, packed: NDArray[np.uint8]) -> None:
-        """Walk to the cell of a packed pattern and stay there."""
+        """Search down to the cell of a packed pattern and stop there."""
         guide = self._guide(self.search, packed, cell_limit=0)
         while (status := self.search.step()) == Status.PAUSED:
             pass
@@ -84,7 +84,7 @@ class VertexGeometry:
         return guide
 
     def vertices(self, packed: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Vertices of a cell, (nv, d) intrinsic."""
+        """Return the vertices of a cell, (nv, d) intrinsic."""
         self._go_to(packed)
         memory = self.search.memory
         node = memory.nodes[0]
@@ -99,9 +99,9 @@ class VertexGeometry:
         cells: NDArray[np.int64],
         places: NDArray[np.int32],
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Facets (by cell and place in it) cut into simplices: (K, d, d) and the row of each.
+        """Cut facets, given by cell and place in it, into simplices (K, d, d), with the row of each.
 
-        Walks once to every cell that owns one of the facets: some 20 to 100 microseconds each.
+        Every cell that owns one of the facets is found once: some 20 to 100 microseconds each.
         """
         d = self.net.dimension
         room = np.zeros((4096, d), np.int64)
@@ -124,7 +124,7 @@ class VertexGeometry:
 
 
 def geometry_of_complex(cells: CellComplex) -> VertexGeometry:
-    """The geometry of a complex's cells: walks as its enumeration did."""
+    """Return the geometry of a complex's cells, which searches as its enumeration did."""
     return VertexGeometry(
         cells.network,
         cells.domain,

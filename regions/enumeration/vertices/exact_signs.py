@@ -1,6 +1,6 @@
 """Exact answers for a search: signs of units at vertices, and positions, that floats cannot vouch for.
 
-Knows a search's arrays and `rational`; what is asked, and when, is decided in `kernels`.
+It knows the memory of a search and `rational`; what is asked, and when, `kernels` decide.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class ExactSigns:
     """Answers the questions of one search, from the stored weights and the domain.
 
     A vertex is the common point of the hyperplanes that the search has it on; units before the layer in
-    hand have the states of the node's pattern. One thread uses an oracle at a time.
+    hand have the states of the node's pattern. One thread uses it at a time.
 
     Parameters
     ----------
-    network, domain : as walked
+    network, domain : as searched
     word_starts : (layers + 1,) first pattern word of each layer
     unit_starts : (layers + 1,) flat number of each layer's first unit
     """

@@ -1,6 +1,6 @@
-"""Running the kernels' search: growing stacks, exact answers, cutting into tasks.
+"""A search by vertices: its memory, which grows, its tasks, its questions to rational arithmetic.
 
-Knows nothing of results; `enumeration` and `cell_complex` decide what to do with the cells.
+It knows nothing of results; `enumerate` decides what to do with the cells.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ pool = BufferPool()
 
 
 def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
-    """Arrays of the search that keep their contents when they grow."""
+    """Make the arrays of a search that keep their contents when they grow."""
     d = net.dimension
     widest = int(net.width.max())
     words = max(1, (widest + 63) // 64)
@@ -66,7 +66,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
 
 
 def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
-    """Arrays of the search that hold nothing between steps."""
+    """Make the arrays of a search that hold nothing between steps."""
     d = net.dimension
     widest = int(net.width.max())
     words = max(1, (widest + 63) // 64)
@@ -110,7 +110,7 @@ def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
 
 
 def _questions(net: CompiledNetwork, count: int) -> dict[str, NDArray[Any]]:
-    """Room for what a step asks and for the answers."""
+    """Make room for what a step asks and for the answers."""
     return {
         "questions": np.zeros((count, 2), np.int64),
         "answers": np.zeros(count, np.int64),
@@ -140,7 +140,7 @@ def _output(net: CompiledNetwork, cells: int, halves: int, outputs: int) -> dict
 
 
 class Output(NamedTuple):
-    """Finished cells, structure of arrays; half-facets are listed cell by cell."""
+    """Finished cells as a structure of arrays; half-facets are listed cell by cell."""
 
     pattern: NDArray[np.uint64]
     volume: NDArray[np.float64]
@@ -200,7 +200,7 @@ class VertexSearch:
             self.memory.use(net.arrays)
 
     def release(self) -> None:
-        """End this search's life; what it gave remains, its arrays go to the next of the same shape."""
+        """End this search's life; what it gave remains, its arrays go to the next one of the same shape."""
         pool.put(Kept(self.shape, self.net, self.sizes, self.memory))
         del self.memory
 
@@ -258,7 +258,7 @@ class VertexSearch:
         memory.n_nodes = 1
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
-        """Walk on; grows arrays and answers questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
+        """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
             status = Status(walk(self.memory, steps))
             if status == Status.GROW:
@@ -275,7 +275,7 @@ class VertexSearch:
     def _answer(self) -> None:
         memory = self.memory
         if not memory.settles_doubts:
-            # the step is done again with what settles doubtful signs in its place
+            # the first doubtful sign: what settles it is compiled now, and the step is done again
             memory.bind({"settle_doubt": WHEN_MET["settle_doubt"]})
             memory.settles_doubts = True
             memory.asked = memory.answered = 0
@@ -318,7 +318,7 @@ class VertexSearch:
         stop: threading.Event,
         report: Report,
     ) -> Block:
-        """Walk a whole task, until it is done, the limit is reached or `stop` is set."""
+        """Search a whole task, until it is done, the limit is reached or `stop` is set."""
         self.start(task, cell_limit)
         block = Block()
         while True:
@@ -345,7 +345,7 @@ class VertexSearch:
         return block
 
     def frontier(self, depth: int) -> list[Task]:
-        """Subtrees that together make the whole tree, in the order of the search."""
+        """List subtrees that together make the whole tree, in the order of the search."""
         check_frontier(depth)
         self.start(frontier=depth)
         tasks: list[Task] = []

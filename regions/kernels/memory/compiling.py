@@ -1,8 +1,8 @@
 """How kernels are compiled and kept: each large step once, on its own; small ones into whatever calls them.
 
-numba optimises a function again inside everybody that calls it. So only what Python calls (`entry`) and
-the steps of a search (`step`, called through their addresses, see `layouts`) are kept in the cache;
-the functions that they are made of (`part`, `inlined`) exist inside them only.
+numba optimises a function again inside each of its callers. So the cache keeps only what Python calls
+(`entry`) and the steps of a search (`step`, called through their addresses, see `layouts`); the functions
+that these are made of (`part`, `inlined`) exist inside them only.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _one_type(dispatcher: Any) -> Any:
 
 @cache
 def kernels_digest() -> str:
-    """A digest of the source of all kernels: a kernel holds the code of others, from other files."""
+    """Return a digest of the source of all kernels: a kernel holds the code of others, from other files."""
     digest = sha256()
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(file.read_bytes())

@@ -1,8 +1,8 @@
 """Layouts: every array and register of a search, declared once; kernels read them as attributes.
 
 A `Layout` names what a search holds. `layout.make(arrays)` gives one object whose attributes are plain
-numpy arrays and numbers; a compiled kernel gets the same object as one pointer, and `w.points[0, v]` is
-a look-up of the array's address. So a kernel takes one argument, and reads alike in Python and compiled.
+numpy arrays and numbers; a compiled kernel gets the same object as one pointer, and `search.points[0, v]`
+loads the array's address from it. So a kernel takes one argument, and reads alike in Python and compiled.
 `compiling` decides what is compiled, and when.
 """
 
@@ -32,7 +32,7 @@ I64: TypeAlias = NDArray[np.int64]
 U64: TypeAlias = NDArray[np.uint64]
 
 WORDS_PER_ARRAY = 4  # address, and up to three lengths
-FLAT = "flat_"
+FLAT = "flat_"  # search.flat_points[i]: entry i of `points`, its rows one after the other
 
 SearchMemory: TypeAlias = Any  # what kernels take: the memory of a search, with the attributes of its layout
 _layouts: dict[str, Layout] = {}
@@ -70,7 +70,7 @@ def words(axes: str, meaning: str) -> Array:
 
 
 def records(axes: str, fields: Iterable[str], meaning: str) -> Array:
-    """Declare an array of records with int64 fields, which kernels read as `w.nodes[top].layer`."""
+    """Declare an array of records with int64 fields, which kernels read as `search.nodes[top].layer`."""
     return _array(axes, np.dtype([(name, np.int64) for name in fields], align=True), meaning)
 
 
@@ -80,11 +80,11 @@ def _array(axes: str, dtype: DTypeLike, meaning: str) -> Array:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a search holds: integer registers, float registers, arrays, and the large steps of its walk.
+    """What a search holds: integer registers, float registers, arrays, and its large steps.
 
-    A step is a kernel that is compiled on its own and called through its address, `w.split(top, c)`: so
-    everybody who calls it shares one compiled copy, and which one it is depends on the search, as that
-    of polygons or of polytopes does.
+    A step is a kernel that is compiled on its own and called through its address, `search.split(top, c)`.
+    All its callers share one compiled copy, and which kernel it is depends on the search: polygons and
+    polytopes are split by different ones.
 
     Attributes
     ----------
@@ -129,14 +129,14 @@ class Layout:
         return crc32(repr((list(self.counters), list(self.numbers), self.steps, arrays)).encode())
 
     def make(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
-        """A search's memory with these arrays; the others are empty, registers are 0."""
+        """Make the memory of a search with these arrays; the others are empty, all registers are 0."""
         made = _class_of(self)()
         made.use({name: self.empty(name) for name in self.arrays if name not in arrays})
         made.use(arrays)
         return made
 
     def empty(self, name: str) -> NDArray[Any]:
-        """An array without entries, of the declared type."""
+        """Make an array without entries, of the declared type."""
         array = self.arrays[name]
         return np.zeros((0,) * len(array.axes), array.dtype)
 
@@ -154,12 +154,12 @@ class Layout:
 
 
 def declared_layout(name: str) -> Layout:
-    """The layout of that name; what a pickled one comes back as."""
+    """Return the layout of that name; a pickled layout comes back as the declared one."""
     return _layouts[name]
 
 
 class Memory:
-    """The registers and arrays of one search; a subclass for each layout has them as attributes."""
+    """The registers and arrays of one search; each layout has a subclass with these as attributes."""
 
     layout: Layout
 
@@ -197,7 +197,7 @@ class Memory:
                 setattr(self, FLAT + name, array.reshape(-1))
 
     def bind(self, steps: Mapping[str, Any]) -> None:
-        """Take these kernels as steps; each is compiled now, unless it is cached."""
+        """Take these kernels as steps; each is compiled now, unless it is in the cache."""
         for name, kernel in steps.items():
             if config.DISABLE_JIT:
                 setattr(self, name, partial(kernel, self))
@@ -268,7 +268,7 @@ def step_signature(layout: Layout, name: str) -> Any:
 
 
 def address_of(kernel: Any, layout: Layout, name: str) -> int:
-    """Where the machine code of a step is; compiles it, or loads it from the cache, at first."""
+    """Return the address of a step's machine code; the first call compiles it, or loads it from the cache."""
     wanted = step_signature(layout, name)
     compiled = kernel.overloads.get(wanted.args)
     if compiled is None:

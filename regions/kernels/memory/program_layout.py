@@ -32,7 +32,7 @@ PROGRAM_SEARCH = Layout(
     },
     arrays={
         **NETWORK_ARRAYS,
-        "slots": floats("layers, d + 3, widest", "coefficients, constant, error, error passed on"),
+        "slots": floats("layers, d + 3, widest", "maps: coefficients, constant, error, error passed on"),
         "units": ints("widest", "a list of units"),
         # the polytope in hand
         "columns": floats("d, rows", "coefficients"),
@@ -60,8 +60,8 @@ PROGRAM_SEARCH = Layout(
         "edge_weights": floats("d padded", "inverse squared length of each edge"),
         "edge_values": floats("d padded", "the row that comes in, along each edge"),
         "row_normal": floats("d", "coefficients of that row"),
-        "point": floats("d", "where the program is"),
-        "ray": floats("d", "where it goes"),
+        "point": floats("d", "the point that a program has come to"),
+        "ray": floats("d", "the direction of its next step"),
         "objective": floats("d", "what it maximises"),
         # the output
         "out_states": ints("cells, units", "patterns"),

@@ -1,4 +1,4 @@
-"""What a search by vertices holds: the network on the domain, the stacks of its walk, scratch, output."""
+"""What a search by vertices holds: the network on the domain, its stacks, scratch of one step, output."""
 
 from regions.kernels.memory.layouts import Layout, floats, ints, records, words
 
@@ -95,7 +95,7 @@ VERTEX_SEARCH = Layout(
         "keys": words("nodes", "combined unit keys of the active units"),
         "paths": words("nodes", "the splits taken, one bit each, for depths up to 64"),
         "slots": floats(
-            "slots, d + 5, widest", "d coefficients, constant, error, error passed on, bound, 1-norm"
+            "slots, d + 5, widest", "maps: coefficients, constant, error, error passed on, bound, 1-norm"
         ),
         "points": floats("d, vertices", "coordinates"),
         "radii": floats("vertices", "position errors"),
@@ -120,7 +120,7 @@ VERTEX_SEARCH = Layout(
         "unit_values": floats("vertices of one cell", "values of one unit"),
         "unit_row": floats("d + 1", "coefficients and constant of one unit"),
         "middles": floats("widest", "values at the middle of the box, 0 where undecided"),
-        "spreads": floats("widest", "how far they may be from those at the vertices"),
+        "spreads": floats("widest", "how far the values at the vertices may be from those"),
         "box": floats("2, d", "middle and half-widths of the box around a polytope"),
         "units": ints("widest", "a list of units"),
         "work": ints("entries", "a list of vertices, units or sides"),

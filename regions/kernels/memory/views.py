@@ -1,8 +1,8 @@
 """The numba types behind `layouts`: a search's memory, its arrays and its records, as bare addresses.
 
-numba's own arrays carry references, strides and negative indices; in kernels that look up one number
-here and one there, that is most of the code. A view is an address and its lengths: indices are not
-negative, everything is contiguous, nothing is counted. Under `NUMBA_BOUNDSCHECK=1` indices are checked.
+numba's own arrays carry reference counts, strides and negative indices; in kernels that read one number
+here and one there, that is most of the machine code. A view is an address and its lengths: everything is
+contiguous, indices are not negative, no references are counted. `NUMBA_BOUNDSCHECK=1` checks the indices.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Every unit gives a row a.x <= b of the cell, few of them are facets. A ray from 
 one row before all others shows a facet: the point between the first and the second row on it violates one
 row only. A row that no ray met is maximised over the facets found so far: that bounds it away from the
 cell, or ends beyond it, and the ray to that point meets a new facet (Clarkson, More output-sensitive
-geometric algorithms, FOCS 1994). Points and bounds are checked as in `lp_walk`, with all errors; what
-they leave open is left to rational arithmetic.
+geometric algorithms, FOCS 1994). Points and bounds are checked as in `unit_sides`, with all errors;
+what they leave open is left to rational arithmetic.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ from regions.kernels.programs.unit_sides import (
     F64,
     FAR_ENOUGH,
     PIVOT_TOLERANCE,
-    climb,
+    careful_simplex,
     height_at,
     power_of_two,
     set_multipliers,
@@ -42,9 +42,9 @@ def is_exactly_zero(search: SearchMemory, layer: int, unit: int) -> bool:
 
 @part
 def load_rows(search: SearchMemory) -> bool:
-    """List all rows of the cell of STATES; False if the sign of a unit that is constant there is not known.
+    """List all rows of the cell of `states`; False if the sign of a unit that is constant there is not known.
 
-    The domain's rows come first, as they stand in PROGRAM_COLUMNS.
+    The domain's rows come first, as they stand in `columns`.
     """
     d = search.dimension
     clear = True
@@ -70,7 +70,7 @@ def load_rows(search: SearchMemory) -> bool:
 
 @part
 def keep_rows(search: SearchMemory, sides: int) -> None:
-    """Move the rows to ALL_COLUMNS, with slacks at the witness; the domain's `sides` stay in the program."""
+    """Copy the rows to `all_columns`, with slacks at the witness; the first `sides` stay in the program."""
     m = search.n_rows
     set_witness(search, search.witness)
     for i in range(m):
@@ -90,7 +90,7 @@ def keep_rows(search: SearchMemory, sides: int) -> None:
 
 @inlined
 def doubt(search: SearchMemory, row: int, noise: float) -> float:
-    """How far the computed slack of a row at a point may be from the true one."""
+    """Bound how far the computed slack of a row at a point may be from the true one."""
     if search.certified == 0:
         return PIVOT_TOLERANCE * noise
     gamma = search.gamma_point
@@ -99,7 +99,7 @@ def doubt(search: SearchMemory, row: int, noise: float) -> float:
 
 @part
 def inside_all_rows(search: SearchMemory, but: int) -> bool:
-    """Whether PROGRAM_POINT is beyond row `but` (-1: none) and strictly inside all others, beyond doubt."""
+    """Whether `point` is beyond row `but` (-1: none) and strictly inside all others, beyond doubt."""
     m = search.n_all_rows
     slacks_at(search.all_columns, search.all_right, m, search.point, search.slacks, search.noise)
     for i in range(m):
@@ -111,7 +111,7 @@ def inside_all_rows(search: SearchMemory, but: int) -> bool:
 
 @part
 def shoot_ray(search: SearchMemory, direction: F64) -> int:
-    """The row that a ray from the witness shows to be a facet, which is recorded; -1 if it shows none."""
+    """Shoot a ray from the witness; returns the row that it shows to be a facet, which is recorded, or -1."""
     d, m = search.dimension, search.n_all_rows
     largest = 0.0
     for j in range(d):
@@ -163,7 +163,11 @@ def choose_rows(search: SearchMemory) -> None:
 
 @part
 def ask_row(search: SearchMemory, row: int) -> int:
-    """Decide one row: what the program over the chosen rows, or the rays that follow from it, show."""
+    """Decide one row in Clarkson's way, by a program over the chosen rows and rays to its points.
+
+    A program that does not get beyond the row bounds it away from the cell. One that does gives a ray, which
+    meets a facet: this row, or one that the program did not know and that is chosen for the next attempt.
+    """
     right = search.all_right[row]
     depth = max(search.all_slacks[row], 0.0)
     error = search.all_errors[row]
@@ -173,7 +177,7 @@ def ask_row(search: SearchMemory, row: int) -> int:
         choose_rows(search)
         for j in range(d):
             search.objective[j] = search.all_columns[j, row]
-        end, height = climb(search, -depth, target)
+        end, height = careful_simplex(search, -depth, target)
         if not height > 0.0:
             if end != NO_EDGE:
                 return RowStatus.OPEN
@@ -231,7 +235,7 @@ def recentre(search: SearchMemory) -> None:
 
 @part
 def set_states(search: SearchMemory) -> bool:
-    """Set STATES to the pattern at PROGRAM_POINT; False if a sign is in doubt."""
+    """Set `states` to the pattern at `point`; False if a sign is in doubt."""
     search.layer = 0
     for layer in range(search.relu_layers):
         if search.relus[layer] == 1:
@@ -247,7 +251,7 @@ def set_states(search: SearchMemory) -> bool:
 
 @part
 def cross_facet(search: SearchMemory, row: int) -> bool:
-    """Find the cell right beyond a facet of the cell of STATES_BEFORE: its pattern, and a point inside.
+    """Find the cell right beyond a facet of the cell of `states_before`: its pattern, and a point inside.
 
     Where the way from the witness to a point beyond meets the facet, every unit but those that are 0
     there has the same sign in the cells on both sides. So a point farther on whose pattern differs
@@ -314,11 +318,13 @@ def decide_rows(search: SearchMemory, sides: int) -> None:
 
 @entry
 def find_facets(search: SearchMemory, sides: int, ask_sides: bool) -> int:
-    """Decide every row of the cell of STATES, with WITNESS strictly inside, and cross the facets.
+    """Decide every row of the cell of `states`, with `witness` strictly inside, and cross the facets.
 
-    Returns how many rows stay open; a facet whose neighbour is in doubt counts as open. The domain's rows
-    are the first `sides` of the program; unless asked, they count as redundant, but bound the cell. -1: the
-    point is not inside beyond doubt, or the sign of a unit that is constant on the cell is not known.
+    The rows are listed and the witness is moved towards the middle; then rays along the normals of the rows
+    find most facets, and programs over the facets found so far decide the rest. Returns how many rows stay
+    open; a facet whose neighbour is in doubt counts as open. The domain's rows are the first `sides` of the
+    program; unless asked, they count as redundant, but bound the cell. -1: the point is not inside beyond
+    doubt, or the sign of a unit that is constant on the cell is not known.
     """
     search.n_rows = sides
     clear = load_rows(search)
@@ -345,7 +351,7 @@ def find_facets(search: SearchMemory, sides: int, ask_sides: bool) -> int:
 
 @entry
 def locate(search: SearchMemory) -> bool:
-    """Set STATES to the pattern at WITNESS; False if a sign is in doubt."""
+    """Set `states` to the pattern at `witness`; False if a sign is in doubt."""
     for j in range(search.dimension):
         search.point[j] = search.witness[j]
     return set_states(search)

@@ -1,7 +1,7 @@
-"""The depth-first walk over the splitting tree by linear programs: no vertices, any dimension.
+"""The depth-first search over the splitting tree by linear programs: no vertices, any dimension.
 
 A node is a polytope {x : a_i.x <= b_i} with a point strictly inside. Units are decided one after the
-other: the point gives one side for nothing, `lp_sides` looks for the other. What it leaves open is
+other: the point gives one side for nothing, and `unit_sides` decides the other. What it leaves open is
 asked of rational arithmetic.
 """
 
@@ -11,7 +11,7 @@ from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
 from regions.kernels.programs.unit_sides import (
     F64,
-    OUT_OF_REACH,
+    NEVER_MET,
     PIVOT_TOLERANCE,
     decide_side,
     height_at,
@@ -54,10 +54,10 @@ def set_witness(search: SearchMemory, point: F64) -> None:
 
 @part
 def centre_witness(search: SearchMemory) -> None:
-    """Move a witness that is close to a row to the middle of its chord along that row's normal, some times.
+    """Move a witness that is close to a row to the middle of its chord along that row's normal.
 
-    A side's witness keeps a part of the slacks that the polytope's has, at most half; after forty splits
-    it would be within the rows' errors.
+    It does so at most MOST_MOVES times. A side's witness keeps at most half of the slacks that the polytope's
+    has, so after forty splits it would be within the rows' errors.
     """
     columns = search.flat_columns
     noise = search.flat_witness_noise
@@ -70,7 +70,7 @@ def centre_witness(search: SearchMemory) -> None:
     for j in range(d):
         search.point[j] = search.witness[j]
     for i in range(padded(m)):
-        slacks[i] = start_slacks[i] if i < m else OUT_OF_REACH
+        slacks[i] = start_slacks[i] if i < m else NEVER_MET
     moves = 0
     for _ in range(MOST_MOVES):
         row, least = -1, CLOSE
@@ -97,7 +97,7 @@ def centre_witness(search: SearchMemory) -> None:
 
 @part
 def settle_unit(search: SearchMemory, side: int) -> None:
-    """The unit in hand is on one side of the polytope, or of the part of it that is in hand: go on."""
+    """Record the side of the unit in hand on the polytope in hand, and go on to the next unit."""
     layer, unit = search.layer, search.unit
     search.states[search.unit_starts[layer] + unit] = side
     search.sides[0], search.sides[1] = Side.UNKNOWN, Side.UNKNOWN
@@ -166,7 +166,7 @@ def follow_path(search: SearchMemory, path: int, side: int) -> None:
 
 @part
 def branch(search: SearchMemory) -> None:
-    """Go on where both sides of the unit in hand are known."""
+    """Go down into a side of the unit in hand, both of which are decided, and keep the other for later."""
     path = search.path
     low, high = search.sides[0], search.sides[1]
     if low == Side.EMPTY or high == Side.EMPTY:
@@ -240,7 +240,7 @@ def write_program_task(search: SearchMemory) -> int:
 
 @part
 def decide_unit(search: SearchMemory) -> int:
-    """Find out which sides of the unit in hand have interior points: DONE, or ASK where it stays open."""
+    """Find out which sides of the unit in hand have interior points: DONE, or ASK where that stays open."""
     layer, unit = search.layer, search.unit
     if search.sides[0] == Side.UNKNOWN and search.sides[1] == Side.UNKNOWN:
         value, _ = height_at(search, layer, unit, 1.0, search.witness)
@@ -261,7 +261,11 @@ def decide_unit(search: SearchMemory) -> int:
 
 @entry
 def search_by_programs(search: SearchMemory, steps: int) -> int:
-    """Go on for some steps; DONE, PAUSED, FLUSH, LIMIT, or ASK: see ASK_SIDE."""
+    """Go on with a search for at most `steps` steps; returns a Status, why it stopped (ASK: see `ask_side`).
+
+    A step decides one unit on the polytope in hand and goes down into a side, or enters the next layer, or
+    counts a cell and takes up the side that was kept last.
+    """
     for _ in range(steps):
         if search.leaving == 1:
             if not leave(search):
@@ -270,13 +274,13 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
             search.started = 1
             search.decisions, search.doubtful = 0, 0
             search.programs, search.pivots = 0, 0
-        thin = search.ask_side == THIN_SUBTREE
-        if thin and search.frontier == 0:
+        exact_below = search.ask_side == THIN_SUBTREE
+        if exact_below and search.frontier == 0:
             return Status.ASK
         layer = search.layer
         status = Status.DONE
         deep = search.depth >= search.frontier or layer == search.relu_layers
-        if thin or (deep and search.frontier > 0):
+        if exact_below or (deep and search.frontier > 0):
             status = write_program_task(search)
         elif layer == search.relu_layers:
             status = finish_program_cell(search)

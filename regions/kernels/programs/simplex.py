@@ -1,7 +1,7 @@
-"""Dense linear programs of few variables, from a known feasible point: walk from vertex to vertex.
+"""Dense linear programs of few variables, from a known feasible point, by the simplex method.
 
 `maximise` knows d rows that hold with equality (at the start: d artificial ones) and the d edges that
-leave them, so a step shoots one ray at all rows and exchanges one row: O(m d) (Chvatal 1983, chapters
+leave them, so a pivot shoots one ray at all rows and exchanges one row: O(m d) (Chvatal 1983, chapters
 7 and 8). Its answers are floats; the caller measures them with `residuals`, or proves them exactly.
 """
 
@@ -57,7 +57,7 @@ def scale_rows(A: F64, columns: F64, scales: F64) -> None:
 
 @part
 def set_slacks(columns: F64, b: F64, scales: F64, point: F64, slacks: F64, noise: F64) -> None:
-    """Slack of every scaled row at a point, and in `noise` the sum of the sizes of its terms."""
+    """Set the slack of every scaled row at a point, and in `noise` the sum of the sizes of its terms."""
     d, m = columns.shape
     for i in range(m):
         slacks[i] = b[i] * scales[i]
@@ -73,7 +73,7 @@ def set_slacks(columns: F64, b: F64, scales: F64, point: F64, slacks: F64, noise
 
 @part
 def set_artificial_rows(c: F64, length: float, rows: F64) -> None:
-    """Orthonormal rows of which the first is parallel to c (Householder 1958)."""
+    """Set orthonormal rows of which the first is parallel to c (Householder 1958)."""
     d = c.shape[0]
     sign = 1.0 if c[0] >= 0.0 else -1.0
     square = 2.0 * (1.0 + abs(c[0]) / length)  # of the vector c / |c| + sign e_1
@@ -110,7 +110,7 @@ def choose_edge(edges: F64, c: F64, active: I64, least: float, bland: bool) -> i
 
 @part
 def shoot(columns: F64, direction: F64, in_basis: NDArray[np.bool_] | I64, speeds: F64) -> None:
-    """How fast every row's slack shrinks along a direction; 0 for active rows."""
+    """Set how fast every row's slack shrinks along a direction; 0 for active rows."""
     d, m = columns.shape[0], speeds.shape[0]
     for i in range(m):
         speeds[i] = 0.0
@@ -173,7 +173,7 @@ def exchange(columns: F64, edges: F64, p: int, row: int) -> None:
 
 @part
 def gather_rows(columns: F64, active: I64, artificial: F64, basis: F64) -> None:
-    """The d active rows, scaled."""
+    """Copy the d active rows, scaled."""
     d = active.shape[0]
     for k in range(d):
         for j in range(d):
@@ -221,7 +221,7 @@ def settle(A: F64, b: F64, scales: F64, active: I64, edges: F64, point: F64) -> 
 
 @allocating_part
 def set_multipliers(c: F64, scales: F64, active: I64, edges: F64, basis: F64, multipliers: F64) -> None:
-    """Multipliers y with y A = c of the active rows, refined once; signs as they come, 0 elsewhere."""
+    """Set multipliers y with y A = c of the active rows, refined once; signs as they come, 0 elsewhere."""
     d = c.shape[0]
     values = np.zeros(d)
     rest = c.copy()
@@ -279,7 +279,7 @@ def maximise(
     start : (d,) with A start <= b up to `tolerance` relative to the sizes of each row's terms
     tolerance : relative size of numbers that count as 0: slopes of edges, speeds, slacks
     max_pivots, max_stall : bounds of the work
-    point : (d,) output, the best point reached
+    point : (d,) output, the best point found
     multipliers : (m,) output, y with y A = c if OPTIMAL; not below 0 but for rounding
     ray : (d,) output, direction of unbounded growth, of length 1, if UNBOUNDED
 
@@ -320,9 +320,10 @@ def feasible(slacks: F64, noise: F64, tolerance: float) -> bool:
 
 @inlined
 def pivot(tableau: Tableau, c: F64, norm: float, tolerance: float, bland: bool) -> tuple[int, float, bool]:
-    """One step along the best edge: the row that stops it, how much c.x grows, whether it moved.
+    """Take one step along the best edge: the row that stops it, how much c.x grows, whether it moved.
 
-    NO_EDGE in place of the row where none grows, NO_ROW where none stops the step; `norm` is that of c.
+    Instead of the row, NO_EDGE where c.x grows along no edge, NO_ROW where none stops the step; `norm` is
+    that of c.
     """
     columns, slacks, noise, speeds, in_basis, edges, active, point, ray = tableau
     d, m = edges.shape[0], slacks.shape[0]
@@ -372,7 +373,7 @@ def walk_edges(
     multipliers: F64,
     ray: F64,
 ) -> tuple[int, int]:
-    """The search of `maximise`, for the objective `length * c` with largest entry of c 1, from `point`."""
+    """Do the pivots of `maximise` from `point`, for the objective `length * c` with largest entry of c 1."""
     m, d = A.shape
     columns, scales = np.empty((d, m)), np.empty(m)
     slacks, noise, speeds = np.empty(m), np.empty(m), np.empty(m)
@@ -417,22 +418,22 @@ def walk_edges(
 
 @allocating
 def residuals(A: F64, b: F64, c: F64, point: F64, multipliers: F64) -> tuple[float, float, float, float]:
-    """How far point and multipliers are from being optimal, each relative to the terms it is made of.
+    """Measure how far point and multipliers are from being optimal, each relative to its terms.
 
-    Lengths count from `reach` on: the largest |x_j| or, if more, the distance |b_i| / |a_i|_max of the
-    farthest row, at most 1. So rounding about a vertex at the origin is no error of 100 per cent.
+    Lengths below `scale` count as that long: the largest |x_j| or, if more, the distance |b_i| / |a_i|_max
+    of the farthest row, at most 1. So rounding about a vertex at the origin is no error of 100 per cent.
 
     Returns
     -------
-    primal : largest (a_i.x - b_i) / (|a_i|_max reach + |b_i|), at least 0
+    primal : largest (a_i.x - b_i) / (|a_i|_max scale + |b_i|), at least 0
     dual : largest |c_j - y A_j| / (|c|_max + sum_i |y_i a_ij|) or -y_i |a_i|_max / |c|_max
-    gap : |b.y - c.x| / (|c|_max reach + sum_i |b_i y_i| + sum_j |c_j x_j|)
+    gap : |b.y - c.x| / (|c|_max scale + sum_i |b_i y_i| + sum_j |c_j x_j|)
     value : c.x
 
     NaN in any of them makes that one infinite. Cost O(m d).
     """
     m, d = A.shape
-    primal, dual, largest, reach, span = 0.0, 0.0, 0.0, 0.0, 0.0
+    primal, dual, largest, scale, span = 0.0, 0.0, 0.0, 0.0, 0.0
     rest, sizes = c.copy(), np.zeros(d)
     value, below, gap_size = 0.0, 0.0, 0.0
     for j in range(d):
@@ -441,15 +442,15 @@ def residuals(A: F64, b: F64, c: F64, point: F64, multipliers: F64) -> tuple[flo
         value += c[j] * point[j]
         gap_size += abs(c[j] * point[j])
     for i in range(m):
-        reach = min(1.0, max(reach, abs(b[i]) / row_size(A, i)))
-    reach = max(reach, span)
+        scale = min(1.0, max(scale, abs(b[i]) / row_size(A, i)))
+    scale = max(scale, span)
     sizes[:] = largest
     for i in range(m):
         norm, excess = row_size(A, i), -b[i]
         for j in range(d):
             excess += A[i, j] * point[j]
         if not excess <= 0.0:
-            primal = larger(primal, excess / (norm * reach + abs(b[i])))
+            primal = larger(primal, excess / (norm * scale + abs(b[i])))
         y = multipliers[i]
         if y != 0.0:
             if y < 0.0:
@@ -464,7 +465,7 @@ def residuals(A: F64, b: F64, c: F64, point: F64, multipliers: F64) -> tuple[flo
             dual = larger(dual, abs(rest[j]) / sizes[j])
     gap = abs(below - value)
     if gap != 0.0:
-        gap = larger(0.0, gap / (gap_size + largest * reach))
+        gap = larger(0.0, gap / (gap_size + largest * scale))
     return primal, dual, gap, value
 
 

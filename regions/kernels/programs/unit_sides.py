@@ -1,7 +1,7 @@
-"""Has one side of a unit interior points in a polytope {x : a_i.x <= b_i}? A linear program and proofs.
+"""Whether one side of a unit has interior points in a polytope {x : a_i.x <= b_i}: programs and proofs.
 
-A point strictly inside the polytope is known. The program starts there, and is left as soon as it has
-crossed the unit's zero set. In certified arithmetic nothing that it says is believed: a side counts as
+A point strictly inside the polytope is known. The program starts there and ends as soon as it has crossed
+the unit's zero set. In certified arithmetic nothing that it says is believed: a side counts as
 inhabited by a point that satisfies all rows by more than their errors, as empty by multipliers whose
 bound holds with all errors added (Neumaier and Shcherbina, Safe bounds in linear and mixed-integer
 linear programming, Math. Prog. 99, 2004). What neither shows stays UNKNOWN.
@@ -29,7 +29,7 @@ ENLARGED = 1.000000001  # covers the rounding of the bounds themselves
 PIVOT_TOLERANCE = 1e-11  # what the linear programs take for 0; their answers are checked
 FAR_ENOUGH = 0.125  # a program stops at a point that is this part of the witness's distance beyond
 STALL = 30  # steps of length 0 before Bland's rule
-OUT_OF_REACH = 1e300  # slack of rows that no ray may meet: active ones, and padding
+NEVER_MET = 1e300  # slack of rows that no ray may meet: active ones, and padding
 
 
 @inlined
@@ -114,11 +114,12 @@ def below_zero_in_domain(search: SearchMemory, layer: int, unit: int, sign: floa
 
 
 @part
-def climb(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
-    """Maximise OBJECTIVE from the witness, where it is `value`, until it exceeds `target`.
+def careful_simplex(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
+    """Maximise `objective` from the witness, where it is `value`, until it exceeds `target`.
 
-    Returns NO_EDGE at the optimum, NO_ROW where something is wrong (the domain is bounded), else the last
-    row met; and the value reached, in PROGRAM_POINT.
+    This is the simplex method with steepest edges, Harris's ratio test and, after STALL steps of length 0,
+    Bland's rule. Returns NO_EDGE at the optimum, NO_ROW where something is wrong (the domain is bounded),
+    else the last row met; and the value at the last point, which is in `point`.
     """
     d, m = search.dimension, search.n_rows
     square = 0.0
@@ -180,7 +181,7 @@ def begin_program(search: SearchMemory) -> float:
     for i in range(m):
         slacks[i] = start_slacks[i]
     for i in range(m, padded(m)):
-        slacks[i] = OUT_OF_REACH
+        slacks[i] = NEVER_MET
     return norm
 
 
@@ -197,11 +198,12 @@ def steepest(multipliers: F64, weights: F64, active: F64, least: float, d: int) 
 
 
 @part
-def sprint(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
-    """What `climb` does, in blocks and without care for ties and noise: quick, and mostly right.
+def quick_simplex(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
+    """Do what `careful_simplex` does, in blocks and without care for ties and noise.
 
-    Rows met at the same time are taken as they come, multipliers and slacks are carried along; after STALL
-    steps of length 0 it gives up with NO_ROW. What a pivot costs is said at the top of the module.
+    This is the simplex method with steepest edges and the plain ratio test: of rows met at the same time the
+    first is taken, and multipliers and slacks are updated instead of computed afresh. It is quick and mostly
+    right; after STALL steps of length 0 it gives up with NO_ROW. The module's docstring has its cost.
     """
     active = search.flat_active_rows
     columns = search.flat_columns
@@ -261,13 +263,13 @@ def sprint(search: SearchMemory, value: float, target: float) -> tuple[int, floa
             multipliers[k] -= values[k] * y
         multipliers[p] = y
         active[p] = row
-        slacks[row] = OUT_OF_REACH
+        slacks[row] = NEVER_MET
     return NO_ROW, value
 
 
 @part
 def set_multipliers(search: SearchMemory, blocks: bool) -> None:
-    """Multipliers of the active rows at the end of a program, from its edges."""
+    """Set the multipliers of the active rows at the end of a program, from its edges."""
     d = search.dimension
     for p in range(d):
         search.multipliers[p] = 0.0
@@ -280,10 +282,10 @@ def set_multipliers(search: SearchMemory, blocks: bool) -> None:
 
 @part
 def upper_bound(search: SearchMemory, constant: float, error: float) -> float:
-    """A number that OBJECTIVE.x + constant, true up to `error`, exceeds nowhere on the true polytope.
+    """Return a number that objective.x + constant, true up to `error`, exceeds nowhere on the true polytope.
 
     With y >= 0 and rest = c - y A, c.x = y A x + rest.x <= y (b + errors) + |rest| extents. The multipliers
-    are MULTIPLIERS of the active rows; whatever they are, the bound holds.
+    y are `multipliers` of the active rows; whatever they are, the bound holds.
     """
     d = search.dimension
     gamma = search.gamma_point
@@ -312,10 +314,11 @@ def upper_bound(search: SearchMemory, constant: float, error: float) -> float:
 
 @part
 def step_over(search: SearchMemory, layer: int, unit: int, side: int, depth: float, height: float) -> bool:
-    """Put the witness of a side between the polytope's witness, `depth` below it, and the program's point.
+    """Put a side's witness between the polytope's, `depth` below the zero set, and the program's point.
 
-    The program's point is on the border of the polytope, `height` above the unit's zero set; half-way from
-    there to where the line crosses that set all rows keep part of the distance that the witness has.
+    The program's point is on the border of the polytope, `height` above the unit's zero set. Half-way from
+    there to where the line crosses that set, all rows keep part of the distance that the witness has.
+    Returns whether the new point is inside beyond doubt.
     """
     target = search.side_points[side]
     sign = 1.0 if side == 1 else -1.0
@@ -328,10 +331,12 @@ def step_over(search: SearchMemory, layer: int, unit: int, side: int, depth: flo
 
 @part
 def decide_side(search: SearchMemory, layer: int, unit: int, side: int) -> int:
-    """Whether one side of a unit has interior points in the polytope: EMPTY, INSIDE or UNKNOWN.
+    """Decide whether one side of a unit has interior points in the polytope: EMPTY, INSIDE or UNKNOWN.
 
-    The witness of INSIDE goes to SIDE_POINTS. Float arithmetic leaves nothing unknown: what no program
-    reaches is empty.
+    The witness may be on that side, or the unit negative in the whole domain; otherwise a program goes
+    towards the side, the quick one first, and its point or its multipliers are checked. The witness of
+    INSIDE goes to `side_points`. Float arithmetic leaves nothing unknown: a side where no program finds a
+    point is empty.
     """
     d = search.dimension
     sign = 1.0 if side == 1 else -1.0
@@ -352,7 +357,11 @@ def decide_side(search: SearchMemory, layer: int, unit: int, side: int) -> int:
     constant, error = search.slots[layer, d, unit], search.slots[layer, d + 1, unit]
     for attempt in range(2):
         for target in (FAR_ENOUGH * depth + scale * bound, np.inf):
-            row, height = sprint(search, -depth, target) if attempt == 0 else climb(search, -depth, target)
+            row, height = (
+                quick_simplex(search, -depth, target)
+                if attempt == 0
+                else careful_simplex(search, -depth, target)
+            )
             if height > 0.0 and step_over(search, layer, unit, side, depth, height):
                 return Side.INSIDE
             if row < 0:

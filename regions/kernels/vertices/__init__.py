@@ -1,1 +1,1 @@
-"""The depth-first walk on polytopes with vertices: polygons as rings, others by incidence."""
+"""The depth-first search on polytopes with vertices: polygons as rings, others by incidence."""

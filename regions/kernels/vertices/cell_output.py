@@ -1,6 +1,6 @@
 """Writing finished cells: packed patterns, facet keys, the output's Jacobian.
 
-What depends on the polytope's representation (volumes, facets) is in `planar` and `cells`.
+What depends on the polytope's representation (volumes, facets) is in `polygons` and `polytopes`.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ def add_half(search: SearchMemory, top: int, hyperplane: int, measure: float) ->
 
 @part
 def add_ring(search: SearchMemory, top: int) -> None:
-    """Append all half-facets of a polygon but for their lengths, with the keys of `add_half`."""
+    """Append all half-facets of a polygon, but not their lengths, with the keys of `add_half`."""
     n_layers = search.n_layers
     start, count = search.nodes[top].first_vertex, search.nodes[top].n_vertices
     latest = search.nodes[top].last_event

@@ -1,7 +1,7 @@
 """The depth-first search over the splitting tree, resumable after every step.
 
-A node is a polytope with some units of one layer decided. Here are the order of the search and the
-reasons to hand back control; the steps are those of `polygon_steps` or of `polytope_steps`.
+A node is a polytope with some units of one layer decided. This module holds the order of the search and
+the reasons to hand back control; its steps are those of `polygon_steps` or of `polytope_steps`.
 """
 
 from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
@@ -33,7 +33,7 @@ def has_room(search: SearchMemory, top: int) -> bool:
 
 @inlined
 def first_candidate(search: SearchMemory, top: int) -> int:
-    """The lowest candidate of a node, -1 if none is left."""
+    """Return the lowest candidate of a node, -1 if none is left."""
     words = (search.nodes[top].n_candidates + 63) >> 6
     for w in range(words):
         if search.candidates[top, w] != ZERO:
@@ -43,7 +43,7 @@ def first_candidate(search: SearchMemory, top: int) -> int:
 
 @inlined
 def cells_of_pair(search: SearchMemory, top: int) -> int:
-    """2 for a last-layer node with one candidate left, whose cells may be counted without cutting it.
+    """Return 2 for a last-layer node with one candidate left, which may be counted without cutting it.
 
     The candidate has vertices on both sides, so the parts are two cells. -1 where the node must be cut
     after all: cells are collected, one part only is wanted, or the limit is near.
@@ -83,7 +83,7 @@ def may_count(search: SearchMemory, top: int) -> bool:
 
 @part
 def cells_of_layer(search: SearchMemory, top: int) -> int:
-    """Number of cells that the last layer makes of a node; -1 where the ordinary search must tell."""
+    """Return how many cells the last layer makes of a node; -1 where the ordinary search must tell."""
     node = search.nodes[top]
     decisions, doubtful = search.decisions, search.doubtful
     cells = search.count_layer(top, 0)
@@ -97,7 +97,7 @@ def cells_of_layer(search: SearchMemory, top: int) -> int:
 
 @part
 def write_task(search: SearchMemory, top: int) -> int:
-    """List a node of the frontier: the splits that lead to it."""
+    """List a node of the frontier by the splits that lead to it."""
     at = search.out_cells
     if at + 1 >= search.out_volume.shape[0]:
         return Status.FLUSH
@@ -124,8 +124,9 @@ def leave_prefix(search: SearchMemory, top: int) -> None:
 def walk(search: SearchMemory, steps: int) -> int:
     """Go on with a search for at most `steps` steps; returns a Status, why it stopped.
 
-    A step takes the node on top of the stack: a node with a candidate is split; one without goes on to
-    the next layer; one whose layers are all decided is a cell, or several that need not be told apart.
+    Each step takes the node on top of the stack. A node with a candidate is split; one without candidates
+    goes on to the next layer; one whose layers are all decided is a cell. Where only the number is wanted,
+    the last layer is counted without splitting, and such a node stands for several cells.
     """
     for _ in range(steps):
         top = search.n_nodes - 1

@@ -122,9 +122,9 @@ def distance_or_zero(search: SearchMemory, hyperplane: int, vertex: int) -> floa
 
 @part
 def list_planes(search: SearchMemory, vertex: int) -> int:
-    """List the hyperplanes that a vertex lies on in SYSTEM_ROWS, as far as there is room.
+    """List in `system_rows` the hyperplanes that a vertex lies on, as far as there is room.
 
-    None for a vertex of d = 2 whose definition is not kept (its first entry is -1).
+    There are none for a vertex of d = 2 whose definition is not kept (its first entry is -1).
     """
     if search.planar == 1:
         if search.definitions[vertex, 0] < 0:
@@ -146,7 +146,7 @@ def list_planes(search: SearchMemory, vertex: int) -> int:
 
 @part
 def choose_independent(search: SearchMemory, count: int) -> bool:
-    """Bring d independent hyperplanes to the front of SYSTEM_ROWS; False if elimination finds none."""
+    """Bring d independent hyperplanes to the front of `system_rows`; False if elimination finds fewer."""
     d = search.dimension
     for k in range(count):
         largest = 0.0
@@ -180,7 +180,7 @@ def choose_independent(search: SearchMemory, count: int) -> bool:
 
 @part
 def invert_chosen(search: SearchMemory) -> bool:
-    """Inverse of the d chosen rows by Gauss-Jordan elimination, in columns d, ... of SYSTEM."""
+    """Invert the d chosen rows by Gauss-Jordan elimination, into columns d, ... of `system`."""
     d = search.dimension
     for k in range(d):
         for i in range(d):
@@ -210,7 +210,7 @@ def invert_chosen(search: SearchMemory) -> bool:
 def fresh_radius(search: SearchMemory, vertex: int) -> float:
     """Bound a vertex's error from its own hyperplanes; inf where they are too nearly parallel.
 
-    Uses the numbering of hyperplanes of the node in hand (ASK_FACETS). The product B A is bounded with
+    Uses the numbering of hyperplanes of the node in hand (`ask_facets`). The product B A is bounded with
     its rounding; products that underflow are covered by SMALLEST as long as the inverse is below 2**900.
     """
     d = search.dimension
@@ -249,7 +249,7 @@ def fresh_radius(search: SearchMemory, vertex: int) -> float:
 
 @part
 def next_answer(search: SearchMemory, vertex: int, unit: int) -> int:
-    """Number of the answer to the next exact question (unit -1: where a vertex is); -1 if only asked now."""
+    """Ask the next exact question (unit -1: where a vertex is); returns its answer's number, or -1."""
     asked = search.asked
     search.asked = asked + 1
     if asked < search.answered:
@@ -273,7 +273,7 @@ def place_exactly(search: SearchMemory, vertex: int) -> None:
 
 @step
 def improve_radius(search: SearchMemory, vertex: int) -> int:
-    """Bound afresh a position error that has grown; place the vertex exactly where that does not help."""
+    """Bound a position error afresh that has grown; place the vertex exactly where that does not help."""
     search.radii[vertex] = min(search.radii[vertex], fresh_radius(search, vertex))
     if not search.radii[vertex] <= search.largest_error:
         place_exactly(search, vertex)

@@ -55,7 +55,7 @@ def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
 
 @entry
 def count_rows(label: I64, mate: I32) -> tuple[int, int]:
-    """Number of facets, and of interior ones with one half only."""
+    """Count the facets, and the interior ones of which there is only one half."""
     rows, alone = 0, 0
     for h in range(label.shape[0]):
         rows += 1 if mate[h] < 0 or mate[h] > h else 0
@@ -119,9 +119,9 @@ def list_facets(
 
 @entry
 def compare_sides(a: F64, b: F64, relative: float, absolute: float) -> tuple[int, int]:
-    """How many pairs differ by more than relative * the larger + absolute, and which by most.
+    """Count the pairs that differ by more than relative * the larger + absolute; also return the worst pair.
 
-    A negative b is none. What is nan differs.
+    A negative b means that there is no second number. A pair with a nan differs.
     """
     wrong, worst, most = 0, -1, 0.0
     for f in range(a.shape[0]):
@@ -137,7 +137,7 @@ def compare_sides(a: F64, b: F64, relative: float, absolute: float) -> tuple[int
 
 @entry
 def jump_norms(jacobian: F64, cell_a: I64, cell_b: I64, jump: F64, scale: F64) -> None:
-    """Frobenius norm of the difference of two cells' Jacobians, and of the larger one as its scale."""
+    """Set the Frobenius norms of the differences of two cells' Jacobians, and of the larger one as scale."""
     for f in range(cell_a.shape[0]):
         a, b = cell_a[f], cell_b[f]
         if b < 0:
@@ -156,7 +156,7 @@ def jump_norms(jacobian: F64, cell_a: I64, cell_b: I64, jump: F64, scale: F64) -
 
 @part
 def differing_units(patterns: U64, a: int, b: int) -> int:
-    """The only unit in which two cells' patterns differ; -1 where there are several."""
+    """Return the only unit in which two cells' patterns differ; -1 where there are several."""
     found = -1
     for w in range(patterns.shape[1]):
         rest = patterns[a, w] ^ patterns[b, w]

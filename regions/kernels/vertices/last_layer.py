@@ -1,7 +1,7 @@
 """Counting the cells of a polygon's last layer (d = 2) without making nodes of them.
 
-What counting needs of a cut is which candidates still cut the two parts. The vertices, their signs
-and the order of the cuts are those of `planar` and `layers`, so the count is theirs too.
+Counting needs to know of a cut only which candidates still cut the two parts. The vertices, their signs and
+the order of the cuts are those of `polygons` and `layer_maps`, so the count is the same.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ from regions.kernels.vertices.vertex_signs import place_vertex
 
 @inlined
 def spread_vertices(search: SearchMemory, top: int) -> None:
-    """Copy a node's vertices, without signs, to the free places behind them, and list them in RING."""
+    """Copy a node's vertices, without signs, to the free places behind them, and list them in `ring`."""
     node = search.nodes[top]
     start, new, end = node.first_vertex, node.vertex_top, node.ring_top
     for v in range(node.n_vertices):
@@ -38,7 +38,7 @@ def spread_vertices(search: SearchMemory, top: int) -> None:
 
 @inlined
 def mark_unit(search: SearchMemory, slot: int, unit: int, bit: np.uint64, first: int, count: int) -> int:
-    """Signs of a unit at `count` vertices from `first` on, kept in `bit`; 2 if + occurs, plus 1 if -."""
+    """Set a unit's signs, in `bit`, at `count` vertices from `first` on; 2 if + occurs, plus 1 if - does."""
     constant, a, b = search.slots[slot, 2, unit], search.slots[slot, 0, unit], search.slots[slot, 1, unit]
     bound, factor = search.slots[slot, 5, unit], search.slots[slot, 6, unit]
     seen = 0
@@ -53,17 +53,19 @@ def mark_unit(search: SearchMemory, slot: int, unit: int, bit: np.uint64, first:
 
 @step
 def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
-    """Number of cells that the last layer makes of a node; -1 where the ordinary walk must tell.
+    """Return how many cells the last layer makes of a node; -1 where the ordinary search must tell.
 
-    That is so where a stack has no room for it, where there are more than 64 candidates, and in
-    certified arithmetic where a sign is doubtful.
+    The layer's candidates are found as in `decide_layer`. One candidate makes two cells of the polygon; with
+    more of them, `count_parts` cuts it, and keeps of each part only a ring and its candidates. The ordinary
+    search must tell where a stack lacks room, where there are more than 64 candidates, and where a sign is
+    left open in certified arithmetic.
     """
     node = search.nodes[top]
     layer = node.layer + 1
     slot = node.next_slot
     count = node.n_vertices
-    reach, radius = bounding_box(search, node.first_vertex, count)
-    screen_layer(search, layer, slot, reach, radius)
+    extent, radius = bounding_box(search, node.first_vertex, count)
+    screen_layer(search, layer, slot, extent, radius)
     first = node.vertex_top
     units = node.first_unit + node.n_candidates
     cuts = 0
@@ -75,7 +77,7 @@ def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
         if cuts == 64:
             return -1
         bit = ONE << np.uint64(cuts)
-        set_bound(search, slot, k, reach)
+        set_bound(search, slot, k, extent)
         if mark_unit(search, slot, k, bit, first, count) == 3:
             search.candidate_units[units + cuts] = k
             cuts += 1
@@ -92,9 +94,11 @@ def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
 
 @part
 def count_parts(search: SearchMemory, top: int, slot: int, units: int, cuts: int) -> int:
-    """Number of parts that `cuts` candidates make of a node's polygon; -1 where a stack has no room.
+    """Count the parts that `cuts` candidates make of a node's polygon; -1 where a stack has no room.
 
-    Parts with two candidates or more wait in the rows of NODES and CANDS above the node.
+    A part is cut by the lowest of its candidates. Each of its two sides then counts as one cell where no
+    candidate cuts it, as two where one does; a side with more candidates waits in the rows of `nodes` and
+    `candidates` above the node, as a part to be cut.
     """
     node = search.nodes[top]
     part = top + 1

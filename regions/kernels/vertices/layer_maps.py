@@ -1,7 +1,7 @@
 """Affine maps and unit states on the way down the splitting tree, whatever the polytope is made of.
 
-`add_units` keeps the next layer's map, `decide_layer` sorts a layer's units into active, inactive
-and cut on a polytope, `settle` does the same for what is left of them after a split.
+`add_units` keeps the next layer's map, `decide_layer` sorts a layer's units into active ones, inactive ones
+and candidates, which cut the polytope, and `settle` sorts the candidates again after a split.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ def copy_map_with(search: SearchMemory, layer: int, source: int, target: int, be
 
 @step
 def add_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
-    """Add `count` active units (listed in UNITS) of the map in `source` to that of `layer`.
+    """Add `count` active units (listed in `units`) of the map in `source` to the map of `layer`.
 
     `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
     target row serves four products; the error row takes `|W[k, j]|` times what a unit passes on.
@@ -124,12 +124,12 @@ def add_units(search: SearchMemory, layer: int, source: int, target: int, count:
 
 @inlined
 def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, float]:
-    """Put the box around `count` vertices of RING in BOX (middle, half-widths).
+    """Put the box around `count` vertices of `ring` in `box` (middle, half-widths).
 
     Returns the largest |coordinate| and the largest position error of these vertices. The
     half-widths are enlarged by a relative 1e-15 and by the rounding of the middle.
     """
-    reach = 0.0
+    extent = 0.0
     radius = 0.0
     for v in range(count):
         radius = max(radius, search.radii[search.ring[first + v]])
@@ -141,10 +141,10 @@ def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, f
             low = min(low, value)
             high = max(high, value)
         size = max(abs(low), abs(high))
-        reach = max(reach, size)
+        extent = max(extent, size)
         search.box[0, i] = 0.5 * (low + high)
         search.box[1, i] = 0.5 * (high - low) + 1e-15 * size
-    return reach, radius
+    return extent, radius
 
 
 @inlined
@@ -157,7 +157,7 @@ def set_active(search: SearchMemory, top: int, layer: int, unit: int) -> None:
 
 @inlined
 def list_undecided(search: SearchMemory, n: int) -> int:
-    """List in UNITS which of n units the screen leaves open; returns how many."""
+    """List in `units` those of n units that `screen_layer` leaves open; returns how many."""
     count = 0
     for k in range(n):
         search.units[count] = k
@@ -167,12 +167,13 @@ def list_undecided(search: SearchMemory, n: int) -> int:
 
 @part
 def decide_layer(search: SearchMemory, top: int) -> int:
-    """Sort the units of a node's layer; returns how many are active on all of it (in UNITS).
+    """Sort the units of a node's layer; returns how many are active on all of it (in `units`).
 
-    Units that the node's vertices cut become its candidates. Units that only touch it are decided
-    too: the active ones are listed in `WORK[1:]`, their number in `WORK[0]`, their signs in VALUES,
-    for the caller to look for facets on which they vanish. -1: exact signs are asked for, and the
-    node is as it was.
+    Most units have one sign in the whole box around the polytope, which one pass over the layer finds; the
+    others are evaluated at the vertices. A unit with both signs becomes a candidate. A unit that only
+    touches the polytope is decided too: the active ones are listed in `work[1:]`, their number is in
+    `work[0]`, their signs are in `values`, and the caller finds the facets on which they vanish. -1: exact
+    signs are asked for, and the caller restores the node.
     """
     node = search.nodes[top]
     layer = node.layer
@@ -180,7 +181,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     active, cuts, touching = 0, 0, 0
     search.work[0] = 0
     node.n_candidates = 0
-    reach, radius = bounding_box(search, node.first_vertex, node.n_vertices)
+    extent, radius = bounding_box(search, node.first_vertex, node.n_vertices)
     slot = node.map_slot
     if needs_map(search, layer + 1):
         pass_on(search, layer, slot)
@@ -188,7 +189,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
         for k in range(n):
             search.units[k] = k
         return n
-    screen_layer(search, layer, slot, reach, radius)
+    screen_layer(search, layer, slot, extent, radius)
     search.ask_layer = layer
     search.ask_facets = node.first_facet
     clear_signs(search, top)
@@ -199,7 +200,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     word = ZERO
     for i in range(list_undecided(search, n)):
         k = search.units[i]
-        set_bound(search, slot, k, reach)
+        set_bound(search, slot, k, extent)
         seen = mark_signs(search, top, cuts, k)
         search.middles[k] = 1.0 if seen & 3 == 2 else -1.0
         if seen & 3 == 3:
@@ -236,7 +237,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
 
 @inlined
 def needs_map(search: SearchMemory, layer: int) -> bool:
-    """Whether the map of `layer` will be read: a hidden layer's always, the output's on request."""
+    """Whether the map of `layer` will be read: a hidden layer's is always, the output's on request."""
     return layer < search.n_layers or search.want_map == 1
 
 
@@ -255,7 +256,7 @@ def add_event(search: SearchMemory, top: int, hyperplane: int, key: np.uint64) -
 def settle(search: SearchMemory, top: int) -> int:
     """Decide the candidates that no longer cut a child; returns how many became active.
 
-    They are listed in UNITS. Mask row 2 holds, on return, those that vanish at some vertex.
+    They are listed in `units`. On return, row 2 of `masks` has those of them that vanish at some vertex.
     """
     node = search.nodes[top]
     words = (node.n_candidates + 63) >> 6

@@ -1,6 +1,6 @@
 """Nodes of the splitting tree: what splitting one, entering a layer and leaving a cell have in common.
 
-How their polytopes are cut, copied and measured is told by `polygons` and `polytopes`.
+How polytopes are cut, copied and measured is left to `polygons` and `polytopes`.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from regions.kernels.vertices.layer_maps import copy_map_with, needs_map, set_ac
 
 @inlined
 def wanted_children(search: SearchMemory, top: int, unit: int) -> int:
-    """Which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
+    """Return which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
     node = search.nodes[top]
     if search.guided == 1:
         word = search.guide[search.word_starts[node.layer] + (unit >> 6)]
@@ -59,7 +59,7 @@ def undo_split(search: SearchMemory, top: int, c: int) -> None:
 
 @inlined
 def count_split(search: SearchMemory, top: int, n_new: int) -> None:
-    """Take note that a node was cut, with `n_new` vertices."""
+    """Record that a node was cut, and that the cut made `n_new` vertices."""
     node = search.nodes[top]
     search.answered = 0
     search.asked = 0
@@ -76,7 +76,7 @@ def count_split(search: SearchMemory, top: int, n_new: int) -> None:
 def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int:
     """Make room for the children of a node that was cut; returns the place of the positive one.
 
-    Both get the map of the next layer; that of the positive one has the unit in it.
+    Each child has a map of the next layer; that of the positive child includes the unit.
     """
     node = search.nodes[top]
     following = node.layer + 1
@@ -110,8 +110,8 @@ def start_child(
 def settle_child(search: SearchMemory, at: int, unit: int) -> int:
     """Decide the candidates that no longer cut a child; returns how many became active (in `units`).
 
-    `unit` is the unit that the cut made active, -1 in the negative child. Row 2 of `masks` holds, on
-    return, those of the active ones that vanish at some vertex.
+    `unit` is the unit that the cut made active, -1 in the negative child. On return, row 2 of `masks`
+    has those of the active ones that vanish at some vertex.
     """
     if unit >= 0:
         set_active(search, at, search.nodes[at].layer, unit)
@@ -136,7 +136,7 @@ def save_node(search: SearchMemory, top: int) -> int:
 
 @inlined
 def advance_layer(search: SearchMemory, top: int) -> None:
-    """Turn a node to its next layer; the candidates of the one that is decided stay below the new ones."""
+    """Turn a node to its next layer; the candidates of the layer before stay below the new ones."""
     node = search.nodes[top]
     node.first_unit += node.n_candidates
     node.layer += 1
@@ -145,7 +145,7 @@ def advance_layer(search: SearchMemory, top: int) -> None:
 
 @inlined
 def open_layer(search: SearchMemory, top: int, active: int) -> None:
-    """Begin the map of the layer behind a node's, from the `active` units (in `units`) of the whole node."""
+    """Begin the next layer's map with the `active` units (in `units`) that are active on a whole node."""
     search.answered = 0
     search.asked = 0
     node = search.nodes[top]
@@ -158,7 +158,7 @@ def open_layer(search: SearchMemory, top: int, active: int) -> None:
 
 @inlined
 def add_volume(search: SearchMemory, volume: float) -> None:
-    """Add to the sum of the cells' volumes, as Neumaier does."""
+    """Add to the sum of the cells' volumes by Neumaier's summation, which keeps what rounding loses."""
     total = search.volume
     new = total + volume
     if abs(total) >= abs(volume):
@@ -170,7 +170,7 @@ def add_volume(search: SearchMemory, volume: float) -> None:
 
 @inlined
 def leave_cell(search: SearchMemory, top: int, cells: int) -> None:
-    """Count `cells` cells, and take the node that they were off the stack."""
+    """Count a finished node as `cells` cells, and take it off the stack."""
     node = search.nodes[top]
     search.cells += cells
     if node.depth <= 40:

@@ -1,4 +1,4 @@
-"""The steps of a search on polygons (d = 2): split one, enter a layer with it, count or collect it."""
+"""The steps of a search on polygons (d = 2): split one, enter a layer, measure it, list it."""
 
 from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import step
@@ -33,10 +33,11 @@ from regions.kernels.vertices.polygons import (
 
 @step
 def split_polygon(search: SearchMemory, top: int, c: int) -> int:
-    """Replace a node by the two parts into which candidate c cuts it, the positive one on top.
+    """Replace a node by the two parts into which candidate c cuts its polygon, the positive one on top.
 
-    The line of the candidate crosses two sides, or goes through vertices; each part inherits the
-    candidates that still cut it, and the others are settled with it.
+    The candidate's line crosses two sides of the polygon, or goes through vertices of it. Each part inherits
+    the candidates that still cut it; the others are decided there, and those that became active are added to
+    the part's map of the next layer. ASK leaves the node as it was: the step is done again with the answers.
     """
     unit = begin_split(search, top, c)
     n_new, n_minus, n_plus = cut_polygon(search, top, c)
@@ -47,7 +48,7 @@ def split_polygon(search: SearchMemory, top: int, c: int) -> int:
     first = search.nodes[top].ring_top
     count_split(search, top, n_new)
     upper = open_children(search, top, unit, wanted)
-    # the negative part first: its events lie below those of the positive part, which is walked first
+    # the negative part first: its events lie below those of the positive part, which is searched first
     for sign in (2, 1):
         if wanted & sign == 0:
             continue
@@ -69,7 +70,12 @@ def split_polygon(search: SearchMemory, top: int, c: int) -> int:
 
 @step
 def enter_layer_of_polygon(search: SearchMemory, top: int, _: int) -> int:
-    """Take a node whose layer is decided on to the next one."""
+    """Take a node whose layer is decided on to the next layer, and sort the units of that layer.
+
+    Signs are kept with the vertices, so the node gets copies of its vertices first. Units that vanish on a
+    side without cutting the polygon are recorded, as the key of that side depends on them. ASK leaves the
+    node as it was.
+    """
     spare = save_node(search, top)
     copy_polygon(search, top)
     advance_layer(search, top)
@@ -85,7 +91,7 @@ def enter_layer_of_polygon(search: SearchMemory, top: int, _: int) -> int:
 
 @step
 def measure_polygon(search: SearchMemory, top: int, cells: int) -> int:
-    """Count a finished node, which is `cells` cells, and add up its area where that is wanted."""
+    """Count a finished node as `cells` cells, and add up its area where that is wanted."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT
     if search.mode == Mode.MEASURE:
@@ -96,7 +102,7 @@ def measure_polygon(search: SearchMemory, top: int, cells: int) -> int:
 
 @step
 def list_polygon(search: SearchMemory, top: int, cells: int) -> int:
-    """Write a finished cell to the output."""
+    """Write a finished cell to the output: its pattern, area, centroid, sides and Jacobian."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT
     room = 1 + search.nodes[top].n_vertices

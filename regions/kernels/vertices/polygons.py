@@ -1,6 +1,7 @@
-"""Polygons (d = 2) as vertex rings: cutting one, copying one, its area and sides.
+"""Polygons (d = 2) as rings of vertices: cutting one, copying one, its area and sides.
 
-Ring entry i of a node is a vertex and, in `edge`, the hyperplane of the side from it to the next.
+A node's entries of `ring` are its vertices in order; those of `edges` are the hyperplanes of the sides, each
+from the vertex of the same entry to the next one.
 """
 
 import numpy as np
@@ -58,9 +59,10 @@ def cut_side(search: SearchMemory, top: int, c: int, a: int, b: int, new: int, s
 def mark_vertex(
     search: SearchMemory, slot: int, units: int, candidates: np.uint64, word: int, a: int, b: int, vertex: int
 ) -> None:
-    """Signs of one word of candidates at a new vertex between `a` and `b`, as in `marks.mark_new_vertices`.
+    """Set the signs of one word of candidates at a new vertex between `a` and `b`.
 
-    `units` is the first of the candidates in CUT_UNITS.
+    The signs are found as in `vertex_signs.mark_new_vertices`. `units` is the first entry of the node's
+    candidates in `candidate_units`.
     """
     first = units + 64 * word
     x, y, radius = search.points[0, vertex], search.points[1, vertex], search.radii[vertex]
@@ -89,7 +91,9 @@ def mark_vertex(
 def cut_polygon(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
     """Cut a node's polygon by candidate c: (new vertices, entries of the negative, of the positive part).
 
-    The two rings are written from the node's ring_top on, the negative one first.
+    One pass around the ring gives each vertex to the parts that its sign says, and both parts a new vertex
+    between two of opposite signs. Then the new vertices are placed, and the signs of the other candidates
+    there are set. The two rings are written from the node's `ring_top` on, the negative one first.
     """
     node = search.nodes[top]
     word = c >> 6
@@ -149,7 +153,7 @@ def cut_polygon(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
 
 @part
 def touched_side(search: SearchMemory, top: int, unit: int) -> None:
-    """Record the side on which a touching unit vanishes, if any (signs in `tree.z`)."""
+    """Record the side on which a touching unit vanishes, if there is one (its signs are in `values`)."""
     node = search.nodes[top]
     count = node.n_vertices
     for i in range(count):
@@ -160,7 +164,7 @@ def touched_side(search: SearchMemory, top: int, unit: int) -> None:
 
 @part
 def touched_side_of_candidate(search: SearchMemory, top: int, c: int) -> None:
-    """Record the side on which a candidate that has just become active vanishes, if any."""
+    """Record the side on which a candidate that has just become active vanishes, if there is one."""
     node = search.nodes[top]
     count = node.n_vertices
     start = node.first_vertex
@@ -175,7 +179,7 @@ def touched_side_of_candidate(search: SearchMemory, top: int, c: int) -> None:
 
 @inlined
 def polygon_area(search: SearchMemory, top: int) -> float:
-    """Area of a node's polygon, from its first vertex so that small cells keep their digits."""
+    """Return the area of a node's polygon, measured from its first vertex so that small cells keep digits."""
     node = search.nodes[top]
     start = node.first_vertex
     x0 = search.points[0, search.ring[start]]

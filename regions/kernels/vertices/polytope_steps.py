@@ -1,4 +1,4 @@
-"""The steps of a search on polytopes (d = 1 and d >= 3): split one, enter a layer with it, measure it."""
+"""The steps of a search on polytopes (d = 1 and d >= 3): split one, enter a layer, count it, measure it."""
 
 from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import step
@@ -32,10 +32,11 @@ from regions.kernels.vertices.polytopes import (
 
 @step
 def split_polytope(search: SearchMemory, top: int, c: int) -> int:
-    """Replace a node by the two parts into which candidate c cuts it, the positive one on top.
+    """Replace a node by the two parts into which candidate c cuts its polytope, the positive one on top.
 
-    This is a step of the double description method: new vertices lie on the edges between positive
-    and negative ones; each part inherits the candidates that still cut it.
+    This is one step of the double description method: the new vertices lie on the edges between a positive
+    and a negative vertex. Each part inherits the candidates that still cut it; the others are decided there,
+    as for polygons. GROW, GROW_BITS and ASK leave the node as it was: the step is done again.
     """
     unit = begin_split(search, top, c)
     node = search.nodes[top]
@@ -52,7 +53,7 @@ def split_polytope(search: SearchMemory, top: int, c: int) -> int:
     count_split(search, top, n_new)
     node.n_facets += 1
     upper = open_children(search, top, unit, wanted)
-    # the negative part first: its events lie below those of the positive part, which is walked first
+    # the negative part first: its events lie below those of the positive part, which is searched first
     for sign in (2, 1):
         if wanted & sign == 0:
             continue
@@ -74,7 +75,12 @@ def split_polytope(search: SearchMemory, top: int, c: int) -> int:
 
 @step
 def enter_layer_of_polytope(search: SearchMemory, top: int, _: int) -> int:
-    """Take a node whose layer is decided on to the next one."""
+    """Take a node whose layer is decided on to the next layer, and sort the units of that layer.
+
+    Signs are kept with the vertices, so the node gets copies of its vertices first. Units that vanish on a
+    facet without cutting the polytope are recorded, as the key of that facet depends on them. ASK leaves the
+    node as it was.
+    """
     spare = save_node(search, top)
     copy_cell(search, top)
     advance_layer(search, top)
@@ -90,7 +96,7 @@ def enter_layer_of_polytope(search: SearchMemory, top: int, _: int) -> int:
 
 @step
 def count_polytope(search: SearchMemory, top: int, cells: int) -> int:
-    """Count a finished node, which is `cells` cells."""
+    """Count a finished node as `cells` cells."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT
     leave_cell(search, top, cells)
@@ -99,7 +105,7 @@ def count_polytope(search: SearchMemory, top: int, cells: int) -> int:
 
 @step
 def measure_polytope(search: SearchMemory, top: int, cells: int) -> int:
-    """Add up the volume of a finished node, which is `cells` cells; write it to the output where wanted."""
+    """Count a finished node as `cells` cells and add up its volume; in mode COLLECT, write it out."""
     if search.cells >= search.cell_limit:
         return Status.LIMIT
     room = 1 + search.nodes[top].n_facets

@@ -1,8 +1,9 @@
 """Polytopes by vertices and incidence (d = 1 and d >= 3): cutting one, copying one, its faces.
 
-Bit b of a vertex's incidence says that it lies on hyperplane `edge[FACETS + b]` of its node. The bits
+Bit b of a vertex's incidence says that it lies on hyperplane `edges[first_facet + b]` of its node. The bits
 of two vertices decide whether an edge joins them (double description: Motzkin et al. 1953, Fukuda and
-Prodon 1996): if one of them is simple, exactly d - 1 common bits; otherwise no third vertex has them all.
+Prodon 1996). If one of them is simple, an edge needs d - 1 common bits; otherwise no third vertex may have
+all the common bits.
 """
 
 import numpy as np
@@ -85,7 +86,7 @@ def renumber_facets(search: SearchMemory, top: int, vertices: int, count: int) -
 
 @part
 def count_bits(search: SearchMemory, vertex: int) -> int:
-    """Number of hyperplanes that a vertex lies on."""
+    """Count the hyperplanes that a vertex lies on."""
     total = 0
     for w in range(search.incidence.shape[1]):
         total += popcount(search.incidence[vertex, w])
@@ -112,7 +113,7 @@ def is_edge(search: SearchMemory, top: int, a: int, b: int) -> bool:
 
 @part
 def cut_edges(search: SearchMemory, top: int, plus: int, n_plus: int, minus: int, n_minus: int) -> int:
-    """List in `tree.pairs` the edges between two lists of `ring`; -1 when the list is full."""
+    """List in `pairs` the edges between two lists of `ring`; returns how many, -1 where the list is full."""
     d = search.points.shape[0]
     words = search.incidence.shape[1]
     found = 0
@@ -169,8 +170,10 @@ def cut_vertex(search: SearchMemory, top: int, c: int, a: int, b: int, new: int)
 def cut_cell(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
     """Cut a node's polytope by candidate c: (new vertices, entries of the negative, of the positive part).
 
-    The vertex lists are written from the node's ring_top on, the negative one first. New vertices -1: no
-    room; -2: more hyperplanes than incidence bits.
+    The vertices are sorted by the candidate's sign, and the edges between a positive and a negative one are
+    found by their incidence. Each such edge gets a new vertex; a vertex on the hyperplane is copied, as both
+    parts need it with one incidence bit more. The lists are written from the node's `ring_top` on, the
+    negative one first. Instead of the new vertices, -1: no room; -2: more hyperplanes than incidence bits.
     """
     node = search.nodes[top]
     count = node.n_vertices
@@ -226,10 +229,10 @@ def cut_cell(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
 
 @part
 def lone_facet(search: SearchMemory, top: int) -> int:
-    """The hyperplane on which all vertices listed in `PICKED` lie, if it is one; else -1.
+    """Return the only hyperplane on which all vertices listed in `picked` lie; -1 if there is not just one.
 
-    `PICKED[0]` is their number. A face lies in as many facets as its codimension at
-    least, so a single common hyperplane means a facet.
+    `picked[0]` is their number. A face lies in at least as many facets as its codimension, so a single
+    common hyperplane means that it is a facet.
     """
     node = search.nodes[top]
     total = 0
@@ -250,7 +253,7 @@ def lone_facet(search: SearchMemory, top: int) -> int:
 
 @part
 def touched_facet(search: SearchMemory, top: int, unit: int) -> None:
-    """Record the facet on which a touching unit vanishes, if any (signs in `tree.z`)."""
+    """Record the facet on which a touching unit vanishes, if there is one (its signs are in `values`)."""
     node = search.nodes[top]
     found = 0
     for v in range(node.n_vertices):
@@ -266,7 +269,7 @@ def touched_facet(search: SearchMemory, top: int, unit: int) -> None:
 
 @part
 def touched_facet_of_candidate(search: SearchMemory, top: int, c: int) -> None:
-    """Record the facet on which a candidate that has just become active vanishes, if any."""
+    """Record the facet on which a candidate that has just become active vanishes, if there is one."""
     node = search.nodes[top]
     found = 0
     for v in range(node.n_vertices):
@@ -284,7 +287,7 @@ def touched_facet_of_candidate(search: SearchMemory, top: int, c: int) -> None:
 
 @part
 def load_faces(search: SearchMemory, top: int) -> bool:
-    """Copy a node's polytope to the scratch of `volume`; returns whether it is simple."""
+    """Copy a node's polytope to the scratch of `triangulated`; returns whether it is simple."""
     node = search.nodes[top]
     count = node.n_vertices
     d = search.points.shape[0]
@@ -313,7 +316,7 @@ def load_faces(search: SearchMemory, top: int) -> bool:
 
 @part
 def collect_segment(search: SearchMemory, top: int) -> float:
-    """The cell of d = 1: length, middle, and two end points of measure 1."""
+    """Write a cell of d = 1 to the output, with two end points of measure 1; returns its length."""
     node = search.nodes[top]
     at = search.out_cells
     a = search.ring[node.first_vertex]
@@ -376,7 +379,7 @@ def collect_cell(search: SearchMemory, top: int) -> int:
 
 @entry
 def list_cell_simplices(search: SearchMemory, top: int, place: int, simplices: NDArray[np.int64]) -> int:
-    """List the simplices of one facet of a finished cell: vertex numbers in FACE_POINTS; -1: no room."""
+    """List the simplices of one facet of a finished cell, by rows of `face_points`; -1 where room lacks."""
     node = search.nodes[top]
     d = search.dimension
     simple = load_faces(search, top)

@@ -2,7 +2,7 @@
 
 A sign is certain when `|value| > bound`; otherwise it is doubtful. In float arithmetic a doubtful
 sign reads as zero (the vertex lies on the hyperplane); certified arithmetic asks for the exact one.
-Signs that follow from others without arithmetic are taken from there (`marks.mark_new_vertices`).
+Signs that follow from others without arithmetic are taken from there (`vertex_signs.mark_new_vertices`).
 """
 
 from regions.kernels.memory.bits import SMALLEST
@@ -22,14 +22,14 @@ def sign(value: float, bound: float) -> int:
 
 
 @part
-def screen_layer(search: SearchMemory, layer: int, slot: int, reach: float, radius: float) -> None:
-    """Sign of a layer's units over the box around one polytope, where it is the same everywhere.
+def screen_layer(search: SearchMemory, layer: int, slot: int, extent: float, radius: float) -> None:
+    """Find the units of a layer that have one sign in the whole box around a polytope.
 
-    The box has middle and half-widths in BOX. For unit k, a point with max-norm at most `reach` and
-    position error at most `radius`: |computed - true| <= E + gamma (|A|_1 reach + |c|) + |A|_1 radius,
-    E the map's own error over the domain, the second term the rounding of the evaluation (Higham
-    2002, eq. 3.5). MIDDLE gets the value at the middle of the box where its size exceeds
-    `sum_i |A_i| halfwidth_i` plus this bound: its sign is then that of all points of the polytope;
+    `box` has the middle and the half-widths. For unit k at a point with max-norm at most `extent` and
+    position error at most `radius`, |computed - true| <= E + gamma (|A|_1 extent + |c|) + |A|_1 radius:
+    E is the map's own error over the domain, the second term the rounding of the evaluation (Higham
+    2002, eq. 3.5). `middles` gets the value at the middle of the box where its size exceeds
+    `sum_i |A_i| halfwidth_i` plus this bound, for then its sign is that of all points of the polytope;
     otherwise 0. The factor 1 + 1e-9 covers the rounding of the bounds.
 
     Loops write one array each: LLVM vectorises a loop only if few pairs of arrays may overlap.
@@ -39,7 +39,7 @@ def screen_layer(search: SearchMemory, layer: int, slot: int, reach: float, radi
     n = search.widths[layer]
     constant = search.slots[slot, d]
     error = search.slots[slot, d + 1]
-    scale = radius + gamma * reach
+    scale = radius + gamma * extent
     if d == 2:
         row, column = search.slots[slot, 0], search.slots[slot, 1]
         mx, my = search.box[0, 0], search.box[0, 1]
@@ -67,9 +67,9 @@ def screen_layer(search: SearchMemory, layer: int, slot: int, reach: float, radi
 
 @part
 def pass_on(search: SearchMemory, layer: int, slot: int) -> None:
-    """What each unit's map passes on, in row d + 2, when it is added to the next layer's map.
+    """Set row d + 2: the error that each unit passes on when it is added to the next layer's map.
 
-    Its own error plus the rounding of the products and sums: `E + gamma_l (|A|_1 extent + |c|)`,
+    That is its own error plus the rounding of the products and sums, `E + gamma_l (|A|_1 extent + |c|)`,
     with the largest |coordinate| of the domain as extent.
     """
     d = search.dimension
@@ -91,7 +91,7 @@ def pass_on(search: SearchMemory, layer: int, slot: int) -> None:
 
 
 @inlined
-def set_bound(search: SearchMemory, slot: int, unit: int, reach: float) -> None:
+def set_bound(search: SearchMemory, slot: int, unit: int, extent: float) -> None:
     """Keep a unit's error bound on a polytope: row d + 3 without the position error, its factor in d + 4.
 
     For a vertex x of the polytope, true position x*, `|computed(x) - true(x*)|` is at most the map's
@@ -102,7 +102,7 @@ def set_bound(search: SearchMemory, slot: int, unit: int, reach: float) -> None:
     norm = 0.0
     for i in range(d):
         norm += abs(search.slots[slot, i, unit])
-    rounding = search.gamma_point * (norm * reach + abs(search.slots[slot, d, unit]))
+    rounding = search.gamma_point * (norm * extent + abs(search.slots[slot, d, unit]))
     search.slots[slot, d + 3, unit] = 1.000000001 * (search.slots[slot, d + 1, unit] + rounding) + SMALLEST
     search.slots[slot, d + 4, unit] = 1.000000001 * norm
 
@@ -112,34 +112,35 @@ def point_bound(search: SearchMemory, slot: int, unit: int, vertex: int) -> floa
     """The bound of `set_bound` for one unit at one vertex, from that vertex's own size and radius.
 
     Nothing is added for underflow where no two factors are nonzero: what is exactly 0 has bound 0.
-    Where every map is linear (CENTRAL) its error over the domain is one of the coefficients alone,
+    Where every map is linear (`central`) its error over the domain is one of the coefficients alone,
     so it shrinks with the point's size, to 0 at the origin.
     """
     d = search.dimension
     total = abs(search.slots[slot, d, unit])
     shift = 0.0
     lost = SMALLEST if total > 0.0 else 0.0
-    reach, extent = 0.0, 0.0
+    farthest, extent = 0.0, 0.0
     for i in range(d):
         size = abs(search.slots[slot, i, unit])
         total += size * abs(search.points[i, vertex])
         shift += size
-        reach = max(reach, abs(search.points[i, vertex]) + search.radii[vertex])
+        farthest = max(farthest, abs(search.points[i, vertex]) + search.radii[vertex])
         extent = max(extent, search.extents[i])
         if size > 0.0 and (search.points[i, vertex] != 0.0 or search.radii[vertex] > 0.0):
             lost = SMALLEST
     error = search.slots[slot, d + 1, unit]
-    if search.central == 1 and reach < extent:
-        error *= 1.000000001 * reach / extent
+    if search.central == 1 and farthest < extent:
+        error *= 1.000000001 * farthest / extent
     bound = error + shift * search.radii[vertex] + search.gamma_point * total
     return bound * 1.000000001 + lost
 
 
 @step
 def report_doubt(search: SearchMemory, slot: int, unit: int, vertex: int, value: float) -> int:
-    """Stand in for `settle_doubt` until the first doubtful sign: ask, so that it is compiled and bound.
+    """Stand in for `settle_doubt` until the first doubtful sign; it asks, and `settle_doubt` is then bound.
 
-    Most searches never meet one, and to compile what settles it takes as long as a third of the rest.
+    Most searches never meet a doubtful sign, and compiling what settles one takes a third as long as all
+    the rest.
     """
     search.asked += 1
     return 0
@@ -147,9 +148,9 @@ def report_doubt(search: SearchMemory, slot: int, unit: int, vertex: int, value:
 
 @step
 def settle_doubt(search: SearchMemory, slot: int, unit: int, vertex: int, value: float) -> int:
-    """Sign of a unit at a vertex where the polytope's bound does not decide it.
+    """Decide the sign of a unit at a vertex where the polytope's bound leaves it open.
 
-    Tries the vertex's own bound, then, in certified arithmetic, a fresh one for its position, then
+    It tries the vertex's own bound, then, in certified arithmetic, a fresh one for its position, then
     whether nothing rounds at all. What is still doubtful is zero in float arithmetic; in certified
     arithmetic it is the next exact answer, or becomes a question.
     """
@@ -179,9 +180,9 @@ def settle_doubt(search: SearchMemory, slot: int, unit: int, vertex: int, value:
 
 @inlined
 def bounded_sign(search: SearchMemory, slot: int, unit: int, vertex: int, value: float, bound: float) -> int:
-    """Sign of a unit at a vertex of the polytope that `set_bound` was called for.
+    """Decide the sign of a unit at a vertex of the polytope that `set_bound` was called for.
 
-    The caller has the value and its bound, row d + 3 plus row d + 4 times the vertex's radius, in hand.
+    The caller gives the value and its bound, which is row d + 3 plus row d + 4 times the vertex's radius.
     """
     if abs(value) > bound:
         return 1 if value > 0.0 else -1

@@ -1,6 +1,6 @@
-"""Signs of a layer's units at a node's vertices: kept as bits of candidates, and new vertices on edges.
+"""Signs of a layer's units at a node's vertices, kept as bits of the candidates; new vertices on edges.
 
-Bit c of POS and NEG of a vertex says that candidate c is positive, negative there; neither: zero.
+Bit c of `positive` and of `negative` of a vertex says that candidate c is so there; if neither, it is zero.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def clear_signs(search: SearchMemory, top: int) -> None:
 
 @part
 def values_at(search: SearchMemory, slot: int, unit: int, first: int, count: int) -> None:
-    """Pre-activations of a unit at `count` vertices, numbered on from `first`, in LINE."""
+    """Put the pre-activations of a unit at `count` vertices, from `first` on, in `unit_values`."""
     d = search.dimension
     constant, factor = search.slots[slot, d, unit], search.slots[slot, 0, unit]
     axis = search.points[0, first : first + count]
@@ -40,10 +40,10 @@ def values_at(search: SearchMemory, slot: int, unit: int, first: int, count: int
 
 @inlined
 def mark_signs(search: SearchMemory, top: int, c: int, unit: int) -> int:
-    """Signs at all vertices of a node, just copied, of a unit that may be its candidate c.
+    """Decide the signs at all vertices of a node, just copied, of a unit that may be its candidate c.
 
-    Returns the sum of 2 if + occurs, 1 if -, 4 if zero. The signs are kept in the candidate's bits
-    of POS and NEG if both + and - occur, and in VALUES if + and zero occur only.
+    Returns the sum of 2 if + occurs, 1 if -, 4 if zero. If both + and - occur, the signs are kept in the
+    candidate's bits of `positive` and `negative`; if only + and zero occur, in `values`.
     """
     second = min(1, search.dimension - 1)  # a valid axis where there is no second one
     node = search.nodes[top]
@@ -81,7 +81,7 @@ def mark_signs(search: SearchMemory, top: int, c: int, unit: int) -> int:
 
 @inlined
 def sign_at(search: SearchMemory, vertex: int, c: int) -> int:
-    """Sign of candidate c at a vertex, without a branch."""
+    """Return the sign of candidate c at a vertex, without a branch."""
     word = c >> 6
     shift = np.uint64(c & 63)
     return np.int64((search.positive[vertex, word] >> shift) & ONE) - np.int64(
@@ -91,11 +91,12 @@ def sign_at(search: SearchMemory, vertex: int, c: int) -> int:
 
 @part
 def mark_new_vertices(search: SearchMemory, top: int, first: int, count: int) -> None:
-    """Signs of a node's candidates at `count` new vertices, number i inside the edge in PAIRS[i].
+    """Set the signs of a node's candidates at `count` new vertices, the i-th inside the edge `pairs[i]`.
 
-    Where the ends of the edge do not have opposite signs, the sign inside follows without arithmetic:
-    that of an end where it is not zero, zero where both are. Opposite signs are left to the value,
-    but for the candidate that makes the cut, whose bits the caller has taken out of CANDS.
+    Where the ends of the edge do not have opposite signs, the sign inside follows without arithmetic: it is
+    that of an end where this is not zero, and zero where both are. Where they have opposite signs, the
+    value decides; the candidate that makes the cut is left at zero, as the caller has taken its bit out of
+    `candidates`.
     """
     d = search.dimension
     node = search.nodes[top]

@@ -18,19 +18,19 @@ Pointer = Any  # to float64, row by row: rows are given by their first entry
 
 @inlined
 def minor(n: Pointer, a: int, b: int, i: int, j: int) -> float:
-    """Rows a, b and columns i, j."""
+    """Return the minor of rows a, b and columns i, j."""
     return n[a + i] * n[b + j] - n[a + j] * n[b + i]
 
 
 @inlined
 def determinant_3(n: Pointer, a: int, b: int, c: int) -> float:
-    """Rows a, b, c of three columns."""
+    """Return the determinant of rows a, b, c of three columns."""
     return n[a + 0] * minor(n, b, c, 1, 2) - n[a + 1] * minor(n, b, c, 0, 2) + n[a + 2] * minor(n, b, c, 0, 1)
 
 
 @inlined
 def determinant_4(n: Pointer, a: int, b: int, c: int, d: int) -> float:
-    """Rows a, b, c, d of four columns, by complementary minors of two rows each."""
+    """Return that of rows a, b, c, d of four columns, by complementary minors of two rows each."""
     return (
         minor(n, a, b, 0, 1) * minor(n, c, d, 2, 3)
         - minor(n, a, b, 0, 2) * minor(n, c, d, 1, 3)
@@ -43,7 +43,7 @@ def determinant_4(n: Pointer, a: int, b: int, c: int, d: int) -> float:
 
 @inlined
 def determinant_5(n: Pointer, a: int, b: int, c: int, d: int, e: int) -> float:
-    """Rows a, ..., e of five columns: minors of a and b times those of c, d and e."""
+    """Return that of rows a, ..., e of five columns: minors of a and b times those of c, d and e."""
     p01, p02, p03, p04 = (
         minor(n, d, e, 0, 1),
         minor(n, d, e, 0, 2),
@@ -69,7 +69,7 @@ def determinant_5(n: Pointer, a: int, b: int, c: int, d: int, e: int) -> float:
 
 @part
 def eliminated(matrix: F64, d: int) -> float:
-    """Size of a d x d determinant by elimination with partial pivoting; the matrix is used up."""
+    """Return the size of a d x d determinant, by elimination with partial pivoting in the matrix itself."""
     size = 1.0
     for k in range(d):
         best = k
@@ -92,7 +92,7 @@ def eliminated(matrix: F64, d: int) -> float:
 
 @part
 def eliminated_size(search: SearchMemory, d: int, at: int) -> float:
-    """`determinant_size` for any d."""
+    """Return `determinant_size` for any d."""
     matrix = search.face_local[0]
     for s in range(d):
         for i in range(d):
@@ -102,7 +102,7 @@ def eliminated_size(search: SearchMemory, d: int, at: int) -> float:
 
 @inlined
 def determinant_size(search: SearchMemory, d: int, at: int) -> float:
-    """|det| of the unit normals of the d facets listed from `at` on (d >= 3)."""
+    """Return |det| of the unit normals of the d facets listed from `at` on (d >= 3)."""
     facets_of = search.flat_vertex_facets
     n = search.flat_face_normals
     if d > 5:

@@ -1,4 +1,4 @@
-"""Volumes of simple polytopes and of their facets, every face once: the common case of `volume` (d >= 3).
+"""Volumes of simple polytopes and of their facets, every face once: the common case (d >= 3).
 
 A face of codimension c is the set S of the c facets that it lies on. With unit normals n_j, the slack
 s_j(v) (distance of vertex v from facet j) and |n_S| the volume that the normals of S span, let
@@ -11,7 +11,7 @@ a_S is s_j(a_S) |n_S| / |n_(S+j)| away from the facet on j, so that from the ver
     U_S = sum over j of s_j(a_S) U_(S+j).
 
 All terms are positive: nothing cancels but in the slacks and determinants. An edge is measured from
-its end with the larger determinant; where both are below FLATTEST, the polytope is left to `volume`.
+its end with the larger determinant; where both are below FLATTEST, the polytope is left to `triangulated`.
 Lasserre, An analytical expression and an algorithm for the volume of a convex polyhedron in R^n (1983),
 for the recursion; Lawrence, Polytope volume computation (1991), for the vertices; Büeler, Enge and
 Fukuda, Exact volume computation for polytopes (2000), for keeping the faces' volumes.
@@ -33,7 +33,7 @@ FLATTEST = 1e-3  # smallest determinant of unit normals that is divided by: cost
 
 
 def lattice_scratch(d: int, vertices: int, planes: int) -> dict[str, NDArray[Any]]:
-    """The arrays of this module; a simple polytope has at most vertices * 2**(d + 1) / (d + 1) faces."""
+    """Make the arrays of this module; a simple polytope has at most vertices * 2**(d + 1) / (d + 1) faces."""
     facets = min(planes, 64)
     faces = min(1 << 15, vertices * 2 ** (d + 1) // (d + 1)) + facets + 2
     u64, i64 = np.uint64, np.int64
@@ -60,7 +60,7 @@ def lattice_scratch(d: int, vertices: int, planes: int) -> dict[str, NDArray[Any
 
 @inlined
 def lowest_of(sets: U64, at: int, words: int) -> int:
-    """Lowest vertex of the nonempty set in `words` words from `at` on."""
+    """Return the lowest vertex of the nonempty set in `words` words from `at` on."""
     w = 0
     while w < words - 1 and sets[at + w] == ZERO:
         w += 1
@@ -69,7 +69,7 @@ def lowest_of(sets: U64, at: int, words: int) -> int:
 
 @inlined
 def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
-    """List a node's facets and the facets of each vertex; the number of facets, 0 where it is not simple.
+    """List a node's facets, and those of each vertex; returns how many facets, 0 where it is not simple.
 
     Coordinates are taken from the first vertex, so that distances lose no digits to the origin. Facets
     are numbered without gaps, in the order of their hyperplanes. Their vertex sets become the faces
@@ -138,7 +138,7 @@ def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
 
 @inlined
 def place_vertices(search: SearchMemory, d: int, n: int, count: int, words: int) -> None:
-    """Distances of all vertices from all facets, and the inverse determinants of the vertices."""
+    """Compute the distances of all vertices from all facets, and the vertices' inverse determinants."""
     facets_of = search.flat_vertex_facets
     measure = search.flat_vertex_measure
     normals = search.flat_face_normals
@@ -252,7 +252,7 @@ def list_faces(search: SearchMemory, d: int, n: int, count: int, words: int) -> 
 
 @inlined
 def measure_edges(search: SearchMemory, d: int, n: int, count: int, words: int) -> bool:
-    """U of all edges, their two ends into `last` and `apex`; False where one cannot be measured."""
+    """Compute U of all edges, with their ends in `last` and `apex`; False where one cannot be measured."""
     apex = search.flat_lattice_apex
     bits_of = search.flat_vertex_bits
     last = search.flat_lattice_last
@@ -288,7 +288,7 @@ def measure_edges(search: SearchMemory, d: int, n: int, count: int, words: int) 
 
 @inlined
 def measure_faces(search: SearchMemory, d: int, n: int) -> None:
-    """U of all faces above the edges."""
+    """Compute U of all faces above the edges, from the edges up."""
     measure = search.flat_lattice_measure
     slack = search.flat_lattice_slacks
     before = search.flat_lattice_before
@@ -305,7 +305,7 @@ def measure_faces(search: SearchMemory, d: int, n: int) -> None:
 def weigh_vertices(search: SearchMemory, d: int, n: int, count: int) -> None:
     """Share the volume out to the vertices of the simplices, from the facets down.
 
-    SHARE of a face times its U is d! times the volume of the simplices that have one of theirs in it.
+    `lattice_share` of a face times its U is d! times the volume of the simplices that have a face in it.
     """
     apex = search.flat_lattice_apex
     last = search.flat_lattice_last
@@ -331,7 +331,10 @@ def weigh_vertices(search: SearchMemory, d: int, n: int, count: int) -> None:
 
 @inlined
 def weigh_facets(search: SearchMemory, d: int, n: int, count: int, words: int) -> float:
-    """SHARE of each facet: its distance from the mean of the vertices (FACE_MOMENT); the sum of the cones."""
+    """Set each facet's share, its distance from the mean of the vertices; returns the sum of the cones.
+
+    The share is in `lattice_share`, the mean in the first row of `face_moment`.
+    """
     mean = search.flat_face_moment
     measure = search.flat_lattice_measure
     normals = search.flat_face_normals
@@ -355,10 +358,11 @@ def weigh_facets(search: SearchMemory, d: int, n: int, count: int, words: int) -
 
 @part
 def simple_volume(search: SearchMemory, top: int, centroid: NDArray[np.float64]) -> float:
-    """Volume of a node's polytope, its centroid, and its facets' volumes in FACE_MEASURE by hyperplane.
+    """Return the volume of a node's polytope; sets its centroid and, in `face_measure`, its facets' volumes.
 
     The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
-    in FACE_PLANES. -1.0 where the polytope is not simple or too flat at an edge: nothing is written.
+    in row d of `face_planes`; `face_measure` goes by hyperplane. -1.0 where the polytope is not simple or too
+    flat at an edge: nothing is written.
     """
     face_measure = search.flat_face_measure
     mean = search.flat_face_moment

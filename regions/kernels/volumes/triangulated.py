@@ -18,7 +18,7 @@ from regions.kernels.memory.layouts import SearchMemory
 
 @part
 def first_vertex(mask: NDArray[np.uint64], words: int) -> int:
-    """Lowest vertex of a nonempty vertex set."""
+    """Return the lowest vertex of a nonempty vertex set."""
     for w in range(words):
         if mask[w] != ZERO:
             return 64 * w + trailing_zeros(mask[w])
@@ -27,7 +27,7 @@ def first_vertex(mask: NDArray[np.uint64], words: int) -> int:
 
 @part
 def size(mask: NDArray[np.uint64], words: int) -> int:
-    """Number of vertices in a vertex set."""
+    """Count the vertices of a vertex set."""
     total = 0
     for w in range(words):
         total += popcount(mask[w])
@@ -51,7 +51,7 @@ def within(a: NDArray[np.uint64], b: NDArray[np.uint64], words: int) -> bool:
 
 @part
 def keep_maximal(search: SearchMemory, level: int, words: int) -> None:
-    """Drop the faces below that lie in another one: what is left are the facets of the face."""
+    """Drop the faces below that lie in another one: the facets of the face are left."""
     below = search.face_below[level]
     n = search.face_counts[level]
     kept = 0
@@ -215,7 +215,7 @@ def sum_face(search: SearchMemory, top: int, d: int, words: int, simple: bool) -
 
 @part
 def measure_facet(search: SearchMemory, d: int, index: int, words: int, simple: bool) -> None:
-    """Volume and centroid of one facet, into `measure` and `centre` of its hyperplane."""
+    """Put volume and centroid of one facet in `face_measure` and `face_centre` of its hyperplane."""
     top = d - 1
     open_face(search, d, index, words, simple)
     plane = search.face_planes[d, index]
@@ -252,10 +252,10 @@ def measure_facet(search: SearchMemory, d: int, index: int, words: int, simple: 
 def polytope_volume(
     search: SearchMemory, d: int, n_vertices: int, n_planes: int, simple: bool, centroid: NDArray[np.float64]
 ) -> float:
-    """Volume of the polytope in `faces`, with its centroid and the measures of its facets.
+    """Return the volume of the polytope in scratch; sets its centroid, and the measures of its facets.
 
-    `point`, `normal` and `on` must be filled. The volume is the sum of the cones from the mean of
-    the vertices over the facets.
+    `face_points`, `face_normals` and `face_on` must be filled. The volume is the sum of the cones from
+    the mean of the vertices over the facets.
     """
     words = (n_vertices + 63) >> 6
     simple = simple and d > 2
@@ -301,9 +301,9 @@ def list_simplices(
     simplices: NDArray[np.int64],
     start: int,
 ) -> int:
-    """List the simplices of facet `index` (vertex numbers) from row `start` on; the next free row.
+    """List the simplices of facet `index` (vertex numbers) from row `start` on; returns the next free row.
 
-    The same pulling triangulation as in `measure_facet`. -1: no room.
+    They are those of the pulling triangulation in `measure_facet`. -1: there is no room.
     """
     top = d - 1
     open_face(search, d, index, words, simple)

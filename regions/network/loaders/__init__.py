@@ -1,6 +1,6 @@
 """Reading networks from elsewhere: arrays, `.npz`, PyTorch, ONNX and scikit-learn.
 
-Each loader lowers its source to a `Network` without rounding a weight (the one exception, division,
+Each loader turns its source into a `Network` without rounding a weight (the one exception, division,
 is stated in `from_onnx`) and compares it with the source's own forward pass before returning it.
 """
 

@@ -1,6 +1,6 @@
 """What training does to the cells of a network: exact numbers and estimates at chosen steps.
 
-`tracker` is the callback for a training loop, `measure` one record, `history` what they add up to;
+`tracker` is the callback for a training loop, `records` makes one record, `history` holds them all;
 drawing is left to `plotting`.
 """
 

@@ -1,6 +1,6 @@
 """The records of a training run: rows that do not change, as series, table, JSON and CSV.
 
-Plain numbers; making them is left to `measure`, drawing them to `plotting`.
+They are plain numbers; making them is left to `records`, drawing them to `plotting`.
 """
 
 from __future__ import annotations

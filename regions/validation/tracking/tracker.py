@@ -1,6 +1,6 @@
 """The callback of a training loop: counts steps, and records the model at the chosen ones.
 
-Reads models by the loaders, and leaves them as they are; one record is the business of `measure`.
+It reads models by the loaders and leaves them as they are; one record is the business of `records`.
 """
 
 from __future__ import annotations
