@@ -61,7 +61,7 @@ def allocating(function: Function) -> Function:
 
 
 def _one_type(dispatcher: Any) -> Any:
-    """Take a constant for a number like any other: numba would compile a kernel again for each constant."""
+    """Make a constant a number like any other: numba would compile a kernel again for each constant."""
     if config.DISABLE_JIT:
         return dispatcher
     resolve = dispatcher.get_call_template

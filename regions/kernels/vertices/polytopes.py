@@ -334,7 +334,10 @@ def collect_segment(search: SearchMemory, top: int) -> float:
 
 @step
 def triangulate(search: SearchMemory, top: int, at: int) -> int:
-    """Measure any polytope and its facets by triangulation; its volume goes to `measured`."""
+    """Measure a node's polytope and its facets by triangulation; its volume goes to `measured`.
+
+    Its centroid goes to row `at` of the output.
+    """
     node = search.nodes[top]
     simple = load_faces(search, top)
     search.measured = polytope_volume(
@@ -345,7 +348,7 @@ def triangulate(search: SearchMemory, top: int, at: int) -> int:
 
 @step
 def report_not_simple(search: SearchMemory, top: int, at: int) -> int:
-    """Stand in for `triangulate` until it is compiled: most searches meet simple polytopes only."""
+    """Stand in for `triangulate` until it is needed and compiled: most polytopes are simple."""
     return Status.COMPILE
 
 
@@ -353,7 +356,8 @@ def report_not_simple(search: SearchMemory, top: int, at: int) -> int:
 def collect_cell(search: SearchMemory, top: int) -> int:
     """Write a cell's centroid and facets to the output, and its volume to `measured`.
 
-    Returns DONE, GROW where the scratch is too small, or COMPILE.
+    A simple polytope is measured by `measure_simple`, any other by triangulation. Returns DONE, GROW where
+    the scratch is too small, or COMPILE where `triangulate` is not compiled yet.
     """
     node = search.nodes[top]
     d = search.dimension

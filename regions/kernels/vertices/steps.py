@@ -24,7 +24,7 @@ from regions.kernels.volumes.simple import measure_simple
 
 
 def steps_of(planar: bool, mode: Mode) -> dict[str, Any]:
-    """The steps of a search, by the names that its layout gives them; the others are not compiled."""
+    """Return the steps of a search, by the names that its layout gives them; no others are compiled."""
     steps: dict[str, Any] = {"add_units": add_units, "settle_doubt": report_doubt}
     if planar:
         steps["split"] = split_polygon

@@ -398,9 +398,9 @@ def simple_volume(search: SearchMemory, top: int, centroid: NDArray[np.float64])
 
 @step
 def measure_simple(search: SearchMemory, top: int, at: int) -> int:
-    """Measure a node's polytope, its volume to `measured`, its centroid to row `at` of the output.
+    """Measure a node's polytope: its volume goes to `measured`, its centroid to row `at` of the output.
 
-    Returns 1, or 0 where it must be triangulated.
+    Returns 1, or 0 where the polytope must be triangulated.
     """
     volume = simple_volume(search, top, search.out_centroid[at])
     if volume < 0.0:
