@@ -24,11 +24,11 @@ import matplotlib as mpl
 import numpy as np
 
 from regions import Box, Network
-from regions.enumeration.compiled_network import lower
+from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, seconds_per_cell
-from regions.enumeration.programs.program_search import ProgramWalker
-from regions.enumeration.vertices.vertex_search import Walker
-from regions.kernels.memory import state
+from regions.enumeration.programs.program_search import ProgramSearch
+from regions.enumeration.vertices.vertex_search import VertexSearch
+from regions.kernels.memory.states import Mode, Status
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -61,23 +61,23 @@ def walker_of(engine: str, network: Network) -> Any:
     """A walk that counts, over the box."""
     box = Box(-np.ones(network.input_dim), np.ones(network.input_dim))
     if engine == "lp":
-        net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
-        return ProgramWalker(net, box, state.COUNT)
-    net = lower(network, box, radius=RADIUS, certified=True, planar=engine == "planar")
-    return Walker(net, box, state.COUNT)
+        net = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
+        return ProgramSearch(net, box, Mode.COUNT)
+    net = compile_network(network, box, radius=RADIUS, certified=True, planar=engine == "planar")
+    return VertexSearch(net, box, Mode.COUNT)
 
 
 def measure(engine: str, network: Network, max_cells: int, seconds: float) -> tuple[int, bool, float]:
     """Cells, whether these are all, and CPU seconds."""
-    walker = walker_of(engine, network)
-    walker.step(0)
-    walker.start(cell_limit=max_cells)
+    search = walker_of(engine, network)
+    search.step(0)
+    search.start(cell_limit=max_cells)
     begin = time.process_time()
     while True:
-        status = walker.step(8 if network.input_dim > 8 and engine != "lp" else 256)
+        status = search.step(8 if network.input_dim > 8 and engine != "lp" else 256)
         spent = time.process_time() - begin
-        if status != state.PAUSED or spent > seconds:
-            return int(walker.reg[state.CELLS]), status == state.DONE, spent
+        if status != Status.PAUSED or spent > seconds:
+            return int(search.memory.cells), status == Status.DONE, spent
 
 
 def sweep(dimensions: range, max_cells: int, seconds: float) -> list[dict[str, Any]]:

@@ -23,10 +23,10 @@ import pytest
 from scipy.optimize import linprog
 
 from regions import Box, Network, count_cells
-from regions.enumeration.compiled_network import lower
+from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.programs.facet_finder import FacetFinder
-from regions.enumeration.programs.program_search import ProgramWalker
-from regions.kernels.memory import state
+from regions.enumeration.programs.program_search import ProgramSearch
+from regions.kernels.memory.states import Mode
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("REGIONS_REFERENCE_DATA", HERE.parents[1] / "shared" / "data"))
@@ -63,11 +63,11 @@ def test_counting(benchmark, name, max_cells, arithmetic):
 def test_facets_of_a_cell(benchmark, name):
     """With the cells beyond the facets."""
     network, box = problem(name)
-    net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
-    walker = ProgramWalker(net, box, state.COLLECT)
-    walker.start(cell_limit=100)
-    walker.step()
-    cells = walker.take_output()
+    net = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
+    search = ProgramSearch(net, box, Mode.COLLECT)
+    search.start(cell_limit=100)
+    search.step()
+    cells = search.take_output()
     finder = FacetFinder(net, box)
     pairs = [(row.tobytes(), point) for row, point in zip(cells.states, cells.witnesses, strict=True)]
 

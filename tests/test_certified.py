@@ -19,11 +19,12 @@ from strategies import Case, concurrent_fan, examples, nearly_parallel_networks,
 
 from regions import Box, Network, Segment, Slice, count_cells, enumerate_cells, verify
 from regions.complexes.cell_complex import CellComplex
-from regions.enumeration.compiled_network import balanced, lower, vertex_errors
-from regions.enumeration.threads import run_walk
-from regions.enumeration.vertices.vertex_search import WHOLE, Walker
+from regions.enumeration.compiled_network import balanced, compile_network, vertex_errors
+from regions.enumeration.search import WHOLE
+from regions.enumeration.threads import run_search
+from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import InvalidNetworkError, RegionsError
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode, Status
 
 pytestmark = pytest.mark.kernels
 
@@ -200,29 +201,29 @@ def test_a_certified_result_passes_the_independent_check() -> None:
 def test_every_radius_holds(case: Case) -> None:
     """The walk's vertices are within their radii of the exact ones, at every cell."""
     network, box = problem_of(case)
-    net = lower(network, box, radius=0.0, certified=True, planar=box.dimension == 2)
+    net = compile_network(network, box, radius=0.0, certified=True, planar=box.dimension == 2)
     truth = {cell.pattern: cell for cell in solve_naively(network, box).cells}
-    walker = Walker(net, box, state.COUNT)
+    search = VertexSearch(net, box, Mode.COUNT)
     for limit in range(min(len(truth), 12)):
-        walker.start(WHOLE, cell_limit=limit)
-        while walker.step() == state.PAUSED:
+        search.start(WHOLE, cell_limit=limit)
+        while search.step() == Status.PAUSED:
             pass
-        top = int(walker.reg[state.SP]) - 1
-        node = walker.arrays[state.NODES][top]
-        if top < 0 or (node[state.N_CANDIDATES] > 0 and walker.arrays[state.CANDS][top].any()):
+        top = int(search.memory.n_nodes) - 1
+        node = search.memory.nodes[top]
+        if top < 0 or (node.n_candidates > 0 and search.memory.candidates[top].any()):
             continue  # two cells counted at once
-        ring = walker.arrays[state.RING][node[state.VERTICES] :][: node[state.N_VERTICES]]
-        vertices = truth[_pattern(net, walker.arrays[state.PATS][top])].vertices
+        ring = search.memory.ring[node.first_vertex :][: node.n_vertices]
+        vertices = truth[_pattern(net, search.memory.patterns[top])].vertices
         for v in ring:
-            point = [Fraction(x) for x in walker.arrays[state.POINTS][:, v].tolist()]
-            radius = Fraction(walker.arrays[state.RADII][v].item())
+            point = [Fraction(x) for x in search.memory.points[:, v].tolist()]
+            radius = Fraction(search.memory.radii[v].item())
             distance = min(max(abs(x - y) for x, y in zip(point, w, strict=True)) for w in vertices)
             assert distance <= radius
 
 
 def _pattern(net: object, words: np.ndarray) -> tuple[bool, ...]:
     states = np.unpackbits(words.view(np.uint8), bitorder="little")
-    starts, units = net.word_start, net.arrays[state.UNIT_STARTS]
+    starts, units = net.word_start, net.arrays["unit_starts"]
     parts = [
         states[64 * starts[k] :][: units[k + 1] - units[k]].astype(bool).tolist() for k in range(net.n_layers)
     ]
@@ -246,7 +247,7 @@ def test_many_questions_at_once_make_room() -> None:
     weights = [np.vstack([a, mix @ a]), np.ones((1, count + 2))]
     network = Network.from_arrays(weights, [np.concatenate([b, mix @ b]), [0.0]])
     box = Box(fan.low, fan.high)
-    net = lower(network, box, radius=0.0, certified=True, planar=True)
-    outcome = run_walk(partial(Walker, net, box), state.COUNT, max_cells=300, workers=1, progress=None)
+    net = compile_network(network, box, radius=0.0, certified=True, planar=True)
+    outcome = run_search(partial(VertexSearch, net, box), Mode.COUNT, max_cells=300, workers=1, progress=None)
     assert sum(block.cells for block in outcome.blocks) == 300
     assert sum(block.doubtful for block in outcome.blocks) > 300

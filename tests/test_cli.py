@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from networks import random_network
-from programs import assert_fails_in_one_line
+from programs import assert_fails_in_one_line, interrupted
 
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition
-from regions.cli.options import DomainWords
+from regions.cli import commands, compare, inequality_report, validate
+from regions.cli.options import DomainWords, EngineWords
+from regions.cli.problem import ProblemWords
 from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
 from regions.network.relu_network import Network
 
@@ -414,25 +417,29 @@ def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
     assert all(Path(path).stat().st_size > 100 for path in found["files"])
 
 
+INTERRUPTED = """
+import io, sys, threading
+from contextlib import redirect_stdout
+from regions.cli import main
+
+small, large, *tail = sys.argv[1:]
+with redirect_stdout(io.StringIO()):
+    main(["enumerate", small, "--box", "-0.05", "0.05", *tail])  # compiles
+threading.Timer(1.0, print, ["ready"], {"flush": True}).start()
+sys.exit(main(["enumerate", large, "--box", "-9", "9", *tail]))
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.kernels
-def test_ctrl_c_keeps_what_was_found(tmp_path):
-    rng = np.random.default_rng(0)
-    path, cells = tmp_path / "large.npz", tmp_path / "out.regions"
-    weights = [rng.normal(size=s) for s in ((40, 6), (40, 40), (1, 40))]
-    Network.from_arrays(weights, [0.1 * rng.normal(size=len(w)) for w in weights]).save(path)
-    small = tmp_path / "small.npz"
-    Network.from_arrays(weights[:1], [np.ones(40)], [True]).save(small)
-    words = [sys.executable, "-m", "regions.cli", "enumerate"]
-    tail = ["--workers", "2", "-o", str(cells), "--json"]
-    box = ["--box", "-0.05", "0.05"]
-    subprocess.run([*words, str(small), *box, *tail], check=True, capture_output=True)  # compiles
-    running = subprocess.Popen([*words, str(path), "--box", "-9", "9", *tail], stdout=subprocess.PIPE)
-    time.sleep(6.0)
-    running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=60)
-    assert running.returncode == 130
-    found = json.loads(out)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_and_one_soon_after_keep_what_was_found(tmp_path, number):
+    small, large, cells = tmp_path / "small.npz", tmp_path / "large.npz", tmp_path / "out.regions"
+    random_network(0, (6, 40, 1)).save(small)
+    random_network(0, (6, 40, 40, 1)).save(large)
+    words = [str(small), str(large), "--workers", "2", "-o", str(cells), "--json"]
+    printed = interrupted(INTERRUPTED, *words, exit_code=130, number=number, again_after=0.2)
+    found = json.loads(printed)
     assert found["status"] == "TRUNCATED" and found["cells"] > 0
     from regions.complexes.cell_complex import CellComplex
 
@@ -483,3 +490,60 @@ def test_the_readmes_commands_name_options_that_exist(run):
         _, shown, _ = run(command, "--help")
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in shown, f"regions {command} has no {option}"
+
+
+def test_commands_on_a_problem_share_its_options():
+    groups = [ProblemWords, DomainWords, EngineWords]
+    shared = {field.name for group in groups for field in fields(group)} - {"where", "how"}
+    for command in (validate.validate, compare.compare, inequality_report.inequalities):
+        assert shared <= inspect.signature(command).parameters.keys()
+    for command in (commands.count, commands.enumerate_):
+        assert {field.name for group in groups[1:] for field in fields(group)} <= inspect.signature(
+            command
+        ).parameters.keys()
+
+
+@pytest.mark.small
+def test_a_full_disk_names_the_file_and_leaves_the_answer_on_the_screen(run, net, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    cells = tmp_path / "out.regions"
+    words = ["enumerate", net, "--box", "-1", "1", "-o", cells, "--json"]
+    assert run(*words)[0] == 0
+    before = cells.read_bytes()
+    for again in (words, ["graph", cells, "-o", tmp_path / "out.graphml", "--json"]):
+        with monkeypatch.context() as patched:
+            patched.setattr("regions.reports.os.fsync", full)
+            code, out, err = run(*again)
+        assert code == 2 and json.loads(out)["status"] == "COMPLETE"
+        assert "No space left on device" in err and str(tmp_path / "out.") in err
+    assert cells.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"quadrants.npz", "out.regions"}
+
+
+@pytest.mark.small
+def test_a_page_to_turn_shows_points_and_boundary_and_refuses_what_it_cannot(run, tmp_path):
+    pytest.importorskip("plotly")
+    net, cells, page = tmp_path / "net.npz", tmp_path / "out.regions", tmp_path / "out.html"
+    Network.from_arrays([np.eye(2), [[1.0, -1.0]]], [[0.5, 0.0], [0.25]]).save(net)
+    assert run("enumerate", net, "--box", "-1", "1", "-o", cells)[0] == 0
+    np.save(tmp_path / "points.npy", [[0.5, 0.5], [0.0, -0.5]])
+    words = ["plot", cells, "-o", page]
+    for more, shown in (
+        (["--points", tmp_path / "points.npy"], {"points", "decision boundary"}),
+        (["--no-boundary"], set()),
+        (["--boundary"], {"decision boundary"}),
+    ):
+        assert run(*words, *more)[0] == 0
+        text = page.read_text()
+        assert {name for name in ("points", "decision boundary") if f'"name":"{name}"' in text} == shown
+    for more, option in (
+        (["--graph"], "--graph"),
+        (["--color", "volume"], "--color"),
+        (["--dpi", "9"], "--dpi"),
+    ):
+        assert_fails_in_one_line(run(*words, *more), f"an .html picture knows no {option}")
+    paper = ["plot", cells, "-o", tmp_path / "out.png", "--graph"]
+    for more in (["--boundary"], ["--points", "x.npy"]):
+        assert_fails_in_one_line(run(*paper, *more), f"a picture of the graph knows no {more[0]}")

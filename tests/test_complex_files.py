@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import random_case
 
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.domain import Box, Domain, Polytope, Segment, Slice
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError

@@ -18,11 +18,12 @@ from regions.density import (
     from_spec,
     restricted,
 )
-from regions.domain import Box, Polytope, Segment, Slice
+from regions.domain import Box, FrameBox, Polytope, Segment, Slice
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
 
 SLICE = Slice.around([0.2, -0.1, 0.3], ([1.0, 1.0, 0.0], [0.0, 1.0, -1.0]), half_width=0.8)
 SEGMENT = Segment([0.5, 0.0, -0.5], [-0.3, 0.4, 0.6])
+FRAME = FrameBox(SLICE.origin, SLICE.basis, [-0.5, -0.7], [0.9, 0.3])
 
 
 def ambient_densities(rng, n=3):
@@ -40,7 +41,7 @@ def ambient_densities(rng, n=3):
 
 
 @pytest.mark.parametrize("which", range(6))
-@pytest.mark.parametrize("domain", [SLICE, SEGMENT], ids=["slice", "segment"])
+@pytest.mark.parametrize("domain", [SLICE, SEGMENT, FRAME], ids=["slice", "segment", "frame box"])
 def test_conditional_is_the_pdf_on_the_plane_over_its_integral(domain, which):
     density = ambient_densities(np.random.default_rng(1))[which]
     law = conditional(density, domain)
@@ -72,6 +73,18 @@ def test_conditional_laws_of_data_in_hundreds_of_dimensions_do_not_underflow():
     assert 0.5 < value < 1.0
     assert error < 1e-8
     assert restricted(density, domain).mass(domain) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_turned_coordinates_of_the_whole_space_keep_the_pdf(which):
+    rng = np.random.default_rng(2)
+    turned = FrameBox(
+        0.1 * rng.normal(size=3), np.linalg.qr(rng.normal(size=(3, 3)))[0], -np.ones(3), np.ones(3)
+    )
+    density = ambient_densities(rng)[which]
+    points = turned.sample(500, rng)
+    law = conditional(density, turned)
+    assert_allclose(law.pdf(points), density.pdf(turned.to_input(points)), rtol=1e-9, atol=1e-12)
 
 
 def test_boxes_and_polytopes_fill_their_plane():

@@ -30,10 +30,10 @@ from regions.estimators import (
 )
 from regions.estimators.counts import random_frames
 from regions.network.relu_network import Network
+from regions.validation.closed_form import one_hidden_layer_local_complexity
 from regions.validation.exact_targets import units_in_neighbourhood
 from regions.validation.local_complexity import (
     exact_local_complexity,
-    one_hidden_layer_local_complexity,
     z_score,
 )
 

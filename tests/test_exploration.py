@@ -21,7 +21,11 @@ from regions import (
     project_onto_cell,
 )
 from regions.domain import FrameBox, domain_from_dict
+from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.programs.exact_sides import ExactSides
+from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.exploration import Exploration, explore, minimal_perturbation, search_frame
+from regions.exploration.box_facet_finder import BoxFacetFinder
 
 INF = float("inf")
 
@@ -101,11 +105,47 @@ def test_distances_in_the_maximum_norm_are_projections(listed) -> None:
     assert found.distances(INF).values == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("norm", [2, INF])
+def test_one_cell_and_an_exploration_project_alike(listed, norm: float) -> None:
+    """One asks from a frame of the cell in exact arithmetic, the other in offsets from the center."""
+    network, box, cells, center = listed
+    number = {name: cell for cell, name in enumerate(complex_patterns(cells))}
+    found = explore(network, center, box, max_cells=40)
+    distances = found.distances(norm)
+    for row, distance, bound in zip(found.states(), distances.values, distances.lower, strict=True):
+        one = project_onto_cell(cells, number[row.tobytes()], center, norm=norm)
+        assert distance == pytest.approx(one.distance, rel=1e-9, abs=1e-12)
+        assert bound <= one.distance * (1.0 + 1e-9)
+
+
+@pytest.mark.kernels
+def test_all_finders_give_one_record_of_the_facets(listed) -> None:
+    """Rays and small programs, programs in a box, and rational arithmetic: the same units, the same cells."""
+    network, box, cells, _ = listed
+    lowered = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
+    finders = [FacetFinder(lowered, box, sides=False), BoxFacetFinder(network, box, True)]
+    with_sides, oracle = FacetFinder(lowered, box), ExactSides(network, box)
+    for cell in range(0, cells.n_cells, max(1, cells.n_cells // 8)):
+        pattern, witness = cells.pattern(cell).tobytes(), cells.witnesses[cell]
+        exact = oracle.facets(pattern, witness)
+        expected = dict(zip(exact.labels, exact.neighbours, strict=True))
+        inner = {label: states for label, states in expected.items() if states is not None}
+        for finder in (*finders, with_sides):
+            found = finder.find(pattern, witness)
+            assert found.undecided == 0
+            names = dict(zip(found.labels, found.neighbours, strict=True))
+            assert names == (expected if finder is with_sides else inner)
+            for states, point in zip(found.neighbours, found.points, strict=True):
+                assert states is None or network.activation_pattern(point).tobytes() == states
+            nowhere = finder.find(pattern, np.full(box.dimension, np.nan))
+            assert dict(zip(nowhere.labels, nowhere.neighbours, strict=True)) == names
+
+
 def test_no_domain_is_a_box_as_large(listed) -> None:
     network, _, _, center = listed
     free = explore(network, center, max_cells=None)
-    reach = free.frame.reach
-    cells = enumerate_cells(network, Box(center - reach, center + reach))
+    half = free.frame.half_width
+    cells = enumerate_cells(network, Box(center - half, center + half))
     assert free.status.name == "COMPLETE"
     assert pattern_set(free) == set(complex_patterns(cells))
 
@@ -185,7 +225,11 @@ def test_saved_explorations_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert back.to_dict() == found.to_dict()
     assert domain_from_dict(found.frame.domain.to_dict()) == found.frame.domain
     (tmp_path / "other.npz").write_bytes(b"no archive")
-    for wrong in (tmp_path / "missing.npz", tmp_path / "other.npz"):
+    with np.load(file) as stored:
+        fields = dict(stored)
+    fields["header"] = np.array(str(fields["header"]).replace('"hops"', '"letters"', 1))
+    np.savez(tmp_path / "order.npz", **fields)
+    for wrong in (tmp_path / "missing.npz", tmp_path / "other.npz", tmp_path / "order.npz"):
         with pytest.raises(errors.InvalidInputError, match="cannot read"):
             Exploration.load(wrong)
 
@@ -446,6 +490,25 @@ def test_what_cannot_be_used_is_an_error() -> None:
         explore(Network.from_arrays([[[1.0]]], [[0.0]]), [0.0])
     with pytest.raises(errors.InvalidInputError, match="norm"):
         explore(network, [0.0, 0.0], box, max_cells=1).distances(1)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("norm", [2, INF])
+def test_turned_coordinates_of_the_domain_change_no_distance(norm: float) -> None:
+    """A square given as a slice of two inputs, in turned coordinates, and as a polytope of the inputs."""
+    turned = Slice.around([0.1, 0.2], ([1.0, 0.5], [-0.5, 1.0]), 0.4)
+    A, b = turned.halfspaces
+    plain = Polytope(A @ turned.basis.T, b + A @ (turned.basis.T @ turned.origin))
+    center = turned.to_input([0.39, 0.3])  # near a side, so that the nearest points of cells are on it
+    for seed in range(4):
+        network = random_network(seed, 2, (5,), 1)
+        found = [explore(network, center, domain, max_cells=None) for domain in (turned, plain)]
+        values = [
+            dict(zip((row.tobytes() for row in one.states()), one.distances(norm).values, strict=True))
+            for one in found
+        ]
+        assert values[0].keys() == values[1].keys()
+        assert [values[0][key] for key in values[1]] == pytest.approx(list(values[1].values()), abs=1e-9)
 
 
 def test_a_frame_box_checks_its_basis() -> None:

@@ -31,7 +31,7 @@ from strategies import (
     sawtooth,
 )
 
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.domain import Box, Segment, Slice
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.errors import InvalidDomainError, InvalidInputError

@@ -47,7 +47,7 @@ def row(layers: Any, low: Any, high: Any) -> list[str]:
 
 SIGNS = [[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1]]  # relu of these gives x, y and relu(x + y)
 MINIMA = [[1, -1, 0, 0, -1], [0, 0, 1, -1, -1]]  # of those: min(x, -y) and min(-x, y)
-# the table of docs/design.md, section 6: counts from activation to affine, None where it states none
+# the table of docs/mathematics.md, "Six definitions": counts from activation to affine, None for none
 TABLE = {
     "relu(relu(x)-y)-relu(x)": (
         chain(([[1, 0], [0, 1], [0, -1]], [0, 0, 0]), ([[1, -1, 1], [1, 0, 0]], [0, 0]), ([[1, -1]], [0])),
@@ -228,7 +228,7 @@ def test_what_cannot_be_counted_is_refused() -> None:
         face_lattice(part)
     with pytest.raises(BudgetExceededError):
         face_lattice(whole, max_cells=3)
-    with pytest.raises(InvalidInputError, match="choose from"):
+    with pytest.raises(InvalidInputError, match="choose '"):
         count_regions(whole, "linear")
     with pytest.raises(InvalidInputError, match="no partition"):
         region_labels(whole, "activation")

@@ -26,9 +26,9 @@ from regions import (
     to_scipy_sparse,
     verify,
 )
-from regions.enumeration.compiled_network import lower
+from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.programs.breadth_first import list_cells
-from regions.enumeration.programs.exact_sides import ProgramOracle
+from regions.enumeration.programs.exact_sides import ExactSides
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.enumeration.programs.program_complex import compare_complexes, neighbour_pairs
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
@@ -200,7 +200,7 @@ def test_engines_that_differ_are_refused() -> None:
 
 def test_a_facet_seen_from_one_side_is_refused() -> None:
     network, box = network_on_box(2, (6,), seed=0)
-    net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
+    net = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
     listing = list_cells(net, box, max_cells=None, workers=1, progress=None)
     assert len(neighbour_pairs(listing)) == int(enumerate_cells(network, box).facets.interior.sum())
     hidden = next(k for k, states in enumerate(listing.facets[0].neighbours) if states is not None)
@@ -214,8 +214,8 @@ def test_a_facet_seen_from_one_side_is_refused() -> None:
 @examples(40, 5)
 def test_rays_and_programs_find_the_facets_of_rational_arithmetic(case: Case) -> None:
     network, box = problem_of(case)
-    net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
-    finder, oracle = FacetFinder(net, box), ProgramOracle(network, box)
+    net = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
+    finder, oracle = FacetFinder(net, box), ExactSides(network, box)
     listing = list_cells(net, box, max_cells=12, workers=1, progress=None)
     for states, witness in zip(listing.states, listing.witnesses, strict=True):
         found, exact = finder.find(states, witness), oracle.facets(states, witness)
@@ -236,7 +236,7 @@ def test_duplicate_units_flip_together() -> None:
 
 def test_a_point_on_a_border_is_in_no_cell() -> None:
     network, box = Network.from_arrays([[[3.0]], [[1.0]]], [[-1.0], [0.0]]), Box([-1.0], [1.0])
-    oracle = ProgramOracle(network, box)
+    oracle = ExactSides(network, box)
     assert oracle.pattern_at([Fraction(1, 3)]) is None
     assert oracle.pattern_at([Fraction(1, 3) + Fraction(1, 10**30)]) == b"\1"
 

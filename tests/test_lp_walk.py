@@ -18,11 +18,11 @@ from programs import interrupted
 from strategies import Case, concurrent_fan, examples, nearly_parallel_networks, rational_networks
 
 from regions import Box, Network, count_cells
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Completeness
 from regions.enumeration import threads
-from regions.enumeration.compiled_network import lower
-from regions.enumeration.programs.program_search import ProgramWalker
-from regions.kernels.memory import state
+from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.programs.program_search import ProgramSearch
+from regions.kernels.memory.states import Mode, Status
 
 pytestmark = pytest.mark.kernels
 
@@ -51,14 +51,14 @@ def assert_exact(case: Case) -> None:
     """The patterns are those of exact splitting, each once, with a witness inside."""
     network, box = problem_of(case)
     truth = naive_complex(case.weights, case.biases, case.relu, box.halfspaces, box.origin, box.basis)
-    net = lower(network, box, radius=0.0, certified=True, planar=False, vertices=False)
-    walker = ProgramWalker(net, box, state.COLLECT)
-    walker.start()
+    net = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
+    search = ProgramSearch(net, box, Mode.COLLECT)
+    search.start()
     outputs = []
-    while (status := walker.step()) != state.DONE:
-        if status == state.FLUSH:
-            outputs.append(walker.take_output())
-    outputs += [*walker.outputs, walker.take_output()]
+    while (status := search.step()) != Status.DONE:
+        if status == Status.FLUSH:
+            outputs.append(search.take_output())
+    outputs += [*search.outputs, search.take_output()]
     patterns = [tuple(row) for output in outputs for row in output.states.tolist()]
     assert len(patterns) == len(set(patterns)) and set(patterns) == set(truth.patterns)
     assert count(network, box, workers=1) == len(patterns)

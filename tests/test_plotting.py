@@ -29,7 +29,6 @@ from regions.plotting import (
 )
 from regions.plotting.colors import class_palette, tint
 from regions.plotting.decision import output_maps
-from regions.plotting.paths import segments_of
 
 COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
 
@@ -120,6 +119,11 @@ def test_batched_output_maps_are_the_networks(grid):
 def test_jacobian_norms_are_norms_of_the_maps(grid):
     expected = [np.linalg.norm(grid.affine_map(i)[0]) for i in range(grid.n_cells)]
     assert np.allclose(jacobian_norms(grid), expected)
+
+
+def segments_of(lines):
+    """The segments that a collection of paths draws, (s, 2, 2)."""
+    return np.concatenate([path.vertices for path in lines.get_paths()]).reshape(-1, 2, 2)
 
 
 def test_graph_draws_one_line_per_interior_facet(grid):

@@ -62,13 +62,12 @@ def fractions_of(network: Network, domain: Domain, pattern: Any) -> tuple[list[A
 def assert_same_maps(network: Network, domain: Domain, pattern: Any) -> None:
     exact = ExactNetwork(network, domain)
     layers, output = fractions_of(network, domain, pattern)
-    for layer, rows in enumerate(layers):
-        unit = Fraction(1, 1 << exact.unit_shift(layer))
-        for k, row in enumerate(rows):
-            assert [int(x) * unit for x in exact.unit_row(pattern, layer, k)] == row
-    for layer, rows in enumerate(exact.unit_rows(pattern)):
-        unit = Fraction(1, 1 << exact.unit_shift(layer))
-        assert [[int(x) * unit for x in row] for row in rows] == layers[layer]
+    for again in range(2):  # row by row, and from the map of the layer once that is kept
+        for layer, (affine, rows) in enumerate(zip(np.flatnonzero(network.relu), layers, strict=True)):
+            unit = Fraction(1, 1 << exact.shifts[affine])
+            for k, row in enumerate(rows):
+                assert [int(x) * unit for x in exact.unit_row(pattern, layer, k)] == row, again
+        exact.output_map(pattern)
     matrix, constants = exact.output_map(pattern)
     found = [[*row, c] for row, c in zip(matrix.tolist(), constants, strict=True)]
     assert [[Fraction(int(x.p), int(x.q)) for x in row] for row in found] == output
@@ -169,7 +168,7 @@ def test_the_sign_of_a_unit_at_a_vertex_is_that_of_fractions(rng: np.random.Gene
         t = [Fraction(int(x), int(point[-1])) for x in point[:-1]]
         for unit in (1, 7, 11):
             value = sum((a * x for a, x in zip(rows[unit], t, strict=False)), rows[unit][-1])
-            sign = exact.sign_of_unit_at_vertex(pattern, unit // 6, unit % 6, planes)
+            sign = sign_at(exact.unit_row(pattern, unit // 6, unit % 6), point)
             assert sign == (value > 0) - (value < 0)
             assert unit not in planes or sign == 0
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Completeness
 from regions.domain import Box
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.network.loaders import from_onnx

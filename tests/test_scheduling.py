@@ -17,10 +17,10 @@ import pytest
 from networks import network_on_box
 from programs import interrupted
 
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.enumeration import threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells
-from regions.enumeration.vertices.vertex_search import Walker
+from regions.enumeration.vertices.vertex_search import VertexSearch
 
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 
@@ -168,14 +168,14 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
 ) -> None:
     network, box = network_on_box(2, (6, 5))
-    real = Walker.step
+    real = VertexSearch.step
 
     def interrupt(self: Any, steps: int = 0) -> int:
         if steps == threads.ALONE_STEPS:
             raise KeyboardInterrupt
         return real(self, steps)
 
-    monkeypatch.setattr(Walker, "step", interrupt)
+    monkeypatch.setattr(VertexSearch, "step", interrupt)
     found = enumerate_cells(network, box, workers=workers)
     assert (found.n_cells, found.status, found.volume_sum) == (0, Completeness.TRUNCATED, 0.0)
     found.save(tmp_path / "empty.regions")

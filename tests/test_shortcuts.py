@@ -21,9 +21,9 @@ from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box
 from regions.enumeration import buffer_pool, compiled_network, threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.enumeration.search import Block
 from regions.enumeration.vertices import vertex_search
-from regions.enumeration.vertices.vertex_search import Block
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
 
 pytestmark = pytest.mark.kernels
@@ -39,10 +39,10 @@ def assert_counted_as_made(network: Network, box: Box) -> None:
     for arithmetic in ("float", "certified"):
         certified = arithmetic == "certified"
         net = compiled_network.lower(network, box, radius=radius, certified=certified, planar=True)
-        make = functools.partial(vertex_search.Walker, net, box)
+        make = functools.partial(vertex_search.VertexSearch, net, box)
         made, counted, measured = (
-            sum_of(threads.run_walk(make, mode, max_cells=None, workers=1, progress=None))
-            for mode in (state.COLLECT, state.COUNT, state.MEASURE)
+            sum_of(threads.run_search(make, mode, max_cells=None, workers=1, progress=None))
+            for mode in (Mode.COLLECT, Mode.COUNT, Mode.MEASURE)
         )
         assert made.complete and made.cells == sum(len(output.volume) for output in made.outputs)
         for block in (counted, measured):
@@ -156,7 +156,7 @@ def test_small_stacks_change_nothing(widths: tuple[int, ...], monkeypatch: pytes
     expected = [count_cells(network, box).cells, enumerate_cells(network, box).n_cells]
     tiny = functools.partial(buffer_pool.Sizes, nodes=4, slots=4, vertices=8, ring=32, candidates=8, events=8)
     monkeypatch.setattr(vertex_search, "Sizes", tiny)
-    monkeypatch.setattr(vertex_search, "shelf", buffer_pool.Shelf())
+    monkeypatch.setattr(vertex_search, "pool", buffer_pool.BufferPool())
     assert [count_cells(network, box).cells, enumerate_cells(network, box).n_cells] == expected
 
 
@@ -168,7 +168,7 @@ def bytes_of(found: CellComplex) -> dict[str, bytes]:
 
 def without_reuse(network: Network, box: Box, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     with monkeypatch.context() as patch:
-        patch.setattr(vertex_search, "shelf", buffer_pool.Shelf())
+        patch.setattr(vertex_search, "pool", buffer_pool.BufferPool())
         patch.setattr(compiled_network, "recent", buffer_pool.Recent())
         return bytes_of(enumerate_cells(network, box, workers=1))
 

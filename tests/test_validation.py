@@ -16,10 +16,10 @@ from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, local_complexity
 from regions.network.relu_network import Network
+from regions.validation.closed_form import one_hidden_layer_local_complexity
 from regions.validation.local_complexity import (
     ValidationReport,
     exact_local_complexity,
-    one_hidden_layer_local_complexity,
     validate,
     z_score,
 )

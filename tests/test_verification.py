@@ -12,7 +12,7 @@ from judging import complex_of
 from strategies import CONCURRENT_LINES, Case, examples, folding, random_case, rational_networks
 
 from regions.analysis.verification import verify
-from regions.complexes.cell_complex import CellComplex, FacetTable
+from regions.complexes import CellComplex, FacetTable
 from regions.domain import Box
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import CertificateError, InvalidInputError

@@ -16,8 +16,11 @@ import numpy as np
 from flint import arb, ctx, fmpq
 from numpy.typing import ArrayLike
 
+from regions.analysis.arguments import check_complex
 from regions.density import Density, GaussianDensity, UniformDensity
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
+from regions.network import LocusKind, check_kind
+from regions.network.patterns import flat_units, row_keys
 from regions.rational import (
     ExactCell,
     ExactFacet,
@@ -33,7 +36,7 @@ from regions.rational import (
 )
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 __all__ = ["LocusEnclosure", "check_enclosable", "locus_enclosure", "volume_enclosures"]
 
@@ -119,6 +122,7 @@ def volume_enclosures(
     >>> [bounds(volume) for volume in volume_enclosures(enumerate_cells(third, Box([0.0], [1.0])))]
     [(0.6666666666666666, 0.6666666666666667), (0.3333333333333333, 0.33333333333333337)]
     """
+    check_complex(complex)
     listing = _Listing(complex)
     chosen = listing.choose(cells)
     volumes = [cell_volume(listing.cell(i).polytope) for i in _reported(chosen, progress)]
@@ -137,7 +141,7 @@ def volume_enclosures(
 def locus_enclosure(
     complex: CellComplex,
     density: Density | None = None,
-    kind: str = "gradient",
+    kind: LocusKind = "gradient",
     *,
     normalise: bool = False,
     progress: Progress | None = None,
@@ -181,8 +185,7 @@ def locus_enclosure(
     >>> locus_enclosure(enumerate_cells(diagonal, Box([-1, -1], [1, 1]))).to_dict()["total"]
     [2.82842712474619, 2.8284271247461903]
     """
-    if kind not in ("gradient", "activation"):
-        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
+    check_kind(kind)
     check_enclosable(complex, density, normalise)
     listing = _Listing(complex)
     measure, divisor = _weight(listing, density, normalise)
@@ -231,7 +234,7 @@ class _Listing:
     def __init__(self, complex: CellComplex) -> None:
         self.complex = complex
         self.exact = ExactNetwork(complex.network, complex.domain)
-        self.patterns = [row.tobytes() for row in complex.unpacked_patterns()]
+        self.patterns = row_keys(complex.unpacked_patterns())
         self.index = {pattern: i for i, pattern in enumerate(self.patterns)}
         if len(self.index) != len(self.patterns):
             raise CertificateError(f"{len(self.patterns) - len(self.index)} patterns are listed twice")
@@ -239,7 +242,7 @@ class _Listing:
             raise CertificateError("the complex is called COMPLETE but lists no cell")
         table, offsets = complex.facets, complex.network.unit_offsets
         rows = np.flatnonzero((table.layer >= 0) & (table.unit >= 0) & (table.layer < len(offsets) - 1))
-        units = offsets[table.layer[rows]] + table.unit[rows]
+        units = flat_units(offsets, table.layer[rows], table.unit[rows])
         ends = np.concatenate([table.cell_a[rows], table.cell_b[rows]])
         others = np.concatenate([table.cell_b[rows], table.cell_a[rows]])
         order = np.argsort(ends, kind="stable")

@@ -11,17 +11,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.analysis.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
 from regions.density import Density
+from regions.density.densities import check_density
 from regions.errors import BudgetExceededError, InvalidInputError
+from regions.network import LocusKind, check_kind
+from regions.network.patterns import flat_units
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 __all__ = ["LocusVolume", "locus_volume"]
 
@@ -89,7 +93,7 @@ class LocusVolume:
 def locus_volume(
     complex: CellComplex,
     density: Density | None = None,
-    kind: Literal["gradient", "activation"] = "gradient",
+    kind: LocusKind = "gradient",
     *,
     normalise: bool = False,
     allow_truncated: bool = False,
@@ -133,7 +137,7 @@ def locus_volume(
 
     References
     ----------
-    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/design.md, section 7.
+    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/mathematics.md, "The locus".
 
     Examples
     --------
@@ -155,7 +159,7 @@ def locus_volume(
         selected &= facets.jump != 0.0
     values, errors = _facet_measures(complex, density, selected)
     offsets = complex.network.unit_offsets
-    flat = (offsets[facets.layer[selected]] + facets.unit[selected]).astype(np.int64)
+    flat = flat_units(offsets, facets.layer[selected], facets.unit[selected])
     by_unit, by_layer = _sums_by_unit_and_layer(values, flat, offsets)
     total = math.fsum(values.tolist())
     error = math.fsum(errors.tolist()) + _EPS * total
@@ -193,8 +197,10 @@ def _check(
     normalise: bool,
     allow_truncated: bool,
 ) -> None:
-    if kind not in ("gradient", "activation"):
-        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
+    check_kind(kind)
+    check_complex(cells)
+    if density is not None:
+        check_density(density)
     if cells.status.name != "COMPLETE" and not allow_truncated:
         raise InvalidInputError(
             f"the complex is {cells.status.name}, facets are missing; enumerate it to the end, or pass "

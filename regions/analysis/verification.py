@@ -14,8 +14,11 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.analysis.arguments import check_complex
+from regions.complexes import CellComplex, Completeness
+from regions.density.densities import check_generator
 from regions.errors import CertificateError, InvalidInputError
+from regions.network.patterns import pack, row_keys
 from regions.rational import (
     ExactCell,
     ExactFacet,
@@ -150,6 +153,7 @@ def verify(
     proven: the facet table lists every facet once, between the right cells
     not checked: sizes of volumes and gradient jumps, which are floats with their own error
     """
+    check_complex(complex)
     start = time.perf_counter()
     chosen = _choose(complex.n_cells, max_cells, rng)
     check = _Check(complex)
@@ -170,12 +174,13 @@ def verify(
 
 
 def _choose(n: int, max_cells: int | None, rng: np.random.Generator | None) -> NDArray[np.int64]:
+    if max_cells is not None and (isinstance(max_cells, bool) or max_cells < 1):
+        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for all")
     if max_cells is None or max_cells >= n:
         return np.arange(n)
-    if max_cells < 1:
-        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for all")
     if rng is None:
         raise InvalidInputError("max_cells draws cells at random: give rng, e.g. numpy.random.default_rng(0)")
+    check_generator(rng)
     return np.sort(rng.choice(n, size=max_cells, replace=False))
 
 
@@ -192,7 +197,7 @@ class _Check:
     def __post_init__(self) -> None:
         c = self.complex
         self.exact = ExactNetwork(c.network, c.domain)
-        self.patterns = [row.tobytes() for row in c.unpacked_patterns()]
+        self.patterns = row_keys(c.unpacked_patterns())
         self.index = {pattern: i for i, pattern in enumerate(self.patterns)}
         table = c.facets
         offsets = c.network.unit_offsets
@@ -310,8 +315,7 @@ class _Check:
             self.fail(f"{c.n_cells - len(self.index)} patterns are listed twice")
         if c.n_cells == 0 and c.status is Completeness.COMPLETE:
             self.fail("no cell is listed")
-        padded = np.packbits(c.unpacked_patterns(), axis=1, bitorder="little")
-        if not np.array_equal(padded, c.patterns):
+        if not np.array_equal(pack(c.unpacked_patterns()), c.patterns):
             self.fail("packed patterns have bits set beyond the last unit")
         self.jumps()
         if n_checked == c.n_cells:

@@ -5,6 +5,7 @@ Each reads its words, calls one public function and prints what came back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,32 +13,22 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli.definitions import Definition, count_definitions
+from regions.cli.groups import grouped
+from regions.cli.interruption import INTERRUPTED, signals
 from regions.cli.options import (
-    ArithmeticOption,
     AsJson,
-    BoxOption,
-    CenterOption,
-    ClipOption,
     ComplexPath,
-    DataOption,
-    DirectionSeedOption,
     DomainWords,
-    EngineOption,
     EngineWords,
-    HalfWidthOption,
-    MarginOption,
-    MaxCellsOption,
+    Kind,
+    KindOption,
     NetworkPath,
-    SegmentOption,
-    SliceOption,
     TrustCode,
-    WorkersOption,
     read_complex,
     read_points,
     writable,
 )
 from regions.cli.session import (
-    INTERRUPTED,
     cells_in_words,
     err,
     print_facts,
@@ -46,13 +37,7 @@ from regions.cli.session import (
     was_interrupted,
     watched,
 )
-
-
-class Kind(StrEnum):
-    """Which facets belong to the locus."""
-
-    gradient = "gradient"
-    activation = "activation"
+from regions.errors import InvalidInputError
 
 
 class By(StrEnum):
@@ -83,21 +68,11 @@ class GraphFormat(StrEnum):
     npz = "npz"
 
 
+@grouped
 def count(
     net: NetworkPath,
-    box: BoxOption = None,
-    slice: SliceOption = None,
-    segment: SegmentOption = None,
-    margin: MarginOption = None,
-    center: CenterOption = None,
-    half_width: HalfWidthOption = None,
-    data: DataOption = None,
-    direction_seed: DirectionSeedOption = 0,
-    clip: ClipOption = None,
-    engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "certified",
-    max_cells: MaxCellsOption = None,
-    workers: WorkersOption = None,
+    where: DomainWords,
+    how: EngineWords,
     definition: Annotated[
         Definition,
         typer.Option(help="What counts as a linear region; all but cell list the cells first."),
@@ -121,43 +96,31 @@ def count(
     from regions.network.loaders import load_network
 
     network = load_network(net, allow_code=trust_code)
-    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
-    domain = words.build(network)
-    options = EngineWords(engine, arithmetic, max_cells, workers)
+    domain = where.build(network)
     if definition is not Definition.cell:
-        count_definitions(network, domain, definition, options, json)
+        count_definitions(network, domain, definition, how, json)
         return
     from regions.enumeration.enumerate import count_cells
 
-    if check_volumes is None and domain.dimension <= 5 and engine != "lp":
+    if check_volumes is None and domain.dimension <= 5 and how.engine != "lp":
         check_volumes = True
     with watched("counting") as progress:
         found = count_cells(
-            network, domain, progress=progress, check_volumes=check_volumes, **options.arguments()
+            network, domain, progress=progress, check_volumes=check_volumes, **how.arguments()
         )
     if json:
         print_json(count_summary(found, network, domain))
     else:
         _print_count(found, network, domain)
-    _leave_if_interrupted(found.status.name, found.cells, max_cells)
+    _leave_if_interrupted(found.status.name, found.cells, how.max_cells)
 
 
+@grouped
 def enumerate_(
     net: NetworkPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
-    box: BoxOption = None,
-    slice: SliceOption = None,
-    segment: SegmentOption = None,
-    margin: MarginOption = None,
-    center: CenterOption = None,
-    half_width: HalfWidthOption = None,
-    data: DataOption = None,
-    direction_seed: DirectionSeedOption = 0,
-    clip: ClipOption = None,
-    engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "certified",
-    max_cells: MaxCellsOption = None,
-    workers: WorkersOption = None,
+    where: DomainWords,
+    how: EngineWords,
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
@@ -169,19 +132,18 @@ def enumerate_(
 
     writable(output)
     network = load_network(net, allow_code=trust_code)
-    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
-    domain = words.build(network)
-    options = EngineWords(engine, arithmetic, max_cells, workers)
+    domain = where.build(network)
     from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating") as progress:
-        complex = enumerate_cells(network, domain, progress=progress, **options.arguments())
-    complex.save(output)
-    if json:
-        print_json({**summary(complex), "file": str(output)})
-    else:
-        print_facts({**_facts(complex), "file": str(output)})
-    _leave_if_interrupted(complex.status.name, complex.n_cells, max_cells)
+        complex = enumerate_cells(network, domain, progress=progress, **how.arguments())
+    with signals.after_writing():
+        if json:
+            print_json({**summary(complex), "file": str(output)})
+        else:
+            print_facts({**_facts(complex), "file": str(output)})
+        complex.save(output)
+    _leave_if_interrupted(complex.status.name, complex.n_cells, how.max_cells)
 
 
 def graph(
@@ -192,11 +154,12 @@ def graph(
 ) -> None:
     """Write the adjacency graph: nodes are cells, edges are interior facets."""
     from regions.analysis.graph import adjacency_graph, write_graph
+    from regions.analysis.graph.graph_files import graph_paths
 
-    writable(output)
+    kind = None if format is None else format.value
+    files = [writable(path) for path in graph_paths(output, kind)]
     complex = read_complex(cells)
     made = adjacency_graph(complex)
-    files = write_graph(made, output, None if format is None else format.value)
     facts: dict[str, Any] = {
         "nodes": made.number_of_nodes(),
         "edges": made.number_of_edges(),
@@ -207,6 +170,8 @@ def graph(
         print_json(facts)
     else:
         print_facts({**facts, "files": ", ".join(facts["files"])})
+    with signals.after_writing():
+        write_graph(made, output, kind)
 
 
 def locus(
@@ -220,7 +185,7 @@ def locus(
             "domain, ';on=conditional' to a kde of inputs for its plane.",
         ),
     ] = None,
-    kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,
+    kind: KindOption = Kind.gradient,
     by: Annotated[By | None, typer.Option(help="Also break the total down.")] = None,
     enclosure: Annotated[
         bool,
@@ -251,32 +216,53 @@ def plot(
     points: Annotated[
         Path | None, typer.Option(metavar="P.npy", help="Points of the input space to mark, one per row.")
     ] = None,
-    boundary: Annotated[bool, typer.Option(help="Draw the decision boundary.")] = True,
+    boundary: Annotated[
+        bool | None,
+        typer.Option(help="Draw the decision boundary. Default: where there is one, on one or two axes."),
+    ] = None,
     graph: Annotated[bool, typer.Option("--graph", help="Draw the adjacency graph instead.")] = False,
-    dpi: Annotated[int, typer.Option(help="Dots per inch.")] = 300,
+    dpi: Annotated[int | None, typer.Option(help="Dots per inch (default: 300).")] = None,
     json: AsJson = False,
 ) -> None:
     """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn."""
-    writable(output)
+    html = writable(output).suffix.lower() == ".html"
+    given = {"--points": points, "--boundary": boundary, "--color": color is not Color.pattern or None}
+    if graph:
+        _refuse(given, "a picture of the graph")
+    if html:
+        _refuse({"--color": given["--color"], "--graph": graph or None, "--dpi": dpi}, "an .html picture")
+    from regions import plotting
+
+    if not html:
+        plotting.figure_path(output)
     complex = read_complex(cells)
-    if output.suffix.lower() == ".html":
-        from regions.plotting import interactive_figure
-
-        interactive_figure(complex).write_html(output)
-    else:
-        from regions.plotting import plot_cells, plot_graph, save_figure
-
-        marked = None if points is None else read_points(points, complex.network.input_dim)
-        if graph:
-            axes = plot_graph(complex)
-        else:
-            axes = plot_cells(complex, color.value, points=marked, decision_boundary=boundary)
-        save_figure(axes, output, dpi=dpi)
+    marked = None if points is None else read_points(points, complex.network.input_dim)
     facts = {"file": str(output), "cells": complex.n_cells, "status": complex.status.name}
-    if json:
-        print_json(facts)
+    if html:
+        drawn = complex.dimension == 2 if boundary is None else boundary
+        figure = plotting.interactive_figure(complex, points=marked, decision_boundary=drawn)
+    elif graph:
+        axes = plotting.plot_graph(complex)
     else:
-        print_facts(facts)
+        axes = plotting.plot_cells(
+            complex, color.value, points=marked, decision_boundary=boundary is not False
+        )
+    with signals.after_writing():
+        if json:
+            print_json(facts)
+        else:
+            print_facts(facts)
+        if html:
+            plotting.save_interactive(figure, output)
+        else:
+            plotting.save_figure(axes, output, dpi=300 if dpi is None else dpi)
+
+
+def _refuse(given: Mapping[str, object], what: str) -> None:
+    """Raise InvalidInputError if an option is given that a kind of picture does not know."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise InvalidInputError(f"{what} knows no {', '.join(names)}; leave it out")
 
 
 def certificate(found: Any) -> dict[str, Any]:

@@ -7,30 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regions.cli.commands import Kind
-from regions.cli.options import (
-    ArithmeticOption,
-    AsJson,
-    BoxOption,
-    CenterOption,
-    ClipOption,
-    DataOption,
-    DirectionSeedOption,
-    DomainWords,
-    EngineOption,
-    EngineWords,
-    HalfWidthOption,
-    MarginOption,
-    MaxCellsOption,
-    NetworkPath,
-    SegmentOption,
-    SliceOption,
-    TrustCode,
-    WorkersOption,
-    numbers,
-    writable,
-)
-from regions.cli.session import INTERRUPTED, err, print_json, print_text, watched
+from regions.cli.groups import grouped
+from regions.cli.options import Kind, KindOption, numbers, writable
+from regions.cli.problem import Problem, ProblemWords, answer, leave_if_interrupted
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -50,8 +29,8 @@ ESTIMATORS = (
 )
 
 
+@grouped
 def compare(
-    net: NetworkPath,
     estimators: Annotated[
         str, typer.Option(metavar="NAME,...", help=f"Estimators to judge: {', '.join(ESTIMATORS)}.")
     ] = "coarea,crofton",
@@ -66,88 +45,49 @@ def compare(
     exact_draws: Annotated[
         int, typer.Option(help="Draws of exact values that are averages, one enumeration each.")
     ] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    kind: Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")] = Kind.gradient,
-    density: Annotated[
-        str,
-        typer.Option(metavar="uniform|gaussian:...", help="Density of the data, in intrinsic coordinates."),
-    ] = "uniform",
-    box: BoxOption = None,
-    slice: SliceOption = None,
-    segment: SegmentOption = None,
-    margin: MarginOption = None,
-    center: CenterOption = None,
-    half_width: HalfWidthOption = None,
-    data: DataOption = None,
-    direction_seed: DirectionSeedOption = 0,
-    clip: ClipOption = None,
-    engine: EngineOption = "auto",
-    arithmetic: ArithmeticOption = "certified",
-    max_cells: MaxCellsOption = None,
-    workers: WorkersOption = None,
-    trust_code: TrustCode = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also save as JSON, all runs included.")
+    most_exact_draws: Annotated[
+        int | None,
+        typer.Option(
+            help="Draws that they may get where that lets coverage be judged (default: 10 times as many)."
+        ),
     ] = None,
+    kind: KindOption = Kind.gradient,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Also draw: .png, .pdf, .svg; biases, errors, z-scores.")
     ] = None,
-    json: AsJson = False,
+    *,
+    problem: ProblemWords,
 ) -> None:
     """Judge estimators over many seeds: bias, error against cost, coverage of their standard errors.
 
     Ctrl-C prints and saves the runs that were done, marked TRUNCATED, and exits with 130.
     """
-    from regions.network.loaders import load_network
-
-    for path in (output, plot):
-        if path is not None:
-            writable(path)
+    problem.check()
     if plot is not None:
         from regions.plotting.figure_files import figure_path
 
-        figure_path(plot)
-    if seed < 0:
-        raise InvalidInputError(f"--seed is {seed}; it must be at least 0")
+        figure_path(writable(plot))
     judged = [
         _estimator(name.strip(), sigma, kind.value, {"eps": eps, "radius": radius, "directions": directions})
         for name in estimators.split(",")
     ]
-    settings = {"budgets": _whole(budgets), "n_seeds": seeds, "n_exact": exact_draws}
-    network = load_network(net, allow_code=trust_code)
-    words = DomainWords(box, slice, segment, margin, center, half_width, data, direction_seed, clip)
-    domain = words.build(network)
-    from regions.density import from_spec
+    effort: dict[str, Any] = {"budgets": _whole(budgets), "n_seeds": seeds, "n_exact": exact_draws}
+    if most_exact_draws is not None:
+        effort["most_exact"] = most_exact_draws
 
-    weight = from_spec(density, domain)
-    settings |= EngineWords(engine, arithmetic, max_cells, workers).arguments()
-    comparison = _run(judged, (network, domain, weight), seed, settings)
-    if output is not None:
-        comparison.save(output)
+    def ask(given: Problem) -> Comparison:
+        from regions.validation.comparison import compare_estimators
+
+        return compare_estimators(
+            judged, given.network, given.domain, given.density, rng=given.rng, **effort, **given.options
+        )
+
+    comparison = answer(problem, "exact values, then runs", "runs", ask)
     if plot is not None:
         from regions.plotting import plot_comparison
 
         plot_comparison(comparison, path=plot)
-    if json:
-        print_json({**comparison.to_dict(), "seed": seed})
-    else:
-        print_text(comparison.table())
-    if not comparison.complete:
-        err().print("interrupted: these are the runs that were done", style="yellow")
-        raise typer.Exit(INTERRUPTED)
-
-
-def _run(
-    judged: list[BudgetedEstimator], problem: tuple[Any, Any, Any], seed: int, settings: dict[str, Any]
-) -> Comparison:
-    """All runs, with progress."""
-    import numpy as np
-
-    from regions.validation.comparison import compare_estimators
-
-    rng = np.random.default_rng(seed)
-    with watched("exact values, then runs", unit="runs") as progress:
-        return compare_estimators(judged, *problem, rng=rng, progress=progress, **settings)
+    leave_if_interrupted(comparison, "runs")
 
 
 def _estimator(name: str, sigma: float, kind: str, numbers: dict[str, Any]) -> BudgetedEstimator:

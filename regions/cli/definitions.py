@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from regions.cli.interruption import INTERRUPTED
 from regions.cli.options import EngineWords
 from regions.cli.session import (
-    INTERRUPTED,
     cells_in_words,
     err,
     print_facts,
@@ -22,7 +22,7 @@ from regions.errors import BudgetExceededError, InvalidInputError
 
 if TYPE_CHECKING:
     from regions.analysis.linear_regions import LinearRegions
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
     from regions.domain import Domain
     from regions.network.relu_network import Network
 

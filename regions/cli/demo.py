@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
     from regions.network.relu_network import Network
 
 _DIGITS = "data/digits_64x32x32.npz"
@@ -212,12 +212,11 @@ def _locus(run: _Demo, complex: CellComplex) -> None:
 
 def _validation(run: _Demo, complex: CellComplex) -> None:
     """The estimator of local complexity against the exact value, for both kinds of locus."""
-    import json
-
     import numpy as np
 
     from regions.density import UniformDensity
     from regions.estimators import local_complexity
+    from regions.reports import save_json
     from regions.validation.local_complexity import validate
 
     network, domain = complex.network, complex.domain
@@ -240,8 +239,7 @@ def _validation(run: _Demo, complex: CellComplex) -> None:
                 )
             )
     run.found["validation"] = [report.to_dict() for report in reports]
-    text = json.dumps(run.found["validation"], indent=2, allow_nan=False)
-    run.file("validation.json").write_text(text + "\n", encoding="utf-8")
+    save_json(run.found["validation"], run.file("validation.json"), "reports")
     run.say(f"5. Local complexity: length of these lines per area, on average under bias noise {_SIGMA:g}.")
     run.say("   The stochastic estimator never sees a cell; the exact value enumerates the cells anew")
     run.say("   for every draw of the biases. They agree where |z| is small (4 would be suspicious).\n")

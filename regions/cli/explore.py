@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from regions.cli.interruption import INTERRUPTED, signals
 from regions.cli.options import (
     ArithmeticOption,
     AsJson,
@@ -17,10 +18,11 @@ from regions.cli.options import (
     read_point,
     writable,
 )
-from regions.cli.session import INTERRUPTED, err, print_facts, print_json, print_text, watched
+from regions.cli.session import err, print_facts, print_json, print_text, watched
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from regions.complexes import Arithmetic
     from regions.exploration import Exploration, MinimalPerturbation
 
 _SUFFIXES = (".npz", ".json")
@@ -76,7 +78,7 @@ def explore(
             max_cells=max_cells,
             max_hops=max_hops,
             radius=radius,
-            arithmetic=arithmetic,
+            arithmetic=cast("Arithmetic", arithmetic),
             progress=progress,
         )
     interrupted = found.status == "TRUNCATED" and found.n_cells < max_cells and not found.undecided.any()
@@ -112,17 +114,23 @@ def _norm(text: str | None, option: str) -> float | None:
 
 
 def _report(found: Exploration, step: MinimalPerturbation | None, output: Path | None, json: bool) -> None:
-    """Save, and print as JSON or for people."""
+    """Print as JSON or for people, and save."""
     payload = found.to_dict() | ({} if step is None else {"perturbation": step.to_dict()})
-    if output is not None and output.suffix == ".npz":
-        found.save(output)
-    elif output is not None:
-        from regions.reports import save_json
+    from regions.reports import save_json
 
-        save_json(payload, output, "exploration")
-    if json:
-        print_json(payload)
-        return
+    with signals.after_writing():
+        if json:
+            print_json(payload)
+        else:
+            _print(found, step)
+        if output is not None and output.suffix == ".npz":
+            found.save(output)
+        elif output is not None:
+            save_json(payload, output, "exploration")
+
+
+def _print(found: Exploration, step: MinimalPerturbation | None) -> None:
+    """What was found, for people."""
     nearest = found.nearest_facet
     facts: dict[str, object] = {
         "network": found.network.describe(),

@@ -1,11 +1,12 @@
-"""What the commands have in common on the command line, and how its words become objects.
+"""The options that commands share, alone or in groups, and how their words become objects.
 
-Parsing only; every message names what was typed and what would be accepted.
+Nothing is computed here; every message names what was typed and what would be accepted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +18,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
     from regions.domain import Domain
     from regions.network.relu_network import Network
 
 _DOMAIN, _ENGINE = "Domain", "Enumeration"
+
+
+class Kind(StrEnum):
+    """Which facets belong to the locus."""
+
+    gradient = "gradient"
+    activation = "activation"
+
+
+KindOption = Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")]
 
 NetworkPath = Annotated[
     Path, typer.Argument(metavar="NET", help="Network: .npz or .onnx; .pt2, .pt, .joblib with --trust-code.")
@@ -58,7 +69,7 @@ SegmentOption = Annotated[
 MarginOption = Annotated[
     float | None,
     typer.Option(
-        help="With --slice: room around the points, relative. [default: 0.1]", rich_help_panel=_DOMAIN
+        help="With --slice: room around the points, relative. (default: 0.1)", rich_help_panel=_DOMAIN
     ),
 ]
 CenterOption = Annotated[
@@ -73,7 +84,7 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         metavar="DATA.npy",
-        help="The plane of the data's first two principal axes [default: two random directions].",
+        help="The plane of the data's first two principal axes (default: two random directions).",
         rich_help_panel=_DOMAIN,
     ),
 ]
@@ -100,23 +111,23 @@ MaxCellsOption = Annotated[
     int | None, typer.Option(help="Stop there; the result says TRUNCATED.", rich_help_panel=_ENGINE)
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(help="Threads [default: all cores].", rich_help_panel=_ENGINE)
+    int | None, typer.Option(help="Threads (default: all cores).", rich_help_panel=_ENGINE)
 ]
 
 
 @dataclass(frozen=True)
 class DomainWords:
-    """The words that name a domain, as typed."""
+    """The options that name a domain, as typed."""
 
-    box: tuple[str, str] | None = None
-    slice: tuple[Path, Path, Path] | None = None
-    segment: tuple[Path, Path] | None = None
-    margin: float | None = None
-    center: Path | None = None
-    half_width: float | None = None
-    data: Path | None = None
-    direction_seed: int = 0
-    clip: tuple[str, str] | None = None
+    box: BoxOption = None
+    slice: SliceOption = None
+    segment: SegmentOption = None
+    margin: MarginOption = None
+    center: CenterOption = None
+    half_width: HalfWidthOption = None
+    data: DataOption = None
+    direction_seed: DirectionSeedOption = 0
+    clip: ClipOption = None
 
     def build(self, network: Network) -> Domain:
         """The domain, checked against the network's input."""
@@ -183,10 +194,10 @@ class DomainWords:
 class EngineWords:
     """The options of an enumeration, as typed."""
 
-    engine: str = "auto"
-    arithmetic: str = "certified"
-    max_cells: int | None = None
-    workers: int | None = None
+    engine: EngineOption = "auto"
+    arithmetic: ArithmeticOption = "certified"
+    max_cells: MaxCellsOption = None
+    workers: WorkersOption = None
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `enumerate_cells` and `count_cells`."""
@@ -275,17 +286,16 @@ def read_array(path: Path) -> NDArray[np.float64]:
 
 
 def writable(path: Path) -> Path:
-    """The path itself, if its folder is there: said before the work and not after it.
+    """The path itself, if a file can be written there: tried before the work and not after it.
 
     Raises
     ------
     InvalidInputError
         If a file cannot be written there.
     """
-    if not path.parent.is_dir():
-        raise InvalidInputError(f"{path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise InvalidInputError(f"{path} is a folder; give the name of a file")
+    from regions.reports import check_writable
+
+    check_writable(path)
     return path
 
 
@@ -297,7 +307,7 @@ def read_complex(path: Path) -> CellComplex:
     InvalidInputError
         If there is no such file.
     """
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
     if not path.exists():
         raise InvalidInputError(f"{path}: no such file; `regions enumerate NET <domain> -o {path}` makes one")

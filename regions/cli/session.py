@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +19,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-INTERRUPTED = 130
+from regions.cli.compilation import announced_compilation
+from regions.cli.interruption import INTERRUPTED
+
 _QUIET_SECONDS = 2.0
-_LONG_COMPILE_SECONDS = 1.5
-_announced: list[bool] = []  # whether this process has said that it compiles
 
 
 def out() -> Console:
@@ -125,49 +124,6 @@ def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
             raise typer.Exit(INTERRUPTED) from None
         finally:
             bar.close()
-
-
-@contextmanager
-def announced_compilation() -> Iterator[None]:
-    """Say so, once, if numba compiles for more than a moment: the first run on a machine."""
-    from numba.core import event
-
-    class Watch(event.Listener):  # type: ignore[misc]
-        """Starts a clock with every compilation; a short one stops it before it rings."""
-
-        def __init__(self) -> None:
-            self.depth = 0
-            self.spent = 0.0
-            self.begin = 0.0
-            self.clock: threading.Timer | None = None
-
-        def on_start(self, event: Any) -> None:
-            self.depth += 1
-            if self.depth == 1 and not _announced:
-                self.begin = time.monotonic()
-                self.clock = threading.Timer(max(_LONG_COMPILE_SECONDS - self.spent, 0.0), self.say)
-                self.clock.daemon = True
-                self.clock.start()
-
-        def on_end(self, event: Any) -> None:
-            self.depth -= 1
-            if self.depth == 0 and self.clock is not None:
-                self.clock.cancel()
-                self.spent += time.monotonic() - self.begin
-
-        def say(self) -> None:
-            if not _announced:
-                _announced.append(True)
-                err().print("compiling kernels, once per machine (one to two minutes) ...", style="dim")
-
-    watch = Watch()
-    event.register("numba:compile", watch)
-    try:
-        yield
-    finally:
-        if watch.clock is not None:
-            watch.clock.cancel()
-        event.unregister("numba:compile", watch)
 
 
 def was_interrupted(status: str, cells: int, max_cells: int | None) -> bool:

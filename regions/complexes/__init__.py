@@ -1,5 +1,18 @@
-"""Cell complexes: what an enumeration found, as arrays, with its certificate; files."""
+"""Cell complexes: what an enumeration found, as arrays, with its certificate; files.
 
-from regions.complexes.cell_complex import CellComplex, Certificate, Completeness
+Below the engines: the vertices of a cell, which are not stored, come through `CellGeometry`.
+"""
 
-__all__ = ["CellComplex", "Certificate", "Completeness"]
+from regions.complexes.cell_complex import CellComplex
+from regions.complexes.certificate import Arithmetic, Certificate, Completeness, Tolerances, check_arithmetic
+from regions.complexes.facet_table import FacetTable
+
+__all__ = [
+    "Arithmetic",
+    "CellComplex",
+    "Certificate",
+    "Completeness",
+    "FacetTable",
+    "Tolerances",
+    "check_arithmetic",
+]

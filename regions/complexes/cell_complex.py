@@ -1,142 +1,27 @@
 """The result of an enumeration: cells and facets as arrays, with what can be asked of them.
 
-Finding the cells is left to `enumeration`, drawing to `plotting`, sums over facets to `locus`.
+Finding the cells is left to `enumeration`, drawing to `plotting`, sums over facets to `analysis`.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.complexes.complex_arrays import CELL_ARRAYS, FACET_ARRAYS, check_arrays, read_entries
+from regions.complexes.certificate import Arithmetic, Certificate, Completeness, Tolerances
+from regions.complexes.complex_files import read_complex, write_complex
+from regions.complexes.facet_table import FacetTable
 from regions.complexes.geometry import CellGeometry, geometry_of
-from regions.domain import Domain, domain_from_dict
-from regions.errors import InvalidInputError, RegionsError
-from regions.network.relu_network import Network
+from regions.domain import Coordinates, Domain, check_coordinates
+from regions.errors import InvalidInputError
+from regions.network import Network
+from regions.network.patterns import hex_names, pack, row_keys, unpack
 
-__all__ = ["CellComplex", "Certificate", "Completeness", "FacetTable", "Tolerances"]
-
-FILE_FORMAT = "regions cell complex 2"
-
-
-class Completeness(StrEnum):
-    """Whether an enumeration ended by itself."""
-
-    COMPLETE = "COMPLETE"
-    TRUNCATED = "TRUNCATED"
-
-
-@dataclass(frozen=True)
-class Tolerances:
-    """What float arithmetic took for zero, and what the checks of a result allow.
-
-    Attributes
-    ----------
-    vertex_radius : float, in input units
-        Position error assumed for every vertex; a unit's sign at a vertex reads as zero within the
-        running error bound of its pre-activation plus this radius times the row's 1-norm.
-    volume_sum : float
-        Allowed relative difference between the cells' volumes and the domain's.
-    facet_relative, facet_absolute : float
-        Allowed difference of a facet's volume seen from its two sides: relative to the volume, and
-        absolute as a fraction of the domain's diameter to the power d - 1.
-    """
-
-    vertex_radius: float
-    volume_sum: float = 1e-9
-    facet_relative: float = 1e-9
-    facet_absolute: float = 1e-11
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """How the signs of an enumeration were decided, and what that proves.
-
-    Attributes
-    ----------
-    arithmetic : "certified" or "float"
-    complete : bool, whether the enumeration ended by itself
-    decisions : int, signs of units at vertices that were decided
-    exact_signs : int
-        How many of them the error bounds left open: decided in rational arithmetic if certified,
-        taken for zero in float arithmetic.
-    exact_positions : int, vertices that were placed by rational arithmetic
-
-    Examples
-    --------
-    >>> Certificate("certified", True, 100, 2, 0).proven
-    True
-    """
-
-    arithmetic: str
-    complete: bool
-    decisions: int
-    exact_signs: int
-    exact_positions: int
-
-    @property
-    def proven(self) -> bool:
-        """Whether the list of cells is a theorem about the stored weights."""
-        return self.arithmetic == "certified" and self.complete
-
-    @property
-    def statement(self) -> str:
-        """What is proven, in words."""
-        if self.arithmetic != "certified":
-            return (
-                f"nothing is proven: floating point, {self.exact_signs} of {self.decisions} signs within "
-                "their error bounds were taken for zero"
-            )
-        what = (
-            "complete and disjoint" if self.complete else "disjoint, none of them empty; others are missing"
-        )
-        return f"cells {what} for the stored weights on this domain; volumes are floating point"
-
-
-@dataclass(frozen=True, eq=False)
-class FacetTable:
-    """All facets, one row each: interior ones first come first listed among the domain's.
-
-    Attributes
-    ----------
-    cell_a, cell_b : (m,) int64
-        The two cells; `cell_a` is on the active side of the unit. `cell_b` is -1 on the domain's
-        boundary and -2 where a TRUNCATED result lacks the neighbour.
-    side : (m,) int32, the domain's side (row of its halfspaces), -1 for others
-    layer, unit : (m,) int32, the ReLU layer and unit whose hyperplane it lies on, -1 on the boundary
-    volume : (m,) float64, (d-1)-volume in input units
-    jump : (m,) float64
-        Frobenius norm of the difference of the two intrinsic Jacobians; 0.0 where the two affine
-        maps agree, nan where there is no second cell.
-    place : (m,) int32, the facet's position among the facets of `cell_a`
-    witness : engine "lp" only: (m, d) float64, a point inside each facet; nan where no float was found
-    """
-
-    cell_a: NDArray[np.int64]
-    cell_b: NDArray[np.int64]
-    side: NDArray[np.int32]
-    layer: NDArray[np.int32]
-    unit: NDArray[np.int32]
-    volume: NDArray[np.float64]
-    jump: NDArray[np.float64]
-    place: NDArray[np.int32]
-    witness: NDArray[np.float64] | None = None
-
-    def __len__(self) -> int:
-        return int(self.cell_a.shape[0])
-
-    @cached_property
-    def interior(self) -> NDArray[np.bool_]:
-        """Mask of the facets between two listed cells."""
-        return np.asarray(self.cell_b >= 0)
+__all__ = ["CellComplex"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +37,8 @@ class CellComplex:
     n_vertices, n_facets : (n,) int32
     facets : FacetTable
     status : Completeness
-    engine, engine_reason, arithmetic : str
+    engine, engine_reason : str, which engine listed the cells, and why that one
+    arithmetic : "certified" or "float"
     tolerances : Tolerances
     certificate : Certificate
     seconds : float, wall time of the enumeration
@@ -183,7 +69,7 @@ class CellComplex:
     status: Completeness
     engine: str
     engine_reason: str
-    arithmetic: str
+    arithmetic: Arithmetic
     tolerances: Tolerances
     certificate: Certificate
     seconds: float
@@ -227,29 +113,27 @@ class CellComplex:
             )
 
     def _index(self, i: int) -> int:
-        if not -self.n_cells <= i < self.n_cells:
-            raise InvalidInputError(f"cell {i} of {self.n_cells}; cells are numbered from 0")
-        return int(i) % self.n_cells
+        whole = isinstance(i, int | np.integer) and not isinstance(i, bool)
+        if not (whole and 0 <= i < self.n_cells):
+            raise InvalidInputError(f"cell {i!r} of {self.n_cells}; give a whole number, cells start at 0")
+        return int(i)
 
     def pattern(self, i: int) -> NDArray[np.bool_]:
-        """Activation pattern of cell i: (n_units,) bool, in flat unit order."""
-        bits = np.unpackbits(self.patterns[self._index(i)], count=self.network.n_units, bitorder="little")
-        return bits.astype(bool)
+        """Return the activation pattern of cell i, (n_units,) bool in flat unit order."""
+        return unpack(self.patterns[self._index(i)], self.network.n_units)
 
     def unpacked_patterns(self) -> NDArray[np.bool_]:
-        """Activation patterns of all cells: (n, n_units) bool."""
-        return np.unpackbits(self.patterns, axis=1, count=self.network.n_units, bitorder="little").astype(
-            bool
-        )
+        """Return the activation patterns of all cells, (n, n_units) bool."""
+        return unpack(self.patterns, self.network.n_units)
 
     def pattern_hex(self, i: int) -> str:
-        """Packed pattern of cell i as hexadecimal digits, a name that is unique in the complex."""
-        return self.patterns[self._index(i)].tobytes().hex()
+        """Return the packed pattern of cell i as hexadecimal digits, a name that is unique in the complex."""
+        return hex_names(self.patterns[self._index(i)][None])[0]
 
     def affine_map(
-        self, i: int, coordinates: str = "input"
+        self, i: int, coordinates: Coordinates = "input"
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The network's affine map on cell i.
+        """Return the network's affine map on cell i.
 
         Parameters
         ----------
@@ -261,12 +145,9 @@ class CellComplex:
         A : (out, n0) or (out, d) float64
         c : (out,) float64
         """
+        check_coordinates(coordinates)
         a, c = self.network.affine_map(self.pattern(i))
-        if coordinates == "input":
-            return a, c
-        if coordinates == "intrinsic":
-            return a @ self.domain.basis, a @ self.domain.origin + c
-        raise InvalidInputError(f"coordinates {coordinates!r}; choose 'input' or 'intrinsic'")
+        return (a, c) if coordinates == "input" else (a @ self.domain.basis, a @ self.domain.origin + c)
 
     @cached_property
     def _ring_offsets(self) -> NDArray[np.int64]:
@@ -277,7 +158,7 @@ class CellComplex:
         return geometry_of(self)
 
     def polygons(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """All cells of a 2-D complex as polygons.
+        """Return all cells of a 2-D complex as polygons.
 
         Returns
         -------
@@ -298,7 +179,10 @@ class CellComplex:
         return np.concatenate(rings)
 
     def vertices(self, i: int) -> NDArray[np.float64]:
-        """Vertices of cell i, (nv, d) intrinsic; in ring order for d = 2. Replays the cell for d > 2."""
+        """Return the vertices of cell i, (nv, d) intrinsic; in ring order for d = 2.
+
+        For d > 2 they are not stored, and the engine walks to the cell again.
+        """
         i = self._index(i)
         if self.dimension == 2:
             return self.polygons()[0][self._ring_offsets[i] : self._ring_offsets[i + 1]]
@@ -306,12 +190,10 @@ class CellComplex:
 
     @cached_property
     def _cell_of_pattern(self) -> dict[bytes, int]:
-        width = self.patterns.shape[1]
-        data = self.patterns.tobytes()
-        return {data[i * width : (i + 1) * width]: i for i in range(self.n_cells)}
+        return {key: i for i, key in enumerate(row_keys(self.patterns))}
 
     def locate(self, t: ArrayLike) -> NDArray[np.int64]:
-        """Cells that hold the given intrinsic points: (N,) int64, -1 where none is listed.
+        """Find the cells that hold the given intrinsic points: (N,) int64, -1 where none is listed.
 
         A point's cell is found by its activation pattern in floating point; outside the domain -1.
         """
@@ -319,13 +201,12 @@ class CellComplex:
         if points.shape[1] != self.dimension:
             raise InvalidInputError(f"points have {points.shape[1]} coordinates, the domain {self.dimension}")
         active = self.network.activation_pattern(self.domain.to_input(points))
-        packed = np.packbits(np.atleast_2d(active), axis=1, bitorder="little")
-        found = [self._cell_of_pattern.get(row.tobytes(), -1) for row in packed]
+        found = [self._cell_of_pattern.get(key, -1) for key in row_keys(pack(np.atleast_2d(active)))]
         inside = np.atleast_1d(self.domain.contains(points))
         return np.where(inside, np.array(found, dtype=np.int64), -1)
 
     def facet_simplices(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Every interior facet cut into simplices of dimension d - 1.
+        """Cut every interior facet into simplices of dimension d - 1.
 
         Returns
         -------
@@ -353,39 +234,7 @@ class CellComplex:
         InvalidInputError
             If the file cannot be written.
         """
-        header = {
-            "format": FILE_FORMAT,
-            "status": self.status.value,
-            "engine": self.engine,
-            "engine_reason": self.engine_reason,
-            "arithmetic": self.arithmetic,
-            "tolerances": asdict(self.tolerances),
-            "certificate": asdict(self.certificate),
-            "seconds": self.seconds,
-            "domain": self.domain.to_dict(),
-            "network_name": self.network.name,
-            "relu": [bool(flag) for flag in self.network.relu],
-            "volume_kind": self.volume_kind,
-        }
-        arrays: dict[str, Any] = {"header": np.array(json.dumps(header))}
-        for k, (w, b) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
-            arrays[f"W{k}"], arrays[f"b{k}"] = w, b
-        for name in CELL_ARRAYS:
-            arrays[name] = getattr(self, name)
-        for name in FACET_ARRAYS:
-            arrays[f"facet_{name}"] = getattr(self.facets, name)
-        if self.rings is not None:
-            arrays["rings"] = self.rings
-        if self.volume_errors is not None:
-            arrays["volume_errors"] = self.volume_errors
-        if self.facets.witness is not None:
-            arrays["facet_witness"] = self.facets.witness
-        try:
-            # an open file, because given a path numpy appends ".npz" to names without it
-            with Path(path).open("wb") as stream:
-                np.savez_compressed(stream, **arrays)
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the cells to {str(path)!r}: {error}") from error
+        write_complex(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CellComplex:
@@ -396,51 +245,4 @@ class CellComplex:
         InvalidInputError
             If the file is missing, damaged or not such a file.
         """
-        file = Path(path)
-        if not file.is_file():
-            raise InvalidInputError(
-                f"no file {str(file)!r}; make one with `regions enumerate NET ... -o FILE`"
-            )
-        try:
-            return _from_arrays(read_entries(file))
-        except RegionsError as error:
-            raise InvalidInputError(f"{str(file)!r} holds no cell complex: {error}") from error
-        except Exception as error:  # what a damaged file makes numpy and zipfile raise is open-ended
-            raise InvalidInputError(
-                f"{str(file)!r} is no readable cell complex ({type(error).__name__}: {error}); "
-                "it may be damaged or of another kind"
-            ) from error
-
-
-def _from_arrays(data: dict[str, NDArray[Any]]) -> CellComplex:
-    header = json.loads(str(data["header"]))
-    if header["format"] != FILE_FORMAT:
-        raise InvalidInputError(f"file format {header['format']!r}; this version reads {FILE_FORMAT!r}")
-    n_layers = len(header["relu"])
-    network = Network.from_arrays(
-        [data[f"W{k}"] for k in range(n_layers)],
-        [data[f"b{k}"] for k in range(n_layers)],
-        header["relu"],
-        name=header["network_name"],
-    )
-    domain = domain_from_dict(header["domain"])
-    cells = {name: data[name] for name in CELL_ARRAYS}
-    facets = {name: data[f"facet_{name}"] for name in FACET_ARRAYS}
-    rings = data["rings"] if header["engine"] == "planar" else None
-    check_arrays(network, domain, cells, facets, rings)
-    return CellComplex(
-        network=network,
-        domain=domain,
-        **cells,
-        facets=FacetTable(**facets, witness=data.get("facet_witness")),
-        status=Completeness(header["status"]),
-        engine=header["engine"],
-        engine_reason=header["engine_reason"],
-        arithmetic=header["arithmetic"],
-        tolerances=Tolerances(**header["tolerances"]),
-        certificate=Certificate(**header["certificate"]),
-        seconds=float(header["seconds"]),
-        rings=rings,
-        volume_kind=str(header.get("volume_kind", "vertices")),
-        volume_errors=data.get("volume_errors"),
-    )
+        return cls(**read_complex(path))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +9,8 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.network.relu_network import Network
+from regions.network import Network
+from regions.network.patterns import packed_size
 
 CELL_ARRAYS: dict[str, Any] = {
     "patterns": np.uint8,
@@ -34,17 +32,6 @@ FACET_ARRAYS: dict[str, Any] = {
 }
 
 
-def read_entries(file: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; each entry is read whole, so that its checksum is compared."""
-    with zipfile.ZipFile(file) as stored:
-        return {
-            name.removesuffix(".npy"): np.lib.format.read_array(
-                io.BytesIO(stored.read(name)), allow_pickle=False
-            )
-            for name in stored.namelist()
-        }
-
-
 def check_arrays(
     network: Network,
     domain: Domain,
@@ -54,7 +41,7 @@ def check_arrays(
 ) -> None:
     """Raise InvalidInputError unless types, shapes and index ranges are those of a complex."""
     n, m, d = cells["volumes"].shape[0], facets["cell_a"].shape[0], domain.dimension
-    axes = {"patterns": ((network.n_units + 7) // 8,), "centroids": (d,), "witnesses": (d,)}
+    axes = {"patterns": (packed_size(network.n_units),), "centroids": (d,), "witnesses": (d,)}
     wanted = [(name, cells[name], kind, (n, *axes.get(name, ()))) for name, kind in CELL_ARRAYS.items()]
     wanted += [(f"facet_{name}", facets[name], kind, (m,)) for name, kind in FACET_ARRAYS.items()]
     if rings is not None:
@@ -69,7 +56,7 @@ def check_arrays(
     for name, low, high in (
         ("cell_a", 0, n),
         ("cell_b", -2, n),
-        ("side", -1, domain.halfspaces[0].shape[0]),
+        ("side", -1, domain.n_sides),
         ("layer", -1, len(widths) - 1),
         ("unit", -1, np.where(layer < 0, 0, widths[layer]) if m else 0),
         ("place", 0, cells["n_facets"][a] if m else 0),

@@ -19,10 +19,10 @@ _PROVIDER = "regions.enumeration.vertices.cell_geometry"
 
 
 class CellGeometry(Protocol):
-    """Finds a listed cell again, by its packed pattern."""
+    """What finds a listed cell again, by its packed pattern."""
 
     def vertices(self, packed: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Vertices of a cell, (nv, d) intrinsic."""
+        """Return the vertices of a cell, (nv, d) intrinsic."""
         ...
 
     def facet_simplices(
@@ -32,11 +32,11 @@ class CellGeometry(Protocol):
         cells: NDArray[np.int64],
         places: NDArray[np.int32],
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Facets (by cell and place in it) cut into simplices: (K, d, d) and the row of each."""
+        """Cut facets, given by cell and place in it, into simplices (K, d, d), with the row of each."""
         ...
 
 
 def geometry_of(cells: CellComplex) -> CellGeometry:
-    """The geometry of the cells of a complex, from the engine that offers it."""
+    """Return the geometry of the cells of a complex, from the engine that offers it."""
     geometry: CellGeometry = import_module(_PROVIDER).geometry_of_complex(cells)
     return geometry

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from regions.density.ball_density import UniformBallDensity
-from regions.density.densities import Density, FloatArray, same_frame
+from regions.density.densities import Density, FloatArray, check_density, check_domain, same_frame
 from regions.density.gaussian import GaussianDensity
 from regions.density.mixture import GaussianMixtureDensity
 from regions.density.restriction import RestrictedDensity
@@ -62,12 +62,14 @@ def conditional(density: Density, domain: Domain) -> Density:
     >>> conditional(UniformBallDensity([0.0, 0.0], 5.0), line).describe()
     'uniform on the ball of radius 4 around (0)'
     """
+    check_density(density)
+    check_domain(domain)
     if density.dimension != domain.input_dim:
         raise InvalidInputError(
             f"the density has {density.dimension} coordinates, {domain.describe()} lies in "
             f"{domain.input_dim} input dimensions; give a density of the input space"
         )
-    if isinstance(domain, Box | Polytope):
+    if domain.is_identity:
         return density
     match density:
         case GaussianDensity():
@@ -116,6 +118,8 @@ def restricted(density: Density, domain: Domain, *, max_tries: int = 1 << 26) ->
     >>> density.pdf([[0.0], [2.0]])
     array([1.16873713, 0.        ])
     """
+    check_density(density)
+    check_domain(domain)
     own = density
     intrinsic = isinstance(density, UniformDensity) and same_frame(density.domain, domain)
     if not intrinsic and density.dimension == domain.input_dim:
@@ -190,7 +194,7 @@ def _uniform_in_plane(density: UniformDensity, domain: Domain) -> UniformDensity
     own = density.domain
     if same_frame(own, domain):
         return density
-    if not isinstance(own, Box | Polytope):
+    if not own.is_identity:
         raise InvalidInputError(
             f"no conditional law on {domain.describe()} of a density uniform on {own.describe()}; "
             "give one that is uniform on a Box or Polytope of the input space"
@@ -203,14 +207,21 @@ def _uniform_in_plane(density: UniformDensity, domain: Domain) -> UniformDensity
         if missed:
             raise InvalidDomainError("a side of it is parallel to the plane")
         section = rows[~parallel], room[~parallel]
-        if isinstance(domain, Slice):
-            return UniformDensity(Slice(domain.origin, domain.basis, section))
-        # a Segment's coordinate starts at its end, where its line may still be in the support
-        ends = section[1] / section[0][:, 0]
-        low, high = ends[section[0][:, 0] < 0.0].max(), ends[section[0][:, 0] > 0.0].min()
-        return UniformDensity(Box([low], [high]))
+        return UniformDensity(_section_domain(domain, *section))
     except InvalidDomainError as error:
         raise InvalidDomainError(
             f"the plane of {domain.describe()} does not cut through the inside of {own.describe()}, where "
             f"the density lives ({error}); move the one or widen the other"
         ) from error
+
+
+def _section_domain(domain: Domain, A: FloatArray, b: FloatArray) -> Domain:
+    """The set {t : A t <= b} in the intrinsic coordinates of a domain; it may reach beyond that domain."""
+    match domain.dimension:
+        case 1:  # a Segment would start at its own end
+            ends, upwards = b / A[:, 0], A[:, 0] > 0.0
+            return Box([ends[~upwards].max()], [ends[upwards].min()])
+        case 2:
+            return Slice(domain.origin, domain.basis, (A, b))
+        case _:
+            return Polytope(A, b)

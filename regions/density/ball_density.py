@@ -13,14 +13,15 @@ from regions.density.densities import (
     EPS,
     FloatArray,
     as_count,
+    as_floats,
     as_points,
     as_simplices,
     check_dimension,
     check_tolerance,
     listing,
+    mass_by_simplices,
 )
 from regions.density.integrals.ball_integrals import volumes_in_ball
-from regions.density.integrals.simplex_integrals import fill_with_simplices
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 
@@ -60,11 +61,10 @@ class UniformBallDensity:
     def __init__(
         self, center: ArrayLike, radius: float, *, rtol: float = 1e-9, max_pieces: int = 1 << 19
     ) -> None:
-        try:
-            middle = np.atleast_1d(np.array(center, dtype=np.float64))
-            length = float(radius)
-        except (TypeError, ValueError) as error:
-            raise InvalidInputError(f"center and radius must be numbers: {error}") from error
+        middle, extent = np.atleast_1d(as_floats(center, "center")), as_floats(radius, "radius")
+        if extent.size != 1:
+            raise InvalidInputError(f"radius has shape {extent.shape}; give one number")
+        length = float(extent.item())
         if middle.ndim != 1 or middle.size == 0 or not np.isfinite(middle).all():
             raise InvalidInputError(f"center has shape {middle.shape}; give (d,) finite numbers")
         if not (math.isfinite(length) and length > 0.0):
@@ -124,7 +124,8 @@ class UniformBallDensity:
         >>> UniformBallDensity([0.0, 5.0], 2.0).sample(2, np.random.default_rng(0)).shape
         (2, 2)
         """
-        direction = rng.standard_normal((as_count(n), self.dimension))
+        count = as_count(n, rng)
+        direction = rng.standard_normal((count, self.dimension))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         reach = self.radius * rng.random(n) ** (1.0 / self.dimension)
         return self.center + reach[:, None] * direction
@@ -156,8 +157,7 @@ class UniformBallDensity:
         A, b = domain.halfspaces
         if np.all(A @ self.center + self.radius * np.linalg.norm(A, axis=1) <= b):
             return 1.0, 4.0 * EPS
-        values, errors = self.integrate_simplices(fill_with_simplices(domain.vertices, domain.volume))
-        return min(math.fsum(values.tolist()), 1.0), math.fsum(errors.tolist())
+        return mass_by_simplices(self, domain)
 
     def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """k-volumes of simplices inside the ball, over the volume of the ball.

@@ -6,11 +6,14 @@ brought onto a domain, in `ambient`.
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.density.integrals.simplex_integrals import fill_with_simplices
 from regions.domain import Domain
 from regions.errors import InvalidDomainError, InvalidInputError
 
@@ -20,12 +23,19 @@ __all__ = [
     "Density",
     "FloatArray",
     "as_count",
+    "as_floats",
     "as_points",
     "as_simplices",
+    "check_density",
     "check_dimension",
+    "check_domain",
+    "check_generator",
+    "check_inside",
+    "check_part",
     "check_tolerance",
     "extent",
     "listing",
+    "mass_by_simplices",
     "same_frame",
 ]
 
@@ -64,9 +74,80 @@ class Density(Protocol):
         """One line for reports."""
 
 
+def as_floats(values: ArrayLike, what: str, *, copy: bool = True) -> FloatArray:
+    """Numbers as float64, copied; raises InvalidInputError, which says what came in, for anything else.
+
+    Examples
+    --------
+    >>> as_floats([1, 2], "mean")
+    array([1., 2.])
+    """
+    try:
+        return np.array(values, np.float64) if copy else np.asarray(values, np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that requires grad
+        raise InvalidInputError(
+            f"{what} must be numbers, and is a {type(values).__name__}: {_one_line(error)}"
+        ) from error
+
+
+def check_density(value: object) -> None:
+    """Raise InvalidInputError unless a value is a density.
+
+    Examples
+    --------
+    >>> try:
+    ...     check_density("uniform")
+    ... except InvalidInputError as error:
+    ...     print(str(error)[:17])
+    density is a str;
+    """
+    if isinstance(value, type) or not isinstance(value, Density):
+        kind = value.__name__ if isinstance(value, type) else type(value).__name__
+        what = "the class" if isinstance(value, type) else "a"
+        raise InvalidInputError(
+            f"density is {what} {kind}; give a density such as UniformDensity(domain) or "
+            "GaussianDensity(mean, cov), or an object with dimension, pdf, sample, mass, integrate_simplices "
+            "and describe"
+        )
+
+
+def check_domain(value: object) -> None:
+    """Raise InvalidInputError unless a value is a Domain.
+
+    Examples
+    --------
+    >>> check_domain([-1.0, 1.0])
+    Traceback (most recent call last):
+    ...
+    regions.errors.InvalidInputError: domain is a list; give a Box, Segment, Slice or Polytope
+    """
+    if not isinstance(value, Domain):
+        raise InvalidInputError(f"domain is a {type(value).__name__}; give a Box, Segment, Slice or Polytope")
+
+
+def check_generator(rng: object) -> None:
+    """Raise InvalidInputError unless random numbers come from a numpy Generator.
+
+    Examples
+    --------
+    >>> check_generator(0)
+    Traceback (most recent call last):
+    ...
+    regions.errors.InvalidInputError: rng is 0; give a numpy Generator, as numpy.random.default_rng(0)
+    """
+    if not isinstance(rng, np.random.Generator):
+        seed = rng if isinstance(rng, int) and not isinstance(rng, bool) and rng >= 0 else 0
+        said = repr(rng) if rng is None or isinstance(rng, int | float | str) else f"a {type(rng).__name__}"
+        raise InvalidInputError(f"rng is {said}; give a numpy Generator, as numpy.random.default_rng({seed})")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def as_points(t: ArrayLike, dimension: int) -> FloatArray:
     """Points `(n, dimension)` as float64; raises InvalidInputError."""
-    points = np.asarray(t, dtype=np.float64)
+    points = as_floats(t, "points", copy=False)
     if points.ndim != 2 or points.shape[1] != dimension:
         raise InvalidInputError(f"points have shape {points.shape}; expected (n, {dimension})")
     if not np.isfinite(points).all():
@@ -76,7 +157,7 @@ def as_points(t: ArrayLike, dimension: int) -> FloatArray:
 
 def as_simplices(simplices: ArrayLike, dimension: int) -> FloatArray:
     """Simplices `(K, k+1, dimension)`, k <= dimension, as float64; raises InvalidInputError."""
-    vertices = np.asarray(simplices, dtype=np.float64)
+    vertices = as_floats(simplices, "simplices", copy=False)
     if vertices.ndim != 3 or vertices.shape[2] != dimension or not 1 <= vertices.shape[1] <= dimension + 1:
         raise InvalidInputError(
             f"simplices have shape {vertices.shape}; expected (K, k+1, {dimension}) with k <= {dimension}"
@@ -86,10 +167,11 @@ def as_simplices(simplices: ArrayLike, dimension: int) -> FloatArray:
     return vertices
 
 
-def as_count(n: int) -> int:
-    """How many points are wanted; raises InvalidInputError if negative."""
-    if n < 0:
-        raise InvalidInputError(f"n is {n}; give the number of points, at least 0")
+def as_count(n: int, rng: np.random.Generator) -> int:
+    """How many points are wanted of a generator; raises InvalidInputError if negative or no generator."""
+    check_generator(rng)
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 0:
+        raise InvalidInputError(f"n is {n!r}; give the number of points, at least 0")
     return int(n)
 
 
@@ -113,6 +195,40 @@ def check_dimension(dimension: int, domain: Domain) -> None:
             f"the density has {dimension} coordinates, {domain.describe()} has {domain.dimension}; "
             "give both in the same intrinsic coordinates"
         )
+
+
+def check_part(own: Domain, domain: Domain, remedy: str) -> None:
+    """Raise InvalidDomainError unless a domain is a part of the one that a density lives on.
+
+    Parameters
+    ----------
+    own : Domain of the density
+    domain : Domain that is integrated over
+    remedy : str, what to do instead
+    """
+    if not same_frame(own, domain):
+        raise InvalidDomainError(
+            f"the density lives on {own.describe()}, whose coordinates are not those of "
+            f"{domain.describe()}; {remedy}"
+        )
+    if not bool(np.all(own.contains(domain.vertices, OUTSIDE * extent(own)))):
+        raise InvalidDomainError(
+            f"{domain.describe()} leaves {own.describe()}, where the density lives; {remedy}"
+        )
+
+
+def check_inside(own: Domain, vertices: FloatArray, remedy: str) -> None:
+    """Raise InvalidInputError unless simplices `(K, k+1, d)` lie in the domain that a density lives on."""
+    inside = np.asarray(own.contains(vertices.reshape(-1, own.dimension), OUTSIDE * extent(own)), dtype=bool)
+    if not inside.all():
+        first = int(np.argmin(inside)) // vertices.shape[1]
+        raise InvalidInputError(f"simplex {first} leaves {own.describe()}, where the density lives; {remedy}")
+
+
+def mass_by_simplices(density: Density, domain: Domain) -> tuple[float, float]:
+    """Integrate a density over the simplices that fill a domain: at most 1, and the error."""
+    values, errors = density.integrate_simplices(fill_with_simplices(domain.vertices, domain.volume))
+    return min(math.fsum(values.tolist()), 1.0), math.fsum(errors.tolist())
 
 
 def same_frame(own: Domain, domain: Domain) -> bool:

@@ -15,19 +15,20 @@ from regions.density.densities import (
     EPS,
     FloatArray,
     as_count,
+    as_floats,
     as_points,
     as_simplices,
     check_dimension,
     check_tolerance,
     listing,
+    mass_by_simplices,
 )
 from regions.density.integrals.simplex_integrals import (
     average_bell,
     bell_between,
-    fill_with_simplices,
     simplex_volumes,
 )
-from regions.domain import Box, Domain
+from regions.domain import Domain
 from regions.errors import InvalidInputError
 
 __all__ = ["GaussianDensity", "box_probabilities", "check_covariance"]
@@ -116,12 +117,14 @@ class GaussianDensity:
         >>> GaussianDensity([0.0, 0.0], [1.0, 4.0]).sample(3, np.random.default_rng(0)).shape
         (3, 2)
         """
-        return self.mean + rng.standard_normal((as_count(n), self.dimension)) @ self._chol.T
+        count = as_count(n, rng)
+        return self.mean + rng.standard_normal((count, self.dimension)) @ self._chol.T
 
     def mass(self, domain: Domain) -> tuple[float, float]:
-        """Probability of a domain: erf on boxes with a diagonal cov and in 1-D, else cubature.
+        """Probability of a domain, by cubature unless erf gives it.
 
-        A polygon is cut into a fan, a polytope into the Delaunay simplices of its vertices.
+        With a diagonal cov it is a product of erf on an axis-parallel domain, and in 1-D it is one always.
+        For the cubature a polygon is cut into a fan, a polytope into the Delaunay simplices of its vertices.
 
         Parameters
         ----------
@@ -139,18 +142,16 @@ class GaussianDensity:
 
         Examples
         --------
+        >>> from regions.domain import Box
         >>> value, error = GaussianDensity([0.0], 1.0).mass(Box([-1.0], [1.0]))
         >>> round(value, 9), error < 1e-14
         (0.682689492, True)
         """
         check_dimension(self.dimension, domain)
-        if isinstance(domain, Box) and np.array_equal(self.cov, np.diag(np.diag(self.cov))):
+        if domain.is_axis_parallel and np.array_equal(self.cov, np.diag(np.diag(self.cov))):
             value = float(box_probabilities(domain, self.mean, np.sqrt(np.diag(self.cov))))
             return value, 32.0 * self.dimension * EPS * value
-        simplices = fill_with_simplices(domain.vertices, domain.volume)
-        values, errors = self.integrate_simplices(simplices)
-        value, error = math.fsum(values.tolist()), math.fsum(errors.tolist())
-        return min(value, 1.0), error
+        return mass_by_simplices(self, domain)
 
     def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Integrals over simplices in k-dimensional measure.
@@ -214,11 +215,7 @@ class GaussianDensity:
 
 def _moments(mean: ArrayLike, cov: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Mean `(d,)` and positive definite covariance `(d, d)`, copied."""
-    try:
-        centre = np.atleast_1d(np.array(mean, dtype=np.float64))
-        spread = np.array(cov, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"mean and cov must be arrays of numbers: {error}") from error
+    centre, spread = np.atleast_1d(as_floats(mean, "mean")), as_floats(cov, "cov")
     d = max(centre.size, spread.shape[-1] if spread.ndim else 1)
     if centre.ndim != 1 or centre.size not in (1, d) or spread.shape not in ((), (d,), (d, d)):
         raise InvalidInputError(
@@ -243,9 +240,9 @@ def check_covariance(matrix: FloatArray) -> FloatArray:
     return matrix
 
 
-def box_probabilities(box: Box, means: FloatArray, stds: FloatArray) -> FloatArray:
-    """Probabilities `(...)` of a box under normal laws with independent coordinates, (..., d) each."""
-    low, high = (box.low - means) / stds, (box.high - means) / stds
+def box_probabilities(domain: Domain, means: FloatArray, stds: FloatArray) -> FloatArray:
+    """Probabilities `(...)` of an axis-parallel domain under independent normal laws, (..., d) each."""
+    low, high = ((bound - means) / stds for bound in domain.bounds())
     start = np.minimum(np.abs(low), np.abs(high))
     between = bell_between(start.ravel(), (high - low).ravel()).reshape(start.shape)
     one_sided = np.exp(-0.5 * start * start) / math.sqrt(2.0 * math.pi) * between

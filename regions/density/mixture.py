@@ -15,14 +15,15 @@ from regions.density.densities import (
     EPS,
     FloatArray,
     as_count,
+    as_floats,
     as_points,
     as_simplices,
     check_dimension,
     check_tolerance,
+    mass_by_simplices,
 )
 from regions.density.gaussian import box_probabilities, check_covariance
-from regions.density.integrals.simplex_integrals import fill_with_simplices
-from regions.domain import Box, Domain
+from regions.domain import Domain
 from regions.errors import InvalidInputError
 
 __all__ = ["GaussianMixtureDensity"]
@@ -202,14 +203,17 @@ class GaussianMixtureDensity:
         >>> mixture.sample(3, np.random.default_rng(0)).shape
         (3, 1)
         """
-        component = rng.choice(self.n_components, size=as_count(n), p=self.weights)
+        count = as_count(n, rng)
+        component = rng.choice(self.n_components, size=count, p=self.weights)
         normal = rng.standard_normal((n, self.dimension))
         if len(self._chols) == 1:
             return self.means[component] + normal @ self._chols[0].T
         return self.means[component] + np.einsum("nij,nj->ni", self._chols[component], normal)
 
     def mass(self, domain: Domain) -> tuple[float, float]:
-        """Probability of a domain: erf on boxes with diagonal covariances, else as `integrate_simplices`.
+        """Probability of a domain, by cubature unless erf gives it.
+
+        That is where the domain is axis-parallel and all covariances are diagonal.
 
         Parameters
         ----------
@@ -227,6 +231,7 @@ class GaussianMixtureDensity:
 
         Examples
         --------
+        >>> from regions.domain import Box
         >>> mixture = GaussianMixtureDensity([1.0, 1.0], [[-1.0], [1.0]], 1.0)
         >>> round(mixture.mass(Box([-1.0], [1.0]))[0], 9)
         0.477249868
@@ -234,13 +239,11 @@ class GaussianMixtureDensity:
         check_dimension(self.dimension, domain)
         variances = np.diagonal(self.covs, axis1=-2, axis2=-1)
         diagonal = np.array_equal(self.covs, variances[..., None] * np.eye(self.dimension))
-        if isinstance(domain, Box) and diagonal:
+        if domain.is_axis_parallel and diagonal:
             inside = box_probabilities(domain, self.means, np.sqrt(np.atleast_2d(variances)))
             value = math.fsum((self.weights * inside).tolist())
             return value, 32.0 * (self.dimension + 1) * EPS * value
-        simplices = fill_with_simplices(domain.vertices, domain.volume)
-        values, errors = self.integrate_simplices(simplices)
-        return min(math.fsum(values.tolist()), 1.0), math.fsum(errors.tolist())
+        return mass_by_simplices(self, domain)
 
     def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Integrals over simplices in k-dimensional measure: those of the Gaussians, weighted and added up.
@@ -296,11 +299,7 @@ def _components(
     """Weights `(K,)` that sum to 1, means `(K, d)`, and covariances `(d, d)` or `(K, d, d)`, copied."""
     centres = _matrix(means, "means")
     count, d = centres.shape
-    try:
-        shares = np.array(weights, dtype=np.float64)
-        spreads = np.array(covs, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"weights and covs must be arrays of numbers: {error}") from error
+    shares, spreads = as_floats(weights, "weights"), as_floats(covs, "covs")
     if shares.shape != (count,) or spreads.shape not in ((), (count,), (d, d), (count, d, d)):
         raise InvalidInputError(
             f"means have shape {centres.shape}, weights {shares.shape} and covs {spreads.shape}; expected "
@@ -319,10 +318,7 @@ def _components(
 
 def _matrix(points: ArrayLike, name: str) -> FloatArray:
     """Finite `(K, d)` numbers with K, d >= 1, copied."""
-    try:
-        rows = np.array(points, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} must be an array of numbers: {error}") from error
+    rows = as_floats(points, name)
     if rows.ndim != 2 or 0 in rows.shape:
         raise InvalidInputError(f"{name} have shape {rows.shape}; expected (K, d), at least one row")
     if not np.isfinite(rows).all():

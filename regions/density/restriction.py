@@ -9,15 +9,16 @@ from numpy.typing import ArrayLike
 
 from regions.density.densities import (
     EPS,
-    OUTSIDE,
     Density,
     FloatArray,
     as_count,
     as_points,
     as_simplices,
+    check_density,
     check_dimension,
-    extent,
-    same_frame,
+    check_domain,
+    check_inside,
+    check_part,
 )
 from regions.domain import Domain
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
@@ -65,6 +66,8 @@ class RestrictedDensity:
     base_mass_error: float = field(init=False)
 
     def __init__(self, base: Density, domain: Domain, *, max_tries: int = 1 << 26) -> None:
+        check_density(base)
+        check_domain(domain)
         check_dimension(base.dimension, domain)
         if max_tries < 1:
             raise InvalidInputError(f"max_tries is {max_tries!r}; give at least 1")
@@ -127,7 +130,7 @@ class RestrictedDensity:
         >>> bool(density.sample(100, np.random.default_rng(0)).min() >= 0.0)
         True
         """
-        expected = as_count(n) / self.base_mass
+        expected = as_count(n, rng) / self.base_mass
         if expected > self.max_tries:
             raise BudgetExceededError(self._too_many(n, expected))
         found: list[FloatArray] = [np.empty((0, self.dimension))]
@@ -167,16 +170,7 @@ class RestrictedDensity:
         own = self.domain
         if domain is own or domain == own:
             return 1.0, 0.0
-        if not same_frame(own, domain):
-            raise InvalidDomainError(
-                f"the density is restricted to {own.describe()}, whose coordinates are not those of "
-                f"{domain.describe()}; restrict it to the domain that is integrated over"
-            )
-        if not bool(np.all(own.contains(domain.vertices, OUTSIDE * extent(own)))):
-            raise InvalidDomainError(
-                f"{domain.describe()} leaves {own.describe()}, to which the density is restricted; "
-                "restrict it to the domain that is integrated over"
-            )
+        check_part(own, domain, "restrict it to the domain that is integrated over")
         value, error = self.base.mass(domain)
         share = min(value / self.base_mass, 1.0)
         return share, error / self.base_mass + share * (self._relative_error + 2.0 * EPS)
@@ -211,14 +205,8 @@ class RestrictedDensity:
         array([0.68268949])
         """
         vertices = as_simplices(simplices, self.dimension)
-        corners = vertices.reshape(-1, self.dimension)
-        inside = np.asarray(self.domain.contains(corners, OUTSIDE * extent(self.domain)), dtype=bool)
-        if not inside.all():
-            first = int(np.argmin(inside)) // vertices.shape[1]
-            raise InvalidInputError(
-                f"simplex {first} leaves {self.domain.describe()}, to which the density is restricted; "
-                "enumerate and integrate on that domain, or restrict the density to the larger one"
-            )
+        remedy = "enumerate and integrate on that domain, or restrict the density to the larger one"
+        check_inside(self.domain, vertices, remedy)
         values, errors = self.base.integrate_simplices(vertices)
         shares = values / self.base_mass
         return shares, errors / self.base_mass + (self._relative_error + 2.0 * EPS) * shares

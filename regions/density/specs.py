@@ -56,6 +56,8 @@ def from_spec(spec: str, domain: Domain) -> Density:
     >>> from_spec("gaussian:mean=0;std=2", Box([0.0, 0.0], [1.0, 1.0])).describe()
     'gaussian, mean (0, 0), std 2'
     """
+    if not isinstance(spec, str):
+        raise InvalidInputError(f"density is a {type(spec).__name__}; expected {_FORMS}")
     kind, _, rest = spec.strip().partition(":")
     if kind not in _KEYS or (kind == "uniform" and rest):
         raise InvalidInputError(f"density {spec!r}; expected {_FORMS}")

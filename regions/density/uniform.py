@@ -9,17 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.density.densities import (
     EPS,
-    OUTSIDE,
     FloatArray,
     as_count,
     as_points,
     as_simplices,
-    extent,
-    same_frame,
+    check_domain,
+    check_inside,
+    check_part,
 )
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Domain
-from regions.errors import InvalidDomainError, InvalidInputError
 
 __all__ = ["UniformDensity"]
 
@@ -32,6 +31,10 @@ class UniformDensity:
     ----------
     domain : Domain
 
+    Raises
+    ------
+    InvalidInputError : if it is no Domain
+
     Examples
     --------
     >>> from regions.domain import Box
@@ -41,6 +44,9 @@ class UniformDensity:
     """
 
     domain: Domain
+
+    def __post_init__(self) -> None:
+        check_domain(self.domain)
 
     @property
     def dimension(self) -> int:
@@ -81,7 +87,7 @@ class UniformDensity:
         >>> UniformDensity(Box([0.0], [4.0])).sample(2, np.random.default_rng(0)).shape
         (2, 1)
         """
-        return np.asarray(self.domain.sample(as_count(n), rng), dtype=np.float64)
+        return np.asarray(self.domain.sample(as_count(n, rng), rng), dtype=np.float64)
 
     def mass(self, domain: Domain) -> tuple[float, float]:
         """Probability of a domain that lies in this density's own: the ratio of their volumes.
@@ -107,16 +113,7 @@ class UniformDensity:
         own = self.domain
         if domain is own:
             return 1.0, 0.0
-        if not same_frame(own, domain):
-            raise InvalidDomainError(
-                f"the density is uniform on {own.describe()}, whose coordinates are not those of "
-                f"{domain.describe()}; build UniformDensity on the domain that is integrated over"
-            )
-        if not bool(np.all(own.contains(domain.vertices, OUTSIDE * extent(own)))):
-            raise InvalidDomainError(
-                f"{domain.describe()} leaves {own.describe()}, where the uniform density lives; "
-                "build UniformDensity on the domain that is integrated over"
-            )
+        check_part(own, domain, "build UniformDensity on the domain that is integrated over")
         value = min(float(domain.volume) / float(own.volume), 1.0)
         return value, 4.0 * EPS * value
 
@@ -143,13 +140,8 @@ class UniformDensity:
         array([0.70710678])
         """
         vertices = as_simplices(simplices, self.dimension)
-        inside = self.domain.contains(vertices.reshape(-1, self.dimension), OUTSIDE * extent(self.domain))
-        if not np.all(inside):
-            first = int(np.argmin(inside)) // vertices.shape[1]
-            raise InvalidInputError(
-                f"simplex {first} leaves {self.domain.describe()}, where the uniform density lives; "
-                "enumerate and integrate on that domain, or build UniformDensity on the larger one"
-            )
+        remedy = "enumerate and integrate on that domain, or build UniformDensity on the larger one"
+        check_inside(self.domain, vertices, remedy)
         volumes, errors = simplex_volumes(vertices)
         return volumes / self.domain.volume, (errors + 2.0 * EPS * volumes) / self.domain.volume
 

@@ -11,16 +11,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from regions.domain.frame_box import FrameBox
-from regions.domain.intrinsic import Domain
+from regions.domain.intrinsic import Coordinates, Domain, check_coordinates
 from regions.domain.shapes import Box, Polytope, Segment
 from regions.domain.slices import Slice
 from regions.errors import InvalidDomainError
 
-__all__ = ["Box", "Domain", "FrameBox", "Polytope", "Segment", "Slice", "domain_from_dict"]
+__all__ = [
+    "Box",
+    "Coordinates",
+    "Domain",
+    "FrameBox",
+    "Polytope",
+    "Segment",
+    "Slice",
+    "check_coordinates",
+    "domain_from_dict",
+]
 
 
 def domain_from_dict(data: Mapping[str, Any]) -> Domain:
-    """The domain that `to_dict` described, bit for bit (also after a trip through JSON).
+    """Return the domain that `to_dict` described, bit for bit, also after a trip through JSON.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Boxes in coordinates of their own, `FrameBox`: where exploration in few of many directions takes place.
+"""`FrameBox`: a box in coordinates of its own, in which explorations of many inputs take few directions.
 
 No vertices are listed above 16 dimensions, as for `Box`, which this is in intrinsic coordinates.
 """
@@ -18,7 +18,7 @@ from regions.errors import InvalidDomainError
 
 @dataclass(frozen=True, eq=False, init=False)
 class FrameBox(Box):
-    """All origin + basis @ t with low <= t <= high, of any dimension d up to that of the inputs.
+    """The set of all origin + basis @ t with low <= t <= high, of any dimension up to that of the inputs.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ class FrameBox(Box):
         return tuple(f"t{k} = {bounds[upper][k]:g}" for k, upper in self._sides)
 
     def split(self, axis: int, at: float) -> tuple[Box, Box]:
-        """The two boxes on either side of t[axis] = at."""
+        """Return the two boxes on either side of t[axis] = at."""
         whole = Box(self.low, self.high).split(axis, at)
         first, second = (FrameBox(self.origin, self.basis, half.low, half.high) for half in whole)
         return first, second
 
     def describe(self) -> str:
-        """One line that says what this is."""
+        """Say in one line what this is."""
         reach = float(np.abs(np.concatenate([self.low, self.high])).max())
         return f"{self.dimension} directions of {self.input_dim} inputs, each within {reach:.6g}"
 

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import fsum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from regions.domain.starting_polytope import exact_polytope, simplex_volume, triangulate
-from regions.errors import InvalidDomainError
+from regions.errors import InvalidDomainError, check_choice
 
 FloatArray = npt.NDArray[np.float64]
+Coordinates = Literal["input", "intrinsic"]
 BoolArray = npt.NDArray[np.bool_]
 _AnyArray = TypeVar("_AnyArray", bound=npt.NDArray[Any])
 
 
 class StartingPolytope(NamedTuple):
-    """Starting polytope: what `Domain` shows of it, plus a triangulation for sampling."""
+    """What a `Domain` shows of its polytope, and a triangulation to sample from."""
 
     A: FloatArray
     b: FloatArray
@@ -66,22 +67,22 @@ class Domain:
 
     @cached_property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
-        """(A (m, d), b (m,)), the irredundant halfspaces A @ t <= b."""
+        """The irredundant halfspaces A @ t <= b, as (A (m, d), b (m,))."""
         return self._shape.A, self._shape.b
 
     @cached_property
     def vertices(self) -> FloatArray:
-        """(nv, d) intrinsic, rounded from the exact ones; counterclockwise for d = 2."""
+        """The vertices (nv, d), intrinsic, rounded from the exact ones; counterclockwise for d = 2."""
         return self._shape.vertices
 
     @cached_property
     def incidence(self) -> BoolArray:
-        """(nv, m): whether vertex i lies on halfspace k's boundary, exactly."""
+        """Whether vertex i lies on the boundary of halfspace k, exactly: (nv, m) bool."""
         return self._shape.incidence
 
     @cached_property
     def volume(self) -> float:
-        """d-dimensional volume, in intrinsic units."""
+        """The d-dimensional volume, in intrinsic units."""
         return self._shape.volume
 
     @cached_property
@@ -89,18 +90,59 @@ class Domain:
         """A name for each of the m halfspaces, for people."""
         return self._shape.side_names
 
+    @cached_property
+    def n_sides(self) -> int:
+        """The number m of halfspaces that bound the domain."""
+        return len(self.halfspaces[1])
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether the intrinsic coordinates are the inputs themselves, so that `to_input` moves no point."""
+        d = self.dimension
+        return d == self.input_dim and not self.origin.any() and np.array_equal(self.basis, np.eye(d))
+
+    @cached_property
+    def is_axis_parallel(self) -> bool:
+        """Whether the domain is {t : low <= t <= high}, exactly, for the floats that `bounds()` gives.
+
+        Then its sides are bounds of single intrinsic coordinates, and its vertices are not rounded.
+        """
+        sizes = np.abs(self.halfspaces[0])
+        return bool(np.all(np.count_nonzero(sizes, axis=1) == 1) and np.all(sizes.max(axis=1) == 1.0))
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return the least and the largest value of each intrinsic coordinate, low (d,) and high (d,).
+
+        Rounded with the vertices; exact where the domain is axis-parallel.
+        """
+        return self.vertices.min(axis=0), self.vertices.max(axis=0)
+
+    def extent(self) -> FloatArray:
+        """Return the largest absolute value (d,) of each intrinsic coordinate, as exact as `bounds()`."""
+        low, high = self.bounds()
+        return np.maximum(np.abs(low), np.abs(high))
+
+    def interior_point(self) -> FloatArray:
+        """Return an intrinsic point (d,) that is strictly inside and on no hyperplane of symmetry.
+
+        It is a mean of the vertices with uneven weights, so that a domain which is thinner than the
+        rounding of its vertices may lose it.
+        """
+        weights = 1.0 + 0.3 * np.sin(np.arange(self.vertices.shape[0]) + 1.0)
+        return np.asarray(weights @ self.vertices / weights.sum())
+
     def to_input(self, t: npt.ArrayLike) -> FloatArray:
-        """Input coordinates (N, n0) or (n0,) of intrinsic points (N, d) or (d,)."""
+        """Return the input coordinates (N, n0) or (n0,) of intrinsic points (N, d) or (d,)."""
         points = _points(t, self.dimension, "t")
         return np.asarray(self.origin + points @ self.basis.T)
 
     def to_intrinsic(self, x: npt.ArrayLike) -> FloatArray:
-        """Intrinsic coordinates (N, d) or (d,) of the projections of (N, n0) or (n0,)."""
+        """Project input points (N, n0) or (n0,) to intrinsic coordinates (N, d) or (d,)."""
         points = _points(x, self.input_dim, "x")
         return np.asarray((points - self.origin) @ self.basis)
 
     def contains(self, t: npt.ArrayLike, tolerance: float = 0.0) -> Any:
-        """Whether intrinsic points lie in the domain: bool for (d,), bool (N,) for (N, d).
+        """Say whether intrinsic points lie in the domain: a bool for (d,), bool (N,) for (N, d).
 
         `tolerance` is the distance, in intrinsic units, that a point may lie outside
         each halfspace.
@@ -111,7 +153,7 @@ class Domain:
         return bool(inside) if inside.ndim == 0 else inside
 
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """(n, d) independent uniform points, intrinsic."""
+        """Draw n independent uniform points, (n, d) intrinsic."""
         shape = self._shape
         weights = shape.simplex_volumes / shape.simplex_volumes.sum()
         corners = shape.vertices[shape.simplices[rng.choice(len(weights), size=n, p=weights)]]
@@ -119,11 +161,11 @@ class Domain:
         return np.asarray(np.einsum("ni,nid->nd", barycentric, corners))
 
     def describe(self) -> str:
-        """One line that says what this is."""
+        """Say in one line what this is."""
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and strings; `domain_from_dict` restores every bit."""
+        """Describe the domain by numbers, lists and strings; `domain_from_dict` restores every bit."""
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
@@ -133,8 +175,13 @@ class Domain:
         return hash((type(self).__name__, self.input_dim, self.dimension))
 
 
+def check_coordinates(coordinates: str) -> None:
+    """Raise InvalidInputError unless a string names the coordinates that points are given in."""
+    check_choice("coordinates", coordinates, get_args(Coordinates))
+
+
 def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> StartingPolytope:
-    """The starting polytope {t : A t <= b}: irredundant rows, exact combinatorics, volume.
+    """Solve {t : A t <= b} for its irredundant rows, its vertices with exact incidence, and its volume.
 
     Raises
     ------
@@ -173,7 +220,7 @@ def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> Starti
 
 
 def read_only(array: _AnyArray) -> _AnyArray:
-    """The array itself, C-contiguous and locked against writing."""
+    """Return the array itself, C-contiguous and locked against writing."""
     array = np.ascontiguousarray(array)  # type: ignore[assignment]
     array.setflags(write=False)
     return array
@@ -187,7 +234,7 @@ def store(domain: Domain, **attributes: Any) -> None:
 
 
 def finite_array(values: npt.ArrayLike, name: str) -> FloatArray:
-    """A fresh float64 copy of `values`.
+    """Return a fresh float64 copy of `values`, all finite.
 
     Raises
     ------
@@ -209,7 +256,7 @@ def finite_array(values: npt.ArrayLike, name: str) -> FloatArray:
 
 
 def float_array(values: npt.ArrayLike, name: str) -> FloatArray:
-    """A fresh float64 copy of `values`, possibly infinite; raises InvalidDomainError."""
+    """Return a fresh float64 copy, which may be infinite; raise InvalidDomainError if they are no numbers."""
     try:
         array = np.array(values)
     except ValueError as error:
@@ -229,7 +276,7 @@ def check_order(low: FloatArray, high: FloatArray, what: str) -> None:
 def halfspace_arrays(
     polygon: tuple[npt.ArrayLike, npt.ArrayLike], dimension: int | None
 ) -> tuple[FloatArray, FloatArray]:
-    """(A (m, d), b (m,)) cast and checked; raises InvalidDomainError."""
+    """Return (A (m, d), b (m,)) cast and checked; raise InvalidDomainError where they do not fit."""
     if len(polygon) != 2:
         raise InvalidDomainError(f"expected a pair (A, b) of halfspaces, got {len(polygon)} parts")
     A, b = finite_array(polygon[0], "A"), finite_array(polygon[1], "b")

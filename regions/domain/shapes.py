@@ -30,7 +30,7 @@ _MAX_BOX_VERTEX_DIMENSION = 16
 
 @dataclass(frozen=True, eq=False, init=False)
 class Box(Domain):
-    """All x with low <= x <= high; its intrinsic coordinates are x itself.
+    """The set of all x with low <= x <= high; its intrinsic coordinates are x itself.
 
     Halfspaces are ordered low side, high side of coordinate 0, then of coordinate 1, ...;
     for d = 2 counterclockwise from the bottom: x1 = low, x0 = high, x1 = high, x0 = low.
@@ -119,11 +119,26 @@ class Box(Domain):
         bounds = (self.low, self.high)
         return tuple(f"x{k} = {bounds[upper][k]:g}" for k, upper in self._sides)
 
+    @cached_property
+    def n_sides(self) -> int:
+        return 2 * self.dimension
+
+    @property
+    def is_axis_parallel(self) -> bool:  # type: ignore[override]
+        return True
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        return self.low, self.high
+
+    def interior_point(self) -> FloatArray:
+        parts = 0.5 + 0.05 * np.sin(np.arange(self.dimension) + 1.0)
+        return np.asarray(self.low + parts * (self.high - self.low))
+
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         return rng.uniform(self.low, self.high, size=(n, self.dimension))
 
     def split(self, axis: int, at: float) -> tuple[Box, Box]:
-        """The two boxes on either side of x[axis] = at.
+        """Return the two boxes on either side of x[axis] = at.
 
         Raises
         ------
@@ -201,7 +216,7 @@ class Segment(Domain):
         store(self, _shape=solve(*sides, names=("start", "end")))
 
     def describe(self) -> str:
-        """One line that says what this is."""
+        """Say in one line what this is."""
         return f"Segment of length {self.volume:.6g} in {self.input_dim} input dimensions"
 
     def to_dict(self) -> dict[str, Any]:
@@ -210,7 +225,7 @@ class Segment(Domain):
 
 @dataclass(frozen=True, eq=False, init=False)
 class Polytope(Domain):
-    """All x with A @ x <= b: bounded, full-dimensional, in few dimensions.
+    """The set of all x with A @ x <= b, bounded and full-dimensional, in few dimensions.
 
     Parameters
     ----------
@@ -241,7 +256,7 @@ class Polytope(Domain):
         store(self, A=shape.A, b=shape.b, origin=np.zeros(d), basis=np.eye(d), _shape=shape)
 
     def describe(self) -> str:
-        """One line that says what this is."""
+        """Say in one line what this is."""
         return f"Polytope in {self.dimension} dimensions, {len(self.b)} facets"
 
     def to_dict(self) -> dict[str, Any]:

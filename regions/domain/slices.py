@@ -1,7 +1,7 @@
 """`Slice`: a convex polygon in a plane through an input space of any dimension.
 
 How the plane is chosen (three points, two directions, principal axes) and how it is
-clipped to input bounds; the exact polygon itself comes from `base.solve`.
+clipped to input bounds; the exact polygon itself comes from `intrinsic.solve`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Slice(Domain):
         margin: float = 0.1,
         clip: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     ) -> Slice:
-        """The plane of three points, in a square that holds them.
+        """Take the plane of three points, in a square that holds them.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Slice(Domain):
         half_width: float,
         clip: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     ) -> Slice:
-        """The square |t0|, |t1| <= half_width around a point, along two directions.
+        """Take the square |t0|, |t1| <= half_width around a point, along two directions.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class Slice(Domain):
         half_width: float,
         clip: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     ) -> Slice:
-        """The square around `center` (default: the mean) along the data's first two principal axes.
+        """Take the square around `center` (default: the mean) along the data's first two principal axes.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class Slice(Domain):
             ) from error
 
     def describe(self) -> str:
-        """One line that says what this is."""
+        """Say in one line what this is."""
         sides = len(self.side_names)
         n0 = self.input_dim
         return f"Slice of {n0} input dimensions, {sides} sides, area {self.volume:.6g}"
@@ -256,7 +256,7 @@ class Slice(Domain):
 
 
 def _orthonormal(u: FloatArray, v: FloatArray, what: str) -> FloatArray:
-    """Orthonormal (n0, 2) columns that span u and v, the first one along u."""
+    """Return orthonormal (n0, 2) columns that span u and v, the first one along u."""
     reach = [float(np.max(np.abs(w))) for w in (u, v)]
     if not all(np.isfinite(reach)):
         raise InvalidDomainError("the slice's directions overflow; scale the points down")
@@ -283,7 +283,7 @@ def _clip_halfspaces(
     half_width: float,
     clip: tuple[npt.ArrayLike, npt.ArrayLike],
 ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
-    """Halfspaces of low <= origin + basis @ t <= high that may touch the square.
+    """Return those halfspaces of low <= origin + basis @ t <= high that may touch the square.
 
     Those that clearly miss |t0|, |t1| <= half_width are left out by a float test with a
     margin far above rounding; what remains is decided exactly by `solve`. Also returns how
@@ -320,7 +320,7 @@ def _clip_halfspaces(
 
 
 def _without_slivers(A: FloatArray, b: FloatArray, slack: FloatArray) -> list[int]:
-    """Rows of a polygon {t : A t <= b} that are not implied by the others up to `slack`.
+    """Return the rows of a polygon {t : A t <= b} that the others do not imply up to `slack`.
 
     Three images that share black pixels give many bounds on the same line but for rounding,
     and their exact polygon has edges of length 1e-17 there. The least needed row is dropped,

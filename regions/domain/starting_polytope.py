@@ -38,8 +38,8 @@ class ExactPolytope:
     Examples
     --------
     >>> square = exact_polytope(np.array([[1.0, 0], [0, 1], [-1, 0], [0, -1]]), np.ones(4))
-    >>> square.rows, len(square.vertices), exact_volume(square)
-    ((0, 1, 2, 3), 4, Fraction(4, 1))
+    >>> square.rows, len(square.vertices), [f"{facet:04b}" for facet in square.facets]
+    ((0, 1, 2, 3), 4, ['0011', '0110', '1100', '1001'])
     """
 
     rows: tuple[int, ...]
@@ -48,7 +48,7 @@ class ExactPolytope:
 
 
 def exact_polytope(A: FloatArray, b: FloatArray) -> ExactPolytope:
-    """Vertices and irredundant rows of {t : A t <= b}, by double description in integers.
+    """Find the vertices and irredundant rows of {t : A t <= b}, by double description in integers.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def exact_polytope(A: FloatArray, b: FloatArray) -> ExactPolytope:
 
 
 def triangulate(polytope: ExactPolytope) -> list[tuple[int, ...]]:
-    """Simplices (d + 1 vertex indices each) that tile the polytope, pulled from its vertices.
+    """Tile the polytope by simplices, d + 1 vertex indices each, pulled from its vertices.
 
     References
     ----------
@@ -128,7 +128,7 @@ def triangulate(polytope: ExactPolytope) -> list[tuple[int, ...]]:
 
 
 def simplex_volume(points: Sequence[Sequence[Fraction]]) -> Fraction:
-    """Exact volume of the simplex with these d + 1 vertices in d dimensions.
+    """Return the exact volume of the simplex with these d + 1 vertices in d dimensions.
 
     Examples
     --------
@@ -143,19 +143,6 @@ def simplex_volume(points: Sequence[Sequence[Fraction]]) -> Fraction:
     return abs(Fraction(_determinant(matrix), prod(scales) * factorial(len(points) - 1)))
 
 
-def exact_volume(polytope: ExactPolytope) -> Fraction:
-    """Exact volume of the polytope.
-
-    Examples
-    --------
-    >>> exact_volume(exact_polytope(np.array([[2.0], [-1.0]]), np.array([1.0, 0.0])))
-    Fraction(1, 2)
-    """
-    simplices = triangulate(polytope)
-    volumes = (simplex_volume([polytope.vertices[i] for i in simplex]) for simplex in simplices)
-    return sum(volumes, Fraction(0))
-
-
 def _integer_row(values: Sequence[float]) -> IntegerRow:
     ratios = [value.as_integer_ratio() for value in values]
     scale = max(denominator for _, denominator in ratios)  # all are powers of two
@@ -168,7 +155,7 @@ def _primitive(values: Sequence[int]) -> IntegerRow:
 
 
 def _determinant(matrix: list[list[int]]) -> int:
-    """Determinant by Bareiss's fraction-free elimination, which overwrites the matrix."""
+    """Return the determinant, by Bareiss's fraction-free elimination, which overwrites the matrix."""
     size, previous, sign = len(matrix), 1, 1
     for k in range(size - 1):
         pivot = next((i for i in range(k, size) if matrix[i][k]), None)
@@ -188,7 +175,7 @@ def _dot(row: IntegerRow, ray: IntegerRow) -> int:
 
 
 def _independent(rows: Sequence[Sequence[int]]) -> list[int]:
-    """Indices of the first rows that are linearly independent (fraction-free elimination)."""
+    """Return the indices of the first rows that are linearly independent, by fraction-free elimination."""
     echelon: list[tuple[int, Sequence[int]]] = []
     chosen: list[int] = []
     for index, row in enumerate(rows):
@@ -205,7 +192,10 @@ def _independent(rows: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _raise_rank_deficient(A: FloatArray, b: FloatArray) -> None:
-    """A has rank < d: empty exactly if its restriction to a basis of its columns is."""
+    """Say what is wrong with a polytope whose A has rank < d: it is empty, or it holds a line.
+
+    It is empty exactly if its restriction to a basis of the columns of A is.
+    """
     d = A.shape[1]
     columns = _independent([_integer_row(A[:, k].tolist()) for k in range(d)] if len(A) else [])
     if columns:
@@ -221,7 +211,7 @@ def _raise_rank_deficient(A: FloatArray, b: FloatArray) -> None:
 
 
 def _extreme_rays(rows: Sequence[IntegerRow]) -> list[tuple[IntegerRow, int]]:
-    """Extreme rays of the pointed cone {y : rows y >= 0}, each with its tight rows as bits."""
+    """Return the extreme rays of the pointed cone {y : rows y >= 0}, each with its tight rows as bits."""
     base = _independent(rows)
     size = len(base)
     everything = sum(1 << k for k in base)
@@ -258,7 +248,7 @@ def _adjacent(rays: Sequence[tuple[IntegerRow, int]], i: int, j: int, common: in
 
 
 def _inverse_columns(matrix: Sequence[IntegerRow]) -> list[IntegerRow]:
-    """Columns of the inverse of a nonsingular matrix, each scaled to primitive integers."""
+    """Return the columns of the inverse of a nonsingular matrix, each scaled to primitive integers."""
     size = len(matrix)
     work = [
         [Fraction(value) for value in row] + [Fraction(int(i == j)) for j in range(size)]
@@ -282,7 +272,7 @@ def _inverse_columns(matrix: Sequence[IntegerRow]) -> list[IntegerRow]:
 
 
 def _finite_vertices(rays: Sequence[tuple[IntegerRow, int]]) -> list[tuple[IntegerRow, int]]:
-    """The rays with t0 > 0, in lexicographic order of the points they mean."""
+    """Return the rays with t0 > 0, in lexicographic order of the points that they mean."""
     finite = [(ray, tight) for ray, tight in rays if ray[0] > 0]
     if not finite:
         raise InvalidDomainError("the polytope is empty: no point satisfies A t <= b")
@@ -295,12 +285,12 @@ def _finite_vertices(rays: Sequence[tuple[IntegerRow, int]]) -> list[tuple[Integ
 
 
 def _vertices_on(row: int, vertices: Sequence[tuple[IntegerRow, int]]) -> int:
-    """Bit mask of the vertices on halfspace `row` (the cone's row after t0 >= 0)."""
+    """Return the vertices on halfspace `row` as bits; the first row of the cone, t0 >= 0, is not counted."""
     return sum(1 << i for i, (_, tight) in enumerate(vertices) if tight >> (row + 1) & 1)
 
 
 def _irredundant(incident: Sequence[int], everything: int) -> list[int]:
-    """Rows whose face is a facet: maximal proper vertex sets, the first of equal ones."""
+    """Return the rows whose face, as a set of vertices, is proper and maximal; of equal ones the first."""
     first: dict[int, int] = {}
     for k, vertices in enumerate(incident):
         if vertices not in (0, everything):

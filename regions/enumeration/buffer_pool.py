@@ -1,4 +1,4 @@
-"""What walks leave for later ones: their arrays, for one of the same shape, and lowered networks.
+"""What searches leave for later ones: their arrays, for one of the same shape, and compiled networks.
 
 To make them costs as much as some hundred cells. Nothing here is ever part of a result.
 """
@@ -11,10 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from regions.errors import BudgetExceededError
+from regions.kernels.memory.layouts import Memory
 
 LARGEST_STACK = 1 << 26
 KEPT = 8
@@ -25,7 +23,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Sizes:
-    """Capacities of a walk's arrays, in entries."""
+    """Capacities of a search's arrays, in entries."""
 
     nodes: int = 256
     slots: int = 64
@@ -40,7 +38,7 @@ class Sizes:
         """Twice the room everywhere but in the incidence bits."""
         if self.ring > LARGEST_STACK:
             raise BudgetExceededError(
-                f"a walk needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
+                f"a search needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
                 "for the vertex engine; use a smaller domain or a lower dimension"
             )
         return Sizes(
@@ -68,24 +66,23 @@ class Sizes:
         )
 
 
-class Memory(NamedTuple):
-    """The arrays of a walk that is over, and whose network they served."""
+class Kept(NamedTuple):
+    """The memory of a search that is over, and whose network it served."""
 
     shape: tuple[Any, ...]
     owner: object
     sizes: Sizes
-    table: NDArray[np.int64]
-    arrays: dict[int, NDArray[Any]]
+    memory: Memory
 
 
-class Shelf:
-    """Memories of finished walks, newest last; each is taken by one walker at a time."""
+class BufferPool:
+    """Memories of finished searches, newest last; each is taken by one search at a time."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.memories: list[Memory] = []
+        self.memories: list[Kept] = []
 
-    def take(self, shape: tuple[Any, ...], owner: object) -> Memory | None:
+    def take(self, shape: tuple[Any, ...], owner: object) -> Kept | None:
         """One of this shape, if there is any, better one that last served the same network."""
         with self.lock:
             fitting = [k for k, memory in enumerate(self.memories) if memory.shape == shape]
@@ -94,9 +91,9 @@ class Shelf:
             same = [k for k in fitting if self.memories[k].owner is owner]
             return self.memories.pop((same or fitting)[-1])
 
-    def put(self, memory: Memory) -> None:
+    def put(self, memory: Kept) -> None:
         """Keep a memory that nobody uses any more; the oldest goes, and so does a large one."""
-        if sum(array.nbytes for array in memory.arrays.values()) > LARGEST_KEPT:
+        if sum(array.nbytes for array in memory.memory.held.values()) > LARGEST_KEPT:
             return
         with self.lock:
             self.memories.append(memory)

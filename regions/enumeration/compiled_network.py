@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.domain import Box, Domain
+from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
 from regions.errors import InvalidDomainError, InvalidNetworkError
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
 
@@ -66,9 +65,7 @@ def first_map(
 
 def extent_of(domain: Domain) -> NDArray[np.float64]:
     """Largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
-    if isinstance(domain, Box):  # whose vertices are too many in high dimension
-        return np.maximum(np.abs(domain.low), np.abs(domain.high)) * (1 + 1e-9)
-    return np.abs(domain.vertices).max(axis=0) * (1 + 1e-9)
+    return domain.extent() * (1 + 1e-9)
 
 
 def balanced(
@@ -172,20 +169,20 @@ def _jacobian_error(weights: list[NDArray[np.float64]], domain: Domain) -> float
 
 def _is_plain(domain: Domain) -> bool:
     """Whether the intrinsic coordinates are the inputs."""
-    return np.array_equal(domain.basis, np.eye(domain.dimension)) and not domain.origin.any()
+    return domain.is_identity
 
 
 def vertex_errors(domain: Domain) -> NDArray[np.float64]:
     """How far the domain's stored vertices are from the points where its stored sides meet.
 
-    A Box's are exact; the others are compared with the exact solution of their sides.
+    Those of axis-parallel sides are exact; the others are compared with the exact solution of their sides.
 
     Returns
     -------
     radii : (n,) float64, bounds of the largest coordinate's error
     """
     vertices = domain.vertices
-    if isinstance(domain, Box):
+    if domain.is_axis_parallel:
         return np.zeros(vertices.shape[0])
     exact = exact_polytope(*domain.halfspaces).vertices
     radii = np.empty(vertices.shape[0])
@@ -196,8 +193,8 @@ def vertex_errors(domain: Domain) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Lowered:
-    """A network on a domain as the kernels read it: header scalars and arrays by entry number.
+class CompiledNetwork:
+    """A network on a domain as the kernels read it: numbers, and arrays by their names in the layout.
 
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
@@ -220,21 +217,21 @@ class Lowered:
     underflow: float
     jacobian_error: float
     power: int
-    arrays: dict[int, NDArray[Any]]
+    arrays: dict[str, NDArray[Any]]
 
     @property
     def network(self) -> Network:
         """The network, which whoever walks keeps alive."""
         network = self.network_ref()
         if network is None:
-            raise ReferenceError("the network that was lowered is gone")
+            raise ReferenceError("the network that was compiled is gone")
         return network
 
 
-recent: Recent[Lowered] = Recent()
+recent: Recent[CompiledNetwork] = Recent()
 
 
-def lower(
+def compile_network(
     network: Network,
     domain: Domain,
     *,
@@ -242,7 +239,7 @@ def lower(
     certified: bool,
     planar: bool,
     vertices: bool = True,
-) -> Lowered:
+) -> CompiledNetwork:
     """The network on a domain as the kernels read it; the last few are remembered.
 
     Without `vertices`, a Box may have any dimension, and `radii` is empty.
@@ -257,15 +254,15 @@ def lower(
     options = (radius, certified, planar, vertices)
     net = recent.find(network, domain, options)
     if net is None:
-        net = _lower(network, domain, *options)
-        recent.keep(network, domain, options, net, net.arrays[state.WEIGHTS].nbytes)
+        net = _compiled(network, domain, *options)
+        recent.keep(network, domain, options, net, net.arrays["weights"].nbytes)
     return net
 
 
-def _lower(
+def _compiled(
     network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
-) -> Lowered:
-    """The work of `lower`.
+) -> CompiledNetwork:
+    """The work of `compile_network`.
 
     Raises
     ------
@@ -287,31 +284,31 @@ def _lower(
     words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
     rng = np.random.default_rng(20241218)
     n_units = int(units[-1])
-    arrays: dict[int, NDArray[Any]] = {
-        state.WIDTHS: width,
-        state.RELUS: is_relu,
-        state.WEIGHTS: np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
-        state.WEIGHT_STARTS: np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
-        state.BIASES: np.concatenate(biases),
-        state.BIAS_STARTS: np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
-        state.UNIT_STARTS: units,
-        state.WORD_STARTS: words,
-        state.UNIT_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        state.FACET_KEYS: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        state.EXTENTS: extent_of(domain),
-        state.GAMMAS: np.array([rounding(w.shape[1] + 3) for w in weights]),
+    arrays: dict[str, NDArray[Any]] = {
+        "widths": width,
+        "relus": is_relu,
+        "weights": np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
+        "weight_starts": np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
+        "biases": np.concatenate(biases),
+        "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
+        "unit_starts": units,
+        "word_starts": words,
+        "unit_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        "facet_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        "extents": extent_of(domain),
+        "gammas": np.array([rounding(w.shape[1] + 3) for w in weights]),
     }
     plain = _is_plain(domain)
     exact = _exact_layers(weights, biases) if plain else 0
-    arrays[state.ROUNDINGS] = arrays[state.GAMMAS] * (np.arange(n_layers + 1) >= exact)
+    arrays["roundings"] = arrays["gammas"] * (np.arange(n_layers + 1) >= exact)
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
-    _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays[state.EXTENTS] + np.abs(first[d]))
+    _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
     radii = np.zeros(0)
     if vertices:
         radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
-    underflow = _underflow([arrays[state.WEIGHTS], arrays[state.BIASES], first[: d + 1].ravel()], n_layers)
-    return Lowered(
+    underflow = _underflow([arrays["weights"], arrays["biases"], first[: d + 1].ravel()], n_layers)
+    return CompiledNetwork(
         network_ref=weakref.ref(network),
         dimension=d,
         n_layers=n_layers,

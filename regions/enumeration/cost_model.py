@@ -8,10 +8,11 @@ side and each unit above it that cuts. So one grows exponentially in d, the othe
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, check_choice
 
+Engine = Literal["planar", "cells", "lp"]
 LARGEST_VERTEX_DIMENSION = 12  # a box has 2**12 corners, and pairs of them are looked at for edges
 
 # log2 of seconds per cell
@@ -64,6 +65,7 @@ def seconds_per_cell(engine: str, dimension: int, units: int, sides: int) -> flo
     """
     if min(dimension, units, sides) < 1:
         raise InvalidInputError(f"dimension {dimension}, units {units}, sides {sides}: each is at least 1")
+    check_choice("engine", engine, get_args(Engine))
     units = min(max(units, FEWEST), MOST)
     match engine:
         case "planar":
@@ -72,11 +74,9 @@ def seconds_per_cell(engine: str, dimension: int, units: int, sides: int) -> flo
         case "cells":
             a, b, c, e = CELLS
             power = a + b * dimension + (c + e * dimension) * math.log2(units)
-        case "lp":
+        case _:
             a, b, c, e = PROGRAMS
             power = a + b * math.log2(dimension) + c * math.log2(units) + e * math.log2(units + sides)
-        case _:
-            raise InvalidInputError(f"engine {engine!r}; available: 'planar', 'cells', 'lp'")
     return 2.0**power
 
 

@@ -1,6 +1,6 @@
 """Enumerating and counting cells: choose the engine, run it, check and report.
 
-The walk is in `kernels`, its threads in `scheduling`, what a result can answer in `cell_complex`.
+The search is in `kernels`, its threads in `scheduling`, what a result can answer in `cell_complex`.
 """
 
 from __future__ import annotations
@@ -10,30 +10,22 @@ import numbers
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex, Certificate, Completeness, Tolerances
+from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness, Tolerances, check_arithmetic
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered, lower
-from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, choose
+from regions.enumeration.compiled_network import CompiledNetwork, compile_network
+from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
 from regions.enumeration.facet_join import facet_table, join_outputs
-from regions.enumeration.programs.breadth_first import list_cells
-from regions.enumeration.programs.program_complex import (
-    compare_complexes,
-    facet_witnesses,
-    measure_by_vertices,
-    packed_patterns,
-    sample_volumes,
-    without_volumes,
-)
-from regions.enumeration.programs.program_search import ProgramWalker
-from regions.enumeration.threads import MakeWalker, Outcome, Progress, run_walk, worker_count
-from regions.enumeration.vertices.vertex_search import Walker
-from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
-from regions.kernels.memory import pattern_lookup, state
+from regions.enumeration.threads import MakeSearch, Outcome, Progress, run_search, worker_count
+from regions.enumeration.vertices.vertex_search import VertexSearch
+from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, check_choice
+from regions.kernels.memory import pattern_lookup
+from regions.kernels.memory.states import Mode
+from regions.network.patterns import pack, packed_size
 from regions.network.relu_network import Network
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
@@ -65,7 +57,7 @@ class CellCount:
     dimension: int
     engine: str
     engine_reason: str
-    arithmetic: str
+    arithmetic: Arithmetic
     seconds: float
     volume_sum: float | None
     certificate: Certificate
@@ -76,19 +68,19 @@ class CellCount:
 
 @dataclass(frozen=True)
 class _Plan:
-    net: Lowered
+    net: CompiledNetwork
     engine: str
     reason: str
     tolerances: Tolerances
     workers: int
-    make: MakeWalker
+    make: MakeSearch
 
 
 def _plan(
     network: Network,
     domain: Domain,
     engine: str,
-    arithmetic: str,
+    arithmetic: Arithmetic,
     max_cells: int | None,
     workers: int | None,
     *,
@@ -105,10 +97,11 @@ def _plan(
             f"domain is a {type(domain).__name__}; give a Box, Segment, Slice or Polytope"
         )
     d = domain.dimension
-    if max_cells is not None and (not isinstance(max_cells, numbers.Integral) or max_cells < 1):
-        raise InvalidInputError(f"max_cells={max_cells}; give a whole number from 1, or None for no limit")
-    if arithmetic not in ("float", "certified"):
-        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
+    check_arithmetic(arithmetic)
+    check_choice("engine", engine, ("auto", *get_args(Engine)))
+    whole = isinstance(max_cells, numbers.Integral) and not isinstance(max_cells, bool)
+    if max_cells is not None and not (whole and max_cells >= 1):
+        raise InvalidInputError(f"max_cells={max_cells!r}; give a whole number from 1, or None for no limit")
     by_vertices = LARGEST_LISTED_DIMENSION if volumes else LARGEST_VERTEX_DIMENSION
     if engine == "auto" and volumes and d > LARGEST_LISTED_DIMENSION:
         engine, reason = "lp", f"d = {d}: volumes of cells need too many vertices"
@@ -117,14 +110,9 @@ def _plan(
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
         reason = f"d = {d}: {shape}"
     elif engine == "auto":
-        engine, reason = choose(d, network.n_units, domain.halfspaces[0].shape[0])
-    elif engine in ("planar", "cells", "lp"):
-        reason = "as asked"
+        engine, reason = choose(d, network.n_units, domain.n_sides)
     else:
-        raise InvalidInputError(
-            f"engine {engine!r}; available: 'auto', 'planar' (d = 2), 'cells' (d <= {by_vertices}), "
-            f"'lp' (d <= {LARGEST_LP_DIMENSION})"
-        )
+        reason = "as asked"
     if engine == "planar" and d != 2:
         raise InvalidInputError(f"engine 'planar' takes d = 2, the domain has d = {d}; use 'cells' or 'auto'")
     largest = LARGEST_LP_DIMENSION if engine == "lp" else by_vertices
@@ -138,13 +126,15 @@ def _plan(
         )
     certified = arithmetic == "certified"
     if engine == "lp":
-        net = lower(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
-        make: MakeWalker = partial(ProgramWalker, net, domain)
-        reach = RADIUS_PER_EXTENT * float(net.arrays[state.EXTENTS].max())
+        net = compile_network(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
+        from regions.enumeration.programs.program_search import ProgramSearch  # slow to import
+
+        make: MakeSearch = partial(ProgramSearch, net, domain)
+        reach = RADIUS_PER_EXTENT * float(net.arrays["extents"].max())
         return _Plan(net, engine, reason, Tolerances(vertex_radius=reach), worker_count(workers), make)
     radius = RADIUS_PER_EXTENT * float(np.abs(domain.vertices).max())
-    net = lower(network, domain, radius=radius, certified=certified, planar=engine == "planar")
-    make = partial(Walker, net, domain)
+    net = compile_network(network, domain, radius=radius, certified=certified, planar=engine == "planar")
+    make = partial(VertexSearch, net, domain)
     return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers), make)
 
 
@@ -153,7 +143,7 @@ def count_cells(
     domain: Domain,
     *,
     engine: str = "auto",
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -222,9 +212,9 @@ def count_cells(
         raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
     if check_volumes is None:
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
-    mode = state.MEASURE if check_volumes else state.COUNT
+    mode = Mode.MEASURE if check_volumes else Mode.COUNT
     start = time.perf_counter()
-    outcome = run_walk(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
+    outcome = run_search(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
     seconds = time.perf_counter() - start
     total = math.fsum(block.volume for block in outcome.blocks) if check_volumes else None
     if total is not None:
@@ -247,7 +237,7 @@ def enumerate_cells(
     domain: Domain,
     *,
     engine: str = "auto",
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     max_cells: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -294,6 +284,8 @@ def enumerate_cells(
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
         options["progress"] = progress
+        from regions.enumeration.programs.program_complex import compare_complexes
+
         first = enumerate_cells(network, domain, engine=_vertex_engine(domain), **options)
         second = enumerate_cells(network, domain, engine="lp", volumes=False, **options)
         return replace(first, engine_reason=compare_complexes(first, second))
@@ -305,12 +297,13 @@ def enumerate_cells(
             f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
     start = time.perf_counter()
-    outcome = run_walk(plan.make, state.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress)
+    outcome = run_search(
+        plan.make, Mode.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress
+    )
     found = join_outputs([output for block in outcome.blocks for output in block.outputs], plan.net)
     table = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
     _check_volume_sum(math.fsum(found.volume.tolist()), domain, outcome.complete, plan.tolerances)
-    width = (network.n_units + 7) // 8
-    packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, :width].copy()
+    packed = np.ascontiguousarray(found.pattern).view(np.uint8)[:, : packed_size(network.n_units)].copy()
     cells = CellComplex(
         network=network,
         domain=domain,
@@ -357,6 +350,9 @@ def _enumerate_by_facets(
     volumes: bool | np.random.Generator | None,
 ) -> CellComplex:
     """`enumerate_cells` by the breadth-first walk over facets."""
+    from regions.enumeration.programs import program_complex as by_programs  # slow to import
+    from regions.enumeration.programs.breadth_first import list_cells
+
     d, network = domain.dimension, plan.net.network
     if volumes is True and d > LARGEST_LISTED_DIMENSION:
         raise InvalidInputError(
@@ -365,18 +361,18 @@ def _enumerate_by_facets(
         )
     start = time.perf_counter()
     listed = list_cells(plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress)
-    packed = packed_patterns(listed, network)
+    packed = by_programs.packed_patterns(listed, network)
     if volumes is True or (volumes is None and d <= LARGEST_LISTED_DIMENSION):
-        measured = measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
+        measured = by_programs.measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
         _check_volume_sum(math.fsum(measured.volumes.tolist()), domain, listed.complete, plan.tolerances)
     else:
-        measured = without_volumes(listed, packed, plan.net, domain)
+        measured = by_programs.without_volumes(listed, packed, plan.net, domain)
     if isinstance(volumes, np.random.Generator):
-        measured = sample_volumes(measured, packed, network, domain, volumes)
+        measured = by_programs.sample_volumes(measured, packed, network, domain, volumes)
     witnesses = np.array(listed.witnesses).reshape(len(packed), d)
     thin = np.isnan(witnesses).any(axis=1)
     witnesses[thin] = measured.centroids[thin]
-    arithmetic = "certified" if plan.net.certified else "float"
+    arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
     cells = CellComplex(
         network=network,
         domain=domain,
@@ -386,7 +382,9 @@ def _enumerate_by_facets(
         witnesses=witnesses,
         n_vertices=measured.n_vertices,
         n_facets=measured.n_facets,
-        facets=replace(measured.facets, witness=facet_witnesses(listed, measured.facets, network, domain)),
+        facets=replace(
+            measured.facets, witness=by_programs.facet_witnesses(listed, measured.facets, network, domain)
+        ),
         status=Completeness.COMPLETE if listed.complete else Completeness.TRUNCATED,
         engine="lp",
         engine_reason=plan.reason,
@@ -412,7 +410,7 @@ def _status(outcome: Outcome) -> Completeness:
     return Completeness.COMPLETE if outcome.complete else Completeness.TRUNCATED
 
 
-def _certificate(outcome: Outcome, arithmetic: str) -> Certificate:
+def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
     return Certificate(
         arithmetic=arithmetic,
         complete=outcome.complete,
@@ -437,7 +435,7 @@ def _check_samples(cells: CellComplex) -> None:
     points = domain.sample(SAMPLES, np.random.default_rng(0))
     inputs = domain.to_input(points)
     active = np.atleast_2d(network.activation_pattern(inputs))
-    packed = np.packbits(active, axis=1, bitorder="little")
+    packed = pack(active)
     missing = ~_rows_in(packed, cells.patterns)
     for k in np.flatnonzero(missing):
         values = np.concatenate([z.ravel() for z in network.pre_activations(inputs[k : k + 1])])

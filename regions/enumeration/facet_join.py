@@ -1,24 +1,26 @@
 """Facet tables: half-facets joined from both sides, the jumps of the Jacobian across them.
 
-Takes what a walk found cell by cell; which cells those are is left to `enumeration` and `lp_complex`.
+Takes what a search found cell by cell; which cells those are is left to `enumeration` and `lp_complex`.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import FacetTable, Tolerances
+from regions.complexes import FacetTable, Tolerances
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
-from regions.enumeration.vertices.vertex_search import Output, Walker
+from regions.enumeration.compiled_network import CompiledNetwork
+from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError
-from regions.kernels.memory import state
+from regions.kernels.memory.vertex_layout import NETWORK
 from regions.kernels.vertices import half_facets as facet_kernels
-from regions.rational import exact_jumps, maps_differ
+from regions.network.patterns import unpack
 
 
-def join_outputs(outputs: list[Output], net: Lowered) -> Output:
+def join_outputs(outputs: list[Output], net: CompiledNetwork) -> Output:
     """All output buffers, one after the other."""
     if len(outputs) == 1:
         return outputs[0]
@@ -41,7 +43,7 @@ def join_outputs(outputs: list[Output], net: Lowered) -> Output:
 
 
 def facet_table(
-    net: Lowered, domain: Domain, found: Output, complete: bool, tolerances: Tolerances
+    net: CompiledNetwork, domain: Domain, found: Output, complete: bool, tolerances: Tolerances
 ) -> FacetTable:
     """Join the half-facets, check that each is seen from both sides, and compute the jumps.
 
@@ -52,7 +54,7 @@ def facet_table(
     """
     halves = found.label.shape[0]
     size = 1 << max(4, int(2 * halves).bit_length())
-    number = np.int32 if halves < 2**31 else np.int64
+    number: type[Any] = np.int32 if halves < 2**31 else np.int64
     mate = np.empty(halves, number)
     troubles = facet_kernels.pair_halves(found.match, found.label, np.zeros(size, number), mate)
     m, alone = facet_kernels.count_rows(found.label, mate)
@@ -71,7 +73,7 @@ def facet_table(
         place=np.empty(m, np.int32),
     )
     firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
-    starts = net.arrays[state.UNIT_STARTS]
+    starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
     other_side = np.empty(m)
     facet_kernels.list_facets(
@@ -82,7 +84,7 @@ def facet_table(
 
 
 def jumps_of(
-    net: Lowered, domain: Domain, found: Output, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
+    net: CompiledNetwork, domain: Domain, found: Output, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     """Norms of the jumps of the output's Jacobian between pairs of cells (second -1 or -2: nan).
 
@@ -91,10 +93,11 @@ def jumps_of(
     cell_a, cell_b = pairs
     jump, scale = np.empty(cell_a.shape[0]), np.empty(cell_a.shape[0])
     facet_kernels.jump_norms(found.jacobian, cell_a, cell_b, jump, scale)
-    table = Walker.table_of(net)
+    shared = NETWORK.make(net.arrays)
+    shared.dimension, shared.n_layers = net.dimension, net.n_layers
     first = np.ascontiguousarray(net.first[: net.dimension])
     certain = jump > 2.5 * net.jacobian_error
-    facet_kernels.refine_jumps(table, first, found.pattern, cell_a, cell_b, jump, scale)
+    facet_kernels.refine_jumps(shared, first, found.pattern, cell_a, cell_b, jump, scale)
     np.ldexp(jump, net.power, out=jump)
     if net.certified:
         _decide_jumps(net, domain, found, jump, np.flatnonzero((cell_b >= 0) & ~certain), cell_a, cell_b)
@@ -102,7 +105,7 @@ def jumps_of(
 
 
 def _decide_jumps(
-    net: Lowered,
+    net: CompiledNetwork,
     domain: Domain,
     found: Output,
     jump: NDArray[np.float64],
@@ -115,11 +118,10 @@ def _decide_jumps(
     for at in range(0, rows.size, step):
         part = rows[at : at + step]
         first, second = (
-            np.unpackbits(
-                found.pattern[cells[part]].view(np.uint8), axis=1, count=net.n_units, bitorder="little"
-            ).astype(np.bool_)
-            for cells in (cell_a, cell_b)
+            unpack(found.pattern[cells[part]].view(np.uint8), net.n_units) for cells in (cell_a, cell_b)
         )
+        from regions.rational import exact_jumps, maps_differ  # slow to import, and rarely asked
+
         differ = maps_differ(net.network, domain, first, second)
         open_ = np.flatnonzero(~differ | (jump[part] == 0.0))
         exact = exact_jumps(net.network, domain, first[open_], second[open_])

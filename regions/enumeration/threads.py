@@ -1,6 +1,6 @@
-"""Running a walk on several threads: tasks, progress, interrupts, limits.
+"""Running a search on several threads: tasks, progress, interrupts, limits.
 
-The tree is cut into subtrees in the order of the walk, so the cells come out in the same order
+The tree is cut into subtrees in the order of the search, so the cells come out in the same order
 whatever the number of threads. Keeps what was found when it is interrupted.
 """
 
@@ -12,17 +12,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
 
-from regions.enumeration.vertices.vertex_search import NO_LIMIT, WHOLE, Block, Task
+from regions.enumeration.search import NO_LIMIT, WHOLE, Block, MakeSearch, Search, Task
 from regions.errors import InvalidInputError
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode, Status
 
 Progress = Callable[[int, float], None]
-# makes a walker for a mode: one of `walking` or `lp_walking`, bound to a network and a domain
-MakeWalker = Callable[[int], Any]
 
-ALONE_STEPS = 1 << 14  # a walk shorter than this is not worth cutting up
+ALONE_STEPS = 1 << 14  # a search shorter than this is not worth cutting up
 TASKS_PER_WORKER = 24
 DEEPEST_CUT = 24
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -30,7 +27,7 @@ SECONDS_BETWEEN_REPORTS = 0.1
 
 @dataclass
 class Outcome:
-    """Blocks in the order of the walk; `complete` when nothing is missing."""
+    """Blocks in the order of the search; `complete` when nothing is missing."""
 
     blocks: list[Block]
     complete: bool
@@ -71,47 +68,47 @@ class _Tally:
         return sum(c for c, _ in values), min(1.0, sum(f for _, f in values))
 
 
-def run_walk(
-    make: MakeWalker, mode: int, *, max_cells: int | None, workers: int, progress: Progress | None
+def run_search(
+    make: MakeSearch, mode: Mode, *, max_cells: int | None, workers: int, progress: Progress | None
 ) -> Outcome:
     """Walk the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
 
-    Ctrl-C ends the walk, and what was found by then is the outcome.
+    Ctrl-C ends the search, and what was found by then is the outcome.
     """
     limit = NO_LIMIT if max_cells is None else max_cells
-    walker = make(mode)
-    walker.step(0)  # compiles, in this thread, where Ctrl-C ends it at once
+    search = make(mode)
+    search.step(0)  # compiles, in this thread, where Ctrl-C ends it at once
     try:
-        walker.start(cell_limit=limit)
-        status = walker.step(ALONE_STEPS)
-        if status in (state.DONE, state.LIMIT):
-            block = walker.close(Block(), status)
-            walker.release()
+        search.start(cell_limit=limit)
+        status = search.step(ALONE_STEPS)
+        if status in (Status.DONE, Status.LIMIT):
+            block = search.close(Block(), status)
+            search.release()
             return Outcome([block], block.complete)
-        walker.release()
-        tasks, above = _cut(make, workers) if workers > 1 else ([WHOLE], Block())
+        search.release()
+        tasks, above = _cut(make, mode, workers) if workers > 1 else ([WHOLE], Block())
     except KeyboardInterrupt:
         return Outcome([], complete=False)
     outcome = _run_tasks(make, mode, tasks, limit, workers, progress)
     return Outcome([above, *outcome.blocks], outcome.complete)
 
 
-def _cut(make: MakeWalker, workers: int) -> tuple[list[Task], Block]:
-    """Subtrees in the order of the walk, and a block without cells for the decisions above them."""
-    walker = make(state.COUNT)
+def _cut(make: MakeSearch, mode: Mode, workers: int) -> tuple[list[Task], Block]:
+    """Subtrees in the order of the search, and a block without cells for the decisions above them."""
+    search = make(mode)
     depth = 6
-    tasks = walker.frontier(depth)
+    tasks = search.frontier(depth)
     while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
         depth += 2
-        tasks = walker.frontier(depth)
-    above = walker.close(Block(), state.DONE)
-    walker.release()
+        tasks = search.frontier(depth)
+    above = search.close(Block(), Status.DONE)
+    search.release()
     return tasks, above
 
 
 def _run_tasks(
-    make: MakeWalker,
-    mode: int,
+    make: MakeSearch,
+    mode: Mode,
     tasks: list[Task],
     limit: int,
     workers: int,
@@ -119,16 +116,16 @@ def _run_tasks(
 ) -> Outcome:
     stop = threading.Event()
     tally = _Tally()
-    walkers = threading.local()
-    made: list[Any] = []
+    searches = threading.local()
+    made: list[Search] = []
     done: dict[int, Block] = {}
     numbers_of: dict[Future[Block], int] = {}
 
     def work(number: int) -> Block:
-        if not hasattr(walkers, "walker"):
-            walkers.walker = make(mode)
-            made.append(walkers.walker)
-        block: Block = walkers.walker.run(tasks[number], limit, stop, tally.report(number))
+        if not hasattr(searches, "search"):
+            searches.search = make(mode)
+            made.append(searches.search)
+        block: Block = searches.search.run(tasks[number], limit, stop, tally.report(number))
         return block
 
     with ThreadPoolExecutor(workers) as pool:
@@ -145,8 +142,8 @@ def _run_tasks(
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-    for walker in made:
-        walker.release()
+    for search in made:
+        search.release()
     done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
     return _assemble(make, mode, tasks, done, limit)
 
@@ -160,8 +157,8 @@ def _reached(done: dict[int, Block], limit: int) -> bool:
     return cells >= limit
 
 
-def _assemble(make: MakeWalker, mode: int, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
-    """Blocks in order, the first `limit` cells of the walk."""
+def _assemble(make: MakeSearch, mode: Mode, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
+    """Blocks in order, the first `limit` cells of the search."""
     blocks: list[Block] = []
     left = limit
     complete = True
@@ -171,9 +168,9 @@ def _assemble(make: MakeWalker, mode: int, tasks: list[Task], done: dict[int, Bl
             complete = False
             continue
         if block.cells > left:
-            walker = make(mode)
-            block = walker.run(task, left, threading.Event(), lambda cells, part: None)
-            walker.release()
+            search = make(mode)
+            block = search.run(task, left, threading.Event(), lambda cells, part: None)
+            search.release()
             blocks.append(block)
             return Outcome(blocks, False)
         left -= block.cells

@@ -22,17 +22,17 @@ from regions.estimators.estimates import (
     LocusKind,
     Target,
     check_above_zero,
-    check_estimator_arguments,
-    check_kind,
     check_problem,
 )
 from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
 from regions.estimators.goodness import keep_good, sampled_goodness
+from regions.network import check_kind
 from regions.network.relu_network import Network
 
 __all__ = ["Coarea", "OwnNoiseCoarea", "SampledStateCoarea", "UnnormalisedCoarea", "local_complexity"]
 
 FloatArray = NDArray[np.float64]
+_LEAST_SIGMA = 1e-300
 # (chain, state, roulette) -> terms (S, n_units)
 _Terms = Callable[[Chain, State, FloatArray], FloatArray]
 
@@ -87,7 +87,8 @@ def local_complexity(
 
     Returns
     -------
-    Estimate, mean and standard error in (d-1)-volume per d-volume
+    Estimate, mean and standard error in (d-1)-volume per d-volume; the latter is infinite if no sample was
+        near enough to any unit's zero set to contribute, as for sigma far below its distance
 
     Raises
     ------
@@ -108,7 +109,6 @@ def local_complexity(
     >>> abs(estimate.mean - 1 / math.sqrt(4 * math.pi)) < 4 * estimate.stderr
     True
     """
-    check_estimator_arguments(network, density, sigma, n_samples, domain, kind)
     return Coarea(sigma, kind).estimate(network, density, rng, n_samples, domain=domain)
 
 
@@ -122,16 +122,17 @@ def _mean_of_terms(
         noise = sigma * rng.standard_normal((len(t), n_units))
         roulette = rng.random((len(t), n_units))
         for part in chain.batches(chain.inside(t)):
-            state = forward(chain, chain.to_input(t[part]), noise[part])
+            state = forward(chain, t[part], noise[part])
             sums[places.start + part] = terms(chain, state, roulette[part]).sum(axis=1)
-    return Estimate.from_draws(sums)
+    return Estimate.from_samples(sums, n_units)
 
 
 def _bell(arguments: list[FloatArray], sigma: float, peak: float | None = None) -> FloatArray:
     """Density of N(0, sigma^2), or a bell of that shape and another peak, `(S, n_units)`."""
     if not arguments:
         return np.zeros((1, 0))
-    bell: FloatArray = np.exp(-0.5 * np.square(np.concatenate(arguments, axis=1) / sigma))
+    with np.errstate(over="ignore"):
+        bell: FloatArray = np.exp(-0.5 * np.square(np.concatenate(arguments, axis=1) / sigma))
     return bell * (1.0 / (sigma * math.sqrt(2.0 * math.pi)) if peak is None else peak)
 
 
@@ -168,6 +169,11 @@ class Coarea:
 
     def __post_init__(self) -> None:
         check_above_zero("sigma", self.sigma)
+        if self.sigma < _LEAST_SIGMA:
+            raise InvalidInputError(
+                f"sigma is {self.sigma!r}; the density of such noise is beyond floats, give at least "
+                f"{_LEAST_SIGMA}"
+            )
         check_kind(self.kind)
 
     @property
@@ -185,7 +191,7 @@ class Coarea:
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate from `budget` points, each with its own bias noise; cost as `local_complexity`."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         return _mean_of_terms(self._terms, chain, density, self.sigma, budget, rng)
 
@@ -214,7 +220,7 @@ class UnnormalisedCoarea(Coarea):
 
     References
     ----------
-    The implementation published with Patel and Montufar, arXiv 2412.18283; docs/design.md, section 7.
+    The implementation published with Patel and Montufar, arXiv 2412.18283; docs/mathematics.md, "Estimators".
 
     Examples
     --------
@@ -250,7 +256,7 @@ class OwnNoiseCoarea(Coarea):
 
     References
     ----------
-    docs/design.md, section 7: a third-party implementation of arXiv 2412.18283.
+    docs/mathematics.md, "Estimators": a third-party implementation of arXiv 2412.18283.
 
     Examples
     --------
@@ -286,7 +292,7 @@ class SampledStateCoarea(Coarea):
 
     References
     ----------
-    docs/design.md, section 7.
+    docs/mathematics.md, "Estimators".
 
     Examples
     --------

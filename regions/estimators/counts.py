@@ -17,6 +17,7 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators.estimates import Estimate, Target, check_problem
 from regions.estimators.forward_passes import Chain, forward, sampled_blocks, working_rows
+from regions.network.patterns import pack, packed_size
 from regions.network.relu_network import Network
 
 __all__ = ["CrossPolytope", "DistinctPatterns", "random_frames"]
@@ -90,14 +91,14 @@ class CrossPolytope:
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate from `budget` neighbourhoods; cost 2 P forward passes each."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         count = directions_of(self.n_directions, density.dimension)
         chain = Chain(network, domain)
         draws = np.zeros(budget)
         for places, t in sampled_blocks(chain, density, budget, rng):
             frames = random_frames(len(t), density.dimension, count, rng)
             draws[places] = sign_changes(chain, t, self.radius * frames)
-        return Estimate.from_draws(draws)
+        return Estimate.from_samples(draws, network.n_units)
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,12 @@ class DistinctPatterns:
         domain: Domain | None = None,
     ) -> Estimate:
         """Count from `budget` points; those outside the domain are not counted."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         n_units = int(chain.offsets[-1])
-        seen = [np.zeros((0, (n_units + 7) // 8), dtype=np.uint8)]
+        seen = [np.zeros((0, packed_size(n_units)), dtype=np.uint8)]
         for _, t in sampled_blocks(chain, density, budget, rng):
-            seen.append(np.packbits(_patterns(chain, t[chain.inside(t)]), axis=1))
+            seen.append(pack(_patterns(chain, t[chain.inside(t)])))
         packed = np.concatenate(seen)
         if n_units == 0 or not len(packed):
             return Estimate(float(min(len(packed), 1)), 0.0, budget)
@@ -203,6 +204,6 @@ def _patterns(chain: Chain, t: FloatArray) -> BoolArray:
         rows = working_rows(patterns.shape[1])
         for start in range(0, len(t), rows):
             part = slice(start, start + rows)
-            state = forward(chain, chain.to_input(t[part]), silence)
+            state = forward(chain, t[part], silence)
             patterns[part] = np.concatenate(state.active, axis=1)
     return patterns

@@ -16,9 +16,17 @@ from numpy.typing import NDArray
 from regions.density import Density, UniformDensity
 from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.estimators.estimates import Estimate, LocusKind, Target, check_kind, check_noise, check_problem
+from regions.estimators.estimates import (
+    Estimate,
+    LocusKind,
+    Target,
+    check_noise,
+    check_objects,
+    check_problem,
+)
 from regions.estimators.forward_passes import Chain, forward, working_rows
 from regions.estimators.goodness import sampled_goodness
+from regions.network import check_kind
 from regions.network.relu_network import Network
 
 __all__ = ["CroftonLines"]
@@ -67,7 +75,7 @@ class CroftonLines:
 
     References
     ----------
-    Santalo, Integral Geometry and Geometric Probability, section 14.4; docs/design.md, section 7.
+    Santalo, Integral Geometry and Geometric Probability, section 14.4; docs/mathematics.md, "Estimators".
 
     Examples
     --------
@@ -107,11 +115,12 @@ class CroftonLines:
         ------
         InvalidInputError : if there is no domain, fewer than 2 lines, or the arguments do not fit
         """
+        check_objects(network, density, domain, rng)
         if domain is None and isinstance(density, UniformDensity):
             domain = density.domain
         if domain is None:
             raise InvalidInputError("domain is None; Crofton lines need a bounded domain, give one")
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         draws = np.zeros(budget)
         for start in range(0, budget, _BLOCK):
@@ -125,7 +134,7 @@ class CroftonLines:
                 part = slice(first, min(first + rows, size))
                 sums = self._sums(chain, density, lines.part(part), noise[part])
                 draws[start : start + size][part] = weight[part] * sums
-        return Estimate.from_draws(draws)
+        return Estimate.from_samples(draws, network.n_units)
 
     def _sums(self, chain: Chain, density: Density, lines: _Lines, noise: FloatArray) -> FloatArray:
         """Sum of the density over the crossings that count, for each line `(S,)`."""
@@ -136,7 +145,7 @@ class CroftonLines:
             rows = working_rows(int(chain.offsets[-1]))
             for start in range(0, len(line), rows):
                 part = slice(start, start + rows)
-                state = forward(chain, chain.to_input(t[part]), noise[line[part]])
+                state = forward(chain, t[part], noise[line[part]])
                 of_all = sampled_goodness(chain, state)
                 good[part] = of_all[np.arange(len(of_all)), unit[part]]
             line, t = line[good], t[good]

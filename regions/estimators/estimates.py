@@ -7,6 +7,7 @@ The targets are named here, so that an estimator can say what it estimates; thei
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -14,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
+from regions.density.densities import check_density, check_domain, check_generator
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.network import LocusKind, check_kind
 from regions.network.relu_network import Network
 
 __all__ = [
@@ -29,7 +32,6 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-LocusKind = Literal["gradient", "activation"]
 Quantity = Literal[
     "locus integral at fixed biases",
     "bias-averaged locus integral",
@@ -47,19 +49,27 @@ class Estimate:
     mean : float
     stderr : float, standard error of the mean; 0 for a value that was not sampled
     n : int, number of independent draws
+    complete : bool, False if Ctrl-C left out some of the draws that were asked for
 
     Examples
     --------
     >>> Estimate(1.5, 0.1, 100).to_dict()
     {'mean': 1.5, 'stderr': 0.1, 'n': 100}
+    >>> Estimate(1.5, 0.1, 7, complete=False)
+    Estimate(mean=1.5, stderr=0.1, n=7, TRUNCATED)
     """
 
     mean: float
     stderr: float
     n: int
+    complete: bool = True
+
+    def __repr__(self) -> str:
+        end = "" if self.complete else ", TRUNCATED"
+        return f"Estimate(mean={self.mean!r}, stderr={self.stderr!r}, n={self.n!r}{end})"
 
     @classmethod
-    def from_draws(cls, draws: FloatArray) -> Estimate:
+    def from_draws(cls, draws: FloatArray, complete: bool = True) -> Estimate:
         """Mean and standard error of independent draws `(n,)`, n >= 1 (one draw: stderr infinite).
 
         Examples
@@ -70,11 +80,44 @@ class Estimate:
         n = draws.size
         mean = math.fsum(draws.tolist()) / n
         squares = math.fsum(np.square(draws - mean).tolist())
-        return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n)
+        return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n, complete)
 
-    def to_dict(self) -> dict[str, float | int]:
-        """The three numbers as a plain dictionary."""
-        return {"mean": self.mean, "stderr": self.stderr, "n": self.n}
+    @classmethod
+    def from_samples(cls, draws: FloatArray, n_units: int) -> Estimate:
+        """As `from_draws`, but with an infinite error where no sample contributed.
+
+        Draws that are all 0 have no spread, but they are no estimate of 0 either: what is to be seen may
+        be rarer than one in n, or underflow. Only a network without units has nothing to be seen.
+
+        Examples
+        --------
+        >>> Estimate.from_samples(np.zeros(100), 3)
+        Estimate(mean=0.0, stderr=inf, n=100)
+        """
+        if n_units and not draws.any():
+            return cls(0.0, math.inf, draws.size)
+        return cls.from_draws(draws)
+
+    def pooled(self, other: Estimate) -> Estimate:
+        """The estimate from the draws of both, which are independent and of the same law.
+
+        Examples
+        --------
+        >>> two, three = (Estimate.from_draws(np.array(draws)) for draws in ([1.0, 3.0], [2.0, 4.0, 9.0]))
+        >>> two.pooled(three), Estimate.from_draws(np.array([1.0, 3.0, 2.0, 4.0, 9.0])).stderr
+        (Estimate(mean=3.8, stderr=1.3928388277184118, n=5), 1.3928388277184118)
+        """
+        n = self.n + other.n
+        mean = (self.n * self.mean + other.n * other.mean) / n
+        gap = other.mean - self.mean
+        squares = sum(one.stderr**2 * one.n * (one.n - 1) for one in (self, other))
+        squares += gap * gap * self.n * other.n / n
+        return Estimate(mean, math.sqrt(squares / (n - 1) / n), n, self.complete and other.complete)
+
+    def to_dict(self) -> dict[str, float | int | str]:
+        """The three numbers as a plain dictionary, and a status if draws are missing."""
+        status = {} if self.complete else {"status": "TRUNCATED"}
+        return {"mean": self.mean, "stderr": self.stderr, "n": self.n, **status}
 
 
 @dataclass(frozen=True)
@@ -242,29 +285,15 @@ class FunctionEstimator:
         return self.function(network, density, rng, budget, domain=domain)
 
 
-def check_estimator_arguments(
-    network: Network, density: Density, sigma: float, n_samples: int, domain: Domain | None, kind: str
+def check_problem(
+    network: Network, density: Density, n_samples: int, domain: Domain | None, rng: np.random.Generator
 ) -> None:
-    """Raise InvalidInputError unless an estimator that needs bias noise can be run with these arguments.
-
-    Examples
-    --------
-    >>> from regions.density import GaussianDensity
-    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
-    >>> check_estimator_arguments(network, GaussianDensity([0.0], 1.0), 1.0, 10, None, "gradient")
-    """
-    check_kind(kind)
-    if not (math.isfinite(sigma) and sigma > 0.0):
-        raise InvalidInputError(
-            f"sigma is {sigma!r}; the co-area form needs bias noise, give a finite number above 0"
-        )
-    check_problem(network, density, n_samples, domain)
-
-
-def check_problem(network: Network, density: Density, n_samples: int, domain: Domain | None) -> None:
     """Raise InvalidInputError unless network, density and domain fit and there are at least 2 samples."""
-    if n_samples < 2:
-        raise InvalidInputError(f"n_samples is {n_samples}; a standard error needs at least 2")
+    check_objects(network, density, domain, rng)
+    if isinstance(n_samples, bool) or not isinstance(n_samples, numbers.Integral) or n_samples < 2:
+        raise InvalidInputError(
+            f"n_samples is {n_samples!r}; a standard error needs at least 2, give a whole number"
+        )
     if domain is not None and domain.input_dim != network.input_dim:
         raise InvalidInputError(
             f"{domain.describe()} lies in {domain.input_dim} dimensions, the network has "
@@ -278,10 +307,31 @@ def check_problem(network: Network, density: Density, n_samples: int, domain: Do
         )
 
 
-def check_kind(kind: str) -> None:
-    """Raise InvalidInputError unless kind names a locus."""
-    if kind not in get_args(LocusKind):
-        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
+def check_objects(network: object, density: object, domain: object, rng: object) -> None:
+    """Raise InvalidInputError unless a problem is made of a Network, a density, a Domain and a Generator.
+
+    Parameters
+    ----------
+    network, density, rng : object
+    domain : object, or None for the whole input space
+
+    Examples
+    --------
+    >>> try:
+    ...     check_objects([[1.0]], None, None, None)
+    ... except InvalidInputError as error:
+    ...     print(str(error)[:18])
+    network is a list;
+    """
+    if not isinstance(network, Network):
+        raise InvalidInputError(
+            f"network is a {type(network).__name__}; make a Network with from_arrays, from_torch, from_onnx, "
+            "from_sklearn or load_network"
+        )
+    check_density(density)
+    if domain is not None:
+        check_domain(domain)
+    check_generator(rng)
 
 
 def check_above_zero(name: str, value: float) -> None:

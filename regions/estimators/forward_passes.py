@@ -1,22 +1,35 @@
 """The network as estimators use it: float arrays, batches of samples, norms of gradients.
 
-Nothing here is exact and nothing is shared with the enumeration that judges the estimators.
+Values are floats with a bound on their rounding; a sign within it is left to `exact_passes`. Nothing is
+shared with the enumeration that judges the estimators.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
 from regions.domain import Domain
+from regions.estimators.exact_passes import ExactPass, ExactPasses, exact_zeros
 from regions.network.relu_network import Network
 
-__all__ = ["Chain", "State", "forward", "gradient_norms", "reach", "sampled_blocks", "working_rows"]
+__all__ = [
+    "Chain",
+    "State",
+    "forward",
+    "gradient_errors",
+    "gradient_norms",
+    "reach",
+    "sampled_blocks",
+    "working_rows",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -25,29 +38,46 @@ BoolArray = NDArray[np.bool_]
 _BLOCK = 1024
 # float64 entries that one temporary array may hold
 _WORKING_SET = 1 << 21
+_UNIT_ROUNDOFF = 2.0**-53
+# more than what products lose by underflow
+_TINY = float(np.finfo(np.float64).tiny)
 # from this many columns on, propagating Gram matrices sample by sample beats propagating Jacobians
 _MANY_COLUMNS = 48
 
 
 class Chain:
-    """The network as the estimators use it: affine steps between ReLU layers multiplied out."""
+    """The network as the estimators use it: affine steps between ReLU layers multiplied out.
+
+    Beside each array stands its `size`, the same with absolute values in every product: what a value can be
+    off by rounding is at most `rounding` times the size that is carried along with it.
+    """
 
     def __init__(self, network: Network, domain: Domain | None) -> None:
         self.weights: list[FloatArray] = []
         self.biases: list[FloatArray] = []
         self.offsets = network.unit_offsets
-        A, c = np.eye(0), np.zeros(0)
-        fresh = True
+        sizes: list[tuple[FloatArray, FloatArray]] = []
+        A, c, size, bias_size = np.eye(0), np.zeros(0), np.eye(0), np.zeros(0)
+        steps: list[FloatArray] = []
         for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
-            A, c = (weight, bias) if fresh else (weight @ A, weight @ c + bias)
-            fresh = relu
+            if steps:
+                A, c = weight @ A, weight @ c + bias
+                size, bias_size = np.abs(weight) @ size, np.abs(weight) @ bias_size + np.abs(bias)
+            else:
+                A, c, size, bias_size = weight, bias, np.abs(weight), np.abs(bias)
+            steps.append(weight)
             if relu:
-                self.weights.append(A)
+                self.weights.append(_without_false_entries(A, steps))
                 self.biases.append(c)
+                sizes.append((np.ascontiguousarray(size.T), bias_size))
+                steps = []
         # a network that ends in a ReLU puts its units out directly
-        self.output_live: BoolArray = np.ones(len(c), bool) if fresh else np.any(A != 0.0, axis=0)
+        last = np.ones((1, len(c))) if not steps else _without_false_entries(A, steps)
+        self.output_live: BoolArray = np.any(last != 0.0, axis=0)
         self.domain = domain
+        self._network = network
         self.transposed = [np.ascontiguousarray(weight.T) for weight in self.weights]
+        self.sizes, self.bias_sizes = [size for size, _ in sizes], [size for _, size in sizes]
         # (n_in, n_out) 0/1 matrices where some weight is 0; None: every unit reaches every next one
         self.supports = [
             None if np.all(weight != 0.0) else np.ascontiguousarray(weight.T != 0.0, dtype=np.float32)
@@ -55,6 +85,14 @@ class Chain:
         ]
         self.first_jacobian = self._first_jacobian(domain)
         self.widest = max((len(bias) for bias in self.biases), default=1)
+        # every value is a sum of products that were rounded at most so many times; twice, as sizes are too
+        roundings = sum(weight.shape[1] + 4 for weight in network.weights) + network.input_dim + 4
+        self.rounding = 2.0 * roundings * _UNIT_ROUNDOFF
+
+    @cached_property
+    def exact(self) -> ExactPasses:
+        """The same in exact arithmetic, made when a sign is left open."""
+        return ExactPasses(self._network, self.domain)
 
     @property
     def depth(self) -> int:
@@ -80,6 +118,12 @@ class Chain:
         """Input coordinates of intrinsic points."""
         return t if self.domain is None else self.domain.to_input(t)
 
+    def input_size(self, t: FloatArray) -> FloatArray:
+        """What `to_input` sums up, in absolute values."""
+        if self.domain is None:
+            return np.abs(t)
+        return np.asarray(np.abs(t) @ np.abs(self.domain.basis).T + np.abs(self.domain.origin))
+
     def inside(self, t: FloatArray) -> NDArray[np.int64]:
         """Numbers of the points that lie in the domain."""
         return np.arange(len(t)) if self.domain is None else np.flatnonzero(self.domain.contains(t))
@@ -95,12 +139,24 @@ class Chain:
 
 @dataclass(frozen=True)
 class State:
-    """One forward pass: per ReLU layer `(S, width)` pre-activations without and with their own noise."""
+    """One forward pass of points `(S, d)` with bias noise `(S, n_units)`, and per ReLU layer `(S, width)`:
 
+    pre-activations without and with their own noise, whether these are above 0 (which is exact), the noise,
+    and the sizes of the pre-activations.
+    """
+
+    points: FloatArray
+    whole_noise: FloatArray
     clean: list[FloatArray]
     noisy: list[FloatArray]
     active: list[BoolArray]
     noise: list[FloatArray]
+    sizes: list[FloatArray]
+
+    def exact(self, chain: Chain, sample: int, **options: Any) -> ExactPass:
+        """The pass of one sample in exact arithmetic."""
+        noise = self.whole_noise[sample if len(self.whole_noise) > 1 else 0]
+        return chain.exact.run(self.points[sample], noise if noise.any() else None, **options)
 
 
 def working_rows(per_row: int) -> int:
@@ -117,18 +173,34 @@ def sampled_blocks(
         yield slice(start, start + size), density.sample(size, rng)
 
 
-def forward(chain: Chain, x: FloatArray, noise: FloatArray) -> State:
-    """One forward pass of points `(S, input_dim)` with bias noise `(S, n_units)`."""
-    state = State([], [], [], np.split(noise, chain.offsets[1:-1], axis=1) if chain.depth else [])
-    h = x
+def forward(chain: Chain, t: FloatArray, noise: FloatArray) -> State:
+    """One forward pass of intrinsic points `(S, d)` with bias noise `(S, n_units)` or `(1, n_units)`.
+
+    Signs within their rounding error are decided in exact arithmetic, for the samples that have such:
+    some tenths of a millisecond each on 3 x 20 units. So a unit that vanishes identically is never active.
+    """
+    parts = np.split(noise, chain.offsets[1:-1], axis=1) if chain.depth else []
+    state = State(t, noise, [], [], [], parts, [])
+    h, size = chain.to_input(t), chain.input_size(t)
+    exact: dict[int, ExactPass] = {}
     for layer in range(chain.depth):
         clean = h @ chain.transposed[layer] + chain.biases[layer]
-        noisy = clean + state.noise[layer]
+        noisy = clean + parts[layer]
+        size = size @ chain.sizes[layer] + chain.bias_sizes[layer] + np.abs(parts[layer]) + _TINY
         active = noisy > 0.0
+        # written so that what is not a number is open
+        is_open = ~(np.abs(noisy) > chain.rounding * size)
+        for sample in np.flatnonzero(is_open.any(axis=1)).tolist():
+            if sample not in exact:
+                exact[sample] = state.exact(chain, sample)
+        for sample, found in exact.items():
+            active[sample] = found.active[layer]
         h = np.where(active, noisy, 0.0)
         state.clean.append(clean)
         state.noisy.append(noisy)
         state.active.append(active)
+        state.sizes.append(size)
+        size = np.where(active, size, 0.0)
     return state
 
 
@@ -141,6 +213,23 @@ def gradient_norms(chain: Chain, active: list[BoolArray]) -> FloatArray:
         for layer, norm in enumerate(by(chain, active)):
             norms[:, chain.units(layer)] = norm
     return norms
+
+
+def gradient_errors(chain: Chain, active: list[BoolArray]) -> FloatArray:
+    """Bounds on the rounding in `gradient_norms`, `(S, n_units)`."""
+    width = chain.weights[0].shape[1]
+    across = np.ones(width) if chain.domain is None else np.abs(chain.domain.basis).sum(axis=1)
+    first = across @ chain.sizes[0]
+    size = np.broadcast_to(first, (len(active[0]), len(first)))
+    sizes = [size]
+    for layer in range(1, chain.depth):
+        size = np.where(active[layer - 1], size, 0.0) @ chain.sizes[layer]
+        sizes.append(size)
+    # the rotation of the first Jacobian is off by about its entries times the rounding
+    rounding = chain.rounding + 8.0 * chain.weights[0].size * _UNIT_ROUNDOFF
+    if chain.first_jacobian.shape[1] >= _MANY_COLUMNS:
+        rounding = math.sqrt(rounding)  # of squares
+    return rounding * np.concatenate(sizes, axis=1)
 
 
 def _norms_by_columns(chain: Chain, active: list[BoolArray]) -> Iterator[FloatArray]:
@@ -177,6 +266,11 @@ def _norms_by_gram(chain: Chain, active: list[BoolArray]) -> Iterator[FloatArray
                 on = np.flatnonzero(active[layer][sample])
                 gram = weight[:, on].T @ product[:, on]
     yield from norms
+
+
+def _without_false_entries(product: FloatArray, steps: list[FloatArray]) -> FloatArray:
+    """The product of affine steps with exact zeros for what is one, where rounding may have left an entry."""
+    return product if len(steps) == 1 else np.where(exact_zeros(steps), 0.0, product)
 
 
 def reach(live: BoolArray, support: NDArray[np.float32] | None, width: int) -> BoolArray:

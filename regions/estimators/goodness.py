@@ -63,10 +63,28 @@ def is_good_at_zero(
         rows, columns = sample[part], unit[part]
         own = np.maximum(state.noisy[layer][rows, columns], 0.0)
         z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
+        # twice, for the unit's own part is in it and taken away again
+        size = 2.0 * state.sizes[layer + 1][rows]
+        is_open = (~(np.abs(z) > chain.rounding * size)).any(axis=1)
         live = (z > 0.0) & (outgoing[columns] != 0.0)
         for later in range(layer + 2, chain.depth):
+            size = np.where(z > 0.0, size, 0.0) @ chain.sizes[later] + chain.bias_sizes[later]
             z = np.maximum(z, 0.0) @ chain.transposed[later]
-            z += chain.biases[later] + state.noise[later][rows]
+            noise = state.noise[later][rows]
+            z += chain.biases[later] + noise
+            size += np.abs(noise)
+            is_open |= (~(np.abs(z) > chain.rounding * size)).any(axis=1)
             live = (z > 0.0) & reach(live, chain.supports[later], z.shape[1])
         good[part] = np.any(live & chain.output_live, axis=1)
+        for place in np.flatnonzero(is_open).tolist():
+            good[start + place] = _is_good_exactly(chain, state, layer, int(rows[place]), int(columns[place]))
     return good
+
+
+def _is_good_exactly(chain: Chain, state: State, layer: int, sample: int, unit: int) -> bool:
+    """Goodness of one unit in one sample with its output set to 0, all signs in exact arithmetic."""
+    active = state.exact(chain, sample, silenced=int(chain.offsets[layer]) + unit).active
+    live = (active[layer + 1] & (chain.transposed[layer + 1][unit] != 0.0))[None]
+    for later in range(layer + 2, chain.depth):
+        live = active[later] & reach(live, chain.supports[later], len(active[later]))
+    return bool(np.any(live & chain.output_live))

@@ -18,12 +18,19 @@ from regions.estimators.estimates import (
     LocusKind,
     Target,
     check_above_zero,
-    check_kind,
     check_noise,
     check_problem,
 )
-from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
+from regions.estimators.forward_passes import (
+    Chain,
+    State,
+    forward,
+    gradient_errors,
+    gradient_norms,
+    sampled_blocks,
+)
 from regions.estimators.goodness import is_good_at_zero
+from regions.network import check_kind
 from regions.network.relu_network import Network
 
 __all__ = ["BoundaryDistance", "FiniteShell"]
@@ -59,7 +66,7 @@ class FiniteShell:
 
     References
     ----------
-    Hanin and Rolnick, arXiv 1906.00904 (distance to the locus); docs/design.md, section 7.
+    Hanin and Rolnick, arXiv 1906.00904 (distance to the locus); docs/mathematics.md, "Estimators".
 
     Examples
     --------
@@ -97,15 +104,15 @@ class FiniteShell:
         domain: Domain | None = None,
     ) -> Estimate:
         """Estimate from `budget` points; those outside the domain count as 0."""
-        check_problem(network, density, budget, domain)
+        check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
         draws = np.zeros(budget)
         for places, t in sampled_blocks(chain, density, budget, rng):
             noise = self.sigma * rng.standard_normal((len(t), network.n_units))
             for part in chain.batches(chain.inside(t)):
-                state = forward(chain, chain.to_input(t[part]), noise[part])
+                state = forward(chain, t[part], noise[part])
                 draws[places.start + part] = self._count(self._near(chain, state))
-        return Estimate.from_draws(draws / (2.0 * self.eps))
+        return Estimate.from_samples(draws / (2.0 * self.eps), network.n_units)
 
     def _count(self, near: BoolArray) -> FloatArray:
         return np.asarray(near.sum(axis=1), dtype=np.float64)
@@ -115,7 +122,17 @@ class FiniteShell:
         if not chain.depth:
             return np.zeros((1, 0), dtype=bool)
         norms = gradient_norms(chain, state.active)
-        near = np.abs(np.concatenate(state.noisy, axis=1)) < self.eps * norms
+        distances = np.abs(np.concatenate(state.noisy, axis=1))
+        near = distances < self.eps * norms
+        errors = chain.rounding * np.concatenate(state.sizes, axis=1)
+        errors += self.eps * gradient_errors(chain, state.active)
+        # written so that what is not a number is open
+        is_open = ~(np.abs(distances - self.eps * norms) > errors)
+        for row in np.flatnonzero(is_open.any(axis=1)).tolist():
+            exact = state.exact(chain, row, gradients=True)
+            for flat in np.flatnonzero(is_open[row]).tolist():
+                of = int(np.searchsorted(chain.offsets, flat, side="right")) - 1
+                near[row, flat] = exact.is_within(of, flat - int(chain.offsets[of]), self.eps)
         if self.kind == "gradient":
             for layer in range(chain.depth):
                 sample, unit = np.nonzero(near[:, chain.units(layer)])

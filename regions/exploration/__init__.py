@@ -1,6 +1,8 @@
-"""Local exploration in any dimension: the cells around a point, their distances, the nearest change of mind.
+"""Local exploration in any dimension: the cells around a point, their distances, other predictions.
 
-Runs on the facets of one cell at a time (`lp_facets`); nothing here lists vertices or whole domains.
+It runs on the facets of one cell at a time (`cell_facets`); nothing here lists vertices or whole domains.
+Modules, from the lowest: `search_frame`, `centered_cells`, `box_facet_finder`, `local_search`,
+`exploration_files`, `exploration_result`, then `explorer` and `perturbation` side by side.
 """
 
 from regions.exploration.exploration_result import CellDistances, Exploration, NearestFacet

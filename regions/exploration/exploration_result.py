@@ -1,34 +1,42 @@
-"""What an exploration found: cells around a point, how they touch, and what was left at the rim."""
+"""What an exploration found: cells around a point, how they touch, and what was left at the rim.
+
+An exploration goes on by itself (`resume`); `explore` starts one, `exploration_files` stores one.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
-import zlib
+import time
 from array import array
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import Completeness
-from regions.domain import domain_from_dict
-from regions.errors import InvalidInputError, RegionsError
+from regions.complexes import Arithmetic, Completeness, check_arithmetic
+from regions.errors import InvalidInputError
+from regions.exploration.centered_cells import CenteredCells, with_row
+from regions.exploration.exploration_files import read_exploration, write_exploration
 from regions.exploration.local_search import Points, Progress, Search, check_limits
-from regions.exploration.nearest import Geometry, with_row
 from regions.exploration.search_frame import Frame
+from regions.network.patterns import hex_names, row_keys, unit_place, unit_places, unpack
 from regions.network.relu_network import Network
+from regions.optimize import Norm
 
-__all__ = ["CellDistances", "Exploration", "NearestFacet"]
+__all__ = ["CellDistances", "Exploration", "NearestFacet", "SearchOrder"]
 
 FloatArray = NDArray[np.float64]
-FILE_FORMAT = "regions.exploration 1"
-_ARRAYS = ("patterns", "points", "hops", "undecided", "first", "second", "flat_units")
+
+
+class SearchOrder(StrEnum):
+    """The order in which an exploration enters cells, and in which they are numbered."""
+
+    HOPS = "hops"
+    DISTANCE = "distance"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +45,8 @@ class CellDistances:
 
     Attributes
     ----------
-    norm : 2.0 or inf
-    values : (n,) float64, in input units, reached by a point of the cell up to 1e-6 relative
+    norm : float, 2.0 or inf
+    values : (n,) float64, in input units; a point of the cell is as near, up to 1e-6 relative
     lower : (n,) float64, bounds from below by weak duality in floating point, at most 1e-6 relative less
     """
 
@@ -49,7 +57,7 @@ class CellDistances:
 
 @dataclass(frozen=True)
 class NearestFacet:
-    """The facet of the centre's own cell that is nearest to the centre.
+    """Which facet of the centre's own cell is nearest to the centre, and how far it is.
 
     Attributes
     ----------
@@ -75,8 +83,8 @@ class Exploration:
     frame : Frame, the domain explored and the centre in its coordinates
     center : (n0,) float64
     status : Completeness; COMPLETE if no cell within the limits was left and no row undecided
-    order : "hops" or "distance", of the numbers
-    arithmetic : "certified" or "float"
+    order : SearchOrder, "hops" or "distance", of the numbers
+    arithmetic : Arithmetic, "certified" or "float"
     max_hops, radius : the limits, None for none
     n_cells : int
     patterns : (n_met, ceil(n_units / 8)) uint8, packed as in `CellComplex`, frontier included
@@ -93,8 +101,8 @@ class Exploration:
     frame: Frame
     center: FloatArray
     status: Completeness
-    order: str
-    arithmetic: str
+    order: SearchOrder
+    arithmetic: Arithmetic
     max_hops: int | None
     radius: float | None
     n_cells: int
@@ -127,21 +135,20 @@ class Exploration:
     @property
     def layers(self) -> NDArray[np.int64]:
         """(n_facets,) ReLU layer of each facet's unit."""
-        offsets = self.network.unit_offsets
-        return np.asarray(np.searchsorted(offsets, self.flat_units, side="right") - 1, np.int64)
+        return unit_places(self.network.unit_offsets, self.flat_units)[0]
 
     @property
     def units(self) -> NDArray[np.int64]:
         """(n_facets,) unit of each facet, within its layer."""
-        return self.flat_units - self.network.unit_offsets[self.layers]
+        return unit_places(self.network.unit_offsets, self.flat_units)[1]
 
     def states(self, cells: slice | None = None) -> NDArray[np.bool_]:
-        """Activation patterns, (n, n_units) bool: of the cells entered, or of a slice of all cells met."""
+        """Return the patterns, (n, n_units) bool, of the cells entered or of a slice of all cells met."""
         packed = self.patterns[slice(self.n_cells) if cells is None else cells]
-        return np.unpackbits(packed, axis=1, count=self.network.n_units, bitorder="little").astype(np.bool_)
+        return unpack(packed, self.network.n_units)
 
     def distances(self, norm: float = 2, *, progress: Progress | None = None) -> CellDistances:
-        """Distance of every cell entered from the centre, found when first asked for.
+        """Return the distance of every cell entered from the centre, found when first asked for.
 
         Parameters
         ----------
@@ -161,54 +168,51 @@ class Exploration:
         SolverError
             If no solver gives an answer that passes the check.
         """
-        if norm not in (2, np.inf):
-            raise InvalidInputError(f"norm {norm!r}; choose 2 or inf")
-        kept = self._distances.get(float(norm))
+        measure = Norm.of(norm)
+        kept = self._distances.get(measure)
         if kept is None:
-            geometry = Geometry(self.network, self.frame, float(norm))
-            found = []
+            around = CenteredCells(self.network, self.frame, measure)
+            values, lower = np.empty(self.n_cells), np.empty(self.n_cells)
             for cell, states in enumerate(self.states()):
-                found.append(geometry.nearest(geometry.rows(states), f"cell {cell}"))
+                found = around.nearest(around.rows(states), f"cell {cell}")
+                values[cell], lower[cell] = found.distance, found.lower
                 if progress is not None:
                     progress(cell + 1, (cell + 1) / self.n_cells)
-            values, lower = (np.array(column) for column in list(zip(*found, strict=True))[1:])
-            kept = self._distances[float(norm)] = CellDistances(float(norm), values, lower)
+            kept = self._distances[measure] = CellDistances(measure.value, values, lower)
         return kept
 
     @cached_property
-    def _distances(self) -> dict[float, CellDistances]:
+    def _distances(self) -> dict[Norm, CellDistances]:
         return {}
 
     @cached_property
     def nearest_facet(self) -> NearestFacet | None:
         """The facet of the centre's cell that is nearest to the centre; None if it has no interior facet.
 
-        The distance from a hyperplane, in closed form, where its nearest point is in the domain; else to the
-        nearest point of the facet.
+        The distance is that from the hyperplane, in closed form, where its nearest point is in the cell, and
+        else that from the nearest point of the facet.
         """
-        geometry = Geometry(self.network, self.frame)
-        rows = geometry.rows(self.states(slice(1))[0])
+        around = CenteredCells(self.network, self.frame)
+        rows = around.rows(self.states(slice(1))[0])
         best: NearestFacet | None = None
         is_facet = np.isin(rows.units, self.flat_units[(self.first == 0) | (self.second == 0)])
         for k in np.flatnonzero(is_facet)[np.argsort(rows.b[is_facet], kind="stable")]:
-            clear = max(float(rows.b[k]), 0.0)
-            if best is not None and clear >= best.distance:
+            distance = max(float(rows.b[k]), 0.0)
+            if best is not None and distance >= best.distance:
                 break
             if not self.frame.free and (rows.A @ (rows.b[k] * rows.A[k]) > rows.b + 1e-12).any():
-                clear = geometry.nearest(with_row(rows, -rows.A[k], -float(rows.b[k])), "facet").distance
-            if best is None or clear < best.distance:
-                layer = int(np.searchsorted(self.network.unit_offsets, rows.units[k], side="right")) - 1
-                best = NearestFacet(clear, layer, int(rows.units[k] - self.network.unit_offsets[layer]))
+                distance = around.nearest(with_row(rows, -rows.A[k], -float(rows.b[k])), "facet").distance
+            if best is None or distance < best.distance:
+                best = NearestFacet(distance, *unit_place(self.network.unit_offsets, int(rows.units[k])))
         return best
 
     @cached_property
     def graph(self) -> nx.Graph:
-        """Cells entered, with `hops` and `pattern` in hex; facets between them, with `layer`, `unit`."""
+        """The cells entered, with `hops` and `pattern` in hex; facets between them, with `layer`, `unit`."""
         graph = nx.Graph(status=self.status.name, network=self.network.describe(), n_frontier=self.n_frontier)
-        for cell, (hops, packed) in enumerate(
-            zip(self.hops.tolist(), self.patterns[: self.n_cells], strict=False)
-        ):
-            graph.add_node(cell, hops=hops, pattern=packed.tobytes().hex())
+        names = hex_names(self.patterns[: self.n_cells])
+        for cell, (hops, name) in enumerate(zip(self.hops.tolist(), names, strict=False)):
+            graph.add_node(cell, hops=hops, pattern=name)
         inner = self.second < self.n_cells
         columns = (self.first, self.second, self.layers, self.units)
         for a, b, layer, unit in zip(*(column[inner].tolist() for column in columns), strict=True):
@@ -239,25 +243,31 @@ class Exploration:
         """
         check_limits(max_cells, max_hops, radius)
         hops = self.max_hops if max_hops is None else max_hops
-        reach = self.radius if radius is None else radius
-        if (self.radius is None) != (reach is None) or (self.max_hops is None) != (hops is None):
+        farthest = self.radius if radius is None else radius
+        self._check_growth(hops, farthest)
+        start = time.perf_counter()
+        search = _reopened(self, hops, farthest)
+        complete = search.run(max_cells, progress)
+        return packaged(search, self.center, complete, self.seconds + time.perf_counter() - start)
+
+    def _check_growth(self, hops: int | None, radius: float | None) -> None:
+        """Raise InvalidInputError unless new limits are of the kinds of the old ones, and no smaller."""
+        if (self.radius is None) != (radius is None) or (self.max_hops is None) != (hops is None):
             raise InvalidInputError(
                 "resume keeps the kinds of limits of the exploration; explore anew instead"
             )
-        if (reach or 0.0) < (self.radius or 0.0) or (hops or 0) < (self.max_hops or 0):
+        if (radius or 0.0) < (self.radius or 0.0) or (hops or 0) < (self.max_hops or 0):
             raise InvalidInputError("resume takes limits that are no smaller than before")
-        if (reach or 0.0) > self.frame.reach:
+        if (radius or 0.0) > self.frame.half_width:
             raise InvalidInputError(
-                f"radius={reach}, but directions are explored up to {self.frame.reach:g} only; explore anew"
+                f"radius={radius}, but directions are explored up to {self.frame.half_width:g} only; "
+                "explore anew"
             )
-        if reach != self.radius and self.order == "hops":
+        if radius != self.radius and self.order is SearchOrder.HOPS:
             raise InvalidInputError("with max_hops the radius cannot grow: cells left out may be shortcuts")
-        from regions.exploration.explorer import continued
-
-        return continued(self, max_cells, hops, reach, progress)
 
     def statement(self) -> str:
-        """What was found and what that means, in one or two sentences."""
+        """Say what was found and what that means, in one or two sentences."""
         limits = [f"up to {self.max_hops} hops"] if self.max_hops is not None else []
         limits += [f"within distance {self.radius:g}"] if self.radius is not None else []
         rest = "the first met" if self.n_frontier else "all that can be reached"
@@ -265,9 +275,8 @@ class Exploration:
         left = f"{self.n_frontier:,} cells met beyond them are the frontier"
         text = f"{self.n_cells:,} cells around the center ({where}), {self.status.name}; {left}."
         if self.frame.free:
-            text += (
-                f" Facets farther than {self.frame.reach:.3g} from the center in some direction do not count."
-            )
+            width = f"{self.frame.half_width:.3g}"
+            text += f" Facets farther than {width} from the center in some direction do not count."
         if self.undecided.any():
             text += (
                 f" {int(self.undecided.sum()):,} rows of {np.count_nonzero(self.undecided):,} cells stayed "
@@ -276,8 +285,8 @@ class Exploration:
         return text
 
     def table(self) -> str:
-        """Cells by hops, as text; with distances where they were asked for."""
-        known = self._distances.get(2.0) or self._distances.get(np.inf)
+        """Return the numbers of cells by hops as text, with distances where they were asked for."""
+        known = self._distances.get(Norm.EUCLIDEAN) or self._distances.get(Norm.MAXIMUM)
         hops = self.hops[: self.n_cells]
         lines = [f"{'hops':>6}{'cells':>10}" + (f"{'nearest':>12}{'farthest':>12}" if known else "")]
         for k in range(int(hops.max()) + 1):
@@ -289,17 +298,17 @@ class Exploration:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and strings: everything but the network's weights and the frame's basis."""
+        """Return plain numbers, lists and strings: all but the network's weights and the frame's basis."""
         nearest = self.nearest_facet
         return {
             "network": self.network.describe(),
             "domain": self.frame.domain.describe(),
             "status": self.status.name,
-            "order": self.order,
+            "order": self.order.value,
             "arithmetic": self.arithmetic,
             "max_hops": self.max_hops,
             "radius": self.radius,
-            "reach": self.frame.reach if self.frame.free else None,
+            "reach": self.frame.half_width if self.frame.free else None,
             "n_cells": self.n_cells,
             "n_frontier": self.n_frontier,
             "undecided_rows": int(self.undecided.sum()),
@@ -307,11 +316,11 @@ class Exploration:
             "exact_rows": self.exact_rows,
             "seconds": self.seconds,
             "hops": self.hops[: self.n_cells].tolist(),
-            "patterns": [packed.tobytes().hex() for packed in self.patterns[: self.n_cells]],
+            "patterns": hex_names(self.patterns[: self.n_cells]),
             "facets": np.stack([self.first, self.second, self.layers, self.units], axis=1).tolist(),
             "nearest_facet": None if nearest is None else vars(nearest),
             "distances": {
-                "2" if norm == 2.0 else "inf": {
+                norm.word: {
                     "values": found.values.tolist(),
                     "lower": found.lower.tolist(),
                 }
@@ -327,20 +336,7 @@ class Exploration:
         InvalidInputError
             If the file cannot be written.
         """
-        header = {name: getattr(self, name) for name in _SCALARS}
-        header |= {"format": FILE_FORMAT, "status": self.status.value, "domain": self.frame.domain.to_dict()}
-        header |= {"free": self.frame.free, "reach": self.frame.reach if self.frame.free else None}
-        header |= {"network_name": self.network.name, "relu": list(self.network.relu)}
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
-        arrays |= {"header": np.array(json.dumps(header)), "center": self.center, "at": self.frame.at}
-        for k, (w, b) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
-            arrays[f"W{k}"], arrays[f"b{k}"] = w, b
-        try:
-            # an open file, because given a path numpy appends ".npz" to names without it
-            with Path(path).open("wb") as stream:
-                np.savez_compressed(stream, **arrays)
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the exploration to {str(path)!r}: {error}") from error
+        write_exploration(vars(self), path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Exploration:
@@ -351,32 +347,18 @@ class Exploration:
         InvalidInputError
             If the file is missing, damaged or not such a file.
         """
-        broken = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
+        fields = read_exploration(path)
         try:
-            with np.load(Path(path), allow_pickle=False) as file:
-                stored = dict(file)
-            header = json.loads(str(stored["header"]))
-            if header["format"] != FILE_FORMAT:
-                raise ValueError(f"its format is {header['format']!r}, expected {FILE_FORMAT!r}")
-            n_layers = len(header["relu"])
-            weights, biases = ([stored[f"{kind}{k}"] for k in range(n_layers)] for kind in "Wb")
-            network = Network.from_arrays(weights, biases, header["relu"], name=header["network_name"])
-            reach = header["reach"] if header["free"] else np.inf
-            frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], reach)
-            scalars = {name: header[name] for name in _SCALARS}
-            arrays = {name: stored[name] for name in _ARRAYS}
-            arrays["points"] = arrays["points"][: header["n_cells"]]  # earlier files kept the frontier's too
-        except (*broken, RegionsError, zlib.error, NotImplementedError) as error:
+            fields["order"] = SearchOrder(fields["order"])
+            fields["status"] = Completeness(fields["status"])
+        except ValueError as error:
             raise InvalidInputError(f"cannot read {str(path)!r} as an exploration: {error}") from error
-        status = Completeness(header["status"])
-        return cls(network=network, frame=frame, center=stored["center"], status=status, **scalars, **arrays)
-
-
-_SCALARS = ("order", "arithmetic", "max_hops", "radius", "n_cells", "rows", "exact_rows", "seconds")
+        check_arithmetic(fields["arithmetic"])
+        return cls(**fields)
 
 
 def packaged(search: Search, center: FloatArray, complete: bool, seconds: float) -> Exploration:
-    """The outcome of a search: cells renumbered in the order in which they were entered."""
+    """Make an exploration of a search: cells are renumbered in the order in which they were entered."""
     entered = set(search.entered)
     order = [*search.entered, *(cell for cell in range(len(search.patterns)) if cell not in entered)]
     place = np.empty(len(order), np.int64)
@@ -393,7 +375,7 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
         frame=search.frame,
         center=center,
         status=Completeness.COMPLETE if clear else Completeness.TRUNCATED,
-        order="distance" if search.by_distance else "hops",
+        order=SearchOrder.DISTANCE if search.by_distance else SearchOrder.HOPS,
         arithmetic="certified" if search.certified else "float",
         max_hops=search.max_hops,
         radius=None if search.radius == np.inf else search.radius,
@@ -411,8 +393,8 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
     )
 
 
-def reopened(found: Exploration, max_hops: int | None, radius: float | None) -> Search:
-    """A search that stands where an exploration ended, with new limits."""
+def _reopened(found: Exploration, max_hops: int | None, radius: float | None) -> Search:
+    """Make a search that stands where an exploration ended, with new limits."""
     parents = np.full(len(found.patterns), -1, np.int64)
     parents[found.second[::-1]] = found.first[::-1]  # the first of several stays
     return Search(
@@ -421,9 +403,9 @@ def reopened(found: Exploration, max_hops: int | None, radius: float | None) -> 
         found.arithmetic == "certified",
         max_hops,
         np.inf if radius is None else float(radius),
-        found.order == "distance",
-        Geometry(found.network, found.frame),
-        patterns=[row.tobytes() for row in found.patterns],
+        found.order is SearchOrder.DISTANCE,
+        CenteredCells(found.network, found.frame),
+        patterns=row_keys(found.patterns),
         points=Points(found.points.copy()),
         parents=array("q", parents.tolist()),
         hops=array("q", found.hops.tolist()),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from regions.errors import InvalidInputError
-from regions.exploration.exploration_result import Exploration, packaged, reopened
+from regions.complexes import Arithmetic, check_arithmetic
+from regions.exploration.centered_cells import CenteredCells
+from regions.exploration.exploration_result import Exploration, packaged
 from regions.exploration.local_search import Progress, Search, check_limits
-from regions.exploration.nearest import Geometry
-from regions.exploration.search_frame import checked_center, frame_of
+from regions.exploration.search_frame import check_network, checked_center, frame_of
 from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def explore(
     max_cells: int | None = 1000,
     max_hops: int | None = None,
     radius: float | None = None,
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
 ) -> Exploration:
-    """The cells around a point and the facets between them: nearest in hops, or in distance with `radius`.
+    """Find the cells around a point and the facets between them, by hops, or by distance with `radius`.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def explore(
     center : (n0,) numbers, in a cell: on no unit's zero set
     domain : Domain, optional
         Default: the whole input space, seen through the row space of the first layer's weights, as many
-        directions as they have rank, each as far as `frame.reach` (100 times the larger of |center| and the
-        typical distance of the first layer's hyperplanes). Cells and facets beyond do not count.
+        directions as they have rank, each as far as `frame.half_width` (100 times the larger of |center| and
+        the typical distance of the first layer's hyperplanes). Cells and facets beyond do not count.
     max_cells : int or None, how many cells to enter, that is to find all facets of
     max_hops : int or None, how many facets to cross at most
     radius : float or None, in input units
@@ -59,7 +59,7 @@ def explore(
     InvalidInputError, InvalidDomainError
         If an argument cannot be used, or the centre is outside the domain or on the border of cells.
     BudgetExceededError
-        If a domain that is not a `Box` has more than 256 directions.
+        If a domain whose sides are not axis-parallel has more than 256 directions.
 
     Notes
     -----
@@ -79,35 +79,16 @@ def explore(
     >>> found.nearest_facet.unit, round(found.nearest_facet.distance, 6)
     (0, 0.353553)
     """
-    if not isinstance(network, Network):
-        raise InvalidInputError(f"network is a {type(network).__name__}; make a Network, see load_network")
-    if arithmetic not in ("certified", "float"):
-        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
-    if network.n_units == 0:
-        raise InvalidInputError(
-            "the network has no ReLU unit: it is one affine map, there is nothing to explore"
-        )
+    check_arithmetic(arithmetic)
+    certified = arithmetic == "certified"
+    check_network(network)
     check_limits(max_cells, max_hops, radius)
     start = time.perf_counter()
     point = checked_center(network, center)
     frame = frame_of(network, point, domain, radius or 0.0)
     by_distance = radius is not None and max_hops is None
-    reach = np.inf if radius is None else float(radius)
-    geometry = Geometry(network, frame)
-    search = Search(network, frame, arithmetic == "certified", max_hops, reach, by_distance, geometry)
+    limit = np.inf if radius is None else float(radius)
+    around = CenteredCells(network, frame)
+    search = Search(network, frame, certified, max_hops, limit, by_distance, around)
     complete = search.run(max_cells, progress)
     return packaged(search, point, complete, time.perf_counter() - start)
-
-
-def continued(
-    found: Exploration,
-    max_cells: int | None,
-    max_hops: int | None,
-    radius: float | None,
-    progress: Progress | None,
-) -> Exploration:
-    """What `Exploration.resume` returns."""
-    start = time.perf_counter()
-    search = reopened(found, max_hops, radius)
-    complete = search.run(max_cells, progress)
-    return packaged(search, found.center, complete, found.seconds + time.perf_counter() - start)

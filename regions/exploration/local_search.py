@@ -1,4 +1,4 @@
-"""The search itself: cells by hops or by distance from the centre, facets found on several threads.
+"""The search itself: cells by hops or by distance from the centre, with facets found on several threads.
 
 Cells are entered in an order that depends on nothing but the network, the centre and the limits.
 """
@@ -17,20 +17,24 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
-from regions.domain import Box
-from regions.enumeration.compiled_network import lower
+from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.programs.cell_facets import CellFacets, FindsFacets
+from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.enumeration.threads import worker_count
 from regions.errors import InvalidInputError
 from regions.exploration import search_frame
-from regions.exploration.cell_facets import CellFinder, Found
-from regions.exploration.many_inputs import BoxCellFinder
-from regions.exploration.nearest import Geometry, Nearest
+from regions.exploration.box_facet_finder import BoxFacetFinder
+from regions.exploration.centered_cells import CenteredCells
 from regions.exploration.search_frame import Frame, exact_start
+from regions.network.patterns import pack, unpack
 from regions.network.relu_network import Network
+from regions.optimize import Projection
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, float], None]
 Visit = Callable[["Search", int], None]
+
+MOST_EXACT_DIMENSION = 8  # a cell in rational arithmetic takes seconds there, and hours in 64
 
 
 class Points:
@@ -70,8 +74,9 @@ class Search:
     ----------
     network, frame, certified : what is searched
     max_hops : int or None; cells farther away are met, not entered
-    radius : float, inf for none; the same in the norm of `geometry`
+    radius : float, in the norm of `around`, inf for none; cells farther away are met, not entered
     by_distance : bool, enter the cells in the order of their distance instead of their hops
+    around : CenteredCells, for the distances
     patterns : list of bytes, packed bits of each cell met
     points : Points, a point inside each cell entered, in their order, NaN where none is known
     parents : array of int, for each cell met the place in `entered` of that which met it; -1 at the centre
@@ -88,12 +93,12 @@ class Search:
     max_hops: int | None
     radius: float
     by_distance: bool
-    geometry: Geometry
+    around: CenteredCells
     patterns: list[bytes] = field(default_factory=list)
     points: Points = field(default_factory=lambda: Points(np.zeros((0, 0))))
     parents: array[int] = field(default_factory=lambda: array("q"))
     hops: array[int] = field(default_factory=lambda: array("q"))
-    distances: dict[int, Nearest] = field(default_factory=dict)
+    distances: dict[int, Projection] = field(default_factory=dict)
     entered: list[int] = field(default_factory=list)
     undecided: list[int] = field(default_factory=list)
     edges: array[int] = field(default_factory=lambda: array("q"))
@@ -112,39 +117,39 @@ class Search:
             if cell not in done:
                 self._wait(cell, 0.0)
         if not self.patterns:
-            states = self._finder().pattern_at(self.frame.at) or exact_start(self.frame, self.network)
+            states = self._facets().pattern_at(self.frame.at) or exact_start(self.frame, self.network)
             self._meet(states, -1, 0, 0.0)
 
-    def _finder(self) -> CellFinder | BoxCellFinder:
+    def _facets(self) -> FindsFacets:
+        """Return the finder of facets of the thread that asks."""
         if not hasattr(self._local, "finder"):
             self._local.finder = self._new_finder()
-        finder: CellFinder | BoxCellFinder = self._local.finder
+        finder: FindsFacets = self._local.finder
         return finder
 
-    def _new_finder(self) -> CellFinder | BoxCellFinder:
+    def _new_finder(self) -> FindsFacets:
         domain = self.frame.domain
-        if isinstance(domain, Box) and domain.dimension > search_frame.MOST_DIRECTIONS:
-            return BoxCellFinder(self.network, domain, self.certified)
-        lowered = lower(
+        if domain.is_axis_parallel and domain.dimension > search_frame.MOST_DIRECTIONS:
+            return BoxFacetFinder(self.network, domain, self.certified)
+        compiled = compile_network(
             self.network, domain, radius=0.0, certified=self.certified, planar=False, vertices=False
         )
-        return CellFinder(lowered, domain)
+        return FacetFinder(compiled, domain, sides=False, most_exact=MOST_EXACT_DIMENSION)
 
     def states(self, cell: int) -> NDArray[np.bool_]:
-        """The pattern of a cell, `(n_units,)` bool."""
-        bits = np.frombuffer(self.patterns[cell], np.uint8)
-        return np.unpackbits(bits, count=self.network.n_units, bitorder="little").astype(np.bool_)
+        """Return the pattern of a cell, `(n_units,)` bool."""
+        return unpack(np.frombuffer(self.patterns[cell], np.uint8), self.network.n_units)
 
-    def nearest(self, cell: int) -> Nearest:
-        """The nearest point of a cell met; found once."""
+    def nearest(self, cell: int) -> Projection:
+        """Return the nearest point of a cell met; it is found once."""
         if cell not in self.distances:
-            rows = self.geometry.rows(self.states(cell))
-            self.distances[cell] = self.geometry.nearest(rows, f"cell {cell}")
+            rows = self.around.rows(self.states(cell))
+            self.distances[cell] = self.around.nearest(rows, f"cell {cell}")
         return self.distances[cell]
 
     def _meet(self, states: bytes, parent: int, hops: int, bound: float) -> int:
-        """The number of a cell; a new one waits to be entered."""
-        packed = np.packbits(np.frombuffer(states, np.bool_), bitorder="little").tobytes()
+        """Return the number of a cell; a new one waits to be entered."""
+        packed = pack(np.frombuffer(states, np.bool_)).tobytes()
         cell = self._number.setdefault(packed, len(self.patterns))
         if cell == len(self.patterns):
             self.patterns.append(packed)
@@ -160,7 +165,7 @@ class Search:
             heappush(self._waiting, (bound if self.by_distance else float(self.hops[cell]), cell))
 
     def _next(self) -> int | None:
-        """The cell to enter next, taken from those that wait; None if none is within the limits."""
+        """Take the cell to enter next from those that wait; None if none is within the limits."""
         while self._waiting:
             key, cell = self._waiting[0]
             if self.by_distance:
@@ -179,7 +184,7 @@ class Search:
         return None
 
     def next_distance(self) -> float:
-        """A bound from below of the distance of all cells that were not entered, in a search by distance."""
+        """Bound the distance of all cells that were not entered from below, in a search by distance."""
         return self._waiting[0][0] if self._waiting else np.inf
 
     def run(self, max_cells: int | None, progress: Progress | None, visit: Visit | None = None) -> bool:
@@ -187,7 +192,7 @@ class Search:
 
         `visit` is called after every cell entered and may lower `radius`.
         """
-        futures: dict[int, Future[Found]] = {}
+        futures: dict[int, Future[CellFacets]] = {}
         workers = worker_count(None)
         pool = ThreadPoolExecutor(workers)
         cell: int | None = None
@@ -198,7 +203,7 @@ class Search:
                 ahead = sorted(self._waiting[: 4 * workers])[: 2 * workers] if workers > 1 else []
                 for number in (cell, *(other for _, other in ahead)):
                     if number not in futures:
-                        futures[number] = pool.submit(self._look, number)
+                        futures[number] = pool.submit(self._find_facets, number)
                 found = futures.pop(cell).result()
                 self._enter(cell, found)
                 cell = None
@@ -215,21 +220,21 @@ class Search:
                 self._wait(cell, 0.0)  # with its distance, if that is what counts
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _look(self, cell: int) -> Found:
-        finder, states, parent = self._finder(), self.states(cell).tobytes(), self.parents[cell]
+    def _find_facets(self, cell: int) -> CellFacets:
+        """Find the facets of a cell; if rows stay undecided, from a point that its parent's facets give."""
+        finder, states, parent = self._facets(), self.states(cell).tobytes(), self.parents[cell]
         if parent < 0:
-            return finder.look(states, self.frame.at)
-        nowhere = np.full(self.frame.domain.dimension, np.nan)
-        found = finder.look(states, nowhere)
+            return finder.find(states, self.frame.at)
+        found = finder.find(states, np.full(self.frame.domain.dimension, np.nan))
         if found.undecided == 0:
             return found
-        again = finder.look(self.states(self.entered[parent]).tobytes(), self.points[parent])
-        if states not in again.neighbours:
+        before = finder.find(self.states(self.entered[parent]).tobytes(), self.points[parent])
+        if states not in before.neighbours:
             return found
-        other = finder.look(states, again.points[again.neighbours.index(states)])
-        return other if other.undecided < found.undecided else found
+        again = finder.find(states, before.points[before.neighbours.index(states)])
+        return again if again.undecided < found.undecided else found
 
-    def _enter(self, cell: int, found: Found) -> None:
+    def _enter(self, cell: int, found: CellFacets) -> None:
         """Take up a cell and meet its neighbours."""
         self.entered.append(cell)
         self.undecided.append(found.undecided)
@@ -238,33 +243,34 @@ class Search:
         self.points.append(found.witness)
         bounds = self._bounds(cell) if self.by_distance else {}
         parent = len(self.entered) - 1
-        for unit, states in zip(found.units, found.neighbours, strict=True):
-            other = self._meet(states, parent, self.hops[cell] + 1, bounds.get(unit, 0.0))
-            self.edges.extend((cell, other, unit))
+        for unit, states in zip(found.labels, found.neighbours, strict=True):
+            if states is not None:
+                other = self._meet(states, parent, self.hops[cell] + 1, bounds.get(unit, 0.0))
+                self.edges.extend((cell, other, unit))
 
     def _bounds(self, cell: int) -> dict[int, float]:
-        """How far from the centre the far side of each unit's hyperplane is, at least."""
-        rows = self.geometry.rows(self.states(cell))
-        clear = np.maximum(self.geometry.clearances(rows) * (1.0 - 1e-9), 0.0)
+        """Bound the distance of the far side of each unit's hyperplane from below."""
+        rows = self.around.rows(self.states(cell))
+        clear = np.maximum(self.around.clearances(rows) * (1.0 - 1e-9), 0.0)
         return dict(zip(rows.units.tolist(), clear.tolist(), strict=True))
 
     def facets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pairs of cells, the smaller first, each once and in order, and the unit of each."""
+        """Return pairs of cells, the smaller first, each once and in order, and the unit of each."""
         table = np.array(self.edges, np.int64).reshape(-1, 3)
         table[:, :2].sort(axis=1)
         pairs, at = np.unique(table[:, :2], axis=0, return_index=True)
         return pairs, table[at, 2]
 
     def recounted_hops(self) -> NDArray[np.int64]:
-        """Hops from the centre's cell of all cells met, over the cells entered."""
+        """Count the hops from the centre's cell to all cells met, over the cells entered."""
         n = len(self.patterns)
         pairs = self.facets()[0]
         both = np.concatenate([pairs, pairs[:, ::-1]])
         inner = np.zeros(n, np.bool_)
         inner[self.entered] = True
         both = both[inner[both[:, 0]]]
-        ways = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n, n))
-        steps = dijkstra(ways, indices=0, unweighted=True)
+        adjacency = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n, n))
+        steps = dijkstra(adjacency, indices=0, unweighted=True)
         return np.where(np.isfinite(steps), steps, -1.0).astype(np.int64)
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Arithmetic, Completeness, check_arithmetic
 from regions.errors import InvalidInputError
+from regions.exploration.centered_cells import CenteredCells, with_row
 from regions.exploration.local_search import Progress, Search, check_limits
-from regions.exploration.nearest import Geometry, with_row
-from regions.exploration.search_frame import Frame, checked_center, frame_of
+from regions.exploration.search_frame import Frame, check_network, checked_center, frame_of
 from regions.network.relu_network import Network
+from regions.optimize import Norm, Projection
 
 if TYPE_CHECKING:
     from regions.domain import Domain
@@ -64,7 +65,7 @@ class MinimalPerturbation:
         """Plain numbers, lists and strings."""
         return {
             **vars(self),
-            "norm": "2" if self.norm == 2.0 else "inf",
+            "norm": Norm.of(self.norm).word,
             "status": self.status.name,
             "point": None if self.point is None else self.point.tolist(),
         }
@@ -77,10 +78,10 @@ def minimal_perturbation(
     *,
     norm: float = 2,
     max_cells: int | None = 10_000,
-    arithmetic: str = "certified",
+    arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
 ) -> MinimalPerturbation:
-    """The smallest step from a point that changes the network's prediction, exact or bounded.
+    """Find the smallest step from a point that changes the network's prediction, exact or bounded.
 
     Cells are entered in the order of their distance; in each, the nearest point where another output is as
     large is a convex program. Once the next cell is farther than the best point, that is the answer.
@@ -119,33 +120,28 @@ def minimal_perturbation(
     ('COMPLETE', 0.5, 0, 1)
     """
     check_limits(max_cells, None, None)
-    if norm not in (2, np.inf):
-        raise InvalidInputError(f"norm {norm!r}; choose 2 or inf")
-    if arithmetic not in ("certified", "float"):
-        raise InvalidInputError(f"arithmetic {arithmetic!r}; available: 'certified', 'float'")
-    if network.n_units == 0:
-        raise InvalidInputError(
-            "the network has no ReLU unit: it is one affine map, there is nothing to explore"
-        )
+    check_arithmetic(arithmetic)
+    measure, certified = Norm.of(norm), arithmetic == "certified"
+    check_network(network)
     start = time.perf_counter()
     point = checked_center(network, center)
     frame = frame_of(network, point, domain)
-    geometry = Geometry(network, frame, float(norm))
-    hunt = _Hunt(network, frame, geometry)
-    search = Search(network, frame, arithmetic == "certified", None, geometry.far, True, geometry)
-    complete = search.run(max_cells, progress, hunt.visit)
-    lower = min(hunt.lower, hunt.first_doubt, np.inf if complete else search.next_distance())
+    around = CenteredCells(network, frame, measure)
+    best = _NearestOther(network, frame, around)
+    search = Search(network, frame, certified, None, around.far, True, around)
+    complete = search.run(max_cells, progress, best.visit)
+    lower = min(best.lower, best.first_doubt, np.inf if complete else search.next_distance())
     if frame.free:
-        lower = min(lower, geometry.far)
+        lower = min(lower, around.far)
     clear = complete and not any(search.undecided)
-    shown = hunt.shown()
+    shown = best.shown()
     return MinimalPerturbation(
-        norm=float(norm),
+        norm=measure.value,
         status=Completeness.COMPLETE if clear else Completeness.TRUNCATED,
         lower=lower,
-        upper=hunt.upper,
+        upper=best.upper,
         point=shown,
-        prediction=hunt.prediction,
+        prediction=best.prediction,
         new_prediction=None if shown is None else prediction_of(network.forward(shown)),
         n_cells=len(search.entered),
         undecided_rows=sum(search.undecided),
@@ -154,15 +150,15 @@ def minimal_perturbation(
 
 
 def prediction_of(output: FloatArray) -> int:
-    """The largest output's number; of one output 1 if it is positive, else 0."""
+    """Return the number of the largest output; of one output 1 if it is positive, else 0."""
     return int(output[0] > 0.0) if output.size == 1 else int(np.argmax(output))
 
 
-class _Hunt:
-    """The nearest other prediction in the cells entered so far."""
+class _NearestOther:
+    """The nearest point with another prediction, in the cells entered so far."""
 
-    def __init__(self, network: Network, frame: Frame, geometry: Geometry) -> None:
-        self.network, self.frame, self.geometry = network, frame, geometry
+    def __init__(self, network: Network, frame: Frame, around: CenteredCells) -> None:
+        self.network, self.frame, self.around = network, frame, around
         output = network.forward(frame.domain.to_input(frame.at))
         self.prediction = prediction_of(output)
         ranked = np.sort(output)
@@ -171,11 +167,11 @@ class _Hunt:
                 "the prediction at the center is a tie: it is on a decision boundary, any step may do"
             )
         self.upper = self.lower = self.first_doubt = np.inf
-        self._step: tuple[FloatArray, FloatArray] | None = None  # the offset found, and the way on
+        self._step: tuple[FloatArray, FloatArray] | None = None  # the offset found, and a direction beyond
 
     def _margins(self, pattern: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-        """Rows (G, g): another output is as large where G u + g >= 0 in one of them."""
-        G, g = self.geometry.output(pattern)
+        """Return rows (G, g): another output is as large where G u + g >= 0 in one of them."""
+        G, g = self.around.output(pattern)
         if g.size == 1:
             sign = -1.0 if self.prediction == 1 else 1.0
             return sign * G, sign * g
@@ -183,46 +179,46 @@ class _Hunt:
         return G[others] - G[self.prediction], g[others] - g[self.prediction]
 
     def visit(self, search: Search, cell: int) -> None:
-        """Look in a cell; what is found limits the search."""
+        """Find the nearest other prediction in a cell; what is found limits the search."""
         reached = search.nearest(cell)
         if search.undecided[-1] and self.first_doubt == np.inf:
             self.first_doubt = reached.lower
         pattern = search.states(cell)
-        rows = self.geometry.rows(pattern)
+        rows = self.around.rows(pattern)
         for a, c in zip(*self._margins(pattern), strict=True):
             if not a.any():
                 if c >= 0.0:
-                    self._take(reached.u, reached.distance, reached.lower, a)
+                    self._take(reached, a)
                 continue
             part = with_row(rows, -a, float(c))
-            away = -float(self.geometry.clearances(part)[-1])
+            away = -float(self.around.clearances(part)[-1])
             if away >= self.upper:
                 continue
-            found = self.geometry.nearest_within(part, min(self.upper, self.geometry.far), f"cell {cell}")
+            found = self.around.nearest_within(part, min(self.upper, self.around.far), f"cell {cell}")
             if found is not None:
-                self._take(found.u, found.distance, found.lower, a)
+                self._take(found, a)
         search.radius = min(search.radius, self.upper)
 
-    def _take(self, u: FloatArray, distance: float, lower: float, way: FloatArray) -> None:
-        self.lower = min(self.lower, lower)
-        if distance < self.upper:
-            self.upper = distance
-            self._step = u, way
+    def _take(self, found: Projection, direction: FloatArray) -> None:
+        """Take up a point where another output is as large, and a direction in which it becomes larger."""
+        self.lower = min(self.lower, found.lower)
+        if found.point is not None and found.distance < self.upper:
+            self.upper = found.distance
+            self._step = found.point, direction
 
     def shown(self) -> FloatArray | None:
-        """A point a little beyond the boundary found, with another prediction; None if there is none."""
+        """Find a point a little beyond the boundary found, with another prediction; None if there is none."""
         if self._step is None:
             return None
-        u, way = self._step
+        u, direction = self._step
         size = max(self.upper, 1e-9)
-        along = (
-            np.sign(way) if self.geometry.norm == np.inf else way / max(float(np.linalg.norm(way)), 1e-300)
-        )
-        if not way.any():
-            along = u / max(float(np.linalg.norm(u)), 1e-300)
+        if not direction.any():
+            direction = u
+        maximum = self.around.norm is Norm.MAXIMUM and direction is not u
+        along = np.sign(direction) if maximum else direction / max(float(np.linalg.norm(direction)), 1e-300)
         center = self.frame.domain.to_input(self.frame.at)
         for k in range(MOST_DOUBLINGS):
-            x: FloatArray = center + self.geometry.basis @ (u + BEYOND * 2.0**k * size * along)
+            x: FloatArray = center + self.around.basis @ (u + BEYOND * 2.0**k * size * along)
             inside = self.frame.free or self.frame.domain.contains(
                 self.frame.domain.to_intrinsic(x), BEYOND * size
             )

@@ -1,7 +1,7 @@
 """Where an exploration takes place: the domain given, or all directions that the network looks at.
 
-Without a domain the cells are cylinders over the kernel of the first layer's weights W; they are met,
-each once, by center + basis @ t with as many orthonormal columns as W has rank.
+Without a domain the cells are cylinders over the kernel of the first layer's weights W. The plane
+center + basis @ t with as many orthonormal columns as W has rank meets each of them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Box, Domain, FrameBox
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
+from regions.network.patterns import unit_place
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, dyadic_integers
 
 FloatArray = NDArray[np.float64]
 
-REACH = 100.0  # default half-width of the frame, over the length scale of the problem
+WIDTH = 100.0  # default half-width of the frame, over the length scale of the problem
 CLEAR_RANK = 1e-9  # singular values below this part of the largest are in doubt
-MOST_DIRECTIONS = 256  # of dense linear programs; beyond, boxes go to HiGHS
+MOST_DIRECTIONS = 256  # of dense linear programs; beyond, boxes have programs of their own
 OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
 
 
@@ -35,18 +36,28 @@ class Frame:
     ----------
     domain : Domain
     at : (d,) float64, the centre; the point that is meant is domain.to_input(at)
-    free : bool, whether the domain stands for all of the input space, `reach` far
-    reach : float, half-width of the frame in input units; inf if a domain was given
+    free : bool, whether the domain stands for all of the input space, as far as `half_width`
+    half_width : float, in input units; inf if a domain was given
     """
 
     domain: Domain
     at: FloatArray
     free: bool
-    reach: float
+    half_width: float
+
+
+def check_network(network: Network) -> None:
+    """Raise InvalidInputError unless this is a network that has cells."""
+    if not isinstance(network, Network):
+        raise InvalidInputError(f"network is a {type(network).__name__}; make a Network, see load_network")
+    if network.n_units == 0:
+        raise InvalidInputError(
+            "the network has no ReLU unit: it is one affine map, there is nothing to explore"
+        )
 
 
 def checked_center(network: Network, center: ArrayLike) -> FloatArray:
-    """The centre as (n0,) float64.
+    """Return the centre as (n0,) float64.
 
     Raises
     ------
@@ -70,18 +81,18 @@ def checked_center(network: Network, center: ArrayLike) -> FloatArray:
 
 
 def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius: float = 0.0) -> Frame:
-    """The frame of an exploration; one that stands for all of the input space holds the ball of a radius.
+    """Return the frame of an exploration; one that stands for all inputs holds the ball of a radius.
 
     Raises
     ------
     InvalidDomainError
         If the domain does not live in the network's input space, or the centre not in the domain.
     BudgetExceededError
-        If a domain that is not a box has more than 256 directions.
+        If a domain whose sides are not axis-parallel has more than 256 directions.
     """
     frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
     d = frame.domain.dimension
-    if d > MOST_DIRECTIONS and not isinstance(frame.domain, Box):
+    if d > MOST_DIRECTIONS and not frame.domain.is_axis_parallel:
         raise BudgetExceededError(
             f"the domain has {d} directions; cells of domains that are no Box are explored in up to "
             f"{MOST_DIRECTIONS}: take a Box, a smaller Slice, or leave the domain out"
@@ -94,11 +105,7 @@ def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
-    at = (
-        center.copy()
-        if isinstance(domain, Box) and not isinstance(domain, FrameBox)
-        else domain.to_intrinsic(center)
-    )
+    at = center.copy() if domain.is_identity else domain.to_intrinsic(center)
     size = max(1.0, float(np.abs(center).max()))
     off = float(np.abs(domain.to_input(at) - center).max())
     if off > OFF_DOMAIN * size or not domain.contains(at, OFF_DOMAIN * size):
@@ -109,27 +116,27 @@ def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
 
 def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
     basis = row_space(network.weights[0])
-    reach = max(_reach(network, center), 2.0 * radius)
+    half = max(_half_width(network, center), 2.0 * radius)
     if basis is None:
-        return Frame(Box(center - reach, center + reach), center, True, reach)
+        return Frame(Box(center - half, center + half), center, True, half)
     d = basis.shape[1]
-    return Frame(FrameBox(center, basis, np.full(d, -reach), np.full(d, reach)), np.zeros(d), True, reach)
+    return Frame(FrameBox(center, basis, np.full(d, -half), np.full(d, half)), np.zeros(d), True, half)
 
 
-def _reach(network: Network, center: FloatArray) -> float:
-    """A length that is large against the centre and its distances from the first layer's hyperplanes."""
+def _half_width(network: Network, center: FloatArray) -> float:
+    """Return a length that is large against the centre and its distances from the first hyperplanes."""
     weight, bias = network.weights[0], network.biases[0]
     lengths = np.linalg.norm(weight, axis=1)
     crossed = lengths > 0.0
     distances = np.abs(weight[crossed] @ center + bias[crossed]) / lengths[crossed]
     typical = float(np.median(distances)) if distances.size else 0.0
-    return REACH * (max(float(np.linalg.norm(center)), typical) or 1.0)
+    return WIDTH * (max(float(np.linalg.norm(center)), typical) or 1.0)
 
 
 def row_space(weight: FloatArray) -> FloatArray | None:
-    """(n, k) orthonormal columns, rounded, that the rows of a matrix of rank k < n see all of.
+    """Return (n, k) orthonormal columns, rounded, that span the rows of a matrix of rank k < n.
 
-    None where there are no fewer than n, or the rank is in doubt: then the inputs themselves serve.
+    None where k is n or the rank is in doubt; then the inputs themselves serve.
     """
     n = weight.shape[1]
     k = exact_rank(weight)
@@ -145,12 +152,12 @@ def row_space(weight: FloatArray) -> FloatArray | None:
 
 
 def exact_rank(matrix: FloatArray) -> int:
-    """Rank of a matrix of floats, as the rationals that they are."""
+    """Return the rank of a matrix of floats, as the rationals that they are."""
     return int(_integer_matrix(matrix).rank())
 
 
 def exact_product_rank(left: FloatArray, right: FloatArray) -> int:
-    """Rank of the exact product of two matrices of floats."""
+    """Return the rank of the exact product of two matrices of floats."""
     return int((_integer_matrix(left) * _integer_matrix(right)).rank())
 
 
@@ -159,7 +166,7 @@ def _integer_matrix(matrix: FloatArray) -> Any:
 
 
 def exact_start(frame: Frame, network: Network) -> bytes:
-    """The pattern of the cell around the centre, from exact arithmetic.
+    """Return the pattern of the cell around the centre, from exact arithmetic.
 
     Raises
     ------
@@ -173,8 +180,7 @@ def exact_start(frame: Frame, network: Network) -> bytes:
         row = exact.plane_row(states, unit)
         value = sum((int(a) * x for a, x in zip(row[:-1], point, strict=True)), Fraction(int(row[-1])))
         if value == 0 and any(row[:-1]):
-            layer = int(np.searchsorted(network.unit_offsets, unit, side="right")) - 1
-            number = unit - int(network.unit_offsets[layer])
+            layer, number = unit_place(network.unit_offsets, unit)
             raise InvalidInputError(
                 f"the center is on the zero set of unit ({layer}, {number}), "
                 "between cells, so it has no cell of its own; move it a little to the side that you mean"

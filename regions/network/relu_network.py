@@ -1,16 +1,13 @@
 """The network as everything else sees it: affine maps in a chain, some followed by a ReLU.
 
 Validates once, on construction; afterwards shapes, finiteness and immutability can be relied on.
-Reading other people's formats is left to `loaders`, geometry to `domain` and below.
+Its own files are in `network_files`; reading other people's formats is left to `loaders`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
+from regions.network.network_files import StoredLayers, read_layers, write_layers
+from regions.network.patterns import checked_states
 
 __all__ = ["Network"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-_LAYER_KEY = re.compile(r"([Wb])(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +87,7 @@ class Network:
         *,
         name: str = "",
     ) -> Network:
-        """Network of the given weights `(out, in)` and biases `(out,)`.
+        """Make the network of the given weights `(out, in)` and biases `(out,)`.
 
         Parameters
         ----------
@@ -115,7 +112,7 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
-        """Network stored in a `.npz` with keys `W0, b0, W1, b1, ...` (`W` is `(out, in)`).
+        """Read the network in a `.npz` with keys `W0, b0, W1, b1, ...`, where `W` is `(out, in)`.
 
         A ReLU follows every layer but the last, unless a key `relu` lists one flag per layer. Keys
         `name` (a string) and any others not of the form `W3` or `b3` may be there and are left alone.
@@ -138,25 +135,11 @@ class Network:
         ...     Network.load(os.path.join(folder, "net.npz")) == network
         True
         """
-        file = Path(path)
-        if not file.is_file():
-            raise InvalidInputError(f"no network file at {str(file)!r}; give the path of a .npz file")
-        stored = _read_npz(file)
-        n_layers = _count_stored_layers(file, stored)
-        relu = stored.get("relu")
-        if relu is not None and (relu.ndim != 1 or relu.dtype != np.bool_):
-            raise InvalidNetworkError(
-                f"{file}: key 'relu' is {relu.dtype} of shape {relu.shape}; store one bool per layer"
-            )
+        stored = read_layers(path)
         try:
-            return cls.from_arrays(
-                [stored[f"W{layer}"] for layer in range(n_layers)],
-                [stored[f"b{layer}"] for layer in range(n_layers)],
-                None if relu is None else relu.tolist(),
-                name=str(stored.get("name", file.stem)),
-            )
+            return cls.from_arrays(stored.weights, stored.biases, stored.relu, name=stored.name)
         except InvalidNetworkError as error:
-            raise InvalidNetworkError(f"{file}: {error}") from error
+            raise InvalidNetworkError(f"{Path(path)}: {error}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as `.npz`, in the form that `load` reads back bit for bit.
@@ -177,16 +160,7 @@ class Network:
         ...     os.listdir(folder)
         ['net.npz']
         """
-        # the flags come first, so that damage which hides the last entries cannot hide their absence
-        stored: dict[str, Any] = {"relu": np.array(self.relu), "name": np.array(self.name)}
-        stored |= {f"W{layer}": weight for layer, weight in enumerate(self.weights)}
-        stored |= {f"b{layer}": bias for layer, bias in enumerate(self.biases)}
-        try:
-            # an open file, because given a path numpy appends ".npz" to names without it
-            with Path(path).open("wb") as file:
-                np.savez(file, **stored)
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the network to {str(path)!r}: {error}") from error
+        write_layers(path, StoredLayers(self.weights, self.biases, self.relu, self.name))
 
     @property
     def n_layers(self) -> int:
@@ -221,7 +195,7 @@ class Network:
         return offsets
 
     def forward(self, x: ArrayLike) -> FloatArray:
-        """Outputs of the network, in float64.
+        """Return the outputs of the network, in float64.
 
         Parameters
         ----------
@@ -243,7 +217,7 @@ class Network:
         return self._run(x)[0]
 
     def pre_activations(self, x: ArrayLike) -> list[FloatArray]:
-        """Values of the units before their ReLU, one array per ReLU layer.
+        """Return the values of the units before their ReLU, one array per ReLU layer.
 
         Parameters
         ----------
@@ -265,7 +239,7 @@ class Network:
         return self._run(x)[1]
 
     def activation_pattern(self, x: ArrayLike) -> BoolArray:
-        """Which units are active (`z > 0`; a unit at exactly 0 is inactive), in flat order.
+        """Say which units are active, in flat order; a unit at exactly 0 is inactive.
 
         Parameters
         ----------
@@ -291,7 +265,7 @@ class Network:
         return np.concatenate(active, axis=-1) if active else np.zeros((*output.shape[:-1], 0), np.bool_)
 
     def affine_map(self, pattern: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """The affine map `x -> A @ x + c` that the network is where it has this activation pattern.
+        """Return the affine map `x -> A @ x + c` that the network is where it has this activation pattern.
 
         Parameters
         ----------
@@ -314,7 +288,7 @@ class Network:
         return self._compose(pattern)[0]
 
     def unit_maps(self, pattern: ArrayLike) -> list[tuple[FloatArray, FloatArray]]:
-        """The affine maps of the pre-activations where the network has this activation pattern.
+        """Return the affine maps of the pre-activations where the network has this activation pattern.
 
         Parameters
         ----------
@@ -337,7 +311,7 @@ class Network:
         return self._compose(pattern)[1]
 
     def digest(self) -> str:
-        """SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all weights.
+        """Return the SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all weights.
 
         Examples
         --------
@@ -353,7 +327,7 @@ class Network:
         return state.hexdigest()
 
     def describe(self) -> str:
-        """One line for reports: name, widths from input to output, units.
+        """Say in one line, for reports, the name, the widths from input to output, and the number of units.
 
         Examples
         --------
@@ -381,7 +355,7 @@ class Network:
     def _compose(
         self, pattern: ArrayLike
     ) -> tuple[tuple[FloatArray, FloatArray], list[tuple[FloatArray, FloatArray]]]:
-        active = _unit_states(pattern, self.n_units)
+        active = checked_states(pattern, self.n_units)
         unit_maps, start = [], 0
         A, c = np.eye(self.input_dim), np.zeros(self.input_dim)
         for index, (weight, bias, relu) in enumerate(zip(self.weights, self.biases, self.relu, strict=True)):
@@ -396,7 +370,7 @@ class Network:
 
 
 def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
-    """A C-contiguous float64 copy, or the given error if that would round or is not finite."""
+    """Return a C-contiguous float64 copy; raise the given error if that would round or is not finite."""
     try:
         given = value.toarray() if hasattr(value, "toarray") else np.asarray(value)  # scipy's sparse ones
     except (TypeError, ValueError) as failure:
@@ -461,40 +435,3 @@ def _relu_flags(relu: Any, n_layers: int) -> tuple[bool, ...]:
         if not isinstance(flag, bool | np.bool_):
             raise InvalidNetworkError(f"relu[{layer}] is {flag!r}; expected True or False")
     return tuple(bool(flag) for flag in flags)
-
-
-def _unit_states(pattern: ArrayLike, n_units: int) -> BoolArray:
-    states = np.asarray(pattern)
-    if states.shape != (n_units,):
-        raise InvalidInputError(
-            f"pattern has shape {states.shape}; expected ({n_units},), one state per unit, unpacked"
-        )
-    if n_units and (states.dtype.kind not in "biu" or not ((states == 0) | (states == 1)).all()):
-        raise InvalidInputError(f"pattern ({states.dtype}) must hold only 0/1 or False/True")
-    return states.astype(np.bool_)
-
-
-def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
-    broken = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            # every entry, for a damaged name would turn a wanted key into one to be left alone
-            if damaged := stored.zip.testzip():
-                raise zipfile.BadZipFile(f"entry {damaged} is damaged")
-            wanted = [key for key in stored.files if _LAYER_KEY.fullmatch(key) or key in ("relu", "name")]
-            return {key: stored[key] for key in wanted}
-    except (*broken, AttributeError, TypeError) as error:
-        raise InvalidNetworkError(
-            f"cannot read {str(file)!r} as a .npz of plain arrays W0, b0, W1, b1, ...: {error}"
-        ) from error
-
-
-def _count_stored_layers(file: Path, stored: dict[str, NDArray[Any]]) -> int:
-    layers = {int(match[2]) for key in stored if (match := _LAYER_KEY.fullmatch(key))}
-    if not layers:
-        raise InvalidNetworkError(f"{file} has no keys W0, b0, W1, b1, ...; it holds no network")
-    wanted = (f"{kind}{layer}" for layer in range(max(layers) + 1) for kind in "Wb")
-    missing = next((key for key in wanted if key not in stored), None)
-    if missing is not None:
-        raise InvalidNetworkError(f"{file} has layers up to {max(layers)} but no key {missing}")
-    return max(layers) + 1

@@ -1,7 +1,7 @@
 """What is proven about A x <= b: strict witnesses, Farkas multipliers, and whether there is an interior.
 
-Linear programs in floating point (`programs`) choose the candidates; rational arithmetic decides about
-the stored floats.
+Linear programs in floating point (`linear_programs`) choose the candidates; rational arithmetic decides
+about the stored floats.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from regions.complexes import Arithmetic, check_arithmetic
 from regions.errors import InvalidInputError, SolverError
 from regions.optimize.linear_programs import LPTolerances, halfspaces, lifted
 from regions.rational import balances, decide_interior, halfspace_rows, inside_all, solve_on_support
@@ -159,7 +160,7 @@ def has_interior(
     A: npt.ArrayLike,
     b: npt.ArrayLike,
     *,
-    arithmetic: Literal["certified", "float"] = "certified",
+    arithmetic: Arithmetic = "certified",
     tolerances: LPTolerances | None = None,
 ) -> Decision:
     """Whether {x : A x <= b} has interior points; a theorem about the stored floats unless told otherwise.
@@ -194,8 +195,8 @@ def has_interior(
     >>> has_interior([[1.0], [-1.0]], [1.0, -1.0]).multipliers
     (Fraction(1, 2), Fraction(1, 2))
     """
-    if arithmetic not in ("certified", "float"):
-        raise InvalidInputError(f"arithmetic is {arithmetic!r}, expected 'certified' or 'float'")
+    check_arithmetic(arithmetic)
+    certified = arithmetic == "certified"
     rows, right = halfspaces(A, b)
     m, d = rows.shape
     zero = ~rows.any(axis=1)
@@ -206,7 +207,7 @@ def has_interior(
         return Decision(True, (Fraction(0),) * d, None, True, "float")
     limits = tolerances or LPTolerances()
     kept = np.flatnonzero(~zero)
-    found = _decide(rows[kept], right[kept], limits, arithmetic == "certified")
+    found = _decide(rows[kept], right[kept], limits, certified)
     if found.multipliers is None:
         return found
     multipliers = [Fraction(0)] * m
@@ -229,7 +230,7 @@ def _decide(A: FloatArray, b: FloatArray, limits: LPTolerances, certified: bool)
     else:
         start = [Fraction(x) for x in solution.point[:d].tolist()]
         if not certified:
-            inside = solution.value > limits.residual * given.reach
+            inside = solution.value > limits.residual * given.extent
             farkas = tuple(Fraction(y) for y in solution.multipliers[:-1].tolist())
             return Decision(
                 inside, tuple(start) if inside else None, None if inside else farkas, False, "float"

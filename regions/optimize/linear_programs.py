@@ -1,21 +1,21 @@
 """Linear programs: maximise c.x subject to A x <= b, in floating point.
 
-Small problems with a known feasible point go to `kernels.simplex`, the rest, and whatever is doubtful,
-to HiGHS (scipy); both are checked here by their residuals. Exact answers are left to `decisions`.
+Small problems with a known feasible point go to the simplex of the kernels. The rest, and whatever is
+doubtful, goes to HiGHS. Both are checked here by their residuals; `feasibility` decides exactly.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 
 from regions.errors import InvalidInputError, SolverError
 from regions.kernels.programs import simplex
+from regions.optimize.highs import HighsEnd, HighsModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -32,14 +32,18 @@ class LPStatus(Enum):
 
 @dataclass(frozen=True)
 class LPTolerances:
-    """What the answers of the solvers must keep to; all relative (see `kernels.simplex.residuals`).
+    """What the answers of the solvers must keep to; all are relative (see `simplex.residuals`).
 
     Attributes
     ----------
-    pivot : what the simplex takes for 0: slopes, speeds, and slacks relative to their terms
-    residual : largest primal and dual residual and gap of an answer of the simplex
-    highs : the same for HiGHS, whose own tolerances are set to 1e-9
-    ray : largest cosine-like speed with which a ray may run into a row and count as parallel
+    pivot : float
+        What the simplex takes for 0: slopes, speeds, and slacks relative to their terms.
+    residual : float
+        The largest primal and dual residual and gap that an answer of the simplex may have.
+    highs : float
+        The same for HiGHS, whose own tolerances are 1e-9.
+    ray : float
+        The largest cosine-like speed with which a ray may run into a row and count as parallel to it.
     """
 
     pivot: float = 1e-11
@@ -50,7 +54,7 @@ class LPTolerances:
 
 @dataclass(frozen=True)
 class Residuals:
-    """Relative errors of a point and multipliers as an optimum; see `kernels.simplex.residuals`."""
+    """The relative errors of a point and multipliers as an optimum; see `simplex.residuals`."""
 
     primal: float
     dual: float
@@ -92,7 +96,7 @@ class LPSolution:
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows of A, then those of finite bounds."""
+    """A program whose rows are those of A, then those of finite bounds."""
 
     A: FloatArray
     b: FloatArray
@@ -101,13 +105,13 @@ class Problem:
 
     @property
     def sizes(self) -> FloatArray:
-        """Largest entry of each row, 1 for a row of zeros."""
+        """The largest entry of each row, 1 for a row of zeros."""
         sizes = np.abs(self.A).max(axis=1, initial=0.0)
         return np.where(sizes > 0, sizes, 1.0)
 
     @property
-    def reach(self) -> float:
-        """Distance of the farthest row from the origin, or 1 if all go through it."""
+    def extent(self) -> float:
+        """How far from the origin the farthest row is, or 1 if all go through it."""
         return float((np.abs(self.b) / self.sizes).max(initial=0.0)) or 1.0
 
 
@@ -119,12 +123,13 @@ def solve_lp(
     interior: npt.ArrayLike | None = None,
     bounds: npt.ArrayLike | None = None,
     tolerances: LPTolerances | None = None,
+    seconds: float = np.inf,
 ) -> LPSolution:
     """Maximise c.x subject to A x <= b (and lower <= x <= upper), in floating point.
 
     With a feasible point `interior`, at most 50 variables and 50,000 entries the simplex of the kernels
-    is asked first: O(m d) per pivot, 1.3 d pivots or so. Every answer is measured against `tolerances`;
-    what the simplex leaves doubtful goes to HiGHS, what HiGHS leaves doubtful is an error.
+    is asked first: O(m d) per pivot, 1.3 d pivots or so. Every answer is measured against `tolerances`.
+    What the simplex leaves doubtful goes to HiGHS; what HiGHS leaves doubtful is an error.
 
     Parameters
     ----------
@@ -134,6 +139,7 @@ def solve_lp(
     interior : (d,) float64, optional; must satisfy A x <= b, best strictly
     bounds : (d, 2) float64, optional; lower and upper, -inf and inf for none
     tolerances : LPTolerances, optional
+    seconds : float, how long HiGHS may take for each of its tries
 
     Returns
     -------
@@ -144,7 +150,7 @@ def solve_lp(
     InvalidInputError
         If shapes differ, a number is not finite, or `interior` is not feasible.
     SolverError
-        If neither solver gives an answer that passes the checks.
+        If neither solver gives an answer that passes the checks, or the time is up.
 
     References
     ----------
@@ -168,7 +174,7 @@ def solve_lp(
         if d <= MOST_VARIABLES and problem.A.size <= MOST_ENTRIES:
             solution = _by_simplex(problem, start)
     if solution is None:
-        solution = _by_highs(problem)
+        solution = _by_highs(problem, seconds)
     if solution.multipliers is None:
         return solution
     bound_multipliers = np.zeros((d, 2))
@@ -213,7 +219,7 @@ def _checked(
 
 
 def _by_simplex(problem: Problem, start: FloatArray) -> LPSolution | None:
-    """The kernels' answer, or None where it is doubtful."""
+    """Return the answer of the kernels' simplex, or None where it is doubtful."""
     A, b, c = problem.A, problem.b, problem.c
     m, d = A.shape
     point, multipliers, ray = np.empty(d), np.empty(m), np.empty(d)
@@ -247,7 +253,7 @@ def _optimal(
     solver: Literal["simplex", "highs"],
     pivots: int,
 ) -> LPSolution | None:
-    """An optimum whose residuals pass, or None."""
+    """Return an optimum whose residuals pass, or None."""
     *errors, value = simplex.residuals(problem.A, problem.b, problem.c, point, multipliers)
     measured = Residuals(*errors)
     allowed = problem.limits.residual if solver == "simplex" else problem.limits.highs
@@ -261,13 +267,13 @@ def _optimal(
 def _unbounded(
     problem: Problem, point: FloatArray, ray: FloatArray, solver: Literal["simplex", "highs"], pivots: int
 ) -> LPSolution | None:
-    """A ray that no row stops, from a feasible point, or None."""
-    reach = max(problem.reach, float(np.abs(point).max()))
+    """Return a ray that no row stops, from a feasible point, or None."""
+    extent = max(problem.extent, float(np.abs(point).max()))
     excess = ((problem.A @ point - problem.b) / problem.sizes).max(initial=0.0)
     speed = (problem.A @ ray / problem.sizes).max(initial=0.0)
     growth = problem.c @ ray
     if not (
-        excess <= problem.limits.residual * reach
+        excess <= problem.limits.residual * extent
         and speed <= problem.limits.ray * np.linalg.norm(ray)
         and growth > problem.limits.residual * np.abs(problem.c).max() * np.linalg.norm(ray)
     ):
@@ -275,79 +281,69 @@ def _unbounded(
     return LPSolution(LPStatus.UNBOUNDED, np.inf, point, None, None, ray, solver, None, int(pivots))
 
 
-def _by_highs(problem: Problem) -> LPSolution:
-    """HiGHS, first with presolve; its presolve has been seen to call unbounded problems infeasible."""
+def _by_highs(problem: Problem, seconds: float) -> LPSolution:
+    """Ask HiGHS, first with presolve, which has been seen to call unbounded problems infeasible."""
+    # rows, lengths and the objective are scaled by powers of two: the tolerances of HiGHS are absolute
+    rows = np.ldexp(1.0, -np.frexp(problem.sizes)[1])
+    length = float(np.ldexp(1.0, int(np.frexp(problem.extent)[1])))
+    height = float(np.ldexp(1.0, int(np.frexp(np.abs(problem.c).max() or 1.0)[1])))
+    free = np.full(problem.c.size, np.inf)
+    model = HighsModel(problem.A * rows[:, None], problem.b * rows / length, -free, free)
     messages = []
     for presolve in (True, False):
-        status, x, y, steps, message = _call_highs(problem, presolve)
+        try:
+            answer = model.maximise(problem.c / height, presolve=presolve, seconds=seconds)
+        except SolverError as error:
+            messages.append(str(error))
+            continue
         solution = None
-        match status:
-            case 0:
-                solution = _optimal(problem, x, np.maximum(y, 0.0), "highs", steps)
-            case 2:
+        match answer.end:
+            case HighsEnd.OPTIMAL if answer.point is not None and answer.multipliers is not None:
+                multipliers = np.maximum(answer.multipliers * rows * height, 0.0)
+                solution = _optimal(problem, answer.point * length, multipliers, "highs", answer.steps)
+            case HighsEnd.INFEASIBLE:
                 solution = _proven_infeasible(problem)
-            case 3:
+            case HighsEnd.UNBOUNDED:
                 solution = _proven_unbounded(problem)
         if solution is not None:
             return solution
-        messages.append(message)
+        messages.append(answer.end.value)
     raise SolverError(
         f"no solver gives an answer that passes its checks (HiGHS: {'; '.join(messages)}); rescale the "
         "problem, loosen `tolerances`, or ask `has_interior`, which decides exactly"
     )
 
 
-def _call_highs(problem: Problem, presolve: bool) -> tuple[int, Any, Any, int, str]:
-    """HiGHS on rows, lengths and objective scaled by powers of two (its tolerances are absolute)."""
-    rows = np.ldexp(1.0, -np.frexp(problem.sizes)[1])
-    length = float(np.ldexp(1.0, int(np.frexp(problem.reach)[1])))
-    height = float(np.ldexp(1.0, int(np.frexp(np.abs(problem.c).max() or 1.0)[1])))
-    options = {
-        "presolve": presolve,
-        "primal_feasibility_tolerance": 1e-9,
-        "dual_feasibility_tolerance": 1e-9,
-    }
-    result = linprog(
-        -problem.c / height,
-        A_ub=problem.A * rows[:, None],
-        b_ub=problem.b * rows / length,
-        bounds=(None, None),
-        method="highs",
-        options=options,
-    )
-    if result.status != 0:
-        return int(result.status), None, None, 0, str(result.message)
-    multipliers = -result.ineqlin.marginals * rows * height
-    return 0, result.x * length, multipliers, int(result.nit), str(result.message)
-
-
 def lifted(A: FloatArray, b: FloatArray, limits: LPTolerances) -> tuple[LPSolution, Problem]:
-    """Maximise t subject to a_i x + |a_i|_max t <= b_i and t <= reach (last row): feasible and bounded."""
+    """Maximise t subject to a_i x + |a_i|_max t <= b_i and t <= extent, the last row.
+
+    This program is feasible and bounded.
+    """
     given = Problem(A, b, np.zeros(A.shape[1]), limits)
-    sizes, reach = given.sizes, given.reach
+    sizes, extent = given.sizes, given.extent
     m, d = A.shape
     rows = np.zeros((m + 1, d + 1))
     rows[:m, :d], rows[:m, d], rows[m, d] = A, sizes, 1.0
     start = np.zeros(d + 1)
-    start[d] = (b / sizes).min(initial=0.0) - reach
-    solution = solve_lp(rows, np.append(b, reach), np.eye(d + 1)[d], interior=start, tolerances=limits)
+    start[d] = (b / sizes).min(initial=0.0) - extent
+    solution = solve_lp(rows, np.append(b, extent), np.eye(d + 1)[d], interior=start, tolerances=limits)
     return solution, given
 
 
 def _proven_infeasible(problem: Problem) -> LPSolution | None:
-    """Farkas multipliers y >= 0, y A = 0, y b < 0, up to rounding, or None."""
+    """Return Farkas multipliers y >= 0, y A = 0, y b < 0, up to rounding, or None."""
     solution, given = lifted(problem.A, problem.b, problem.limits)
-    if solution.multipliers is None or not solution.value < -problem.limits.residual * given.reach:
+    if solution.multipliers is None or not solution.value < -problem.limits.residual * given.extent:
         return None
     farkas = solution.multipliers[:-1]
     return LPSolution(LPStatus.INFEASIBLE, -np.inf, None, farkas, None, None, "highs", None, solution.pivots)
 
 
 def _proven_unbounded(problem: Problem) -> LPSolution | None:
-    """A feasible point and a ray by two LPs that have optima, or None."""
+    """Find a feasible point and a ray by two LPs that have optima, or None."""
     A, c, d = problem.A, problem.c, problem.c.shape[0]
     feasible, given = lifted(A, problem.b, problem.limits)
-    if feasible.point is None or not feasible.value >= -problem.limits.residual * given.reach:
+    if feasible.point is None or not feasible.value >= -problem.limits.residual * given.extent:
         return None
     directions = solve_lp(
         A,

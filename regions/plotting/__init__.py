@@ -5,15 +5,16 @@ The only part of the package that imports matplotlib, and plotly where it is ins
 
 from regions.plotting.cell_pictures import jacobian_norms, mark_points, plot_cells
 from regions.plotting.decision import ClassPieces, class_pieces
-from regions.plotting.figure_files import save_figure
+from regions.plotting.figure_files import figure_path, save_figure
 from regions.plotting.graph_pictures import plot_graph
-from regions.plotting.interactive import interactive_figure
+from regions.plotting.interactive import interactive_figure, save_interactive
 from regions.plotting.judging import plot_comparison, plot_validation
 from regions.plotting.training import plot_history
 
 __all__ = [
     "ClassPieces",
     "class_pieces",
+    "figure_path",
     "interactive_figure",
     "jacobian_norms",
     "mark_points",
@@ -23,4 +24,5 @@ __all__ = [
     "plot_history",
     "plot_validation",
     "save_figure",
+    "save_interactive",
 ]

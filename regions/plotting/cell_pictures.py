@@ -20,7 +20,9 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
-from regions.errors import InvalidInputError
+from regions.analysis.arguments import check_complex
+from regions.density.densities import as_floats
+from regions.errors import InvalidInputError, check_choice
 from regions.plotting.colors import (
     class_palette,
     layer_palette,
@@ -33,7 +35,7 @@ from regions.plotting.decision import ClassPieces, class_pieces, output_maps, sc
 from regions.plotting.paths import draw_segments, fill_polygons
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +95,7 @@ def plot_cells(
     '$x_0$'
     """
     _check(complex, color, cmap)
-    marked = None if points is None else _intrinsic_points(complex, points)
+    marked = None if points is None else intrinsic_points(complex, points)
     if ax is None:
         size = (5.2, 4.4) if complex.dimension == 2 else (6.0, 3.6)
         _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -137,7 +139,7 @@ def mark_points(
     >>> ax.texts[0].get_text()
     'origin'
     """
-    where = np.atleast_2d(np.asarray(t, dtype=np.float64))
+    where = np.atleast_2d(as_floats(t, "points"))
     for name, given in (("labels", labels), ("images", images)):
         if given is not None and len(given) != len(where):
             raise InvalidInputError(f"{len(given)} {name} for {len(where)} points; give one each")
@@ -175,26 +177,25 @@ def _place_image(ax: Axes, point: Floats, image: Floats, middle: Floats, inches:
 
 
 def _check(complex: CellComplex, color: str, cmap: str | None) -> None:
+    check_complex(complex)
     if complex.dimension > 2:
         raise InvalidInputError(
             f"cells of dimension {complex.dimension} cannot be drawn on paper: enumerate a Slice "
             "(d = 2) or a Segment (d = 1) of this domain, or use plot_graph for the adjacency graph"
         )
-    if color not in get_args(CellColor):
-        raise InvalidInputError(f"color is {color!r}; use one of {', '.join(get_args(CellColor))}")
+    check_choice("color", color, get_args(CellColor))
     if cmap is not None and cmap not in plt.colormaps():
         raise InvalidInputError(f"matplotlib has no colour map {cmap!r}; try viridis or magma")
     if complex.n_cells == 0:
         raise InvalidInputError("the complex holds no cells, so there is nothing to draw")
 
 
-def _intrinsic_points(complex: CellComplex, points: ArrayLike) -> Floats:
+def intrinsic_points(complex: CellComplex, points: ArrayLike) -> Floats:
     """Points of the input space in intrinsic coordinates, checked."""
-    given = np.atleast_2d(np.asarray(points, dtype=np.float64))
+    given = np.atleast_2d(as_floats(points, "points"))
     if given.ndim != 2 or given.shape[1] != complex.network.input_dim:
         raise InvalidInputError(
-            f"points have shape {np.shape(points)}; give (k, {complex.network.input_dim}), "
-            "in input coordinates"
+            f"points have shape {given.shape}; give (k, {complex.network.input_dim}), in input coordinates"
         )
     return np.asarray(complex.domain.to_intrinsic(given))
 
@@ -335,8 +336,7 @@ def name_axes(ax: Axes, complex: CellComplex, axes: Sequence[int]) -> None:
     '$x_0$'
     """
     domain = complex.domain
-    n = domain.input_dim
-    if domain.dimension == n and np.array_equal(domain.basis, np.eye(n)) and not domain.origin.any():
+    if domain.is_identity:
         names = [f"$x_{k}$" for k in axes]
     elif domain.dimension == 1:
         names = ["position along the segment (input units)"]

@@ -13,8 +13,10 @@ from matplotlib.colors import LogNorm, Normalize, to_rgb
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
+from regions.network.patterns import unpack
+
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -213,7 +215,7 @@ def oklab_to_rgb(lab: Floats) -> Floats:
 
 
 def _signs(patterns: Bytes, n_units: int) -> NDArray[np.float32]:
-    return np.unpackbits(patterns, axis=1, count=n_units, bitorder="little").astype(np.float32)
+    return unpack(patterns, n_units).astype(np.float32)
 
 
 def _even(values: Floats) -> Floats:

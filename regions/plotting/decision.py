@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.network.patterns import unpack
+
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,7 +90,7 @@ def output_maps(complex: CellComplex, chunk: int = _CHUNK_CELLS) -> Iterator[tup
     patterns = np.ascontiguousarray(complex.patterns)
     for start in range(0, complex.n_cells, chunk):
         stop = min(start + chunk, complex.n_cells)
-        bits = np.unpackbits(patterns[start:stop], axis=1, count=network.n_units, bitorder="little")
+        bits = unpack(patterns[start:stop], network.n_units)
         runs = np.zeros(1, dtype=np.int64)
         # One affine map per run of cells: d rows of coefficients and one of constants.
         maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :]
@@ -107,7 +109,7 @@ def output_maps(complex: CellComplex, chunk: int = _CHUNK_CELLS) -> Iterator[tup
         yield start, stop, maps[:, :-1, :].transpose(0, 2, 1), maps[:, -1, :]
 
 
-def _refine_runs(runs: Ints, bits: NDArray[np.uint8]) -> tuple[Ints, Ints]:
+def _refine_runs(runs: Ints, bits: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     """Split runs of rows where `bits` changes: new starts, and the old run of each."""
     new = np.zeros(bits.shape[0], dtype=np.bool_)
     new[runs] = True

@@ -9,6 +9,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from regions.errors import InvalidInputError
+from regions.reports import replacing
 
 
 def save_figure(figure: Figure | Axes, path: str | Path, *, dpi: int = 300) -> Path:
@@ -29,9 +30,7 @@ def save_figure(figure: Figure | Axes, path: str | Path, *, dpi: int = 300) -> P
     Raises
     ------
     InvalidInputError
-        If matplotlib has no such format or `dpi` is not positive.
-    OSError
-        If the file cannot be written.
+        If matplotlib has no such format, `dpi` is not positive or the file cannot be written.
 
     Examples
     --------
@@ -51,7 +50,8 @@ def save_figure(figure: Figure | Axes, path: str | Path, *, dpi: int = 300) -> P
         raise InvalidInputError(f"dpi is {dpi}; it must be positive")
     stamp = {"pdf": "CreationDate", "svg": "Date"}.get(suffix)
     metadata = {stamp: None} if stamp else None
-    whole.savefig(target, dpi=dpi, bbox_inches="tight", pad_inches=0.03, metadata=metadata)
+    with replacing(target, "picture") as stream:
+        whole.savefig(stream, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.03, metadata=metadata)
     return target
 
 

@@ -13,13 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError
 from regions.plotting.cell_pictures import legend_beside, line_style, name_axes
 from regions.plotting.colors import layer_palette
 from regions.plotting.paths import draw_segments
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 _RASTER_FROM = 20_000
 
@@ -54,6 +55,7 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     >>> len(drawn.collections)  # one of lines for the only layer, one of dots
     2
     """
+    check_complex(complex)
     if complex.n_cells == 0:
         raise InvalidInputError("the complex holds no cells, so there is nothing to draw")
     places = _places(complex, axes)

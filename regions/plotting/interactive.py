@@ -5,21 +5,33 @@ For two dimensions the cells, for three the facets; for paper use `cells`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError
+from regions.plotting.cell_pictures import intrinsic_points
 from regions.plotting.colors import layer_palette, pattern_colors
+from regions.plotting.decision import class_pieces
+from regions.reports import write_text
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 _MOST_CELLS = 20_000
 _SHADES = 48
 
 
-def interactive_figure(complex: CellComplex, *, opacity: float = 0.35) -> Any:
+def interactive_figure(
+    complex: CellComplex,
+    *,
+    opacity: float = 0.35,
+    points: ArrayLike | None = None,
+    decision_boundary: bool = False,
+) -> Any:
     """Figure to zoom, turn and hover over: cells of a plane, or facets of a space.
 
     Parameters
@@ -27,6 +39,10 @@ def interactive_figure(complex: CellComplex, *, opacity: float = 0.35) -> Any:
     complex : CellComplex of dimension 2 (cells coloured by activation pattern, hovering names
         cell, area and pattern) or 3 (facets coloured by the layer of their unit)
     opacity : of the facets in three dimensions, in (0, 1]
+    points : (k, input_dim), optional
+        Points of the input space to mark, projected onto a slice.
+    decision_boundary : bool
+        Draw where the largest output changes, or the sign of the only one; in two dimensions only.
 
     Returns
     -------
@@ -35,8 +51,9 @@ def interactive_figure(complex: CellComplex, *, opacity: float = 0.35) -> Any:
     Raises
     ------
     InvalidInputError
-        If plotly is not installed, the dimension is another, `opacity` is out of range or there
-        are more than 20,000 cells, which no browser draws.
+        If plotly is not installed, the dimension is another, `opacity` is out of range, `points` do not
+        fit, a decision boundary is asked for in three dimensions, or there are more than 20,000 cells,
+        which no browser draws.
 
     Examples
     --------
@@ -52,21 +69,62 @@ def interactive_figure(complex: CellComplex, *, opacity: float = 0.35) -> Any:
         raise InvalidInputError(
             "interactive figures need plotly, which is not installed: pip install plotly"
         ) from error
+    check_complex(complex)
     if not 1 <= complex.n_cells <= _MOST_CELLS:
         raise InvalidInputError(
             f"{complex.n_cells} cells; a browser draws 1 to {_MOST_CELLS}: use plot_cells or a smaller domain"
         )
     if not 0.0 < opacity <= 1.0:
         raise InvalidInputError(f"opacity is {opacity}; it must be in (0, 1]")
+    if decision_boundary and complex.dimension == 3:
+        raise InvalidInputError("the decision boundary is drawn in two dimensions only: enumerate a Slice")
+    marked = None if points is None else intrinsic_points(complex, points)
     match complex.dimension:
         case 2:
-            return _plane(go, complex)
+            figure = _plane(go, complex)
+            if decision_boundary:
+                _add_boundary(go, figure, complex)
         case 3:
-            return _space(go, complex, opacity)
+            figure = _space(go, complex, opacity)
         case d:
             raise InvalidInputError(
                 f"interactive figures show 2 or 3 dimensions, not {d}: enumerate a Slice or a 3-D Box"
             )
+    if marked is not None:
+        _add_points(go, figure, marked)
+    return figure
+
+
+def save_interactive(figure: Any, path: str | Path) -> Path:
+    """Write an interactive figure as a page of its own; raises InvalidInputError if it cannot be written."""
+    write_text(figure.to_html(), path, "picture")
+    return Path(path)
+
+
+def _add_boundary(go: Any, figure: Any, complex: CellComplex) -> None:
+    """Segments of the decision boundary as one line with gaps."""
+    segments = class_pieces(complex).boundary
+    line = np.concatenate([segments, np.full((len(segments), 1, 2), np.nan)], axis=1).reshape(-1, 2)
+    figure.add_trace(
+        go.Scatter(
+            x=line[:, 0], y=line[:, 1], mode="lines", name="decision boundary",
+            line={"color": "black", "width": 2.5}, hoverinfo="skip",
+        )
+    )  # fmt: skip
+
+
+def _add_points(go: Any, figure: Any, t: NDArray[np.float64]) -> None:
+    """Marked points, named by their place in the list."""
+    axes = dict(zip("xyz", t.T, strict=False))
+    kind = go.Scatter if t.shape[1] == 2 else go.Scatter3d
+    figure.add_trace(
+        kind(
+            **axes, mode="markers", name="points", hoverinfo="text",
+            text=[f"point {k}" for k in range(len(t))],
+            marker={"size": 8 if t.shape[1] == 2 else 4, "color": "white",
+                    "line": {"color": "black", "width": 1.5}},
+        )
+    )  # fmt: skip
 
 
 def _plane(go: Any, complex: CellComplex) -> Any:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidInputError
 from regions.plotting.colors import class_palette
 from regions.plotting.figure_files import figure_path, save_figure
+from regions.reports import truncation
 
 if TYPE_CHECKING:
     from regions.validation.comparison import Comparison, Judgement
@@ -46,7 +47,8 @@ def plot_comparison(comparison: Comparison, *, path: str | Path | None = None) -
     mark biases of more than 4 standard errors: the floor that more draws do not get below.
     Below, a row for each estimator and budget: bias with its 95 % interval; the z-scores of the single
     runs over the standard normal density that honest standard errors give; the fraction of runs whose stated
-    95 % interval holds the exact value, with its binomial 95 % interval.
+    95 % interval holds the exact value, with its binomial 95 % interval, or, where the exact value is not
+    sharp enough to judge that, with what it would be 2 errors to either side.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ def plot_comparison(comparison: Comparison, *, path: str | Path | None = None) -
 
     Examples
     --------
-    >>> from regions.comparison import Comparison, Judgement
+    >>> from regions import Comparison, Judgement
     >>> from regions.estimators import Estimate, Target
     >>> runs = (Estimate(1.0, 0.1, 10), Estimate(1.2, 0.1, 10))
     >>> judgement = Judgement("mine", Target.locus(), Estimate(1.0, 0.0, 1), 10, runs, 0.5)
@@ -172,9 +174,7 @@ def _styles(n: int) -> list[dict[str, Any]]:
 def _heading(comparison: Comparison) -> list[str]:
     """What was compared: the problem, and the exact value of each target."""
     lines = [", ".join(part for part in (comparison.network, comparison.domain, comparison.density) if part)]
-    if not comparison.complete:
-        done = sum(len(row.runs) for row in comparison.judgements)
-        lines.append(f"TRUNCATED: cut short by Ctrl-C after {done} runs")
+    lines += truncation(comparison.complete, f"{sum(len(row.runs) for row in comparison.judgements)} runs")
     seen = {row.target: row.exact for row in comparison.judgements}
     for target, exact in seen.items():
         error = f" ± {exact.stderr:.2g}" if exact.stderr else ""
@@ -299,6 +299,9 @@ def _draw_coverage(ax: Axes, rows: list[Judgement], styles: dict[str, dict[str, 
         low, high = row.coverage_interval
         color = styles[row.estimator]["color"]
         ax.barh(place, row.coverage, height=0.55, color=color, alpha=0.45)
+        if not row.coverage_is_judged:
+            low, high = row.coverage_range
+            ax.text(0.02, place, "not judged", fontsize=6, va="center")
         spread = [[row.coverage - low], [high - row.coverage]]
         ax.errorbar(row.coverage, place, xerr=spread, fmt="none", ecolor="black", capsize=3, linewidth=1.0)
     ax.axvline(0.95, color="black", linewidth=0.9, linestyle="--")

@@ -20,7 +20,6 @@ from regions.rational.integer_rows import dyadic_integers, primitive, sign_at, s
 from regions.rational.intervals import (
     bounds,
     cell_volume,
-    distance_enclosure,
     enclosure,
     facet_volume_enclosure,
     simplex_volume,
@@ -39,7 +38,6 @@ __all__ = [
     "bounds",
     "cell_volume",
     "decide_interior",
-    "distance_enclosure",
     "dyadic_integers",
     "enclosure",
     "exact_cell",

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.network.patterns import state_bytes, unit_place
 from regions.network.relu_network import Network
 from regions.rational.exact_polytope import RationalPolytope
-from regions.rational.integer_rows import Row, dyadic_integers, primitive, sign_at, solve_vertex
+from regions.rational.integer_rows import Row, dyadic_integers, primitive, solve_vertex
 
 Pattern = NDArray[np.bool_] | bytes
 _EXACT_BITS = 1000  # integers up to here are converted to floats directly
@@ -30,8 +31,8 @@ class ExactNetwork:
     """A network on a domain in exact arithmetic, in the domain's intrinsic coordinates.
 
     Every stored float (weights, biases, origin, basis, halfspaces) is the dyadic rational that it
-    is. Rows are integers; the row of layer l means the integers divided by `2**shifts[l]`, the same
-    for every pattern. A pattern is `(n_units,) bool` in flat unit order, or the bytes of such an
+    is. Rows are integers; the row of affine layer l means the integers divided by `2**shifts[l]`, the
+    same for every pattern. A pattern is `(n_units,) bool` in flat unit order, or the bytes of such an
     array; only the units of the layers before the one asked for are read, so it may be shorter.
 
     Parameters
@@ -54,7 +55,7 @@ class ExactNetwork:
     >>> from regions import Box, Network
     >>> network = Network.from_arrays([[[0.5], [1.0]], [[1.0, 3.0]], [[1.0]]], [[0, -1], [0.25], [0]])
     >>> exact = ExactNetwork(network, Box([-2.0], [2.0]))
-    >>> [int(x) for x in exact.unit_row([True, False], 1, 0)], exact.unit_shift(1)  # 0.5 t + 0.25
+    >>> [int(x) for x in exact.unit_row([True, False], 1, 0)], exact.shifts[1]  # 0.5 t + 0.25
     ([4, 2], 3)
     """
 
@@ -95,7 +96,7 @@ class ExactNetwork:
         self._first = self._matrices[0] * self._inputs_of_first
 
     def _bytes(self, pattern: Pattern | Sequence[bool], needed: int) -> bytes:
-        key = pattern if isinstance(pattern, bytes) else np.asarray(pattern, dtype=np.bool_).tobytes()
+        key = state_bytes(pattern)
         if len(key) < needed:
             raise InvalidInputError(f"the pattern has {len(key)} units; this needs the first {needed}")
         return key
@@ -143,7 +144,7 @@ class ExactNetwork:
 
         Returns
         -------
-        row : d + 1 fmpz (a_1, ..., a_d, c), `z(t) = (a.t + c) / 2**exact.unit_shift(layer)`
+        row : d + 1 fmpz (a_1, ..., a_d, c), `z(t) = (a.t + c) / 2**s` with the shift s of its affine layer
 
         Raises
         ------
@@ -162,15 +163,6 @@ class ExactNetwork:
         if isinstance(weights, list):
             weights = self._unit_matrices[affine][unit] = fmpz_mat([weights])
         return tuple((weights * self._input(affine, key)).entries())
-
-    def unit_shift(self, layer: int) -> int:
-        """The power of two under the rows of a ReLU layer."""
-        return self.shifts[self._layer_of[layer]]
-
-    def unit_rows(self, pattern: Pattern | Sequence[bool]) -> list[list[list[fmpz]]]:
-        """The rows of all units, ReLU layer by ReLU layer, where the network has this pattern."""
-        key = self._bytes(pattern, self._units_before[self._layer_of[-1]] if self._layer_of else 0)
-        return [self._map(affine, key).tolist() for affine in self._layer_of]
 
     def output_integers(self, pattern: Pattern | Sequence[bool]) -> tuple[int, ...]:
         """The output map as one tuple of integers: equal for two patterns iff the maps are equal."""
@@ -239,44 +231,11 @@ class ExactNetwork:
         """The row of a hyperplane: flat unit number, or -1 - k for side k of the domain."""
         if plane < 0:
             return self.halfspace_rows[-1 - plane]
-        layer = int(np.searchsorted(self.network.unit_offsets, plane, side="right")) - 1
-        return self.unit_row(pattern, layer, plane - int(self.network.unit_offsets[layer]))
+        return self.unit_row(pattern, *unit_place(self.network.unit_offsets, plane))
 
     def vertex(self, rows: Sequence[Sequence[Any]]) -> Row:
         """The point on d hyperplanes, as integers (x_1, ..., x_d, w) with w > 0; see `solve_vertex`."""
         return solve_vertex(rows)
-
-    def sign_of_unit_at_vertex(
-        self, pattern: Pattern | Sequence[bool], layer: int, unit: int, planes: Sequence[int]
-    ) -> int:
-        """Exact sign of a unit at the vertex on d hyperplanes.
-
-        Parameters
-        ----------
-        pattern : bool, at least all units before `layer` and before the planes' layers
-        layer, unit : the unit, by ReLU layer
-        planes : d ints, flat unit numbers, or -1 - k for side k of the domain
-
-        Returns
-        -------
-        sign : -1, 0 or 1
-
-        Raises
-        ------
-        SolverError
-            If the planes do not meet in exactly one point.
-
-        Examples
-        --------
-        >>> from regions import Box, Network
-        >>> network = Network.from_arrays([[[1, 0], [0, 1], [3, 3]], [[1, 1, 1]]], [[-0.1, -0.2, -0.9], [0]])
-        >>> exact = ExactNetwork(network, Box([0, 0], [1, 1]))
-        >>> exact.sign_of_unit_at_vertex([], 0, 2, [0, 1])  # 3 * 0.1 + 3 * 0.2 is a little over 0.9
-        1
-        """
-        key = pattern if isinstance(pattern, bytes) else np.asarray(pattern, dtype=np.bool_).tobytes()
-        point = solve_vertex([self.plane_row(key, plane) for plane in planes])
-        return sign_at(self.unit_row(key, layer, unit), point)
 
     def unit_floats(self, pattern: bytes) -> NDArray[np.float64]:
         """Rows of all units as floats, (n_units, d + 1), for filters.

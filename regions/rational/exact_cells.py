@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import CertificateError
+from regions.network.patterns import state_bytes, unit_place
 from regions.rational.affine_maps import ExactNetwork, Pattern
 from regions.rational.exact_polytope import RationalPolytope
 from regions.rational.integer_rows import Row, primitive, sign_at
@@ -86,7 +87,7 @@ def exact_cell(
     >>> sorted(cell.polytope.vertices), [facet.units for facet in cell.facets]
     ([(0, -1, 1), (0, 0, 1), (2, -1, 1), (2, 0, 1)], [(), (), (0,), (1,)])
     """
-    key = pattern if isinstance(pattern, bytes) else np.asarray(pattern, dtype=np.bool_).tobytes()
+    key = state_bytes(pattern)
     n_units = exact.network.n_units
     polytope = exact.domain_polytope
     n_sides = len(exact.halfspace_rows)
@@ -178,11 +179,11 @@ def neighbour_pattern(exact: ExactNetwork, cell: ExactCell, facet: ExactFacet) -
     offsets = exact.network.unit_offsets
     first_change = len(beyond)
     for unit in sorted((*facet.units, *cell.zero_units)):
-        layer = int(np.searchsorted(offsets, unit, side="right")) - 1
+        layer, number = unit_place(offsets, unit)
         if int(offsets[layer]) <= first_change:  # the same row as in the cell
             state = 1 - beyond[unit] if unit in facet.units else 0
         else:
-            row = exact.unit_row(bytes(beyond), layer, unit - int(offsets[layer]))
+            row = exact.unit_row(bytes(beyond), layer, number)
             state = int(sign_at(row, off) < 0)
         if state != beyond[unit]:
             beyond[unit] = state

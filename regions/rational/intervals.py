@@ -96,18 +96,6 @@ def facet_volume_enclosure(
         return shadow * arb(slope).sqrt() / factorial(d - 1)
 
 
-def distance_enclosure(p: Sequence[Any], q: Sequence[Any], bits: int = 128) -> arb:
-    """Interval around the distance of two points.
-
-    Examples
-    --------
-    >>> bounds(distance_enclosure((0, 0, 1), (3, 4, 2)))
-    (2.5, 2.5)
-    """
-    with ctx.workprec(bits):
-        return arb(squared_volume([p, q])).sqrt()
-
-
 def enclosure(values: Iterable[Any], bits: int = 128) -> arb:
     """Interval around the sum of rationals and intervals.
 

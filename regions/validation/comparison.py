@@ -10,30 +10,32 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import product
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, stdtrit
 
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Estimate, FunctionEstimator, Target
-from regions.estimators.estimates import BudgetedFunction
+from regions.estimators.estimates import BudgetedFunction, check_objects
 from regions.network.relu_network import Network
-from regions.reports import finite, heading, read_as, save_json
+from regions.reports import heading, read_as, save_json, truncation
 from regions.validation.exact_targets import exact_value
-from regions.validation.local_complexity import EnumerationOptions, read_estimate, z_score
+from regions.validation.judgement import Judgement, lines_of
+from regions.validation.local_complexity import EnumerationOptions, raise_if_truncated
 
 __all__ = ["Comparison", "ComparisonSettings", "Judgement", "compare_estimators"]
 
 FloatArray = NDArray[np.float64]
 
-# two-sided 95 % of a normal variable
-_NINETY_FIVE = 1.959963984540054
+# exact values are drawn this many times as often as asked for, at most, if that makes coverage judgeable
+_MOST_TIMES = 10
 _FORMAT = "regions comparison 1"
 
 
@@ -43,140 +45,8 @@ class ComparisonSettings(EnumerationOptions, total=False):
     budgets: Sequence[int]
     n_seeds: int
     n_exact: int
+    most_exact: int
     target: Target
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """One estimator at one budget, over many seeds, beside the exact value.
-
-    Parameters
-    ----------
-    estimator : str, its name
-    target : Target, what it estimates
-    exact : Estimate, the exact value of that
-    budget : int, draws of each run
-    runs : tuple of Estimate, one for each seed (at least 2)
-    seconds : float, mean wall time of a run
-
-    Examples
-    --------
-    >>> runs = (Estimate(1.0, 0.1, 10), Estimate(1.2, 0.1, 10))
-    >>> judgement = Judgement("mine", Target.locus(), Estimate(1.0, 0.0, 1), 10, runs, 0.5)
-    >>> round(judgement.bias, 3), round(judgement.rmse, 3), judgement.coverage
-    (0.1, 0.141, 0.5)
-    """
-
-    estimator: str
-    target: Target
-    exact: Estimate
-    budget: int
-    runs: tuple[Estimate, ...]
-    seconds: float
-
-    @property
-    def over_seeds(self) -> Estimate:
-        """Mean of the runs with its standard error, from their spread and not from what they state."""
-        return Estimate.from_draws(np.array([run.mean for run in self.runs]))
-
-    @property
-    def bias(self) -> float:
-        """Mean of the runs minus the exact value."""
-        return self.over_seeds.mean - self.exact.mean
-
-    @property
-    def bias_interval(self) -> tuple[float, float]:
-        """95 % confidence interval of the bias: Student's t, with the exact value's error."""
-        spread = math.hypot(self.over_seeds.stderr, self.exact.stderr)
-        half = float(stdtrit(len(self.runs) - 1, 0.975)) * spread
-        return self.bias - half, self.bias + half
-
-    @property
-    def z(self) -> float:
-        """Bias over its standard error, that of the exact value included."""
-        return z_score(self.over_seeds, self.exact)
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the runs."""
-        return self.over_seeds.stderr * math.sqrt(len(self.runs))
-
-    @property
-    def stated(self) -> float:
-        """Root mean square of the standard errors that the runs state; the spread, if they are right."""
-        return math.sqrt(math.fsum(run.stderr**2 for run in self.runs) / len(self.runs))
-
-    @property
-    def rmse(self) -> float:
-        """Root mean square error of a run against the exact value, whose own error is within it."""
-        return math.sqrt(math.fsum((run.mean - self.exact.mean) ** 2 for run in self.runs) / len(self.runs))
-
-    @property
-    def z_scores(self) -> FloatArray:
-        """(n_seeds,) differences of single runs from the exact value over both stated standard errors."""
-        return np.array([z_score(run, self.exact) for run in self.runs])
-
-    @property
-    def coverage(self) -> float:
-        """Fraction of the runs whose stated 95 % interval holds the exact value (with its own error)."""
-        return float(np.mean(np.abs(self.z_scores) <= _NINETY_FIVE))
-
-    @property
-    def coverage_interval(self) -> tuple[float, float]:
-        """95 % confidence interval of the coverage, for so many seeds (Clopper and Pearson's)."""
-        n = len(self.runs)
-        hits = round(self.coverage * n)
-        low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, 0.025))
-        high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 0.975))
-        return low, high
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings, ready for JSON; what is not finite becomes None."""
-        low, high = self.bias_interval
-        coverage_low, coverage_high = self.coverage_interval
-        plain: dict[str, Any] = {
-            "estimator": self.estimator,
-            "target": self.target.describe(),
-            "target_parameters": asdict(self.target),
-            "exact": self.exact.to_dict(),
-            "budget": self.budget,
-            "n_seeds": len(self.runs),
-            "mean": self.over_seeds.mean,
-            "bias": self.bias,
-            "bias_low": low,
-            "bias_high": high,
-            "z": self.z,
-            "rmse": self.rmse,
-            "spread": self.spread,
-            "stated_stderr": self.stated,
-            "coverage": self.coverage,
-            "coverage_low": coverage_low,
-            "coverage_high": coverage_high,
-            "seconds": self.seconds,
-            "z_scores": self.z_scores.tolist(),
-            "runs": [run.to_dict() for run in self.runs],
-        }
-        return dict(finite(plain))
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Judgement:
-        """The judgement that `to_dict` gave: its runs, from which all else is computed again.
-
-        Raises
-        ------
-        InvalidInputError, KeyError, TypeError, ValueError : if something is missing or no number
-        """
-        runs = tuple(read_estimate(run) for run in plain["runs"])
-        if len(runs) < 2:
-            raise InvalidInputError(f"{plain['estimator']} has {len(runs)} runs; a spread needs at least 2")
-        return cls(
-            str(plain["estimator"]),
-            Target(**plain["target_parameters"]),
-            read_estimate(plain["exact"]),
-            int(plain["budget"]),
-            runs,
-            float(plain["seconds"]),
-        )
 
 
 @dataclass(frozen=True)
@@ -258,21 +128,11 @@ class Comparison:
     def table(self) -> str:
         """The comparison as tables in plain text, one for each target, with its exact value above."""
         lines = heading(self.network, self.domain, self.density)
-        if not self.complete:
-            done = sum(len(judgement.runs) for judgement in self.judgements)
-            lines.append(f"TRUNCATED: cut short by Ctrl-C after {done} runs")
+        lines += truncation(self.complete, f"{sum(len(one.runs) for one in self.judgements)} runs")
         width = max((len(judgement.estimator) for judgement in self.judgements), default=0) + 2
         for target in dict.fromkeys(judgement.target for judgement in self.judgements):
             rows = [judgement for judgement in self.judgements if judgement.target == target]
-            exact = rows[0].exact
-            lines.append(
-                f"{target.describe()}: exact {exact.mean:.6g} ± {exact.stderr:.2g} ({exact.n} draws)"
-            )
-            lines.append(
-                f"{'estimator':<{width}}{'budget':>8}{'mean':>11}{'bias':>11}{'95 % interval':>25}{'z':>8}"
-                f"{'rmse':>10}{'spread':>10}{'stated':>10}{'covers':>8}{'seconds':>9}"
-            )
-            lines.extend(_row(judgement, width) for judgement in rows)
+            lines.extend(lines_of(rows, width))
         return "\n".join(lines)
 
 
@@ -298,14 +158,16 @@ def compare_estimators(
     budgets : sequence of int, draws of a run (default 1000 alone)
     n_seeds : int >= 2, runs of each estimator at each budget (default 100)
     n_exact : int >= 2, draws of the exact values that are averages (default 200), an enumeration each
+    most_exact : int >= n_exact, draws that they may get (default 10 n_exact) where that brings their error to
+        a tenth of the standard error that the runs state, below which coverage is judged
     target : Target of the plain functions
     engine, arithmetic, max_cells, workers : as for `exact_value`
     progress : called as progress(runs_done, fraction_done); the exact values take the first half
 
     Returns
     -------
-    Comparison; estimators of equal targets are judged by one and the same exact value. Ctrl-C during the runs
-        ends it with what was found, `complete` being False; before, there is nothing to keep.
+    Comparison; estimators of equal targets are judged by one and the same exact value. Ctrl-C during or after
+        the runs ends it with what was found, `complete` being False; before, there is nothing to keep.
 
     Raises
     ------
@@ -327,45 +189,103 @@ def compare_estimators(
     >>> judgement.exact.mean, abs(judgement.z) < 4
     (0.5, True)
     """
-    budgets, n_seeds, n_exact = _checked(settings)
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
+    budgets, n_seeds, n_exact, most_exact = _checked(settings)
     judged = [_with_target(estimator, settings.get("target")) for estimator in estimators]
     progress = _Span(settings.get("progress"), len(judged) * len(budgets) * n_seeds)
     options = EnumerationOptions(
         **{key: settings[key] for key in EnumerationOptions.__optional_keys__ & settings.keys()}  # type: ignore
     )
     for_exact, for_runs = rng.spawn(2)
-    exact = {}
     targets = dict.fromkeys(estimator.target for estimator in judged)
+    problem = network, domain, density
+    exact: dict[Target, _Exact] = {}
     for place, target in enumerate(targets):
-        options["progress"] = progress.of_exact(place, len(targets))
-        stream = for_exact.spawn(1)[0]
-        exact[target] = exact_value(target, network, domain, density, stream, n_exact, **options)
+        progress_of_one = progress.of_exact(place, len(targets))
+        exact[target] = _Exact(target, problem, for_exact.spawn(1)[0], options)
+        exact[target].draw(n_exact, progress_of_one)
+        raise_if_truncated(exact[target].value)
     judgements: list[Judgement] = []
     complete = True
     for estimator, budget in product(judged, budgets):
-        runs, seconds = [], 0.0
+        runs: list[Estimate] = []
+        seconds = 0.0
         try:
             for stream in for_runs.spawn(n_seeds):
                 start = time.perf_counter()
-                run = estimator.estimate(network, density, stream, budget, domain=domain)
+                runs.append(_checked_run(estimator, problem, stream, budget))
                 seconds += time.perf_counter() - start
-                if not isinstance(run, Estimate):
-                    raise InvalidInputError(
-                        f"{estimator.name} returned a {type(run).__name__}; it must return an Estimate"
-                    )
-                runs.append(run)
                 progress.run_done()
         except KeyboardInterrupt:
             complete = False
         if len(runs) > 1:
-            given = estimator.name, estimator.target, exact[estimator.target]
+            given = estimator.name, estimator.target, exact[estimator.target].value
             judgements.append(Judgement(*given, budget, tuple(runs), seconds / len(runs)))
         if not complete:
             break
     if not judgements and not complete:
         raise KeyboardInterrupt
-    told = network.describe(), domain.describe(), density.describe()
-    return Comparison(tuple(judgements), *told, complete=complete)
+    complete = complete and _sharpen(exact, judgements, most_exact)
+    final = tuple(replace(one, exact=exact[one.target].value) for one in judgements)
+    return Comparison(final, network.describe(), domain.describe(), density.describe(), complete=complete)
+
+
+def _checked_run(
+    estimator: BudgetedEstimator,
+    problem: tuple[Network, Domain, Density],
+    stream: np.random.Generator,
+    budget: int,
+) -> Estimate:
+    network, domain, density = problem
+    run = estimator.estimate(network, density, stream, budget, domain=domain)
+    if not isinstance(run, Estimate):
+        raise InvalidInputError(
+            f"{estimator.name} returned a {type(run).__name__}; it must return an Estimate"
+        )
+    return run
+
+
+class _Exact:
+    """The exact value of a target, which more draws make sharper."""
+
+    def __init__(
+        self,
+        target: Target,
+        problem: tuple[Network, Domain, Density],
+        stream: np.random.Generator,
+        options: EnumerationOptions,
+    ) -> None:
+        self._target, self._problem, self._stream, self._options = target, problem, stream, options
+        self._values: list[Estimate] = []
+
+    @property
+    def value(self) -> Estimate:
+        """The value, from all draws so far."""
+        return reduce(Estimate.pooled, self._values)
+
+    def draw(self, n: int, progress: Callable[[int, float], None] | None = None) -> None:
+        """Draw n more times, at least twice."""
+        options = EnumerationOptions(**{**self._options, "progress": progress})  # type: ignore[typeddict-item]
+        self._values.append(exact_value(self._target, *self._problem, self._stream, max(n, 2), **options))
+
+
+def _sharpen(exact: dict[Target, _Exact], judgements: list[Judgement], most: int) -> bool:
+    """Draw exact values again where that lets coverage be judged; False if Ctrl-C ended that."""
+    try:
+        for target, one in exact.items():
+            rows = [row for row in judgements if row.target == target]
+            while True:
+                rows = [replace(row, exact=one.value) for row in rows]
+                # the error from few draws is itself an estimate, so a little more than it says
+                wanted = [math.ceil(1.1 * row.draws_to_judge) for row in rows if row.draws_to_judge < most]
+                missing = min(max(wanted, default=0), most) - one.value.n
+                if all(row.coverage_is_judged for row in rows) or missing <= 0 or not one.value.complete:
+                    break
+                one.draw(missing)
+    except KeyboardInterrupt:
+        return False
+    return all(one.value.complete for one in exact.values())
 
 
 class _Span:
@@ -388,7 +308,7 @@ class _Span:
             self._progress(self._done, 0.5 + 0.5 * self._done / self._runs)
 
 
-def _checked(settings: ComparisonSettings) -> tuple[list[int], int, int]:
+def _checked(settings: ComparisonSettings) -> tuple[list[int], int, int, int]:
     known = ComparisonSettings.__optional_keys__
     unknown = sorted(settings.keys() - known)
     if unknown:
@@ -404,7 +324,10 @@ def _checked(settings: ComparisonSettings) -> tuple[list[int], int, int]:
         raise InvalidInputError(f"n_seeds is {n_seeds}; a spread over seeds needs at least 2")
     if n_exact < 2:
         raise InvalidInputError(f"n_exact is {n_exact}; a standard error needs at least 2 draws")
-    return budgets, n_seeds, n_exact
+    most_exact = settings.get("most_exact", _MOST_TIMES * n_exact)
+    if most_exact < n_exact:
+        raise InvalidInputError(f"most_exact is {most_exact}; give at least n_exact, {n_exact}")
+    return budgets, n_seeds, n_exact, most_exact
 
 
 def _with_target(estimator: BudgetedEstimator | BudgetedFunction, target: Target | None) -> BudgetedEstimator:
@@ -415,13 +338,3 @@ def _with_target(estimator: BudgetedEstimator | BudgetedFunction, target: Target
     if target is None:
         raise InvalidInputError(f"{estimator!r} does not say what it estimates; give target=")
     return FunctionEstimator(estimator, target)
-
-
-def _row(judgement: Judgement, width: int) -> str:
-    low, high = judgement.bias_interval
-    return (
-        f"{judgement.estimator:<{width}}{judgement.budget:>8}{judgement.over_seeds.mean:>11.5g}"
-        f"{judgement.bias:>+11.3g}{f'[{low:+.3g}, {high:+.3g}]':>25}{judgement.z:>+8.1f}"
-        f"{judgement.rmse:>10.3g}{judgement.spread:>10.3g}{judgement.stated:>10.3g}"
-        f"{judgement.coverage:>8.1%}{judgement.seconds:>9.4f}"
-    )

@@ -11,18 +11,21 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import Completeness
+from regions.complexes import Completeness
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Target
 from regions.estimators.counts import directions_of, random_frames
+from regions.estimators.estimates import check_objects
 from regions.network.relu_network import Network
 from regions.validation.local_complexity import (
     EnumerationOptions,
     all_cells,
     exact_local_complexity,
+    finished_draws,
     raise_interruption,
 )
 
@@ -58,7 +61,8 @@ def exact_value(
 
     Returns
     -------
-    Estimate, with standard error 0 where nothing was drawn
+    Estimate, with standard error 0 where nothing was drawn; after Ctrl-C that of the draws that were done, if
+        there are two, `complete` being False
 
     Raises
     ------
@@ -74,6 +78,10 @@ def exact_value(
     >>> exact_value(Target("number of cells"), network, box, UniformDensity(box), rng, 2)
     Estimate(mean=3.0, stderr=0.0, n=1)
     """
+    if not isinstance(target, Target):
+        raise InvalidInputError(f"target is a {type(target).__name__}; give a Target, as Target.locus()")
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     if "locus" in target.quantity:
         return exact_local_complexity(
             network, domain, density, target.sigma, n_draws, rng, kind=target.kind, **options
@@ -91,13 +99,14 @@ def exact_value(
         )
     progress = options.pop("progress", None)
     points = density.sample(n_draws, rng)
-    frames = random_frames(n_draws, domain.dimension, directions, rng)
-    draws = np.empty(n_draws)
-    for draw, (t, frame) in enumerate(zip(points, frames, strict=True)):
-        draws[draw] = units_in_neighbourhood(network, domain, t, target.radius * frame, **options)
-        if progress is not None:
-            progress(draw + 1, (draw + 1) / n_draws)
-    return Estimate.from_draws(draws)
+    arms = target.radius * random_frames(n_draws, domain.dimension, directions, rng)
+
+    def draw(place: FloatArray, _: object) -> int:
+        return units_in_neighbourhood(network, domain, place[0], place[1:], **options)
+
+    places = np.concatenate([points[:, None], arms], axis=1)
+    draws, complete = finished_draws(draw, places, n_draws, progress)
+    return Estimate.from_draws(np.array(draws, dtype=np.float64), complete)
 
 
 def units_in_neighbourhood(

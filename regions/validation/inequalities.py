@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 
 from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.analysis.locus import locus_volume
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
+from regions.estimators.estimates import check_objects
+from regions.network.patterns import unit_place, unpack
 from regions.network.relu_network import Network
-from regions.reports import heading, save_json
-from regions.validation.local_complexity import EnumerationOptions, all_cells, with_bias_noise
+from regions.reports import heading, save_json, truncation
+from regions.validation.local_complexity import EnumerationOptions, all_cells, finished_draws, with_bias_noise
 
 __all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
 
@@ -149,11 +152,12 @@ class InequalityReport:
     inequalities : tuple of Inequality
     sigma, eps, eta : float, as given
     c_bias, c_eta : float, the noise density's maximum 1/(sqrt(2 pi) sigma), and its value at eta
-    n_bias : int, bias draws
+    n_bias : int, bias draws that were done
     terms : dict of Estimate, by the paper's names
     draws : DrawTerms, the same draw by draw
     seconds : float, wall time
     network, domain, density : str, one line each
+    complete : bool, False if Ctrl-C left out some of the bias draws
     """
 
     inequalities: tuple[Inequality, ...]
@@ -169,6 +173,7 @@ class InequalityReport:
     network: str = ""
     domain: str = ""
     density: str = ""
+    complete: bool = True
 
     @property
     def holds(self) -> bool:
@@ -184,10 +189,10 @@ class InequalityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; draw by draw values are left out."""
-        plain = {key: value for key, value in vars(self).items() if key != "draws"}
+        plain = {key: value for key, value in vars(self).items() if key not in ("draws", "complete")}
         plain["inequalities"] = [asdict(one) for one in self.inequalities]
         plain["terms"] = {name: one.to_dict() for name, one in self.terms.items()}
-        return {**plain, "holds": self.holds}
+        return {**plain, "holds": self.holds, "status": "COMPLETE" if self.complete else "TRUNCATED"}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON; raises InvalidInputError if the file cannot be written."""
@@ -199,6 +204,7 @@ class InequalityReport:
             f"inequalities of local complexity, sigma {self.sigma:g}, eps {self.eps:g}, eta {self.eta:g}, "
             f"{self.n_bias} bias draws",
             *heading(self.network, self.domain, self.density),
+            *truncation(self.complete, f"{self.n_bias} bias draws"),
             f"{'':<22}{'left':>12}{'right':>12}{'slack':>12}{'std. error':>12}  holds",
         ]
         rows += [
@@ -252,14 +258,15 @@ def check_inequalities(
     Returns
     -------
     InequalityReport; cost for each draw: 1 enumeration, and 1 more for each unit that is active somewhere
-        and not in the last ReLU layer (B needs them)
+        and not in the last ReLU layer (B needs them). After Ctrl-C it is that of the draws that were done, if
+        there are two, and `complete` is False.
 
     Raises
     ------
     InvalidInputError
         If a number is out of range, the network has no ReLU, the density does not fit, or max_cells
         truncates.
-    KeyboardInterrupt : after Ctrl-C; a part of the draws is no result
+    KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if a cubature (Gaussian density, d >= 2) does not reach its tolerance
 
     Notes
@@ -304,16 +311,17 @@ def check_inequalities(
     >>> report.holds, report["theorem 7"].left < report.terms["LC"].mean < report["theorem 5"].right
     (True, True)
     """
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
-    progress = options.get("progress")
-    rows = []
-    for draw in range(n_bias):
-        noise = sigma * rng.standard_normal(network.n_units)
-        span = _Span(progress, draw, n_bias)
-        rows.append(_draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), span, options))
-        if progress is not None:
-            progress(draw + 1, (draw + 1) / n_bias)
+
+    def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
+        span = _Span(part)
+        return _draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), span, options)
+
+    noises = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
+    rows, complete = finished_draws(draw, noises, n_bias, options.get("progress"))
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     draws = DrawTerms(network.widths, domain.dimension, **columns)
     c_bias = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
@@ -324,13 +332,14 @@ def check_inequalities(
         eta=float(eta),
         c_bias=c_bias,
         c_eta=c_bias * math.exp(-0.5 * (eta / sigma) ** 2),
-        n_bias=n_bias,
+        n_bias=len(rows),
         terms=draws.estimates(),
         draws=draws,
         seconds=time.perf_counter() - begin,
         network=network.describe(),
         domain=domain.describe(),
         density=density.describe(),
+        complete=complete,
     )
 
 
@@ -411,18 +420,16 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
 
 @dataclass(frozen=True)
 class _Span:
-    """Progress of the enumerations of one draw as progress of all draws."""
+    """Progress of the enumerations of one draw as its progress."""
 
     progress: Progress | None
-    draw: int
-    n_bias: int
 
     def part(self, step: int, steps: int) -> Progress | None:
         """Progress of one enumeration out of several."""
         progress = self.progress
         if progress is None:
             return None
-        return lambda _, fraction: progress(self.draw, (self.draw + (step + fraction) / steps) / self.n_bias)
+        return lambda cells, fraction: progress(cells, (step + fraction) / steps)
 
 
 def _draw(
@@ -463,7 +470,7 @@ def _measure_not_good(
     network = cells.network
     before_last = int(network.unit_offsets[-2])
     packed = np.bitwise_or.reduce(cells.patterns, axis=0)
-    sometimes_active = np.unpackbits(packed, count=network.n_units, bitorder="little").astype(bool)
+    sometimes_active = unpack(packed, network.n_units)
     measures = sums.not_good.tolist()
     # a unit that is inactive everywhere is silent already, and no state depends on the last layer's units
     for step, unit in enumerate(np.flatnonzero(sometimes_active[:before_last])):
@@ -478,9 +485,9 @@ def _measure_not_good(
 
 def _silenced(network: Network, unit: int) -> Network:
     """The network with one unit inactive everywhere: a zero row and a negative bias."""
-    layer = int(np.searchsorted(network.unit_offsets, unit, side="right")) - 1
+    layer, row = unit_place(network.unit_offsets, unit)
     affine = np.flatnonzero(network.relu)[layer]
     weights, biases = [np.array(w) for w in network.weights], [np.array(b) for b in network.biases]
-    weights[affine][unit - network.unit_offsets[layer]] = 0.0
-    biases[affine][unit - network.unit_offsets[layer]] = -1.0
+    weights[affine][row] = 0.0
+    biases[affine][row] = -1.0
     return Network.from_arrays(weights, biases, network.relu, name=network.name)

@@ -9,22 +9,25 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from regions.analysis.locus import locus_volume
-from regions.complexes.cell_complex import CellComplex, Completeness
-from regions.density import Density, GaussianDensity
+from regions.complexes import Arithmetic, CellComplex, Completeness
+from regions.density import Density
+from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
+from regions.estimators.estimates import check_noise, check_objects
+from regions.network import check_kind
 from regions.network.relu_network import Network
-from regions.reports import finite, heading, read_as, save_json
+from regions.reports import finite, heading, read_as, save_json, truncation
 
 __all__ = [
     "Effort",
@@ -33,7 +36,8 @@ __all__ = [
     "ValidationSettings",
     "all_cells",
     "exact_local_complexity",
-    "one_hidden_layer_local_complexity",
+    "finished_draws",
+    "raise_if_truncated",
     "raise_interruption",
     "read_estimate",
     "validate",
@@ -42,14 +46,18 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+Progress = Callable[[int, float], None]
+Drawn = TypeVar("Drawn")
 _FORMAT = "regions validation 1"
+# a difference of so many standard errors is taken for a bias
+_SURE = 4.0
 
 
 class EnumerationOptions(TypedDict, total=False):
     """What is passed on to `enumerate_cells`; `progress(draws_done, fraction_done)` spans all draws."""
 
     engine: str
-    arithmetic: str
+    arithmetic: Arithmetic
     max_cells: int | None
     workers: int | None
     progress: Callable[[int, float], None] | None
@@ -102,9 +110,21 @@ class ValidationReport:
     domain: str = ""
     density: str = ""
 
+    @property
+    def complete(self) -> bool:
+        """False if Ctrl-C left out some of the bias draws of the exact value."""
+        return self.exact.complete
+
+    @property
+    def smallest_visible_bias(self) -> float:
+        """The bias of 4 standard errors of the difference: a smaller one may pass for chance."""
+        return _SURE * math.hypot(self.exact.stderr, self.estimate.stderr)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON; what is not finite becomes None."""
-        plain = {"format": _FORMAT, **asdict(self)}
+        plain = {"format": _FORMAT, "status": "COMPLETE" if self.complete else "TRUNCATED", **asdict(self)}
+        plain |= {"exact": self.exact.to_dict(), "estimate": self.estimate.to_dict()}
+        plain["smallest_visible_bias"] = self.smallest_visible_bias
         plain["seconds"] = {"exact": plain.pop("seconds_exact"), "estimate": plain.pop("seconds_estimate")}
         return dict(finite(plain))
 
@@ -139,12 +159,15 @@ class ValidationReport:
         --------
         >>> exact, estimate = Estimate(1.0, 0.03, 100), Estimate(1.02, 0.04, 1000)
         >>> table = ValidationReport("mine", "gradient", 0.1, exact, estimate, 0.4, 2.0, 0.1).table()
-        >>> table.splitlines()[-1].split()
+        >>> table.splitlines()[-2].split()
         ['difference', '0.02', '0.05', 'z', '=', '+0.40']
+        >>> table.splitlines()[-1]
+        'smallest bias that could have been seen (4 std. errors): 0.2, 0.2 of the exact value'
         """
         rows = [
             f"local complexity, {self.kind} locus, sigma {self.sigma:g}",
             *heading(self.network, self.domain, self.density),
+            *truncation(self.complete, f"{self.exact.n} bias draws"),
             f"{'':<12}{'mean':>12}{'std. error':>12}{'draws':>10}{'seconds':>10}",
         ]
         for name, value, seconds in (
@@ -155,6 +178,9 @@ class ValidationReport:
         gap = self.estimate.mean - self.exact.mean
         spread = math.hypot(self.exact.stderr, self.estimate.stderr)
         rows.append(f"{'difference':<12}{gap:>12.3g}{spread:>12.2g}{'':>10}{f'z = {self.z:+.2f}':>10}")
+        visible = self.smallest_visible_bias
+        part = f", {visible / abs(self.exact.mean):.2g} of the exact value" if self.exact.mean else ""
+        rows.append(f"smallest bias that could have been seen ({_SURE:g} std. errors): {visible:.3g}{part}")
         return "\n".join(rows)
 
 
@@ -189,18 +215,20 @@ def exact_local_complexity(
 
     Returns
     -------
-    Estimate, in (d-1)-volume per d-volume; cost n_bias enumerations
+    Estimate, in (d-1)-volume per d-volume; cost n_bias enumerations. After Ctrl-C it is that of the draws
+        that were done, if there are two, and `complete` is False.
 
     Raises
     ------
     InvalidInputError
         If sigma, n_bias or kind is out of range, the density does not fit, or max_cells truncates.
-    KeyboardInterrupt : after Ctrl-C; a part of the draws is no result
+    KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if the cubature over facets (d >= 3) does not reach its tolerance
 
     References
     ----------
-    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/design.md, section 7.
+    Patel and Montufar, arXiv 2412.18283, definition of local complexity; docs/mathematics.md,
+    "Local complexity".
 
     Examples
     --------
@@ -211,25 +239,65 @@ def exact_local_complexity(
     >>> exact_local_complexity(network, box, UniformDensity(box), 0.0, 1, np.random.default_rng(0))
     Estimate(mean=1.0, stderr=0.0, n=1)
     """
-    if kind not in ("gradient", "activation"):
-        raise InvalidInputError(f"kind is {kind!r}; expected 'gradient' or 'activation'")
-    if not (math.isfinite(sigma) and sigma >= 0.0):
-        raise InvalidInputError(f"sigma is {sigma!r}; give a finite number, at least 0")
+    check_kind(kind)
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
+    check_noise(sigma)
     if sigma > 0.0 and n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
-    progress = options.get("progress")
-    count = n_bias if sigma > 0.0 else 1
-    draws = np.empty(count)
-    for draw in range(count):
-        noisy = network
-        if sigma > 0.0:
-            noisy = with_bias_noise(network, sigma * rng.standard_normal(network.n_units))
-        options["progress"] = _part_of(progress, draw, count)
-        cells = all_cells(noisy, domain, **options)
-        draws[draw] = locus_volume(cells, density, kind).total
-        if progress is not None:
-            progress(draw + 1, (draw + 1) / count)
-    return Estimate.from_draws(draws) if sigma > 0.0 else Estimate(float(draws[0]), 0.0, 1)
+    if sigma == 0.0:
+        return Estimate(locus_volume(all_cells(network, domain, **options), density, kind).total, 0.0, 1)
+
+    def draw(noise: FloatArray, part: Progress | None) -> float:
+        options["progress"] = part
+        return locus_volume(
+            all_cells(with_bias_noise(network, noise), domain, **options), density, kind
+        ).total
+
+    scales = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
+    draws, complete = finished_draws(draw, scales, n_bias, options.get("progress"))
+    return Estimate.from_draws(np.array(draws), complete)
+
+
+def finished_draws(
+    draw: Callable[[FloatArray, Progress | None], Drawn],
+    noises: Iterable[FloatArray],
+    count: int,
+    progress: Progress | None,
+) -> tuple[list[Drawn], bool]:
+    """What a function gives for noise after noise, until all are done or Ctrl-C ends it.
+
+    Parameters
+    ----------
+    draw : function of a noise and the progress of its own work
+    noises : iterable of `count` arrays
+    progress : called as progress(draws_done, fraction_done), or None
+
+    Returns
+    -------
+    values : list, one for each noise that was done
+    complete : bool, whether that is all of them
+
+    Raises
+    ------
+    KeyboardInterrupt : after Ctrl-C, if fewer than two are done: they have no standard error
+
+    Examples
+    --------
+    >>> finished_draws(lambda noise, _: noise.sum(), [np.ones(2), np.ones(3)], 2, None)
+    ([np.float64(2.0), np.float64(3.0)], True)
+    """
+    found: list[Drawn] = []
+    try:
+        for number, noise in enumerate(noises):
+            found.append(draw(noise, _part_of(progress, number, count)))
+            if progress is not None:
+                progress(number + 1, (number + 1) / count)
+    except KeyboardInterrupt:
+        if len(found) < min(count, 2):
+            raise
+        return found, len(found) == count
+    return found, True
 
 
 def validate(
@@ -258,7 +326,7 @@ def validate(
 
     Returns
     -------
-    ValidationReport
+    ValidationReport; after Ctrl-C that of the bias draws that were done, if there are two
 
     Raises
     ------
@@ -286,6 +354,8 @@ def validate(
             f"validate needs {', '.join(missing) or 'nothing more'} and does not know "
             f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
         )
+    check_objects(network, density, domain, rng)
+    check_domain(domain)
     sigma, kind = settings["sigma"], settings.get("kind", "gradient")
     for_estimate, for_exact = rng.spawn(2)
     start = time.perf_counter()
@@ -330,6 +400,7 @@ def read_estimate(plain: Mapping[str, Any]) -> Estimate:
         math.nan if mean is None else float(mean),
         math.inf if stderr is None else float(stderr),
         int(plain["n"]),
+        plain.get("status", "COMPLETE") == "COMPLETE",
     )
 
 
@@ -350,71 +421,6 @@ def z_score(estimate: Estimate, exact: Estimate) -> float:
     if math.isclose(estimate.mean, exact.mean, rel_tol=1e-9, abs_tol=1e-300):
         return 0.0
     return math.copysign(math.inf, difference)
-
-
-def one_hidden_layer_local_complexity(
-    network: Network, mean: ArrayLike, cov: ArrayLike, sigma: float
-) -> float:
-    """Local complexity of a network with one ReLU layer, for Gaussian data on the whole input space.
-
-    In closed form: sum of |w_i| N(-b_i; w_i . mean, w_i . cov . w_i + sigma^2) over the units with nonzero
-    outgoing weights. By theorem 2 it is the mean of |w_i| rho(z_i(x)), and z_i(x) is itself Gaussian.
-
-    Parameters
-    ----------
-    network : Network with exactly one ReLU layer, before and after it affine steps
-    mean : (input_dim,) array or number
-    cov : variance as a number, (input_dim,) variances or (input_dim, input_dim) positive definite matrix
-    sigma : float >= 0, standard deviation of the bias noise
-
-    Returns
-    -------
-    local complexity : float, in (d-1)-volume per d-volume
-
-    Raises
-    ------
-    InvalidInputError
-        If the network has another number of ReLU layers, or mean, cov and sigma do not fit.
-
-    References
-    ----------
-    docs/design.md, section 7; Patel and Montufar, arXiv 2412.18283, theorem 2.
-
-    Examples
-    --------
-    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
-    >>> round(one_hidden_layer_local_complexity(network, [0.0], 1.0, 0.0), 6)
-    0.398942
-    """
-    if len(network.widths) != 1:
-        raise InvalidInputError(
-            f"{network.describe()}: the closed form is for one ReLU layer; use exact_local_complexity"
-        )
-    if not (math.isfinite(sigma) and sigma >= 0.0):
-        raise InvalidInputError(f"sigma is {sigma!r}; give a finite number, at least 0")
-    data = GaussianDensity(np.broadcast_to(mean, network.input_dim) if np.ndim(mean) == 0 else mean, cov)
-    if data.dimension != network.input_dim:
-        raise InvalidInputError(
-            f"mean and cov have {data.dimension} coordinates, the network {network.input_dim} inputs"
-        )
-    cut = network.relu.index(True) + 1
-    A, c = _product(network, range(cut))
-    after = range(cut, network.n_layers)
-    seen = np.any(_product(network, after)[0] != 0.0, axis=0) if after else np.ones(len(c), dtype=bool)
-    variance = np.einsum("ij,jk,ik->i", A, data.cov, A) + sigma * sigma
-    centre = A @ data.mean + c
-    # a unit whose weights are all 0 has no locus, whatever its variance
-    bends = seen & np.any(A != 0.0, axis=1)
-    centre, variance = centre[bends], variance[bends]
-    bells = np.exp(-0.5 * centre * centre / variance) / np.sqrt(2.0 * math.pi * variance)
-    return math.fsum((np.linalg.norm(A[bends], axis=1) * bells).tolist())
-
-
-def _product(network: Network, layers: range) -> tuple[FloatArray, FloatArray]:
-    A, c = network.weights[layers[0]], network.biases[layers[0]]
-    for layer in layers[1:]:
-        A, c = network.weights[layer] @ A, network.weights[layer] @ c + network.biases[layer]
-    return A, c
 
 
 def with_bias_noise(network: Network, noise: FloatArray) -> Network:
@@ -470,9 +476,13 @@ def raise_interruption(status: Completeness, cells: int, max_cells: int | None) 
         raise KeyboardInterrupt
 
 
-def _part_of(
-    progress: Callable[[int, float], None] | None, draw: int, count: int
-) -> Callable[[int, float], None] | None:
+def raise_if_truncated(estimate: Estimate) -> None:
+    """Raise KeyboardInterrupt if Ctrl-C cut an estimate short, for whom a part of the draws is of no use."""
+    if not estimate.complete:
+        raise KeyboardInterrupt
+
+
+def _part_of(progress: Progress | None, draw: int, count: int) -> Progress | None:
     """Progress of one enumeration as progress of all of them."""
     if progress is None:
         return None

@@ -13,7 +13,7 @@ from scipy.stats import binomtest, kstest
 from regions import Coarea, Estimate, GaussianDensity, exact_local_complexity
 from regions.density import Density
 from regions.domain import Domain
-from regions.validation.local_complexity import one_hidden_layer_local_complexity
+from regions.validation.closed_form import one_hidden_layer_local_complexity
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, density_on
 

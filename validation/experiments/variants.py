@@ -23,7 +23,8 @@ from regions import (
 from regions.density import Density
 from regions.domain import Domain
 from regions.estimators import LocusKind
-from regions.validation.local_complexity import one_hidden_layer_local_complexity, with_bias_noise
+from regions.validation.closed_form import one_hidden_layer_local_complexity
+from regions.validation.local_complexity import with_bias_noise
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, density_on
 

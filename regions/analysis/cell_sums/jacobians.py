@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.domain import Domain
+from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 
 __all__ = ["ForwardMaps", "RestMaps", "blocks_of_cells", "forward_maps", "rest_maps", "unpack_states"]
@@ -82,8 +83,7 @@ def unpack_states(cells: CellComplex, chosen: slice | NDArray[np.int64]) -> Bool
     >>> sorted(unpack_states(cells, slice(0, 2)).tolist())
     [[False], [True]]
     """
-    bits = np.unpackbits(cells.patterns[chosen], axis=1, count=cells.network.n_units, bitorder="little")
-    return bits.astype(bool)
+    return unpack(cells.patterns[chosen], cells.network.n_units)
 
 
 def forward_maps(network: Network, domain: Domain, states: BoolArray) -> ForwardMaps:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex
+from regions.analysis.arguments import check_complex
+from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
+from regions.density.densities import check_density
 from regions.density.integrals.simplex_integrals import simplex_volumes
-from regions.enumeration.vertices.cell_geometry import Replay
+from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.errors import CertificateError, InvalidInputError
 
 __all__ = ["cell_masses", "cell_pieces", "check_complete", "positive_parts"]
@@ -43,6 +45,9 @@ def check_complete(cells: CellComplex, density: Density | None) -> None:
     >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
     >>> check_complete(enumerate_cells(network, Box([-1.0], [2.0])), None)
     """
+    check_complex(cells)
+    if density is not None:
+        check_density(density)
     cells.require_volumes("a sum over cells")
     if cells.status.name != "COMPLETE":
         raise InvalidInputError(
@@ -160,7 +165,7 @@ def _done(block: IntArray, cells: CellComplex) -> float:
 
 def _cones(cells: CellComplex) -> Iterator[tuple[FloatArray, IntArray, float]]:
     facets = cells.facets
-    replay = Replay(
+    replay = VertexGeometry(
         cells.network,
         cells.domain,
         cells.tolerances.vertex_radius,

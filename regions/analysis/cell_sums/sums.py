@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,14 +21,14 @@ from regions.analysis.cell_sums.simplex_pieces import (
     check_complete,
     positive_parts,
 )
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
-from regions.errors import InvalidInputError
+from regions.density.densities import as_floats
+from regions.errors import InvalidInputError, check_choice
 
 __all__ = ["CellSums", "GradientTail", "MatrixNorm", "gradient_tail", "sum_over_cells"]
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 MatrixNorm = Literal["frobenius", "spectral"]
 
 # float64 entries of the heights of all units at the vertices of one batch of simplices
@@ -171,7 +171,7 @@ def sum_over_cells(
 
     References
     ----------
-    Patel and Montufar, arXiv 2412.18283, section 4; docs/design.md, section 7.
+    Patel and Montufar, arXiv 2412.18283, section 4; docs/mathematics.md, "Sums over cells".
 
     Examples
     --------
@@ -183,8 +183,7 @@ def sum_over_cells(
     """
     if not (math.isfinite(eps) and eps >= 0.0):
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
-    if norm not in ("frobenius", "spectral"):
-        raise InvalidInputError(f"norm is {norm!r}; expected 'frobenius' or 'spectral'")
+    check_choice("norm", norm, get_args(MatrixNorm))
     masses, errors = cell_masses(cells, density)
     network, layers = cells.network, len(cells.network.widths)
     ranks = np.zeros((cells.n_cells, layers), np.int32)
@@ -267,11 +266,11 @@ def gradient_tail(
     """
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
+    check_complete(cells, density)
     count = cells.network.n_units
-    centre = np.asarray(shift, dtype=np.float64)
+    centre = as_floats(shift, "shift")
     if centre.shape not in ((), (count,)) or not np.isfinite(centre).all():
         raise InvalidInputError(f"shift has shape {centre.shape}; give a finite number or one for each unit")
-    check_complete(cells, density)
     p: Density = UniformDensity(cells.domain) if density is None else density
     totals, spreads = np.zeros((2, count))
     batch = max(1, _WORKING_SET // (max(count, 1) * (cells.dimension + 2) ** 2))

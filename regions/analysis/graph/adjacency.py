@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from regions.analysis.arguments import check_complex
 from regions.errors import CertificateError, InvalidInputError
+from regions.network.patterns import hex_names
 
 if TYPE_CHECKING:
-    from regions.complexes.cell_complex import CellComplex
+    from regions.complexes import CellComplex
 
 __all__ = ["adjacency_graph", "to_scipy_sparse"]
 
@@ -58,6 +60,7 @@ def adjacency_graph(complex: CellComplex) -> nx.Graph:
     >>> [(edge["layer"], edge["unit"], edge["jump"]) for _, _, edge in graph.edges(data=True)]
     [(0, 0, 1.0)]
     """
+    check_complex(complex)
     graph = nx.Graph(
         status=complex.status.name,
         dimension=int(complex.dimension),
@@ -109,6 +112,7 @@ def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -
     array([[0., 1.],
            [1., 0.]])
     """
+    check_complex(complex)
     facets = complex.facets
     interior = facets.interior
     a, b = facets.cell_a[interior], facets.cell_b[interior]
@@ -134,11 +138,9 @@ def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -
 
 def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
     """Node attributes as columns of Python scalars."""
-    digits = 2 * complex.patterns.shape[1]
-    text = np.ascontiguousarray(complex.patterns).tobytes().hex()
     columns: dict[str, list[Any]] = {
         "volume": complex.volumes.tolist(),
-        "pattern": [text[k * digits : (k + 1) * digits] for k in range(complex.n_cells)],
+        "pattern": hex_names(complex.patterns),
         "n_facets": complex.n_facets.tolist(),
     }
     if complex.volume_kind == "none":

@@ -6,10 +6,12 @@ Any networkx graph with scalar attributes will do; `adjacency` makes one of a ce
 from __future__ import annotations
 
 import csv
+import io
 import json
 import numbers
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 from xml.sax.saxutils import escape, quoteattr
@@ -19,8 +21,9 @@ import numpy as np
 from scipy import sparse
 
 from regions.errors import InvalidInputError
+from regions.reports import replacing, write_text
 
-__all__ = ["read_graph", "write_graph"]
+__all__ = ["graph_paths", "read_graph", "write_graph"]
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 
@@ -51,9 +54,7 @@ def write_graph(graph: nx.Graph, path: str | Path, format: str | None = None) ->
     ------
     InvalidInputError
         If the format is unknown, or an attribute is not a bool, int, float or str, or (for
-        ``parquet``) pyarrow is not installed.
-    OSError
-        If the file cannot be written.
+        ``parquet``) pyarrow is not installed, or the file cannot be written.
 
     Examples
     --------
@@ -64,9 +65,22 @@ def write_graph(graph: nx.Graph, path: str | Path, format: str | None = None) ->
     >>> again.edges
     EdgeView([(0, 1), (1, 2)])
     """
+    files = graph_paths(path, format)
+    _WRITERS[_format_of(files[0], format, _WRITERS)](graph, *files)
+    return files
+
+
+def graph_paths(path: str | Path, format: str | None = None) -> tuple[Path, ...]:
+    """The files that `write_graph` writes; raises InvalidInputError if the format is unknown.
+
+    Examples
+    --------
+    >>> [file.name for file in graph_paths("edges.csv")]
+    ['edges.csv', 'edges.nodes.csv']
+    """
     target = Path(path)
-    writer = _WRITERS[_format_of(target, format, _WRITERS)]
-    return writer(graph, target)
+    beside = _format_of(target, format, _WRITERS) in ("csv", "parquet")
+    return (target, _node_table_path(target)) if beside else (target,)
 
 
 def read_graph(path: str | Path, format: str | None = None) -> nx.Graph:
@@ -159,7 +173,7 @@ def _text(value: object, kind: type) -> str:
     return escape(str(value)) if kind is str else str(value)
 
 
-def _write_graphml(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+def _write_graphml(graph: nx.Graph, path: Path) -> None:
     """GraphML in one pass: networkx builds a tree of elements first, ten times slower."""
     scopes = {
         "graph": _attribute_types([graph.graph]),
@@ -176,7 +190,7 @@ def _write_graphml(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
             for name, value in record.items()
         )
 
-    with path.open("w", encoding="utf-8") as file:
+    with _text_to(path) as file:
         file.write(
             '<?xml version="1.0" encoding="utf-8"?>\n'
             '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
@@ -195,10 +209,9 @@ def _write_graphml(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
             for a, b, record in graph.edges(data=True)
         )
         file.write("</graph>\n</graphml>\n")
-    return (path,)
 
 
-def _write_gexf(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+def _write_gexf(graph: nx.Graph, path: Path) -> None:
     """GEXF 1.2 in one pass; it has no graph attributes, so they go to the description."""
     node_types = _attribute_types(data for _, data in graph.nodes(data=True))
     edge_types = _attribute_types(data for _, _, data in graph.edges(data=True))
@@ -219,7 +232,7 @@ def _write_gexf(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
         )
         return f"<attvalues>{inner}</attvalues>"
 
-    with path.open("w", encoding="utf-8") as file:
+    with _text_to(path) as file:
         file.write(
             '<?xml version="1.0" encoding="utf-8"?>\n'
             '<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2">\n'
@@ -241,7 +254,16 @@ def _write_gexf(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
             for k, (a, b, record) in enumerate(graph.edges(data=True))
         )
         file.write("</edges>\n</graph>\n</gexf>\n")
-    return (path,)
+
+
+@contextmanager
+def _text_to(path: Path) -> Iterator[TextIO]:
+    """A text file that takes its name once it is whole; lines end in a line feed on every system."""
+    with replacing(path, "graph") as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()
 
 
 def _scoped(node_types: Iterable[str], edge_types: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -250,11 +272,10 @@ def _scoped(node_types: Iterable[str], edge_types: Iterable[str]) -> Iterator[tu
     yield from (("edge", name) for name in edge_types)
 
 
-def _write_json(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+def _write_json(graph: nx.Graph, path: Path) -> None:
     """Node-link JSON as networkx and d3 read it."""
     text = json.dumps(nx.node_link_data(graph, edges="edges"), default=_plain)
-    path.write_text(text + "\n", encoding="utf-8")
-    return (path,)
+    write_text(text + "\n", path, "graph")
 
 
 def _plain(value: object) -> object:
@@ -276,19 +297,17 @@ def _node_table_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.nodes{path.suffix}")
 
 
-def _write_csv(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+def _write_csv(graph: nx.Graph, path: Path, beside: Path) -> None:
     """Edge list and node table as CSV with a header line."""
     edge_names, edges, node_names, nodes = _tables(graph)
-    beside = _node_table_path(path)
     for target, names, rows in ((path, edge_names, edges), (beside, node_names, nodes)):
-        with target.open("w", encoding="utf-8", newline="") as file:
+        with _text_to(target) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
             writer.writerows(rows)
-    return path, beside
 
 
-def _write_parquet(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+def _write_parquet(graph: nx.Graph, path: Path, beside: Path) -> None:
     """Edge list and node table as Parquet; the graph attributes are schema metadata."""
     try:
         import pyarrow as pa
@@ -300,23 +319,21 @@ def _write_parquet(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
         ) from error
     edge_names, edges, node_names, nodes = _tables(graph)
     metadata = {name: str(value) for name, value in graph.graph.items()}
-    beside = _node_table_path(path)
     for target, names, rows in ((path, edge_names, edges), (beside, node_names, nodes)):
         columns = list(zip(*rows, strict=True)) if rows else [() for _ in names]
         table = pa.table({name: list(c) for name, c in zip(names, columns, strict=True)})
-        pq.write_table(table.replace_schema_metadata(metadata), target)
-    return path, beside
+        with replacing(target, "graph") as file:
+            pq.write_table(table.replace_schema_metadata(metadata), file)
 
 
-def _write_npz(graph: nx.Graph, path: Path) -> tuple[Path, ...]:
+def _write_npz(graph: nx.Graph, path: Path) -> None:
     """Adjacency matrix weighted by facet volume, for `scipy.sparse.load_npz`."""
     if graph.number_of_nodes() == 0:
         raise InvalidInputError("the graph has no nodes, so it has no adjacency matrix")
     matrix = nx.to_scipy_sparse_array(graph, weight="facet_volume", dtype=np.float64)
     # Through an open file, as scipy appends .npz to a path that does not end in it.
-    with path.open("wb") as file:
+    with replacing(path, "graph") as file:
         sparse.save_npz(file, matrix)
-    return (path,)
 
 
 def _read_graphml(path: Path) -> nx.Graph:
@@ -345,7 +362,7 @@ def _read_json(path: Path) -> nx.Graph:
     return nx.node_link_graph(json.loads(path.read_text(encoding="utf-8")), edges="edges")
 
 
-_WRITERS: dict[str, Callable[[nx.Graph, Path], tuple[Path, ...]]] = {
+_WRITERS: dict[str, Callable[..., None]] = {
     "graphml": _write_graphml,
     "gexf": _write_gexf,
     "json": _write_json,

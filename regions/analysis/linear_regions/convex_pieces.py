@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, vstack
 
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
 from regions.analysis.linear_regions.merging import Labels, by_first_occurrence
 from regions.analysis.linear_regions.visibility import invisible_points
+from regions.errors import SolverError
+from regions.optimize import BinaryStatus, minimise_sum
 from regions.rational import neighbour_pattern
 from regions.rational.integer_rows import dot
 
@@ -280,21 +281,21 @@ def _cover(search: _Search, pieces: list[Piece]) -> list[Piece] | None:
     rows = [
         (k, p) for k, i in enumerate(search.merged) for p, piece in enumerate(pieces) if piece.cells >> i & 1
     ]
-    n, m = len(pieces), len(search.merged)
-    cover = coo_array((np.ones(len(rows)), tuple(zip(*rows, strict=True))), shape=(m, n))
-    constraints = [LinearConstraint(cover.tocsr(), 1, 1)]
-    if conflicts:
-        at = np.repeat(np.arange(len(conflicts)), 2)
-        pairs = coo_array((np.ones(at.size), (at, np.array(conflicts).ravel())), shape=(len(conflicts), n))
-        constraints.append(LinearConstraint(pairs.tocsr(), -np.inf, 1))
-    result = milp(
-        np.ones(n),
-        integrality=np.ones(n),
-        bounds=Bounds(0, 1),
-        constraints=constraints,
-        options={"time_limit": MILP_SECONDS},
-    )
-    if result.x is None:
+    if not rows:
         return None
-    chosen = [piece for piece, x in zip(pieces, result.x, strict=True) if x > 0.5]
-    return chosen if search.is_complex(chosen) else None
+    n, m = len(pieces), len(search.merged)
+    cover = coo_array((np.ones(len(rows), np.int64), tuple(np.array(rows).T)), shape=(m, n))
+    at = np.repeat(np.arange(len(conflicts)), 2)
+    pairs = coo_array(
+        (np.ones(at.size, np.int64), (at, np.array(conflicts, np.int64).ravel())), shape=(len(conflicts), n)
+    )
+    lower = np.concatenate([np.ones(m, np.int64), np.zeros(len(conflicts), np.int64)])
+    found = minimise_sum(vstack([cover, pairs]), lower, np.ones(lower.size, np.int64), seconds=MILP_SECONDS)
+    match found.status:
+        case BinaryStatus.OPTIMAL | BinaryStatus.FEASIBLE if found.chosen is not None:
+            chosen = [piece for piece, taken in zip(pieces, found.chosen.tolist(), strict=True) if taken]
+            return chosen if search.is_complex(chosen) else None
+        case BinaryStatus.INFEASIBLE | BinaryStatus.TIME_LIMIT:
+            return None
+        case _:
+            raise SolverError(f"a cover by convex pieces ended as {found.status.value}")

@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
+from regions.network.patterns import flat_units, row_keys
 from regions.rational import ExactCell, ExactNetwork, exact_cell
 
 
@@ -21,7 +22,7 @@ class ExactGeometry:
     def __init__(self, cells: CellComplex) -> None:
         self.cells = cells
         self.exact = ExactNetwork(cells.network, cells.domain)
-        self.patterns = [row.tobytes() for row in cells.unpacked_patterns()]
+        self.patterns = row_keys(cells.unpacked_patterns())
         self.points: list[tuple[int, ...]] = []
         self._number: dict[tuple[int, ...], int] = {}
         self._known: dict[int, ExactCell] = {}
@@ -37,7 +38,7 @@ class ExactGeometry:
         table, offsets = self.cells.facets, self.cells.network.unit_offsets
         hints: list[list[int]] = [[] for _ in self.patterns]
         rows = np.flatnonzero(table.layer >= 0)
-        flat = (offsets[table.layer[rows]] + table.unit[rows]).tolist()
+        flat = flat_units(offsets, table.layer[rows], table.unit[rows]).tolist()
         for unit, a, b in zip(flat, table.cell_a[rows].tolist(), table.cell_b[rows].tolist(), strict=True):
             hints[a].append(unit)
             if b >= 0:

@@ -11,8 +11,9 @@ from operator import and_
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.analysis.arguments import check_complex
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.errors import BudgetExceededError, CertificateError, InvalidInputError
 
 REPORTS_PER_SECOND = 10.0
@@ -88,6 +89,7 @@ def face_lattice(
     CertificateError
         If the Euler characteristic is not 1: cells are missing or wrong.
     """
+    check_complex(cells)
     if cells.status is not Completeness.COMPLETE:
         raise InvalidInputError("faces need a COMPLETE complex, this one is TRUNCATED; enumerate all of it")
     if cells.n_cells > max_cells:

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.rational import map_residues
 
 Labels = NDArray[np.int64]

@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
+from regions.analysis.arguments import check_complex
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition, convex_partition
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
 from regions.analysis.linear_regions.faces import FaceLattice, face_lattice
 from regions.analysis.linear_regions.merging import Labels, affine_classes, closed_components, open_components
-from regions.complexes.cell_complex import CellComplex, Completeness
-from regions.errors import InvalidInputError
+from regions.complexes import CellComplex, Completeness
+from regions.errors import InvalidInputError, check_choice
 
 DEFINITIONS = {
     "activation": "activation patterns (units > 0) at any point, also on lower-dimensional sets",
@@ -85,6 +86,7 @@ class LinearRegions:
     """
 
     def __init__(self, cells: CellComplex, *, progress: Callable[[int, float], None] | None = None) -> None:
+        check_complex(cells)
         if cells.status is not Completeness.COMPLETE:
             raise InvalidInputError(
                 "the complex is TRUNCATED: its cells are not all there are, so no definition can be counted"
@@ -127,6 +129,12 @@ class LinearRegions:
         InvalidInputError
             If the definition is unknown, or "activation", whose regions are not unions of cells.
         """
+        check_choice("definition", definition, DEFINITIONS)
+        if definition == "activation":
+            raise InvalidInputError(
+                "definition 'activation' has no partition of the cells: its regions are faces of them; "
+                "choose another"
+            )
         match definition:
             case "cell":
                 return np.arange(self.cells.n_cells)
@@ -136,12 +144,8 @@ class LinearRegions:
                 return self._open
             case "closed":
                 return self._closed
-            case "affine":
+            case _:
                 return self._affine
-        raise InvalidInputError(
-            f"definition {definition!r} has no partition of the cells; choose from "
-            f"{', '.join(name for name in DEFINITIONS if name != 'activation')}"
-        )
 
     def count(self, definition: str) -> RegionCount:
         """The number of linear regions by a definition.
@@ -153,8 +157,7 @@ class LinearRegions:
         BudgetExceededError
             If the definition is "activation" and the complex too large for its faces.
         """
-        if definition not in DEFINITIONS:
-            raise InvalidInputError(f"definition {definition!r}; choose from {', '.join(DEFINITIONS)}")
+        check_choice("definition", definition, DEFINITIONS)
         if definition == "activation":
             n = self.faces.n_activation_patterns
             return RegionCount(definition, n, n)

@@ -1,7 +1,7 @@
 """A cell at unit size: coordinates u in which it is neither small nor thin, around an inner point.
 
-t = origin + T @ u with an exact rational origin; rows are multiplied by T in integers and rounded once,
-so nothing cancels however small the cell is or however far from 0.
+With t = origin + T @ u and an exact rational origin, rows are multiplied by T in integers and rounded once.
+So nothing cancels, however small the cell is or however far from 0.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.analysis.one_cell.halfspaces import Row, bounding_planes, cell_index, exact_rows
-from regions.complexes.cell_complex import CellComplex
-from regions.domain import Domain
-from regions.errors import InvalidInputError, SolverError
+from regions.complexes import CellComplex
+from regions.domain import Coordinates, Domain
+from regions.errors import SolverError
 from regions.rational import ExactNetwork, dyadic_integers, exact_cell, interior_point
 
 FloatArray = NDArray[np.float64]
@@ -34,8 +34,8 @@ LARGEST_STRETCH = 1e13  # of one round; beyond, floats do not tell directions ap
 class CellFrame:
     """A cell {u : R @ u <= h} in coordinates of its own, t = origin + T @ u.
 
-    The origin is close to the cell's analytic centre, where the Dikin ellipsoid is about the unit ball:
-    that lies in the cell, and the cell in the ball of radius `reach`.
+    The origin is close to the cell's analytic centre, where the Dikin ellipsoid is about the unit ball.
+    That ball lies in the cell, and the cell in the ball of radius `outer_radius`.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class CellFrame:
     R : (m, d) float64, rows of length 1
     h : (m,) float64, > 0
     lengths : (m,) float64, length of each row's gradient in t when that in u is 1
-    reach : float, a proven bound of |u| on the cell
+    outer_radius : float, a proven bound of |u| on the cell
     """
 
     cell: int
@@ -62,43 +62,37 @@ class CellFrame:
     R: FloatArray
     h: FloatArray
     lengths: FloatArray
-    reach: float
+    outer_radius: float
 
     def linear(self, row: Sequence[Fraction]) -> tuple[float, FloatArray]:
-        """Value at the origin and gradient in u of t -> a.t + c, for a row (a_1, ..., a_d, c)."""
+        """Return value at the origin and gradient in u of t -> a.t + c, for a row (a_1, ..., a_d, c)."""
         scale = lcm(*(x.denominator for x in row))
         integers = tuple(x.numerator * (scale // x.denominator) for x in row)
         gradient, value = _transform(integers, self.origin, _Dyadic.of(self.T))
         return float(value / scale), np.array([float(x / scale) for x in gradient])
 
     def draw_in(self, u: FloatArray) -> tuple[FloatArray, float]:
-        """The point, moved towards the origin if it lies outside; and how far outside it lay."""
+        """Return the point, moved towards the origin if it lies outside, and how far outside it lay."""
         excess = float(np.max(self.R @ u - self.h))
         return u / max(1.0, float(np.max(self.R @ u / self.h))), max(0.0, excess)
 
     def support_bound(self, c: FloatArray, multipliers: FloatArray) -> float:
-        """An upper bound of c.u over the cell, by weak duality, for any multipliers >= 0."""
+        """Bound c.u over the cell from above, by weak duality, for any multipliers >= 0."""
         rest = c - self.R.T @ multipliers
-        return float(multipliers @ self.h + np.linalg.norm(rest) * self.reach)
+        return float(multipliers @ self.h + np.linalg.norm(rest) * self.outer_radius)
 
     def exact_point(self, u: FloatArray) -> tuple[Fraction, ...]:
-        """The point origin + T @ u, its product rounded, its sum not."""
+        """Return the point origin + T @ u; its product is rounded, its sum is not."""
         return tuple(o + Fraction(float(x)) for o, x in zip(self.origin, self.T @ u, strict=True))
 
-    def point(self, u: FloatArray, coordinates: str) -> FloatArray:
-        """The point origin + T @ u, rounded: (d,) intrinsic or (n0,) input."""
+    def point(self, u: FloatArray, coordinates: Coordinates) -> FloatArray:
+        """Return the point origin + T @ u, rounded: (d,) intrinsic or (n0,) input."""
         moved = [float(x) for x in self.exact_point(u)]
         return np.array(moved) if coordinates == "intrinsic" else self.domain.to_input(moved)
 
 
-def check_coordinates(coordinates: str) -> None:
-    """Raise InvalidInputError unless the coordinates are of a known kind."""
-    if coordinates not in ("intrinsic", "input"):
-        raise InvalidInputError(f"coordinates {coordinates!r}; choose 'input' or 'intrinsic'")
-
-
 def cell_frame(complex: CellComplex, cell: int) -> CellFrame:
-    """The frame of a cell: its Dikin ellipsoid is made round, and made round again, until it stays so.
+    """Return the frame of a cell: its Dikin ellipsoid is made round, again and again, until it stays so.
 
     Parameters
     ----------
@@ -127,7 +121,7 @@ def cell_frame(complex: CellComplex, cell: int) -> CellFrame:
 
 
 def narrowed(frame: CellFrame, middle: Sequence[Fraction], radius: float, u: FloatArray) -> CellFrame | None:
-    """The frame of the part of a cell with |t - middle| <= radius in every coordinate.
+    """Return the frame of the part of a cell with |t - middle| <= radius in every coordinate.
 
     Parameters
     ----------
@@ -154,7 +148,7 @@ def narrowed(frame: CellFrame, middle: Sequence[Fraction], radius: float, u: Flo
 
 
 class _Place(NamedTuple):
-    """What a frame says about its cell and does not change when that is cut."""
+    """What a frame says about its cell and what does not change when that is cut."""
 
     cell: int
     exact: ExactNetwork
@@ -163,17 +157,17 @@ class _Place(NamedTuple):
 
 
 def _rounded(place: _Place, rows: list[Row], origin: tuple[Fraction, ...]) -> CellFrame:
-    """The frame of {t : a.t + c >= 0 for all rows}, from a point strictly inside."""
+    """Return the frame of {t : a.t + c >= 0 for all rows}, from a point strictly inside."""
     T = np.eye(len(origin))
     for _ in range(MAX_ROUNDS):
         R, h, lengths = _rows_in_frame(rows, origin, T)
-        decrement, narrow, wide = _roundness(R / h[:, None])
-        if decrement < CENTRED and narrow * ROUND > 1.0 and wide < ROUND:
+        decrement, least, largest = _roundness(R / h[:, None])
+        if decrement < CENTRED and least * ROUND > 1.0 and largest < ROUND:
             m = h.size
             # v = (R / h) u has all v_i <= 1 and |sum v_i| <= decrement |v| on the cell: so with w = 1 - v,
             # |v| <= |w| + sqrt m <= sum w + sqrt m <= m + decrement |v| + sqrt m
-            reach = float((m + np.sqrt(m)) / (1.0 - decrement) / narrow)
-            return CellFrame(*place, tuple(rows), origin, T, R, h, lengths, reach)
+            radius = float((m + np.sqrt(m)) / (1.0 - decrement) / least)
+            return CellFrame(*place, tuple(rows), origin, T, R, h, lengths, radius)
         u = _analytic_centre(R, h)
         _, singular, axes = np.linalg.svd(R / (h - R @ u)[:, None], full_matrices=False)
         moved = [Fraction(float(x)) for x in T @ u]
@@ -202,7 +196,7 @@ class _Dyadic:
 
 
 def _transform(row: Row, origin: Sequence[Fraction], T: _Dyadic) -> tuple[list[Fraction], Fraction]:
-    """Gradient in u and value at the origin of a row, exactly."""
+    """Return gradient in u and value at the origin of a row, exactly."""
     gradient = [
         Fraction(sum(a * x for a, x in zip(row[:-1], column, strict=True)), T.denominator)
         for column in T.columns
@@ -221,7 +215,7 @@ def _all_transformed(
 def _rows_in_frame(
     rows: list[Row], origin: Sequence[Fraction], T: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """R, h and lengths of a frame; every entry is rounded once before rows are scaled to length 1."""
+    """Return R, h and lengths of a frame; entries are rounded once, before rows are scaled to length 1."""
     R, h, lengths = [], [], []
     for row, (gradient, value) in zip(rows, _all_transformed(rows, origin, T), strict=True):
         scale = 1 << max(abs(x).bit_length() for x in row[:-1])
@@ -236,7 +230,7 @@ def _rows_in_frame(
 def _inner_point(
     complex: CellComplex, cell: int, exact: ExactNetwork, rows: list[Row]
 ) -> tuple[Fraction, ...]:
-    """The stored witness if it is strictly inside, else the mean of the exact vertices."""
+    """Return the stored witness if it is strictly inside, else the mean of the exact vertices."""
     witness: list[Any] = complex.witnesses[cell].tolist()
     if np.isfinite(witness).all():
         point = tuple(Fraction(x) for x in witness)
@@ -247,7 +241,7 @@ def _inner_point(
 
 
 def _analytic_centre(R: FloatArray, h: FloatArray) -> FloatArray:
-    """The minimum of -sum log(h - R u) from u = 0 by damped Newton steps, or how far they came."""
+    """Minimise -sum log(h - R u) from u = 0 by damped Newton steps, and return how far they came."""
     u = np.zeros(R.shape[1])
     for _ in range(MAX_NEWTON_STEPS):
         slopes = R / (h - R @ u)[:, None]
@@ -263,6 +257,6 @@ def _analytic_centre(R: FloatArray, h: FloatArray) -> FloatArray:
 
 
 def _roundness(slopes: FloatArray) -> tuple[float, float, float]:
-    """Newton decrement at u = 0, and the extreme singular values of the Dikin ellipsoid's matrix."""
+    """Return the Newton decrement at u = 0, and the extreme singular values of the Dikin ellipsoid."""
     left, singular, _ = np.linalg.svd(slopes, full_matrices=False)
     return float(np.linalg.norm(left.T @ np.ones(slopes.shape[0]))), float(singular[-1]), float(singular[0])

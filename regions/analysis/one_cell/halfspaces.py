@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.errors import InvalidInputError
+from regions.network.patterns import flat_units, unit_places
 from regions.rational import ExactNetwork
 
 FloatArray = NDArray[np.float64]
@@ -121,12 +122,11 @@ def bounding_planes(complex: CellComplex, cell: int, *, facets_only: bool) -> tu
     if facets_only:
         rows = np.flatnonzero((table.cell_a == cell) | (table.cell_b == cell))
         if rows.size == int(complex.n_facets[cell]):
-            offsets = complex.network.unit_offsets
-            units = offsets[table.layer[rows]] + table.unit[rows]
+            units = flat_units(complex.network.unit_offsets, table.layer[rows], table.unit[rows])
             planes = np.where(table.side[rows] >= 0, -1 - table.side[rows], units)
             order = np.argsort(planes, kind="stable")
             return planes[order].tolist(), True
-    sides = [-1 - k for k in range(complex.domain.halfspaces[0].shape[0])]
+    sides = [-1 - k for k in range(complex.domain.n_sides)]
     return [*sides, *range(complex.network.n_units)], False
 
 
@@ -155,10 +155,9 @@ def _origins(
     complex: CellComplex, planes: list[int]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], tuple[str, ...]]:
     number = np.array(planes, dtype=np.int64)
-    offsets = complex.network.unit_offsets
     is_side = number < 0
-    layer = np.where(is_side, -1, np.searchsorted(offsets, number, side="right") - 1)
-    unit = np.where(is_side, -1, number - offsets[np.maximum(layer, 0)])
+    layer, unit = np.full_like(number, -1), np.full_like(number, -1)
+    layer[~is_side], unit[~is_side] = unit_places(complex.network.unit_offsets, number[~is_side])
     side = np.where(is_side, -1 - number, -1)
     names = tuple(
         f"side {complex.domain.side_names[k]}" if k >= 0 else f"unit ({a}, {u})"

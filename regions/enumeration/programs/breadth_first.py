@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
-from regions.enumeration.programs.exact_sides import CellFacets
+from regions.enumeration.compiled_network import CompiledNetwork
+from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
-from regions.enumeration.programs.program_search import domain_witness
 from regions.errors import SolverError
 
 Progress = Callable[[int, float], None]
@@ -56,7 +55,7 @@ def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.f
         If a hundred points are all on one.
     """
     rng = np.random.default_rng(20241218)
-    centre = domain_witness(domain)
+    centre = domain.interior_point()
     for attempt in range(MOST_STARTS):
         point = centre if attempt == 0 else 0.5 * centre + 0.5 * _random_point(domain, rng)
         states = finder.pattern_at(point)
@@ -70,7 +69,7 @@ def _random_point(domain: Domain, rng: np.random.Generator) -> NDArray[np.float6
 
 
 def list_cells(
-    net: Lowered,
+    net: CompiledNetwork,
     domain: Domain,
     *,
     max_cells: int | None,
@@ -79,7 +78,7 @@ def list_cells(
 ) -> Listing:
     """Walk over the facets from one cell to all others, or to the first `max_cells`.
 
-    Ctrl-C ends the walk, and what was found by then is the outcome.
+    Ctrl-C ends the search, and what was found by then is the outcome.
     """
     local = threading.local()
 

@@ -1,4 +1,4 @@
-"""Exact answers for the walk by linear programs: has a side of a unit interior points in a polytope?
+"""Exact answers for the search by linear programs: has a side of a unit interior points in a polytope?
 
 Floating point proposes (a point, multipliers), rational arithmetic decides about the stored weights.
 """
@@ -6,15 +6,15 @@ Floating point proposes (a point, multipliers), rational arithmetic decides abou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
+from regions.enumeration.programs.cell_facets import CellFacets
 from regions.errors import SolverError
+from regions.kernels.memory.states import Side
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, balances, decide_interior, inside_all, primitive, solve_on_support
 
@@ -22,32 +22,7 @@ Rows = Sequence[tuple[int, bool]]  # flat unit, and whether it is positive
 IntegerRow = tuple[int, ...]
 
 
-class CellFacets(NamedTuple):
-    """The facets of one cell, and what lies beyond each.
-
-    `labels` are flat unit numbers, of several with one and the same hyperplane the lowest, or -1 - side of
-    the domain; `neighbours` their patterns, one byte a unit, None beyond the domain; `points` are inside the
-    neighbours, `witness` inside the cell itself: NaN where no float is. `exact` counts the rows that were
-    left to rational arithmetic, `rows` all.
-    """
-
-    labels: list[int]
-    neighbours: list[bytes | None]
-    points: list[NDArray[np.float64]]
-    witness: NDArray[np.float64]
-    rows: int
-    exact: int
-
-
-class Side(Enum):
-    """What rational arithmetic says of one side."""
-
-    EMPTY = "no interior points"
-    INSIDE = "a float point inside is known"
-    THIN = "interior points, but none found among the floats"
-
-
-class ProgramOracle:
+class ExactSides:
     """Decides about the cells of a network on a domain from the stored weights alone.
 
     A polytope is the domain cut by rows (unit, positive); the units before have the states of a pattern,
@@ -174,7 +149,7 @@ class ProgramOracle:
         start = [Fraction(x) for x in near.tolist()] if np.isfinite(near).all() else [Fraction(0)] * d
         inside, _ = decide_interior(rows, start)
         if inside is None:
-            raise SolverError("a pattern that was met has no cell: the walk's books are wrong")
+            raise SolverError("a pattern that was met has no cell: the search's books are wrong")
         groups: dict[IntegerRow, list[int]] = {}
         for k, row in enumerate(rows):
             groups.setdefault(primitive(row), []).append(k)
@@ -202,7 +177,7 @@ class ProgramOracle:
     def _cross(
         self, pattern: bytes, inside: Sequence[Fraction], beyond: Sequence[Fraction], hyperplane: IntegerRow
     ) -> tuple[bytes, NDArray[np.float64]]:
-        """The cell right beyond a facet, as in `kernels.lp_facets.cross_facet`, and a float point inside."""
+        """The cell right beyond a facet, as in `facets_of_cell.cross_facet`, and a float point inside."""
         inner, outer = (_slack(hyperplane, x) for x in (inside, beyond))
         share = -outer / (inner - outer)  # of the way back from `beyond` to the facet
         meeting = [y + share * (x - y) for x, y in zip(inside, beyond, strict=True)]

@@ -8,69 +8,107 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
-from regions.enumeration.programs.exact_sides import CellFacets
-from regions.enumeration.programs.program_search import ProgramWalker
-from regions.kernels.memory import state
-from regions.kernels.memory.table import fill_entry
+from regions.enumeration.compiled_network import CompiledNetwork
+from regions.enumeration.programs.cell_facets import CellFacets
+from regions.enumeration.programs.program_search import ProgramSearch
+from regions.errors import SolverError
+from regions.kernels.memory.states import Mode, RowStatus
 from regions.kernels.programs.facets_of_cell import find_facets, locate
 
 
 class FacetFinder:
     """Finds the facets of cells, one at a time, with its own arrays; one thread uses it at a time.
 
-    In float arithmetic rows that neither a ray nor a program shows to be facets are none.
+    Rays and linear programs decide. What they leave open is tried again from a deeper point, and then left
+    to rational arithmetic. In float arithmetic rows that neither a ray nor a program shows to be facets are
+    none.
+
+    Parameters
+    ----------
+    net, domain : as walked
+    sides : bool, whether sides of the domain count as facets
+    most_exact : int, optional
+        The largest dimension in which rational arithmetic is asked; beyond, open rows stay undecided.
     """
 
-    def __init__(self, net: Lowered, domain: Domain) -> None:
-        self.walker = ProgramWalker(net, domain, state.COUNT)
-        self.walker.start()
-        d, rows, n = net.dimension, self.walker.arrays[state.PROGRAM_RIGHT].shape[0], net.n_units
+    def __init__(
+        self, net: CompiledNetwork, domain: Domain, *, sides: bool = True, most_exact: int | None = None
+    ) -> None:
+        self.search = ProgramSearch(net, domain, Mode.COUNT)
+        self.search.start()
+        self._sides = sides
+        self._exact = net.certified and (most_exact is None or net.dimension <= most_exact)
+        d, rows, n = net.dimension, self.search.memory.right.shape[0], net.n_units
         i64 = np.int64
         more = {
-            state.ALL_COLUMNS: np.zeros((d, rows)),
-            state.ALL_RIGHT: np.zeros(rows),
-            state.ALL_ERRORS: np.zeros(rows),
-            state.ALL_LABELS: np.zeros(rows, i64),
-            state.ALL_SLACKS: np.zeros(rows),
-            state.ALL_NOISE: np.zeros(rows),
-            state.FACET_STATUS: np.zeros(rows, i64),
-            state.FACET_BEYOND: np.zeros((rows, d)),
-            state.CHOSEN: np.zeros(rows, i64),
-            state.NEXT_STATES: np.zeros((rows, n), i64),
-            state.STATES_BEFORE: np.zeros(n, i64),
-            state.UNDECIDED: np.zeros(n, i64),
+            "all_columns": np.zeros((d, rows)),
+            "all_right": np.zeros(rows),
+            "all_errors": np.zeros(rows),
+            "all_labels": np.zeros(rows, i64),
+            "all_slacks": np.zeros(rows),
+            "all_noise": np.zeros(rows),
+            "facet_status": np.zeros(rows, i64),
+            "facet_beyond": np.zeros((rows, d)),
+            "chosen": np.zeros(rows, i64),
+            "next_states": np.zeros((rows, n), i64),
+            "states_before": np.zeros(n, i64),
+            "undecided": np.zeros(n, i64),
         }
-        for entry, array in more.items():
-            self.walker.arrays[entry] = array
-            fill_entry(self.walker.table, entry, array)
+        self.search.memory.use(more)
 
     def pattern_at(self, point: NDArray[np.float64]) -> bytes | None:
         """The pattern of the cell that a point is inside of, one byte a unit; None if it is on a border."""
-        arrays = self.walker.arrays
-        arrays[state.WITNESS][:] = point
-        if locate(self.walker.table):
-            return arrays[state.STATES].astype(np.bool_).tobytes()
-        return self.walker.asked().pattern_at([Fraction(x) for x in point.tolist()])
+        memory = self.search.memory
+        memory.witness[:] = point
+        if locate(self.search.memory):
+            return memory.states.astype(np.bool_).tobytes()
+        return self.search.asked().pattern_at([Fraction(x) for x in point.tolist()])
 
     def find(self, pattern: bytes, witness: NDArray[np.float64]) -> CellFacets:
-        """The facets of the cell of a pattern, with a point `(d,)` inside or NaN."""
-        arrays, walker = self.walker.arrays, self.walker
-        arrays[state.STATES][:] = np.frombuffer(pattern, np.bool_)
-        arrays[state.WITNESS][:] = witness
-        open_rows = int(find_facets(walker.table, walker.n_sides, True)) if np.isfinite(witness).all() else -1
-        if open_rows != 0 and walker.net.certified:
-            return walker.asked().facets(pattern, witness)
-        m = int(walker.reg[state.ALL_ROWS])
-        labels = arrays[state.ALL_LABELS][:m]
-        inside = open_rows >= 0
-        rows = np.flatnonzero((arrays[state.FACET_STATUS][:m] == state.FACET) & inside).tolist()
-        neighbours = [states.tobytes() for states in arrays[state.NEXT_STATES][rows].astype(np.bool_)]
+        """Find the facets of the cell of a pattern, from a point `(d,)` inside it or close, or from NaN."""
+        memory, search = self.search.memory, self.search
+        open_rows = self._decide(pattern, witness)
+        if open_rows != 0:
+            deeper = self._deep_point()
+            open_rows = open_rows if deeper is None else self._decide(pattern, deeper)
+        if open_rows != 0 and self._exact:
+            return search.asked().facets(pattern, witness)
+        certified, inside = search.net.certified, open_rows >= 0
+        m = int(memory.n_all_rows)
+        labels = memory.all_labels[:m]
+        rows = np.flatnonzero((memory.facet_status[:m] == RowStatus.FACET) & inside).tolist()
+        neighbours = [states.tobytes() for states in memory.next_states[rows].astype(np.bool_)]
+        outside = np.full(witness.size, np.nan) if certified else witness.copy()
         return CellFacets(
             [int(labels[row]) for row in rows],
             [next_ if labels[row] >= 0 else None for row, next_ in zip(rows, neighbours, strict=True)],
-            [arrays[state.FACET_BEYOND][row].copy() for row in rows],
-            arrays[state.WITNESS].copy(),
+            [memory.facet_beyond[row].copy() for row in rows],
+            memory.witness.copy() if inside else outside,
             m,
             0,
+            m if not inside else open_rows if certified else 0,
         )
+
+    def _decide(self, pattern: bytes, point: NDArray[np.float64]) -> int:
+        """Ask the kernel: how many rows stay open, -1 if the point is not inside beyond doubt."""
+        memory = self.search.memory
+        memory.states[:] = np.frombuffer(pattern, np.bool_)
+        memory.witness[:] = np.where(np.isfinite(point), point, 0.0)
+        return int(find_facets(self.search.memory, self.search.n_sides, self._sides))
+
+    def _deep_point(self) -> NDArray[np.float64] | None:
+        """Find the centre of a largest ball inside the rows in hand."""
+        from regions.optimize import solve_lp  # few cells need it, and it is slow to import
+
+        memory = self.search.memory
+        m = int(memory.n_all_rows)
+        A = memory.all_columns[:, :m].T
+        b = memory.all_right[:m] - memory.all_errors[:m]
+        lengths = np.linalg.norm(A, axis=1)
+        try:
+            solution = solve_lp(np.column_stack([A, lengths]), b, np.eye(A.shape[1] + 1)[-1])
+        except SolverError:
+            return None
+        if solution.point is None or not solution.value > 0.0:
+            return None
+        return np.ascontiguousarray(solution.point[:-1])

@@ -6,25 +6,23 @@ facets are compared with those of the linear programs; beyond, volumes are left 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex, FacetTable, Tolerances
+from regions.complexes import CellComplex, FacetTable, Tolerances
 from regions.domain import Domain
-from regions.enumeration.compiled_network import Lowered
+from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
 from regions.enumeration.programs.breadth_first import Listing
-from regions.enumeration.programs.exact_sides import CellFacets
-from regions.enumeration.vertices.cell_geometry import Replay
+from regions.enumeration.programs.cell_facets import CellFacets
+from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError, InvalidInputError
-from regions.kernels.memory import state
+from regions.network.patterns import flat_units, pack, row_keys, unit_place, unpack
 from regions.network.relu_network import Network
 
-Progress = Callable[[int, float], None]
 FloatArray = NDArray[np.float64]
 
 SAMPLES = 1 << 17  # points of a Monte Carlo estimate of all volumes together
@@ -46,9 +44,8 @@ class Measured:
 
 def packed_patterns(listing: Listing, network: Network) -> NDArray[np.uint8]:
     """Patterns as in `CellComplex.patterns`."""
-    n = network.n_units
-    states = np.array([np.frombuffer(states, np.bool_) for states in listing.states], np.bool_)
-    return np.packbits(states.reshape(len(listing.states), n), axis=1, bitorder="little")
+    states = np.frombuffer(b"".join(listing.states), np.bool_)
+    return pack(states.reshape(len(listing.states), network.n_units))
 
 
 def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
@@ -76,7 +73,7 @@ def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
 
 
 def measure_by_vertices(
-    listing: Listing, packed: NDArray[np.uint8], net: Lowered, domain: Domain, tolerances: Tolerances
+    listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain, tolerances: Tolerances
 ) -> Measured:
     """Volumes, centroids and facets of listed cells from their vertices; the adjacency is compared.
 
@@ -85,7 +82,9 @@ def measure_by_vertices(
     CertificateError
         If the vertices of the cells give other neighbours than the linear programs.
     """
-    replay = Replay(net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified)
+    replay = VertexGeometry(
+        net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
+    )
     found = join_outputs([replay.measure(row) for row in packed], replay.net)
     table = facet_table(replay.net, domain, found, listing.complete, tolerances)
     inner = table.interior
@@ -108,7 +107,9 @@ def measure_by_vertices(
     )
 
 
-def without_volumes(listing: Listing, packed: NDArray[np.uint8], net: Lowered, domain: Domain) -> Measured:
+def without_volumes(
+    listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain
+) -> Measured:
     """The facets of listed cells as the linear programs found them, with jumps but without volumes."""
     neighbour_pairs(listing)
     count, d = len(listing.states), net.dimension
@@ -162,7 +163,7 @@ def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domai
     for row, (a, b, side) in enumerate(named):
         cell, known = listing.facets[a], places[a]
         if b == -2:  # which of the unlisted neighbours, its unit says
-            label = int(network.unit_offsets[table.layer[row]]) + int(table.unit[row])
+            label = int(flat_units(network.unit_offsets, table.layer[row], table.unit[row]))
             place = cell.labels.index(label) if label in cell.labels else None
         else:
             place = known.get((b, -1) if b >= 0 else (-1, -1 - side))
@@ -193,7 +194,7 @@ def _meeting_points(
         units = np.concatenate(
             [z.reshape(count, z.shape[-1]) for z in network.pre_activations(domain.to_input(points))], axis=1
         )
-        flat = network.unit_offsets[np.maximum(layer, 0)] + np.maximum(unit, 0)
+        flat = flat_units(network.unit_offsets, layer, unit)
         slacks = bound[side] - np.einsum("ij,ij->i", A[side], points)
         heights.append(np.where(side >= 0, slacks, units[np.arange(count), flat]))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -202,11 +203,10 @@ def _meeting_points(
 
 
 def _rows_of_cell(
-    listing: Listing, net: Lowered, i: int, cell: CellFacets
+    listing: Listing, net: CompiledNetwork, i: int, cell: CellFacets
 ) -> list[tuple[int, int, int, int, int, int]]:
     """Rows (cell_a, cell_b, side, layer, unit, place) of the facets that cell `i` puts into the table."""
-    starts = net.arrays[state.UNIT_STARTS]
-    starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
+    offsets = net.network.unit_offsets
     rows = []
     for place, (label, states) in enumerate(zip(cell.labels, cell.neighbours, strict=True)):
         if states is None:
@@ -214,18 +214,18 @@ def _rows_of_cell(
             continue
         j = listing.number[states]
         listed = j < len(listing.states)
-        layer = int(np.searchsorted(starts, label, side="right")) - 1
+        layer, unit = unit_place(offsets, label)
         # a facet between two listed cells belongs to that on the active side of its unit
         if not listed or listing.states[i][label] == 1:
-            rows.append((i, j if listed else -2, -1, layer, label - int(starts[layer]), place))
+            rows.append((i, j if listed else -2, -1, layer, unit, place))
     return rows
 
 
-def output_jacobians(packed: NDArray[np.uint8], net: Lowered) -> NDArray[np.float64]:
-    """Jacobians of the lowered network's output on cells, flat: (n, d * outputs)."""
-    states = np.unpackbits(packed, axis=1, count=net.n_units, bitorder="little").astype(np.float64)
-    weights, starts = net.arrays[state.WEIGHTS], net.arrays[state.WEIGHT_STARTS]
-    units = net.arrays[state.UNIT_STARTS]
+def output_jacobians(packed: NDArray[np.uint8], net: CompiledNetwork) -> NDArray[np.float64]:
+    """Jacobians of the compiled network's output on cells, flat: (n, d * outputs)."""
+    states = unpack(packed, net.n_units).astype(np.float64)
+    weights, starts = net.arrays["weights"], net.arrays["weight_starts"]
+    units = net.arrays["unit_starts"]
     d, count = net.dimension, packed.shape[0]
     parts = [np.zeros((0, d * int(net.width[-1])))]
     for first in range(0, count, BLOCK):
@@ -244,12 +244,12 @@ def sample_volumes(
     measured: Measured, packed: NDArray[np.uint8], network: Network, domain: Domain, rng: np.random.Generator
 ) -> Measured:
     """The same with volumes by Monte Carlo: shares of uniform points, with binomial standard errors."""
-    index = {row.tobytes(): i for i, row in enumerate(packed)}
+    index = {key: i for i, key in enumerate(row_keys(packed))}
     hits = np.zeros(len(packed), np.int64)
     for _ in range(0, SAMPLES, BLOCK):
         active = np.atleast_2d(network.activation_pattern(domain.to_input(domain.sample(BLOCK, rng))))
-        for row in np.packbits(active, axis=1, bitorder="little"):
-            found = index.get(row.tobytes())
+        for key in row_keys(pack(active)):
+            found = index.get(key)
             if found is not None:
                 hits[found] += 1
     share = hits / SAMPLES

@@ -8,19 +8,21 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.cell_complex import CellComplex
+from regions.complexes import CellComplex
 from regions.domain import Domain
-from regions.enumeration.compiled_network import lower
-from regions.enumeration.vertices.vertex_search import NO_LIMIT, Output, Walker
+from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.search import NO_LIMIT
+from regions.enumeration.vertices.vertex_search import Output, VertexSearch
 from regions.errors import CertificateError
-from regions.kernels.memory import state
+from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.polytopes import list_cell_simplices
+from regions.network.patterns import pack, unpack
 from regions.network.relu_network import Network
 
 _NO_CELL = "a listed pattern leads to no cell: the complex does not belong to its network and domain"
 
 
-class Replay:
+class VertexGeometry:
     """Follows packed patterns down the splitting tree; the same steps, so the same numbers.
 
     Parameters
@@ -34,24 +36,24 @@ class Replay:
     def __init__(
         self, network: Network, domain: Domain, radius: float, planar: bool, certified: bool
     ) -> None:
-        self.net = lower(network, domain, radius=radius, certified=certified, planar=planar)
+        self.net = compile_network(network, domain, radius=radius, certified=certified, planar=planar)
         self.network = network
         self.domain = domain
-        self.walker = Walker(self.net, domain, state.COUNT)
+        self.search = VertexSearch(self.net, domain, Mode.COUNT)
 
     @cached_property
-    def _collector(self) -> Walker:
-        return Walker(self.net, self.domain, state.COLLECT)
+    def _collector(self) -> VertexSearch:
+        return VertexSearch(self.net, self.domain, Mode.COLLECT)
 
     def measure(self, packed: NDArray[np.uint8]) -> Output:
         """What an enumeration with vertices lists for the cell of a packed pattern."""
-        walker = self._collector
-        self._guide(walker, packed, cell_limit=NO_LIMIT)
+        search = self._collector
+        self._guide(search, packed, cell_limit=NO_LIMIT)
         outputs = []
-        while (status := walker.step()) in (state.PAUSED, state.FLUSH):
-            if status == state.FLUSH:
-                outputs.append(walker.take_output())
-        outputs.append(walker.take_output())
+        while (status := search.step()) in (Status.PAUSED, Status.FLUSH):
+            if status == Status.FLUSH:
+                outputs.append(search.take_output())
+        outputs.append(search.take_output())
         found = [output for output in outputs if output.volume.size]
         if len(found) != 1 or found[0].volume.size != 1:
             raise CertificateError(_NO_CELL)
@@ -59,36 +61,36 @@ class Replay:
 
     def _go_to(self, packed: NDArray[np.uint8]) -> None:
         """Walk to the cell of a packed pattern and stay there."""
-        guide = self._guide(self.walker, packed, cell_limit=0)
-        while (status := self.walker.step()) == state.PAUSED:
+        guide = self._guide(self.search, packed, cell_limit=0)
+        while (status := self.search.step()) == Status.PAUSED:
             pass
-        found = self.walker.arrays[state.PATS][0, : guide.size]
-        if status != state.LIMIT or not np.array_equal(found, guide):
+        found = self.search.memory.patterns[0, : guide.size]
+        if status != Status.LIMIT or not np.array_equal(found, guide):
             raise CertificateError(_NO_CELL)
 
-    def _guide(self, walker: Walker, packed: NDArray[np.uint8], cell_limit: int) -> NDArray[np.uint64]:
-        """Start a walk that follows a packed pattern only."""
-        active = np.unpackbits(packed, count=self.network.n_units, bitorder="little")
-        walker.start(cell_limit=cell_limit)
-        guide = walker.arrays[state.GUIDE]
+    def _guide(self, search: VertexSearch, packed: NDArray[np.uint8], cell_limit: int) -> NDArray[np.uint64]:
+        """Start a search that follows a packed pattern only."""
+        active = unpack(packed, self.network.n_units)
+        search.start(cell_limit=cell_limit)
+        guide = search.memory.guide
         guide[:] = 0
-        starts, words = self.net.arrays[state.UNIT_STARTS], self.net.word_start
+        starts, words = self.net.arrays["unit_starts"], self.net.word_start
         for layer in range(self.net.n_layers):
             bits = active[starts[layer] : starts[layer + 1]]
-            block = np.zeros(64 * int(words[layer + 1] - words[layer]), np.uint8)
+            block = np.zeros(64 * int(words[layer + 1] - words[layer]), np.bool_)
             block[: bits.size] = bits
-            guide[words[layer] : words[layer + 1]] = np.packbits(block, bitorder="little").view(np.uint64)
-        walker.reg[state.GUIDED] = 1
+            guide[words[layer] : words[layer + 1]] = pack(block).view(np.uint64)
+        search.memory.guided = 1
         return guide
 
     def vertices(self, packed: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Vertices of a cell, (nv, d) intrinsic."""
         self._go_to(packed)
-        arrays = self.walker.arrays
-        node = arrays[state.NODES][0]
-        first = node[state.VERTICES]
-        ring = arrays[state.RING][first : first + node[state.N_VERTICES]]
-        return np.ascontiguousarray(arrays[state.POINTS][:, ring].T)
+        memory = self.search.memory
+        node = memory.nodes[0]
+        first = node.first_vertex
+        ring = memory.ring[first : first + node.n_vertices]
+        return np.ascontiguousarray(memory.points[:, ring].T)
 
     def facet_simplices(
         self,
@@ -111,9 +113,9 @@ class Replay:
             group = order[start:end]
             self._go_to(patterns[cells[group[0]]])
             for f in group:
-                while (n := int(list_cell_simplices(self.walker.table, 0, int(places[f]), room))) < 0:
+                while (n := int(list_cell_simplices(self.search.memory, 0, int(places[f]), room))) < 0:
                     room = np.zeros((2 * room.shape[0], d), np.int64)
-                points = self.walker.arrays[state.FACE_POINTS]
+                points = self.search.memory.face_points
                 pieces.append(points[room[:n]])
                 owners.append(np.full(n, rows[f]))
         if not pieces:
@@ -121,9 +123,9 @@ class Replay:
         return np.concatenate(pieces), np.concatenate(owners)
 
 
-def geometry_of_complex(cells: CellComplex) -> Replay:
+def geometry_of_complex(cells: CellComplex) -> VertexGeometry:
     """The geometry of a complex's cells: walks as its enumeration did."""
-    return Replay(
+    return VertexGeometry(
         cells.network,
         cells.domain,
         cells.tolerances.vertex_radius,

@@ -1,6 +1,6 @@
-"""Exact answers for a walk: signs of units at vertices, and positions, that floats cannot vouch for.
+"""Exact answers for a search: signs of units at vertices, and positions, that floats cannot vouch for.
 
-Knows a walk's arrays and `rational`; what is asked, and when, is decided in `kernels`.
+Knows a search's arrays and `rational`; what is asked, and when, is decided in `kernels`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from regions.domain import Domain
 from regions.errors import SolverError
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import SMALLEST
+from regions.kernels.memory.layouts import SearchMemory
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, sign_at
 from regions.rational.integer_rows import Row
@@ -24,10 +24,10 @@ from regions.rational.integer_rows import Row
 Arrays = Mapping[int, NDArray[Any]]
 
 
-class Oracle:
-    """Answers the questions of one walker, from the stored weights and the domain.
+class ExactSigns:
+    """Answers the questions of one search, from the stored weights and the domain.
 
-    A vertex is the common point of the hyperplanes that the walk has it on; units before the layer in
+    A vertex is the common point of the hyperplanes that the search has it on; units before the layer in
     hand have the states of the node's pattern. One thread uses an oracle at a time.
 
     Parameters
@@ -51,32 +51,31 @@ class Oracle:
     def _exact(self) -> ExactNetwork:
         return ExactNetwork(self._network, self._domain)
 
-    def answer(self, arrays: Arrays, planar: bool) -> tuple[int, int]:
+    def answer(self, memory: SearchMemory, planar: bool) -> tuple[int, int]:
         """Answer what the step under way asks; returns how many signs and how many positions.
 
         Raises
         ------
         SolverError
-            If a vertex's hyperplanes do not meet in one point: the walk's books are wrong.
+            If a vertex's hyperplanes do not meet in one point: the search's books are wrong.
         """
-        reg = arrays[state.REG]
-        first, last = int(reg[state.ANSWERED]), int(reg[state.ASKED])
-        layer = int(reg[state.ASK_LAYER])
-        key = self._pattern(arrays[state.PATS][int(reg[state.SP]) - 1], layer)
+        first, last = int(memory.answered), int(memory.asked)
+        layer = int(memory.ask_layer)
+        key = self._pattern(memory.patterns[int(memory.n_nodes) - 1], layer)
         points: dict[int, Row] = {}
         signs = 0
         for k in range(first, last):
-            vertex, unit = (int(x) for x in arrays[state.QUESTIONS][k])
+            vertex, unit = (int(x) for x in memory.questions[k])
             if vertex not in points:
-                points[vertex] = self._vertex(arrays, key, vertex, planar)
+                points[vertex] = self._vertex(memory, key, vertex, planar)
             if unit < 0:
-                arrays[state.ANSWER_POINTS][k] = _rounded(points[vertex])
+                memory.answer_points[k] = _rounded(points[vertex])
             else:
                 row = self._exact.plane_row(key, int(self._unit_starts[layer]) + unit)
-                arrays[state.ANSWERS][k] = sign_at(row, points[vertex])
+                memory.answers[k] = sign_at(row, points[vertex])
                 signs += 1
-        reg[state.ANSWERED] = last
-        reg[state.ASKED] = 0
+        memory.answered = last
+        memory.asked = 0
         return signs, last - first - signs
 
     def _pattern(self, words: NDArray[np.uint64], layer: int) -> bytes:
@@ -87,15 +86,15 @@ class Oracle:
         parts = [states[a : a + n] for a, n in zip(starts, counts, strict=True)]
         return np.concatenate(parts).tobytes() if parts else b""
 
-    def _vertex(self, arrays: Arrays, key: bytes, vertex: int, planar: bool) -> Row:
+    def _vertex(self, memory: SearchMemory, key: bytes, vertex: int, planar: bool) -> Row:
         d = self._exact.dimension
         if planar:
-            planes = arrays[state.DEFINITIONS][vertex]
+            planes = memory.definitions[vertex]
         else:
-            bits = np.unpackbits(arrays[state.INC][vertex].view(np.uint8), bitorder="little")
-            planes = arrays[state.EDGES][int(arrays[state.REG][state.ASK_FACETS]) + np.flatnonzero(bits)]
+            bits = np.unpackbits(memory.incidence[vertex].view(np.uint8), bitorder="little")
+            planes = memory.edges[memory.ask_facets + np.flatnonzero(bits)]
         rows: list[Row] = []
-        for label in arrays[state.LABELS][planes].tolist():
+        for label in memory.labels[planes].tolist():
             row = self._exact.plane_row(key, label)
             taken = [*rows, row]
             if len(planes) > d and fmpz_mat([list(r[:d]) for r in taken]).rank() < len(taken):

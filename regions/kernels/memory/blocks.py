@@ -9,15 +9,17 @@ Nothing that is computed here is believed: sums may be fused and in any order.
 
 from typing import Any
 
-from numba import config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from regions.kernels.memory.compiling import part
 
 BLOCK = 8
 
 if config.DISABLE_JIT or config.BOUNDSCHECK:
 
-    @njit(cache=True, nogil=True)
+    @part
     def combine(columns: Any, stride: int, factors: Any, count: int, out: Any, n: int) -> None:
         """out[:n] = sum over j < count of factors[j] * columns[j * stride :][:n]."""
         for i in range(n):
@@ -26,7 +28,7 @@ if config.DISABLE_JIT or config.BOUNDSCHECK:
             for i in range(n):
                 out[i] += columns[j * stride + i] * factors[j]
 
-    @njit(cache=True, nogil=True)
+    @part
     def bend(edges: Any, stride: int, factors: Any, move: Any, count: int, weights: Any, n: int) -> None:
         """edges[j, k] -= factors[k] * move[j], and weights[k] = 1 / |edges[:, k]|^2, for k < n."""
         for k in range(n):
@@ -36,7 +38,7 @@ if config.DISABLE_JIT or config.BOUNDSCHECK:
                 square += edges[j * stride + k] ** 2
             weights[k] = 1.0 / (square + 1e-300)
 
-    @njit(cache=True, nogil=True)
+    @part
     def nearest(slacks: Any, speeds: Any, tolerance: float, n: int) -> int:
         """The row with the least max(slack, 0) / speed of those with speed > tolerance; -1 if none."""
         row, least = -1, 1e300
@@ -47,7 +49,7 @@ if config.DISABLE_JIT or config.BOUNDSCHECK:
                     row, least = i, at
         return row
 
-    @njit(cache=True, nogil=True)
+    @part
     def advance(slacks: Any, speeds: Any, step: float, n: int) -> None:
         """slacks[:n] -= step * speeds[:n]."""
         for i in range(n):

@@ -1,15 +1,15 @@
 """Finding rows of bytes, such as packed patterns, in a table of them."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from regions.kernels.memory.table import I64
+from regions.kernels.memory.compiling import entry, part
+from regions.kernels.memory.layouts import I64
 
 U8 = NDArray[np.uint8]
 
 
-@njit(cache=True, nogil=True)
+@part
 def place_of(rows: U8, k: int, mask: int) -> int:
     """Where the search for a row of bytes begins in a table of `mask + 1` places."""
     word = np.uint64(0)
@@ -19,7 +19,7 @@ def place_of(rows: U8, k: int, mask: int) -> int:
     return np.int64(word & np.uint64(mask))
 
 
-@njit(cache=True, nogil=True)
+@part
 def same_row(a: U8, i: int, b: U8, k: int) -> bool:
     """Whether row i of one array is row k of another."""
     for byte in range(a.shape[1]):
@@ -28,7 +28,7 @@ def same_row(a: U8, i: int, b: U8, k: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@entry
 def find_rows(wanted: U8, rows: U8, table: I64, model: I64, found: NDArray[np.bool_]) -> None:
     """Which of the rows that are wanted occur among others, compared byte by byte.
 

@@ -1,1 +1,1 @@
-"""Linear programs over the rows of a cell, and the walk that asks them."""
+"""Linear programs over the rows of a cell, and the search that asks them."""

@@ -9,11 +9,11 @@ they leave open is left to rational arithmetic.
 """
 
 import numpy as np
-from numba import njit
 
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import SMALLEST
-from regions.kernels.memory.table import I64, bare, f1, f2, f3, i1, i2
+from regions.kernels.memory.compiling import entry, inlined, part
+from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.memory.states import RowStatus
 from regions.kernels.programs.program_walk import add_row, enter_next_layer, set_witness
 from regions.kernels.programs.simplex import NO_EDGE
 from regions.kernels.programs.unit_sides import (
@@ -32,125 +32,101 @@ from regions.kernels.programs.unit_sides import (
 SHARE = 0.5  # how far beyond the first row, towards the second, a point is taken
 
 
-@njit(cache=True, nogil=True)
-def is_exactly_zero(t: I64, layer: int, unit: int) -> bool:
+@part
+def is_exactly_zero(search: SearchMemory, layer: int, unit: int) -> bool:
     """Whether a unit is known to be 0 on the whole cell: it has no coefficients, no constant, no error."""
-    slots = f3(t, state.SLOTS)
-    d = t[state.DIMENSION]
-    constant, error = slots[layer, d, unit], slots[layer, d + 1, unit]
-    return constant == 0.0 and error == 0.0 and power_of_two(t, layer, unit) == 0.0
+    d = search.dimension
+    constant, error = search.slots[layer, d, unit], search.slots[layer, d + 1, unit]
+    return constant == 0.0 and error == 0.0 and power_of_two(search, layer, unit) == 0.0
 
 
-@njit(cache=True, nogil=True)
-def load_rows(t: I64) -> bool:
+@part
+def load_rows(search: SearchMemory) -> bool:
     """List all rows of the cell of STATES; False if the sign of a unit that is constant there is not known.
 
     The domain's rows come first, as they stand in PROGRAM_COLUMNS.
     """
-    reg = i1(t, state.REG)
-    relus = i1(t, state.RELUS)
-    slots = f3(t, state.SLOTS)
-    states = i1(t, state.STATES)
-    undecided = i1(t, state.UNDECIDED)
-    unit_starts = i1(t, state.UNIT_STARTS)
-    widths = i1(t, state.WIDTHS)
-    d = t[state.DIMENSION]
+    d = search.dimension
     clear = True
-    reg[state.LAYER_NOW] = 0
-    for layer in range(reg[state.LAYERS]):
-        if relus[layer] == 1:
-            for unit in range(widths[layer]):
-                side = states[unit_starts[layer] + unit]
-                undecided[unit_starts[layer] + unit] = 0
-                if power_of_two(t, layer, unit) > 0.0:
-                    add_row(t, layer, unit, side)
+    search.layer = 0
+    for layer in range(search.relu_layers):
+        if search.relus[layer] == 1:
+            for unit in range(search.widths[layer]):
+                side = search.states[search.unit_starts[layer] + unit]
+                search.undecided[search.unit_starts[layer] + unit] = 0
+                if power_of_two(search, layer, unit) > 0.0:
+                    add_row(search, layer, unit, side)
                 else:
-                    value = slots[layer, d, unit]
-                    error = slots[layer, d + 1, unit]
-                    zero = is_exactly_zero(t, layer, unit)
-                    undecided[unit_starts[layer] + unit] = 1 if zero else 0
+                    value = search.slots[layer, d, unit]
+                    error = search.slots[layer, d + 1, unit]
+                    zero = is_exactly_zero(search, layer, unit)
+                    search.undecided[search.unit_starts[layer] + unit] = 1 if zero else 0
                     known = value > error if side == 1 else value < -error or zero
                     clear = clear and known
-        if layer + 1 < reg[state.LAYERS]:
-            enter_next_layer(t)
+        if layer + 1 < search.relu_layers:
+            enter_next_layer(search)
     return clear
 
 
-@njit(cache=True, nogil=True)
-def keep_rows(t: I64, sides: int) -> None:
+@part
+def keep_rows(search: SearchMemory, sides: int) -> None:
     """Move the rows to ALL_COLUMNS, with slacks at the witness; the domain's `sides` stay in the program."""
-    columns = f2(t, state.PROGRAM_COLUMNS)
-    whole = f2(t, state.ALL_COLUMNS)
-    reg = i1(t, state.REG)
-    m = reg[state.ROWS_NOW]
-    set_witness(t, f1(t, state.WITNESS))
-    chosen = i1(t, state.CHOSEN)
-    status = i1(t, state.FACET_STATUS)
+    m = search.n_rows
+    set_witness(search, search.witness)
     for i in range(m):
-        f1(t, state.ALL_RIGHT)[i] = f1(t, state.PROGRAM_RIGHT)[i]
-        f1(t, state.ALL_ERRORS)[i] = f1(t, state.PROGRAM_ERRORS)[i]
-        i1(t, state.ALL_LABELS)[i] = i1(t, state.PROGRAM_LABELS)[i]
-        f1(t, state.ALL_SLACKS)[i] = f1(t, state.WITNESS_SLACKS)[i]
-        f1(t, state.ALL_NOISE)[i] = f1(t, state.WITNESS_NOISE)[i]
-        chosen[i] = 1 if i < sides else 0
-        status[i] = state.NOT_ASKED
-    for j in range(t[state.DIMENSION]):
+        search.all_right[i] = search.right[i]
+        search.all_errors[i] = search.errors[i]
+        search.all_labels[i] = search.labels[i]
+        search.all_slacks[i] = search.witness_slacks[i]
+        search.all_noise[i] = search.witness_noise[i]
+        search.chosen[i] = 1 if i < sides else 0
+        search.facet_status[i] = RowStatus.NOT_ASKED
+    for j in range(search.dimension):
         for i in range(m):
-            whole[j, i] = columns[j, i]
-    reg[state.ALL_ROWS] = m
-    reg[state.ROWS_NOW] = sides
+            search.all_columns[j, i] = search.columns[j, i]
+    search.n_all_rows = m
+    search.n_rows = sides
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def doubt(t: I64, row: int, noise: float) -> float:
+@inlined
+def doubt(search: SearchMemory, row: int, noise: float) -> float:
     """How far the computed slack of a row at a point may be from the true one."""
-    if t[state.CERTIFIED] == 0:
+    if search.certified == 0:
         return PIVOT_TOLERANCE * noise
-    gamma = f1(t, state.FREG)[state.GAMMA_POINT]
-    return ENLARGED * (f1(t, state.ALL_ERRORS)[row] + gamma * noise) + SMALLEST
+    gamma = search.gamma_point
+    return ENLARGED * (search.all_errors[row] + gamma * noise) + SMALLEST
 
 
-@njit(cache=True, nogil=True)
-def inside_all_rows(t: I64, but: int) -> bool:
+@part
+def inside_all_rows(search: SearchMemory, but: int) -> bool:
     """Whether PROGRAM_POINT is beyond row `but` (-1: none) and strictly inside all others, beyond doubt."""
-    noise = f1(t, state.TRY_NOISE)
-    point = f1(t, state.PROGRAM_POINT)
-    slacks = f1(t, state.TRY_SLACKS)
-    m = i1(t, state.REG)[state.ALL_ROWS]
-    slacks_at(f2(t, state.ALL_COLUMNS), f1(t, state.ALL_RIGHT), m, point, slacks, noise)
+    m = search.n_all_rows
+    slacks_at(search.all_columns, search.all_right, m, search.point, search.slacks, search.noise)
     for i in range(m):
-        slack = -slacks[i] if i == but else slacks[i]
-        if not slack > doubt(t, i, noise[i]):
+        slack = -search.slacks[i] if i == but else search.slacks[i]
+        if not slack > doubt(search, i, search.noise[i]):
             return False
     return True
 
 
-@njit(cache=True, nogil=True)
-def shoot_ray(t: I64, direction: F64) -> int:
+@part
+def shoot_ray(search: SearchMemory, direction: F64) -> int:
     """The row that a ray from the witness shows to be a facet, which is recorded; -1 if it shows none."""
-    beyond = f2(t, state.FACET_BEYOND)
-    columns = f2(t, state.ALL_COLUMNS)
-    point = f1(t, state.PROGRAM_POINT)
-    reg = i1(t, state.REG)
-    slacks = f1(t, state.ALL_SLACKS)
-    speeds = f1(t, state.SPEEDS)
-    status = i1(t, state.FACET_STATUS)
-    witness = f1(t, state.WITNESS)
-    d, m = t[state.DIMENSION], reg[state.ALL_ROWS]
+    d, m = search.dimension, search.n_all_rows
     largest = 0.0
     for j in range(d):
         largest = max(largest, abs(direction[j]))
     for i in range(m):
-        speeds[i] = 0.0
+        search.speeds[i] = 0.0
     for j in range(d):
         x = direction[j]
-        column = columns[j]
+        column = search.all_columns[j]
         for i in range(m):
-            speeds[i] += column[i] * x
+            search.speeds[i] += column[i] * x
     first, nearest, second = -1, np.inf, np.inf
     for i in range(m):
-        if speeds[i] > PIVOT_TOLERANCE * largest:
-            at = max(slacks[i], 0.0) / speeds[i]
+        if search.speeds[i] > PIVOT_TOLERANCE * largest:
+            at = max(search.all_slacks[i], 0.0) / search.speeds[i]
             if at < nearest:
                 first, nearest, second = i, at, nearest
             elif at < second:
@@ -159,252 +135,217 @@ def shoot_ray(t: I64, direction: F64) -> int:
         return -1
     far = nearest + SHARE * min(second - nearest, nearest)
     for j in range(d):
-        point[j] = witness[j] + far * direction[j]
-    if not inside_all_rows(t, first):
+        search.point[j] = search.witness[j] + far * direction[j]
+    if not inside_all_rows(search, first):
         return -1
-    status[first] = state.FACET
+    search.facet_status[first] = RowStatus.FACET
     for j in range(d):
-        beyond[first, j] = point[j]
+        search.facet_beyond[first, j] = search.point[j]
     return first
 
 
-@njit(cache=True, nogil=True)
-def choose_rows(t: I64) -> None:
+@part
+def choose_rows(search: SearchMemory) -> None:
     """Add the facets that are new to the rows of the program."""
-    chosen = i1(t, state.CHOSEN)
-    columns = f2(t, state.PROGRAM_COLUMNS)
-    reg = i1(t, state.REG)
-    status = i1(t, state.FACET_STATUS)
-    whole = f2(t, state.ALL_COLUMNS)
-    m = reg[state.ROWS_NOW]
-    for i in range(reg[state.ALL_ROWS]):
-        if status[i] == state.FACET and chosen[i] == 0:
-            chosen[i] = 1
-            for j in range(t[state.DIMENSION]):
-                columns[j, m] = whole[j, i]
-            f1(t, state.PROGRAM_RIGHT)[m] = f1(t, state.ALL_RIGHT)[i]
-            f1(t, state.PROGRAM_ERRORS)[m] = f1(t, state.ALL_ERRORS)[i]
-            f1(t, state.WITNESS_SLACKS)[m] = f1(t, state.ALL_SLACKS)[i]
-            f1(t, state.WITNESS_NOISE)[m] = f1(t, state.ALL_NOISE)[i]
+    m = search.n_rows
+    for i in range(search.n_all_rows):
+        if search.facet_status[i] == RowStatus.FACET and search.chosen[i] == 0:
+            search.chosen[i] = 1
+            for j in range(search.dimension):
+                search.columns[j, m] = search.all_columns[j, i]
+            search.right[m] = search.all_right[i]
+            search.errors[m] = search.all_errors[i]
+            search.witness_slacks[m] = search.all_slacks[i]
+            search.witness_noise[m] = search.all_noise[i]
             m += 1
-    reg[state.ROWS_NOW] = m
+    search.n_rows = m
 
 
-@njit(cache=True, nogil=True)
-def ask_row(t: I64, row: int) -> int:
+@part
+def ask_row(search: SearchMemory, row: int) -> int:
     """Decide one row: what the program over the chosen rows, or the rays that follow from it, show."""
-    c = f1(t, state.OBJECTIVE)
-    columns = f2(t, state.ALL_COLUMNS)
-    point = f1(t, state.PROGRAM_POINT)
-    ray = f1(t, state.PROGRAM_RAY)
-    witness = f1(t, state.WITNESS)
-    right = f1(t, state.ALL_RIGHT)[row]
-    depth = max(f1(t, state.ALL_SLACKS)[row], 0.0)
-    error = f1(t, state.ALL_ERRORS)[row]
-    d = t[state.DIMENSION]
+    right = search.all_right[row]
+    depth = max(search.all_slacks[row], 0.0)
+    error = search.all_errors[row]
+    d = search.dimension
     target = FAR_ENOUGH * depth
     while True:
-        choose_rows(t)
+        choose_rows(search)
         for j in range(d):
-            c[j] = columns[j, row]
-        end, height = climb(t, -depth, target)
+            search.objective[j] = search.all_columns[j, row]
+        end, height = climb(search, -depth, target)
         if not height > 0.0:
             if end != NO_EDGE:
-                return state.OPEN
-            set_multipliers(t, False)
-            below = t[state.CERTIFIED] == 0 or upper_bound(t, -right, error) < 0.0
-            return state.REDUNDANT if below else state.OPEN
+                return RowStatus.OPEN
+            set_multipliers(search, False)
+            below = search.certified == 0 or upper_bound(search, -right, error) < 0.0
+            return RowStatus.REDUNDANT if below else RowStatus.OPEN
         for j in range(d):
-            ray[j] = point[j] - witness[j]
-        found = shoot_ray(t, ray)
+            search.ray[j] = search.point[j] - search.witness[j]
+        found = shoot_ray(search, search.ray)
         if found == row:
-            return state.FACET
+            return RowStatus.FACET
         if found < 0 and target == np.inf:
-            return state.OPEN
+            return RowStatus.OPEN
         if found < 0:
             target = np.inf
-        elif i1(t, state.CHOSEN)[found] == 1:
-            return state.OPEN
+        elif search.chosen[found] == 1:
+            return RowStatus.OPEN
 
 
-@njit(cache=True, nogil=True)
-def relax_side(t: I64, row: int, by: float) -> None:
+@part
+def relax_side(search: SearchMemory, row: int, by: float) -> None:
     """Move a side of the domain away from the cell, in the program only."""
-    f1(t, state.PROGRAM_RIGHT)[row] += by
-    f1(t, state.WITNESS_SLACKS)[row] += by
+    search.right[row] += by
+    search.witness_slacks[row] += by
 
 
-@njit(cache=True, nogil=True)
-def recentre(t: I64) -> None:
+@part
+def recentre(search: SearchMemory) -> None:
     """Move the witness to the middle of its chord along each axis in turn, if it stays inside."""
-    columns = f2(t, state.ALL_COLUMNS)
-    point = f1(t, state.PROGRAM_POINT)
-    reg = i1(t, state.REG)
-    slacks = f1(t, state.ALL_SLACKS)
-    trial = f1(t, state.SPEEDS)
-    witness = f1(t, state.WITNESS)
-    d, m = t[state.DIMENSION], reg[state.ALL_ROWS]
+    d, m = search.dimension, search.n_all_rows
     for i in range(m):
-        trial[i] = slacks[i]
+        search.speeds[i] = search.all_slacks[i]
     for j in range(d):
-        column = columns[j]
+        column = search.all_columns[j]
         up, down = np.inf, np.inf
         for i in range(m):
             if column[i] > PIVOT_TOLERANCE:
-                up = min(up, trial[i] / column[i])
+                up = min(up, search.speeds[i] / column[i])
             elif column[i] < -PIVOT_TOLERANCE:
-                down = min(down, -trial[i] / column[i])
+                down = min(down, -search.speeds[i] / column[i])
         step = 0.5 * (up - down)
         if abs(step) < np.inf:
-            point[j] += step
+            search.point[j] += step
             for i in range(m):
-                trial[i] -= step * column[i]
-    if inside_all_rows(t, -1):
+                search.speeds[i] -= step * column[i]
+    if inside_all_rows(search, -1):
         for j in range(d):
-            witness[j] = point[j]
-        slacks_at(columns, f1(t, state.ALL_RIGHT), m, witness, slacks, f1(t, state.ALL_NOISE))
+            search.witness[j] = search.point[j]
+        slacks_at(
+            search.all_columns, search.all_right, m, search.witness, search.all_slacks, search.all_noise
+        )
     for j in range(d):
-        point[j] = witness[j]
+        search.point[j] = search.witness[j]
 
 
-@njit(cache=True, nogil=True)
-def set_states(t: I64) -> bool:
+@part
+def set_states(search: SearchMemory) -> bool:
     """Set STATES to the pattern at PROGRAM_POINT; False if a sign is in doubt."""
-    point = f1(t, state.PROGRAM_POINT)
-    reg = i1(t, state.REG)
-    relus = i1(t, state.RELUS)
-    states = i1(t, state.STATES)
-    unit_starts = i1(t, state.UNIT_STARTS)
-    widths = i1(t, state.WIDTHS)
-    reg[state.LAYER_NOW] = 0
-    for layer in range(reg[state.LAYERS]):
-        if relus[layer] == 1:
-            for unit in range(widths[layer]):
-                value, bound = height_at(t, layer, unit, 1.0, point)
-                if abs(value) <= bound and not is_exactly_zero(t, layer, unit):
+    search.layer = 0
+    for layer in range(search.relu_layers):
+        if search.relus[layer] == 1:
+            for unit in range(search.widths[layer]):
+                value, bound = height_at(search, layer, unit, 1.0, search.point)
+                if abs(value) <= bound and not is_exactly_zero(search, layer, unit):
                     return False
-                states[unit_starts[layer] + unit] = 1 if value > 0.0 else 0
-        if layer + 1 < reg[state.LAYERS]:
-            enter_next_layer(t)
+                search.states[search.unit_starts[layer] + unit] = 1 if value > 0.0 else 0
+        if layer + 1 < search.relu_layers:
+            enter_next_layer(search)
     return True
 
 
-@njit(cache=True, nogil=True)
-def cross_facet(t: I64, row: int) -> bool:
+@part
+def cross_facet(search: SearchMemory, row: int) -> bool:
     """Find the cell right beyond a facet of the cell of STATES_BEFORE: its pattern, and a point inside.
 
     Where the way from the witness to a point beyond meets the facet, every unit but those that are 0
     there has the same sign in the cells on both sides. So a point farther on whose pattern differs
     in such units only is inside the neighbour; nearer and nearer ones are tried.
     """
-    before = i1(t, state.STATES_BEFORE)
-    beyond = f2(t, state.FACET_BEYOND)
-    following = i2(t, state.NEXT_STATES)
-    point = f1(t, state.PROGRAM_POINT)
-    states = i1(t, state.STATES)
-    undecided = i1(t, state.UNDECIDED)
-    unit = i1(t, state.ALL_LABELS)[row]
-    witness = f1(t, state.WITNESS)
-    d, n = t[state.DIMENSION], states.shape[0]
-    right = f1(t, state.ALL_RIGHT)[row]
-    columns = f2(t, state.ALL_COLUMNS)
+    unit = search.all_labels[row]
+    d, n = search.dimension, search.states.shape[0]
+    right = search.all_right[row]
     inner, outer = right, -right
     for j in range(d):
-        inner -= columns[j, row] * witness[j]
-        outer += columns[j, row] * beyond[row, j]
+        inner -= search.all_columns[j, row] * search.witness[j]
+        outer += search.all_columns[j, row] * search.facet_beyond[row, j]
     meeting = inner / (inner + outer)
     share = 1.0 - meeting
     for _ in range(40):
         for j in range(d):
-            point[j] = witness[j] + (meeting + share) * (beyond[row, j] - witness[j])
+            search.point[j] = search.witness[j] + (meeting + share) * (
+                search.facet_beyond[row, j] - search.witness[j]
+            )
         share *= 0.5
-        if not set_states(t) or states[unit] == before[unit]:
+        if not set_states(search) or search.states[unit] == search.states_before[unit]:
             continue
         others = 0
         for k in range(n):
-            others += 1 if states[k] != before[k] and k != unit and undecided[k] == 0 else 0
+            others += (
+                1
+                if search.states[k] != search.states_before[k] and k != unit and search.undecided[k] == 0
+                else 0
+            )
         if others > 0:
             continue
         for k in range(n):
-            following[row, k] = states[k]
+            search.next_states[row, k] = search.states[k]
         for j in range(d):
-            beyond[row, j] = point[j]
+            search.facet_beyond[row, j] = search.point[j]
         return True
     return False
 
 
-@njit(cache=True, nogil=True)
-def decide_rows(t: I64, sides: int) -> None:
+@part
+def decide_rows(search: SearchMemory, sides: int) -> None:
     """Decide all rows of the cell in hand: rays along their normals first, then programs."""
-    columns = f2(t, state.ALL_COLUMNS)
-    ray = f1(t, state.PROGRAM_RAY)
-    status = i1(t, state.FACET_STATUS)
-    m = i1(t, state.REG)[state.ALL_ROWS]
+    m = search.n_all_rows
     for row in range(m):
-        if status[row] == state.NOT_ASKED:
-            for j in range(t[state.DIMENSION]):
-                ray[j] = columns[j, row]
-            shoot_ray(t, ray)
-    set_witness(t, f1(t, state.WITNESS))
+        if search.facet_status[row] == RowStatus.NOT_ASKED:
+            for j in range(search.dimension):
+                search.ray[j] = search.all_columns[j, row]
+            shoot_ray(search, search.ray)
+    set_witness(search, search.witness)
     for row in range(m):
-        if status[row] != state.NOT_ASKED:
+        if search.facet_status[row] != RowStatus.NOT_ASKED:
             continue
-        right = f1(t, state.PROGRAM_RIGHT)[row] if row < sides else 0.0
-        slack = f1(t, state.WITNESS_SLACKS)[row] if row < sides else 0.0
+        right = search.right[row] if row < sides else 0.0
+        slack = search.witness_slacks[row] if row < sides else 0.0
         if row < sides:
-            relax_side(t, row, 1.0 + abs(right))
-        answer = ask_row(t, row)
-        if status[row] == state.NOT_ASKED:
-            status[row] = answer
+            relax_side(search, row, 1.0 + abs(right))
+        answer = ask_row(search, row)
+        if search.facet_status[row] == RowStatus.NOT_ASKED:
+            search.facet_status[row] = answer
         if row < sides:
-            f1(t, state.PROGRAM_RIGHT)[row] = right
-            f1(t, state.WITNESS_SLACKS)[row] = slack
+            search.right[row] = right
+            search.witness_slacks[row] = slack
 
 
-@njit(cache=True, nogil=True)
-def find_facets(table: I64, sides: int, ask_sides: bool) -> int:
+@entry
+def find_facets(search: SearchMemory, sides: int, ask_sides: bool) -> int:
     """Decide every row of the cell of STATES, with WITNESS strictly inside, and cross the facets.
 
     Returns how many rows stay open; a facet whose neighbour is in doubt counts as open. The domain's rows
     are the first `sides` of the program; unless asked, they count as redundant, but bound the cell. -1: the
     point is not inside beyond doubt, or the sign of a unit that is constant on the cell is not known.
     """
-    t = bare(table)
-    before = i1(t, state.STATES_BEFORE)
-    point = f1(t, state.PROGRAM_POINT)
-    reg = i1(t, state.REG)
-    states = i1(t, state.STATES)
-    status = i1(t, state.FACET_STATUS)
-    witness = f1(t, state.WITNESS)
-    reg[state.ROWS_NOW] = sides
-    clear = load_rows(t)
-    keep_rows(t, sides)
-    for j in range(t[state.DIMENSION]):
-        point[j] = witness[j]
-    if not clear or not inside_all_rows(t, -1):
+    search.n_rows = sides
+    clear = load_rows(search)
+    keep_rows(search, sides)
+    for j in range(search.dimension):
+        search.point[j] = search.witness[j]
+    if not clear or not inside_all_rows(search, -1):
         return -1
     for _ in range(2):
-        recentre(t)
+        recentre(search)
     if not ask_sides:
         for row in range(sides):
-            status[row] = state.REDUNDANT
-    decide_rows(t, sides)
-    for k in range(states.shape[0]):
-        before[k] = states[k]
+            search.facet_status[row] = RowStatus.REDUNDANT
+    decide_rows(search, sides)
+    for k in range(search.states.shape[0]):
+        search.states_before[k] = search.states[k]
     open_rows = 0
-    for row in range(reg[state.ALL_ROWS]):
-        if row >= sides and status[row] == state.FACET and not cross_facet(t, row):
-            status[row] = state.OPEN
-        open_rows += 1 if status[row] == state.OPEN else 0
+    for row in range(search.n_all_rows):
+        if row >= sides and search.facet_status[row] == RowStatus.FACET and not cross_facet(search, row):
+            search.facet_status[row] = RowStatus.OPEN
+        open_rows += 1 if search.facet_status[row] == RowStatus.OPEN else 0
     return open_rows
 
 
-@njit(cache=True, nogil=True)
-def locate(table: I64) -> bool:
+@entry
+def locate(search: SearchMemory) -> bool:
     """Set STATES to the pattern at WITNESS; False if a sign is in doubt."""
-    t = bare(table)
-    point = f1(t, state.PROGRAM_POINT)
-    witness = f1(t, state.WITNESS)
-    for j in range(t[state.DIMENSION]):
-        point[j] = witness[j]
-    return set_states(t)
+    for j in range(search.dimension):
+        search.point[j] = search.witness[j]
+    return set_states(search)

@@ -9,11 +9,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
+from regions.kernels.memory.compiling import allocating, allocating_part, inlined, part
+from regions.kernels.memory.layouts import F64, I64
 
 OPTIMAL = 0  # point and multipliers are set
 UNBOUNDED = 1  # point and ray are set
@@ -29,7 +28,7 @@ NO_ROW = -2  # ... and where the objective grows without bound
 
 
 class Tableau(NamedTuple):
-    """Where a walk along edges stands: m scaled rows (as the first m of `columns`), d of them active."""
+    """Where a search along edges stands: m scaled rows (as the first m of `columns`), d of them active."""
 
     columns: F64  # (d, at least m)
     slacks: F64  # (m,)
@@ -42,7 +41,7 @@ class Tableau(NamedTuple):
     ray: F64  # (d,) direction of the last step, of length 1
 
 
-@njit(cache=True, nogil=True)
+@part
 def scale_rows(A: F64, columns: F64, scales: F64) -> None:
     """Transpose the rows, each times the power of two (exact) that brings its largest entry to [0.5, 1)."""
     m, d = A.shape
@@ -56,7 +55,7 @@ def scale_rows(A: F64, columns: F64, scales: F64) -> None:
             columns[j, i] = A[i, j] * scales[i]
 
 
-@njit(cache=True, nogil=True)
+@part
 def set_slacks(columns: F64, b: F64, scales: F64, point: F64, slacks: F64, noise: F64) -> None:
     """Slack of every scaled row at a point, and in `noise` the sum of the sizes of its terms."""
     d, m = columns.shape
@@ -72,7 +71,7 @@ def set_slacks(columns: F64, b: F64, scales: F64, point: F64, slacks: F64, noise
                 noise[i] += abs(columns[j, i] * x)
 
 
-@njit(cache=True, nogil=True)
+@part
 def set_artificial_rows(c: F64, length: float, rows: F64) -> None:
     """Orthonormal rows of which the first is parallel to c (Householder 1958)."""
     d = c.shape[0]
@@ -85,7 +84,7 @@ def set_artificial_rows(c: F64, length: float, rows: F64) -> None:
             rows[k, j] = (1.0 if j == k else 0.0) - 2.0 * first * second / square
 
 
-@njit(cache=True, nogil=True)
+@part
 def choose_edge(edges: F64, c: F64, active: I64, least: float, bland: bool) -> int:
     """The edge along which the objective grows fastest per unit of length; -1 if none exceeds `least`.
 
@@ -109,11 +108,12 @@ def choose_edge(edges: F64, c: F64, active: I64, least: float, bland: bool) -> i
     return best
 
 
-@njit(cache=True, nogil=True)
+@part
 def shoot(columns: F64, direction: F64, in_basis: NDArray[np.bool_] | I64, speeds: F64) -> None:
     """How fast every row's slack shrinks along a direction; 0 for active rows."""
     d, m = columns.shape[0], speeds.shape[0]
-    speeds[:] = 0.0
+    for i in range(m):
+        speeds[i] = 0.0
     for j in range(d):
         x = direction[j]
         for i in range(m):
@@ -123,7 +123,7 @@ def shoot(columns: F64, direction: F64, in_basis: NDArray[np.bool_] | I64, speed
             speeds[i] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@part
 def choose_row(slacks: F64, noise: F64, speeds: F64, tolerance: float, bland: bool) -> int:
     """The row that the ray meets first; -1 if none.
 
@@ -153,7 +153,7 @@ def choose_row(slacks: F64, noise: F64, speeds: F64, tolerance: float, bland: bo
     return best
 
 
-@njit(cache=True, nogil=True)
+@part
 def exchange(columns: F64, edges: F64, p: int, row: int) -> None:
     """Make a row the p-th active one: its edge is stretched, the other edges are bent into the row."""
     d = edges.shape[0]
@@ -171,7 +171,7 @@ def exchange(columns: F64, edges: F64, p: int, row: int) -> None:
                 edges[k, j] -= value * edges[p, j]
 
 
-@njit(cache=True, nogil=True)
+@part
 def gather_rows(columns: F64, active: I64, artificial: F64, basis: F64) -> None:
     """The d active rows, scaled."""
     d = active.shape[0]
@@ -180,7 +180,7 @@ def gather_rows(columns: F64, active: I64, artificial: F64, basis: F64) -> None:
             basis[k, j] = artificial[k, j] if active[k] == ARTIFICIAL else columns[j, active[k]]
 
 
-@njit(cache=True, nogil=True)
+@allocating_part
 def sharpen(basis: F64, edges: F64) -> bool:
     """One Newton step for the inverse of the active rows (Schulz 1933); False if they are too far apart."""
     d = edges.shape[0]
@@ -202,7 +202,7 @@ def sharpen(basis: F64, edges: F64) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@allocating_part
 def settle(A: F64, b: F64, scales: F64, active: I64, edges: F64, point: F64) -> None:
     """Move the point onto its active rows: one step of iterative refinement, with the rows as given."""
     d = point.shape[0]
@@ -219,7 +219,7 @@ def settle(A: F64, b: F64, scales: F64, active: I64, edges: F64, point: F64) -> 
         point[j] += move[j]
 
 
-@njit(cache=True, nogil=True)
+@allocating_part
 def set_multipliers(c: F64, scales: F64, active: I64, edges: F64, basis: F64, multipliers: F64) -> None:
     """Multipliers y with y A = c of the active rows, refined once; signs as they come, 0 elsewhere."""
     d = c.shape[0]
@@ -239,7 +239,7 @@ def set_multipliers(c: F64, scales: F64, active: I64, edges: F64, basis: F64, mu
             multipliers[active[p]] = values[p] * scales[active[p]]
 
 
-@njit(cache=True, nogil=True)
+@part
 def usable(A: F64, b: F64, c: F64, start: F64) -> bool:
     """Whether shapes agree and all numbers are finite."""
     m, d = A.shape
@@ -255,7 +255,7 @@ def usable(A: F64, b: F64, c: F64, start: F64) -> bool:
     return bad == 0
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def maximise(
     A: F64,
     b: F64,
@@ -309,7 +309,7 @@ def maximise(
     return walk_edges(A, b, c / length, length, tolerance, max_pivots, max_stall, point, multipliers, ray)
 
 
-@njit(cache=True, nogil=True)
+@part
 def feasible(slacks: F64, noise: F64, tolerance: float) -> bool:
     """Whether no slack is below 0 by more than its noise."""
     for i in range(slacks.shape[0]):
@@ -318,7 +318,7 @@ def feasible(slacks: F64, noise: F64, tolerance: float) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def pivot(tableau: Tableau, c: F64, norm: float, tolerance: float, bland: bool) -> tuple[int, float, bool]:
     """One step along the best edge: the row that stops it, how much c.x grows, whether it moved.
 
@@ -359,7 +359,7 @@ def pivot(tableau: Tableau, c: F64, norm: float, tolerance: float, bland: bool) 
     return row, step * abs(slope * factor), moved
 
 
-@njit(cache=True, nogil=True)
+@allocating_part
 def walk_edges(
     A: F64,
     b: F64,
@@ -372,7 +372,7 @@ def walk_edges(
     multipliers: F64,
     ray: F64,
 ) -> tuple[int, int]:
-    """The walk of `maximise`, for the objective `length * c` with largest entry of c 1, from `point`."""
+    """The search of `maximise`, for the objective `length * c` with largest entry of c 1, from `point`."""
     m, d = A.shape
     columns, scales = np.empty((d, m)), np.empty(m)
     slacks, noise, speeds = np.empty(m), np.empty(m), np.empty(m)
@@ -415,7 +415,7 @@ def walk_edges(
     return (STALLED if stalled > max_stall else PIVOT_LIMIT), max_pivots
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def residuals(A: F64, b: F64, c: F64, point: F64, multipliers: F64) -> tuple[float, float, float, float]:
     """How far point and multipliers are from being optimal, each relative to the terms it is made of.
 
@@ -468,7 +468,7 @@ def residuals(A: F64, b: F64, c: F64, point: F64, multipliers: F64) -> tuple[flo
     return primal, dual, gap, value
 
 
-@njit(cache=True, nogil=True)
+@part
 def row_size(A: F64, i: int) -> float:
     """Largest entry of a row by size; the smallest positive float for a row of zeros."""
     size = 2.0**-1074
@@ -477,7 +477,7 @@ def row_size(A: F64, i: int) -> float:
     return size
 
 
-@njit(cache=True, nogil=True)
+@part
 def larger(a: float, b: float) -> float:
     """The larger of two numbers >= 0; infinite if the second is NaN."""
     if b >= 0.0:

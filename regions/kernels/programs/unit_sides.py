@@ -17,17 +17,13 @@ optimum, and d + 1 pivots are the least that leave the artificial rows there.
 import math
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.blocks import BLOCK, advance, bend, combine, nearest
-from regions.kernels.memory.pointers import fp, ip
-from regions.kernels.memory.table import I64, f1, f2, f3, i1
+from regions.kernels.memory.compiling import inlined, part
+from regions.kernels.memory.layouts import F64, SearchMemory
+from regions.kernels.memory.states import Side
 from regions.kernels.programs.simplex import ARTIFICIAL, NO_EDGE, NO_ROW, Tableau, pivot, set_artificial_rows
-
-F64 = NDArray[np.float64]
 
 ENLARGED = 1.000000001  # covers the rounding of the bounds themselves
 PIVOT_TOLERANCE = 1e-11  # what the linear programs take for 0; their answers are checked
@@ -36,26 +32,25 @@ STALL = 30  # steps of length 0 before Bland's rule
 OUT_OF_REACH = 1e300  # slack of rows that no ray may meet: active ones, and padding
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def padded(n: int) -> int:
     """The least number of whole blocks of floats, in floats."""
     return (n + BLOCK - 1) // BLOCK * BLOCK
 
 
-@njit(cache=True, nogil=True)
-def power_of_two(t: I64, layer: int, unit: int) -> float:
+@part
+def power_of_two(search: SearchMemory, layer: int, unit: int) -> float:
     """The power of two that brings a unit's largest coefficient to [0.5, 1); 0 if all are 0."""
-    slots = f3(t, state.SLOTS)
     largest = 0.0
-    for j in range(t[state.DIMENSION]):
-        largest = max(largest, abs(slots[layer, j, unit]))
+    for j in range(search.dimension):
+        largest = max(largest, abs(search.slots[layer, j, unit]))
     if largest == 0.0:
         return 0.0
     exponent = math.frexp(largest)[1]
     return math.ldexp(1.0, -max(-900, min(900, exponent)))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def slacks_at(columns: F64, right: F64, m: int, point: F64, slacks: F64, noise: F64) -> None:
     """Slack of the first m rows at a point, and in `noise` the sum of the sizes of its terms."""
     for i in range(m):
@@ -71,101 +66,90 @@ def slacks_at(columns: F64, right: F64, m: int, point: F64, slacks: F64, noise: 
             noise[i] += abs(column[i] * x)
 
 
-@njit(cache=True, nogil=True)
-def strictly_inside(t: I64, point: F64) -> bool:
+@part
+def strictly_inside(search: SearchMemory, point: F64) -> bool:
     """Whether a point is inside all rows: in certified arithmetic, of the true ones, beyond doubt.
 
     The exact value of a true row at a float point differs from the computed one by at most the row's
     error over the domain and the rounding of the evaluation (Higham 2002, eq. 3.5).
     """
-    errors = f1(t, state.PROGRAM_ERRORS)
-    noise = f1(t, state.TRY_NOISE)
-    slacks = f1(t, state.TRY_SLACKS)
-    m = i1(t, state.REG)[state.ROWS_NOW]
-    slacks_at(f2(t, state.PROGRAM_COLUMNS), f1(t, state.PROGRAM_RIGHT), m, point, slacks, noise)
-    gamma = ENLARGED * f1(t, state.FREG)[state.GAMMA_POINT] if t[state.CERTIFIED] == 1 else 0.0
-    enlarged = ENLARGED if t[state.CERTIFIED] == 1 else 0.0
-    lost = SMALLEST if t[state.CERTIFIED] == 1 else 0.0
+    m = search.n_rows
+    slacks_at(search.columns, search.right, m, point, search.slacks, search.noise)
+    gamma = ENLARGED * search.gamma_point if search.certified == 1 else 0.0
+    enlarged = ENLARGED if search.certified == 1 else 0.0
+    lost = SMALLEST if search.certified == 1 else 0.0
     outside = 0
     for i in range(m):
-        outside += 0 if slacks[i] > enlarged * errors[i] + gamma * noise[i] + lost else 1
+        outside += 0 if search.slacks[i] > enlarged * search.errors[i] + gamma * search.noise[i] + lost else 1
     return outside == 0
 
 
-@njit(cache=True, nogil=True)
-def height_at(t: I64, layer: int, unit: int, sign: float, point: F64) -> tuple[float, float]:
+@part
+def height_at(search: SearchMemory, layer: int, unit: int, sign: float, point: F64) -> tuple[float, float]:
     """`sign` times a unit's pre-activation at a point, and a bound on the error of that."""
-    slots = f3(t, state.SLOTS)
-    d = t[state.DIMENSION]
-    value = slots[layer, d, unit]
+    d = search.dimension
+    value = search.slots[layer, d, unit]
     size = abs(value)
     for j in range(d):
-        term = slots[layer, j, unit] * point[j]
+        term = search.slots[layer, j, unit] * point[j]
         value += term
         size += abs(term)
-    rounding = f1(t, state.FREG)[state.GAMMA_POINT] * size
-    if t[state.CERTIFIED] == 0:
+    rounding = search.gamma_point * size
+    if search.certified == 0:
         return sign * value, PIVOT_TOLERANCE * size
-    return sign * value, ENLARGED * (slots[layer, d + 1, unit] + rounding) + SMALLEST
+    return sign * value, ENLARGED * (search.slots[layer, d + 1, unit] + rounding) + SMALLEST
 
 
-@njit(cache=True, nogil=True)
-def below_zero_in_domain(t: I64, layer: int, unit: int, sign: float) -> bool:
+@part
+def below_zero_in_domain(search: SearchMemory, layer: int, unit: int, sign: float) -> bool:
     """Whether `sign` times a unit is negative in the whole box of the domain's extents."""
-    extents = f1(t, state.EXTENTS)
-    slots = f3(t, state.SLOTS)
-    d = t[state.DIMENSION]
+    d = search.dimension
     size = 0.0
     for j in range(d):
-        size += abs(slots[layer, j, unit]) * extents[j]
-    constant = slots[layer, d, unit]
-    gamma = f1(t, state.FREG)[state.GAMMA_POINT]
-    bound = size + slots[layer, d + 1, unit] + gamma * (size + abs(constant))
+        size += abs(search.slots[layer, j, unit]) * search.extents[j]
+    constant = search.slots[layer, d, unit]
+    gamma = search.gamma_point
+    bound = size + search.slots[layer, d + 1, unit] + gamma * (size + abs(constant))
     return sign * constant + ENLARGED * bound + SMALLEST < 0.0
 
 
-@njit(cache=True, nogil=True)
-def climb(t: I64, value: float, target: float) -> tuple[int, float]:
+@part
+def climb(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
     """Maximise OBJECTIVE from the witness, where it is `value`, until it exceeds `target`.
 
     Returns NO_EDGE at the optimum, NO_ROW where something is wrong (the domain is bounded), else the last
     row met; and the value reached, in PROGRAM_POINT.
     """
-    active = i1(t, state.ACTIVE_ROWS)
-    columns = f2(t, state.PROGRAM_COLUMNS)
-    c = f1(t, state.OBJECTIVE)
-    edges = f2(t, state.BASIS_EDGES)
-    in_basis = i1(t, state.IN_BASIS)
-    noise = f1(t, state.TRY_NOISE)
-    point = f1(t, state.PROGRAM_POINT)
-    ray = f1(t, state.PROGRAM_RAY)
-    reg = i1(t, state.REG)
-    slacks = f1(t, state.TRY_SLACKS)
-    start_noise = f1(t, state.WITNESS_NOISE)
-    start_slacks = f1(t, state.WITNESS_SLACKS)
-    witness = f1(t, state.WITNESS)
-    d, m = t[state.DIMENSION], reg[state.ROWS_NOW]
+    d, m = search.dimension, search.n_rows
     square = 0.0
     for j in range(d):
-        square += c[j] * c[j]
-        point[j] = witness[j]
-        active[j] = ARTIFICIAL
+        square += search.objective[j] * search.objective[j]
+        search.point[j] = search.witness[j]
+        search.active_rows[j] = ARTIFICIAL
     norm = math.sqrt(square)
-    set_artificial_rows(c, norm, edges)
+    set_artificial_rows(search.objective, norm, search.basis_edges)
     for i in range(m):
-        slacks[i] = max(start_slacks[i], 0.0)
-        noise[i] = start_noise[i]
-        in_basis[i] = 0
+        search.slacks[i] = max(search.witness_slacks[i], 0.0)
+        search.noise[i] = search.witness_noise[i]
+        search.in_basis[i] = 0
     tableau = Tableau(
-        columns, slacks[:m], noise[:m], f1(t, state.SPEEDS)[:m], in_basis[:m], edges, active, point, ray
+        search.columns,
+        search.slacks[:m],
+        search.noise[:m],
+        search.speeds[:m],
+        search.in_basis[:m],
+        search.basis_edges,
+        search.active_rows,
+        search.point,
+        search.ray,
     )
-    reg[state.PROGRAMS] += 1
+    search.programs += 1
     stalled = 0
     for _ in range(50 * (d + m)):
-        row, gain, moved = pivot(tableau, c, norm, PIVOT_TOLERANCE, stalled > STALL)
+        row, gain, moved = pivot(tableau, search.objective, norm, PIVOT_TOLERANCE, stalled > STALL)
         if row < 0:
             return row, value
-        reg[state.PIVOTS] += 1
+        search.pivots += 1
         stalled = 0 if moved else stalled + 1
         value += gain
         if value > target:
@@ -173,29 +157,26 @@ def climb(t: I64, value: float, target: float) -> tuple[int, float]:
     return NO_ROW, value
 
 
-@njit(cache=True, nogil=True)
-def begin_program(t: I64) -> float:
+@part
+def begin_program(search: SearchMemory) -> float:
     """Set up the program in blocks at the witness; returns the norm of the objective."""
-    active = i1(t, state.ACTIVE_ROWS)
-    c = f1(t, state.OBJECTIVE)
-    edges = f2(t, state.BLOCK_EDGES)
-    multipliers = fp(t, state.MULTIPLIERS)
-    point = fp(t, state.PROGRAM_POINT)
-    slacks = fp(t, state.TRY_SLACKS)
-    start_slacks = fp(t, state.WITNESS_SLACKS)
-    weights = fp(t, state.EDGE_WEIGHTS)
-    witness = fp(t, state.WITNESS)
-    d, m = t[state.DIMENSION], i1(t, state.REG)[state.ROWS_NOW]
+    multipliers = search.flat_multipliers
+    point = search.flat_point
+    slacks = search.flat_slacks
+    start_slacks = search.flat_witness_slacks
+    weights = search.flat_edge_weights
+    witness = search.flat_witness
+    d, m = search.dimension, search.n_rows
     square = 0.0
     for j in range(d):
-        square += c[j] * c[j]
+        square += search.objective[j] * search.objective[j]
         point[j] = witness[j]
-        active[j] = ARTIFICIAL
+        search.active_rows[j] = ARTIFICIAL
         weights[j] = 1.0
         multipliers[j] = 0.0
     norm = math.sqrt(square)
-    multipliers[0] = -norm if c[0] >= 0.0 else norm
-    set_artificial_rows(c, norm, edges)  # symmetric, so columns as well
+    multipliers[0] = -norm if search.objective[0] >= 0.0 else norm
+    set_artificial_rows(search.objective, norm, search.block_edges)  # symmetric, so columns as well
     for i in range(m):
         slacks[i] = start_slacks[i]
     for i in range(m, padded(m)):
@@ -203,7 +184,7 @@ def begin_program(t: I64) -> float:
     return norm
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def steepest(multipliers: F64, weights: F64, active: F64, least: float, d: int) -> int:
     """The edge along which the objective grows fastest per unit of length; -1 if none exceeds `least`."""
     best, most = -1, least * least
@@ -215,30 +196,29 @@ def steepest(multipliers: F64, weights: F64, active: F64, least: float, d: int) 
     return best
 
 
-@njit(cache=True, nogil=True)
-def sprint(t: I64, value: float, target: float) -> tuple[int, float]:
+@part
+def sprint(search: SearchMemory, value: float, target: float) -> tuple[int, float]:
     """What `climb` does, in blocks and without care for ties and noise: quick, and mostly right.
 
     Rows met at the same time are taken as they come, multipliers and slacks are carried along; after STALL
     steps of length 0 it gives up with NO_ROW. What a pivot costs is said at the top of the module.
     """
-    active = ip(t, state.ACTIVE_ROWS)
-    columns = fp(t, state.PROGRAM_COLUMNS)
-    edges = fp(t, state.BLOCK_EDGES)
-    multipliers = fp(t, state.MULTIPLIERS)
-    normal = fp(t, state.ROW_NORMAL)
-    point = fp(t, state.PROGRAM_POINT)
-    ray = fp(t, state.PROGRAM_RAY)
-    reg = ip(t, state.REG)
-    slacks = fp(t, state.TRY_SLACKS)
-    speeds = fp(t, state.SPEEDS)
-    values = fp(t, state.EDGE_VALUES)
-    weights = fp(t, state.EDGE_WEIGHTS)
-    d, m = t[state.DIMENSION], padded(reg[state.ROWS_NOW])
+    active = search.flat_active_rows
+    columns = search.flat_columns
+    edges = search.flat_block_edges
+    multipliers = search.flat_multipliers
+    normal = search.flat_row_normal
+    point = search.flat_point
+    ray = search.flat_ray
+    slacks = search.flat_slacks
+    speeds = search.flat_speeds
+    values = search.flat_edge_values
+    weights = search.flat_edge_weights
+    d, m = search.dimension, padded(search.n_rows)
     width = padded(d)
-    stride = f2(t, state.PROGRAM_COLUMNS).shape[1]
-    norm = begin_program(t)
-    reg[state.PROGRAMS] += 1
+    stride = search.columns.shape[1]
+    norm = begin_program(search)
+    search.programs += 1
     stalled = 0
     for _ in range(50 * (d + m)):
         p = steepest(multipliers, weights, active, PIVOT_TOLERANCE * norm, d)
@@ -257,7 +237,7 @@ def sprint(t: I64, value: float, target: float) -> tuple[int, float]:
         for j in range(d):
             point[j] += step * ray[j]
         value += step * y * factor
-        reg[state.PIVOTS] += 1
+        search.pivots += 1
         if value > target:
             return row, value
         stalled = 0 if step > PIVOT_TOLERANCE else stalled + 1
@@ -285,115 +265,100 @@ def sprint(t: I64, value: float, target: float) -> tuple[int, float]:
     return NO_ROW, value
 
 
-@njit(cache=True, nogil=True)
-def set_multipliers(t: I64, blocks: bool) -> None:
+@part
+def set_multipliers(search: SearchMemory, blocks: bool) -> None:
     """Multipliers of the active rows at the end of a program, from its edges."""
-    c = f1(t, state.OBJECTIVE)
-    edges, columns = f2(t, state.BASIS_EDGES), f2(t, state.BLOCK_EDGES)
-    multipliers = f1(t, state.MULTIPLIERS)
-    d = t[state.DIMENSION]
+    d = search.dimension
     for p in range(d):
-        multipliers[p] = 0.0
+        search.multipliers[p] = 0.0
     for j in range(d):
         for p in range(d):
-            multipliers[p] += c[j] * (columns[j, p] if blocks else edges[p, j])
+            search.multipliers[p] += search.objective[j] * (
+                search.block_edges[j, p] if blocks else search.basis_edges[p, j]
+            )
 
 
-@njit(cache=True, nogil=True)
-def upper_bound(t: I64, constant: float, error: float) -> float:
+@part
+def upper_bound(search: SearchMemory, constant: float, error: float) -> float:
     """A number that OBJECTIVE.x + constant, true up to `error`, exceeds nowhere on the true polytope.
 
     With y >= 0 and rest = c - y A, c.x = y A x + rest.x <= y (b + errors) + |rest| extents. The multipliers
     are MULTIPLIERS of the active rows; whatever they are, the bound holds.
     """
-    active = i1(t, state.ACTIVE_ROWS)
-    c = f1(t, state.OBJECTIVE)
-    columns = f2(t, state.PROGRAM_COLUMNS)
-    errors = f1(t, state.PROGRAM_ERRORS)
-    multipliers = f1(t, state.MULTIPLIERS)
-    extents = f1(t, state.EXTENTS)
-    rest = f1(t, state.PROGRAM_RAY)
-    right = f1(t, state.PROGRAM_RIGHT)
-    d = t[state.DIMENSION]
-    gamma = f1(t, state.FREG)[state.GAMMA_POINT]
+    d = search.dimension
+    gamma = search.gamma_point
     total, size = 0.0, abs(constant)
     for j in range(d):
-        rest[j] = c[j]
-        size += abs(c[j]) * extents[j]
+        search.ray[j] = search.objective[j]
+        size += abs(search.objective[j]) * search.extents[j]
     for p in range(d):
-        row = active[p]
+        row = search.active_rows[p]
         if row < 0:
             continue
-        y = multipliers[p]
+        y = search.multipliers[p]
         if not y > 0.0:
             continue
-        total += y * right[row]
-        size += y * abs(right[row])
-        error += y * errors[row]
+        total += y * search.right[row]
+        size += y * abs(search.right[row])
+        error += y * search.errors[row]
         for j in range(d):
-            term = y * columns[j, row]
-            rest[j] -= term
-            size += abs(term) * extents[j]
+            term = y * search.columns[j, row]
+            search.ray[j] -= term
+            size += abs(term) * search.extents[j]
     for j in range(d):
-        total += abs(rest[j]) * extents[j]
+        total += abs(search.ray[j]) * search.extents[j]
     return constant + total + ENLARGED * (error + 4.0 * gamma * size) + SMALLEST
 
 
-@njit(cache=True, nogil=True)
-def step_over(t: I64, layer: int, unit: int, side: int, depth: float, height: float) -> bool:
+@part
+def step_over(search: SearchMemory, layer: int, unit: int, side: int, depth: float, height: float) -> bool:
     """Put the witness of a side between the polytope's witness, `depth` below it, and the program's point.
 
     The program's point is on the border of the polytope, `height` above the unit's zero set; half-way from
     there to where the line crosses that set all rows keep part of the distance that the witness has.
     """
-    point = f1(t, state.PROGRAM_POINT)
-    witness = f1(t, state.WITNESS)
-    target = f2(t, state.SIDE_POINTS)[side]
+    target = search.side_points[side]
     sign = 1.0 if side == 1 else -1.0
     part = 0.5 + 0.5 * depth / (depth + height)
-    for j in range(t[state.DIMENSION]):
-        target[j] = witness[j] + part * (point[j] - witness[j])
-    value, bound = height_at(t, layer, unit, sign, target)
-    return value > bound and strictly_inside(t, target)
+    for j in range(search.dimension):
+        target[j] = search.witness[j] + part * (search.point[j] - search.witness[j])
+    value, bound = height_at(search, layer, unit, sign, target)
+    return value > bound and strictly_inside(search, target)
 
 
-@njit(cache=True, nogil=True)
-def decide_side(t: I64, layer: int, unit: int, side: int) -> int:
+@part
+def decide_side(search: SearchMemory, layer: int, unit: int, side: int) -> int:
     """Whether one side of a unit has interior points in the polytope: EMPTY, INSIDE or UNKNOWN.
 
     The witness of INSIDE goes to SIDE_POINTS. Float arithmetic leaves nothing unknown: what no program
     reaches is empty.
     """
-    c = f1(t, state.OBJECTIVE)
-    side_points = f2(t, state.SIDE_POINTS)
-    slots = f3(t, state.SLOTS)
-    witness = f1(t, state.WITNESS)
-    d = t[state.DIMENSION]
+    d = search.dimension
     sign = 1.0 if side == 1 else -1.0
-    unsure = state.UNKNOWN if t[state.CERTIFIED] == 1 else state.EMPTY
-    value, bound = height_at(t, layer, unit, sign, witness)
+    unsure = Side.UNKNOWN if search.certified == 1 else Side.EMPTY
+    value, bound = height_at(search, layer, unit, sign, search.witness)
     if value > bound:
         for j in range(d):
-            side_points[side, j] = witness[j]
-        return state.INSIDE
-    scale = power_of_two(t, layer, unit)
+            search.side_points[side, j] = search.witness[j]
+        return Side.INSIDE
+    scale = power_of_two(search, layer, unit)
     if scale == 0.0:
-        return state.EMPTY if value < -bound else unsure
-    if below_zero_in_domain(t, layer, unit, sign):
-        return state.EMPTY
+        return Side.EMPTY if value < -bound else unsure
+    if below_zero_in_domain(search, layer, unit, sign):
+        return Side.EMPTY
     for j in range(d):
-        c[j] = sign * scale * slots[layer, j, unit]
+        search.objective[j] = sign * scale * search.slots[layer, j, unit]
     depth = max(-value, 0.0) * scale
-    constant, error = slots[layer, d, unit], slots[layer, d + 1, unit]
+    constant, error = search.slots[layer, d, unit], search.slots[layer, d + 1, unit]
     for attempt in range(2):
         for target in (FAR_ENOUGH * depth + scale * bound, np.inf):
-            row, height = sprint(t, -depth, target) if attempt == 0 else climb(t, -depth, target)
-            if height > 0.0 and step_over(t, layer, unit, side, depth, height):
-                return state.INSIDE
+            row, height = sprint(search, -depth, target) if attempt == 0 else climb(search, -depth, target)
+            if height > 0.0 and step_over(search, layer, unit, side, depth, height):
+                return Side.INSIDE
             if row < 0:
                 break
         if row == NO_EDGE:
-            set_multipliers(t, attempt == 0)
-            if upper_bound(t, sign * scale * constant, scale * error) < 0.0:
-                return state.EMPTY
+            set_multipliers(search, attempt == 0)
+            if upper_bound(search, sign * scale * constant, scale * error) < 0.0:
+                return Side.EMPTY
     return unsure

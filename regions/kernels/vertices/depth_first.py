@@ -1,414 +1,158 @@
-"""The depth-first walk over the splitting tree, resumable after every step.
+"""The depth-first search over the splitting tree, resumable after every step.
 
-A node is a polytope with some units of one layer decided. `planar` and `cells` know what the
-polytope is; here are the order of the walk, the stacks, and the reasons to hand back control.
+A node is a polytope with some units of one layer decided. Here are the order of the search and the
+reasons to hand back control; the steps are those of `polygon_steps` or of `polytope_steps`.
 """
 
-import numpy as np
-from numba import njit
-
-from regions.kernels.memory import state
-from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
-from regions.kernels.memory.table import I64, bare, f1, f2, f3, i1, i2, u1, u2
-from regions.kernels.vertices.cell_output import write_jacobian, write_pattern
-from regions.kernels.vertices.error_bounds import set_row
-from regions.kernels.vertices.last_layer import count_cells_of, may_count
-from regions.kernels.vertices.layer_maps import (
-    add_units,
-    copy_map_with,
-    decide_layer,
-    first_candidate,
-    needs_map,
-    set_active,
-    settle,
-    start_map,
-)
-from regions.kernels.vertices.polygons import (
-    collect_polygon,
-    copy_polygon,
-    cut_polygon,
-    polygon_area,
-    touched_side,
-    touched_side_of_candidate,
-)
-from regions.kernels.vertices.polytopes import (
-    collect_cell,
-    copy_cell,
-    cut_cell,
-    touched_facet,
-    touched_facet_of_candidate,
-)
+from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
+from regions.kernels.memory.compiling import entry, inlined, part
+from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.memory.states import Mode, Status
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def has_room(t: I64, top: int) -> bool:
+@inlined
+def has_room(search: SearchMemory, top: int) -> bool:
     """Whether the stacks have room for any one step from this node (new vertices of a cut aside)."""
-    cut_units = i1(t, state.CUT_UNITS)
-    edges = i1(t, state.EDGES)
-    event_planes = i1(t, state.EVENT_PLANES)
-    labels = i1(t, state.LABELS)
-    nodes = i2(t, state.NODES)
-    points = f2(t, state.POINTS)
-    ring = i1(t, state.RING)
-    slots = f3(t, state.SLOTS)
-    units = i1(t, state.UNITS)
-    values = f2(t, state.VALUES)
-    work = i1(t, state.WORK)
-    node = nodes[top]
-    count = node[state.N_VERTICES]
-    widest = units.shape[0]
-    needed = node[state.RING_TOP] + 3 * count + 8
+    node = search.nodes[top]
+    count = node.n_vertices
+    widest = search.units.shape[0]
+    needed = node.ring_top + 3 * count + 8
     return (
-        top + 3 < nodes.shape[0]
-        and node[state.SLOT] + 3 < slots.shape[0]
-        and node[state.VERTEX_TOP] + count + 4 < points.shape[1]
-        and needed < ring.shape[0]
-        and node[state.HYPERPLANES] + 2 < labels.shape[0]
-        and node[state.CANDIDATES] + node[state.N_CANDIDATES] + widest < cut_units.shape[0]
-        and node[state.EVENT_TOP] + 2 * widest < event_planes.shape[0]
-        and node[state.FACETS] + node[state.N_FACETS] + 2 < edges.shape[0]
-        and count < values.shape[0]
-        and widest + 1 < work.shape[0]
+        top + 3 < search.nodes.shape[0]
+        and node.next_slot + 3 < search.slots.shape[0]
+        and node.vertex_top + count + 4 < search.points.shape[1]
+        and needed < search.ring.shape[0]
+        and node.hyperplanes + 2 < search.labels.shape[0]
+        and node.first_unit + node.n_candidates + widest < search.candidate_units.shape[0]
+        and node.event_top + 2 * widest < search.event_planes.shape[0]
+        and node.first_facet + node.n_facets + 2 < search.edges.shape[0]
+        and count < search.values.shape[0]
+        and widest + 1 < search.work.shape[0]
     )
 
 
-@njit(cache=True, nogil=True)
-def enter_layer(t: I64, top: int) -> int:
-    """Take a node whose layer is decided on to the next one."""
-    nodes = i2(t, state.NODES)
-    reg = i1(t, state.REG)
-    work = i1(t, state.WORK)
-    node = nodes[top]
-    spare = nodes[nodes.shape[0] - 1]
-    for f in range(node.shape[0]):
-        spare[f] = node[f]
-    if t[state.PLANAR] == 1:
-        copy_polygon(t, top)
-    else:
-        copy_cell(t, top)
-    node[state.CANDIDATES] += node[state.N_CANDIDATES]
-    node[state.LAYER] += 1
-    node[state.MAP_SLOT] = node[state.SLOT]
-    layer = node[state.LAYER]
-    active = decide_layer(t, top)
-    if active < 0:
-        for f in range(node.shape[0]):
-            node[f] = spare[f]
-        return state.ASK
-    reg[state.ANSWERED] = 0
-    reg[state.ASKED] = 0
-    for i in range(work[0]):
-        if t[state.PLANAR] == 1:
-            touched_side(t, top, work[1 + i])
-        else:
-            touched_facet(t, top, work[1 + i])
-    if needs_map(t, layer + 1):
-        node[state.SLOT] += 1
-        start_map(t, layer + 1, node[state.SLOT])
-        add_units(t, layer + 1, node[state.MAP_SLOT], node[state.SLOT], active)
-    return state.DONE
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def finish_child(t: I64, top: int, unit: int) -> None:
-    """Bring a fresh child up to date: what has become stable, the next layer's map.
-
-    `unit` is the unit that the split made active, -1 in the negative child.
-    """
-    masks = u2(t, state.MASKS)
-    nodes = i2(t, state.NODES)
-    reg = i1(t, state.REG)
-    node = nodes[top]
-    layer = node[state.LAYER]
-    if unit >= 0:
-        set_active(t, top, layer, unit)
-    count = settle(t, top)
-    # what vanishes on a facet only matters to the facet's key
-    words = (node[state.N_CANDIDATES] + 63) >> 6 if reg[state.MODE] == state.COLLECT else 0
+@inlined
+def first_candidate(search: SearchMemory, top: int) -> int:
+    """The lowest candidate of a node, -1 if none is left."""
+    words = (search.nodes[top].n_candidates + 63) >> 6
     for w in range(words):
-        rest = masks[2, w]
-        while rest != ZERO:
-            c = (w << 6) + trailing_zeros(rest)
-            rest &= rest - ONE
-            if t[state.PLANAR] == 1:
-                touched_side_of_candidate(t, top, c)
-            else:
-                touched_facet_of_candidate(t, top, c)
-    if count > 0 and needs_map(t, layer + 1):
-        add_units(t, layer + 1, node[state.MAP_SLOT], node[state.SLOT], count)
+        if search.candidates[top, w] != ZERO:
+            return (w << 6) + trailing_zeros(search.candidates[top, w])
+    return -1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def wanted_children(t: I64, top: int, unit: int) -> int:
-    """Which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
-    guide = u1(t, state.GUIDE)
-    nodes = i2(t, state.NODES)
-    prefix = u1(t, state.PREFIX)
-    reg = i1(t, state.REG)
-    word_starts = i1(t, state.WORD_STARTS)
-    node = nodes[top]
-    if reg[state.GUIDED] == 1:
-        word = guide[word_starts[node[state.LAYER]] + (unit >> 6)]
-        return 1 if (word >> np.uint64(unit & 63)) & ONE != ZERO else 2
-    depth = node[state.DEPTH]
-    if depth < reg[state.PREFIX_LENGTH]:
-        return 1 if (prefix[0] >> np.uint64(depth)) & ONE != ZERO else 2
-    return 3
-
-
-@njit(cache=True, nogil=True)
-def split(t: I64, top: int, c: int) -> int:
-    """Replace a node by its two parts, the positive one on top of the stack."""
-    cands = u2(t, state.CANDS)
-    cut_units = i1(t, state.CUT_UNITS)
-    edges = i1(t, state.EDGES)
-    keys = u1(t, state.KEYS)
-    labels = i1(t, state.LABELS)
-    nodes = i2(t, state.NODES)
-    paths = u1(t, state.PATHS)
-    pats = u2(t, state.PATS)
-    reg = i1(t, state.REG)
-    unit_starts = i1(t, state.UNIT_STARTS)
-    node = nodes[top]
-    unit = cut_units[node[state.CANDIDATES] + c]
-    layer = node[state.LAYER]
-    line = node[state.HYPERPLANES]
-    labels[line] = unit_starts[layer] + unit
-    set_row(t, node[state.MAP_SLOT], unit, line)
-    reg[state.ASK_LAYER] = layer
-    reg[state.ASK_FACETS] = node[state.FACETS]
-    if t[state.PLANAR] == 0:
-        edges[node[state.FACETS] + node[state.N_FACETS]] = line
-    bit = ONE << np.uint64(c & 63)
-    cands[top, c >> 6] &= ~bit
-    if t[state.PLANAR] == 1:
-        n_new, n_minus, n_plus = cut_polygon(t, top, c)
-    else:
-        n_new, n_minus, n_plus = cut_cell(t, top, c)
-        if n_new < 0:
-            cands[top, c >> 6] |= bit
-            return state.GROW if n_new == -1 else state.GROW_BITS
-    if reg[state.ASKED] > reg[state.ANSWERED]:
-        cands[top, c >> 6] |= bit
-        return state.ASK
-    reg[state.ANSWERED] = 0
-    reg[state.ASKED] = 0
-    reg[state.SPLITS] += 1
-    wanted = wanted_children(t, top, unit)
-    for w in range(cands.shape[1]):
-        reg[state.DECISIONS] += n_new * popcount(cands[top, w])
-    if node[state.DEPTH] < 64:
-        paths[top] &= ~(ONE << np.uint64(node[state.DEPTH]))
-    node[state.VERTEX_TOP] += n_new
-    node[state.HYPERPLANES] += 1
-    if t[state.PLANAR] == 0:
-        node[state.N_FACETS] += 1
-    first = node[state.RING_TOP]
-    upper = top
-    if wanted == 3:
-        upper = top + 1
-        for f in range(node.shape[0]):
-            nodes[upper, f] = node[f]
-        cands[upper, 0] = cands[top, 0]
-        for w in range(1, cands.shape[1]):
-            cands[upper, w] = cands[top, w]
-        for w in range(pats.shape[1]):
-            pats[upper, w] = pats[top, w]
-        keys[upper] = keys[top]
-        paths[upper] = paths[top]
-        if needs_map(t, layer + 1):
-            nodes[upper, state.SLOT] = node[state.SLOT] + 1
-    if wanted & 1 and needs_map(t, layer + 1):
-        copy_map_with(t, layer + 1, node[state.SLOT], nodes[upper, state.SLOT], node[state.MAP_SLOT], unit)
-    # the negative part first: its events lie below those of the positive part, which is walked first
-    for sign in (2, 1):
-        if wanted & sign == 0:
-            continue
-        at = top if sign == 2 else upper
-        child = nodes[at]
-        child[state.EVENT_TOP] = node[state.EVENT_TOP]
-        child[state.VERTICES] = first if sign == 2 else first + n_minus
-        child[state.N_VERTICES] = n_minus if sign == 2 else n_plus
-        child[state.RING_TOP] = child[state.VERTICES] + child[state.N_VERTICES]
-        if sign == 1 and child[state.DEPTH] < 64:
-            paths[at] |= ONE << np.uint64(child[state.DEPTH])
-        child[state.DEPTH] += 1
-        finish_child(t, at, unit if sign == 1 else -1)
-    reg[state.SP] = upper + 1
-    return state.DONE
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def add_volume(t: I64, volume: float) -> None:
-    """Neumaier's sum of the cells' volumes."""
-    freg = f1(t, state.FREG)
-    total = freg[state.VOLUME]
-    new = total + volume
-    if abs(total) >= abs(volume):
-        freg[state.VOLUME_LOST] += (total - new) + volume
-    else:
-        freg[state.VOLUME_LOST] += (volume - new) + total
-    freg[state.VOLUME] = new
-
-
-@njit(cache=True, nogil=True)
-def finish_cell(t: I64, top: int) -> int:
-    """Count, measure or write a finished cell, and take it off the stack."""
-    nodes = i2(t, state.NODES)
-    out_label = i1(t, state.OUT_LABEL)
-    out_volume = f1(t, state.OUT_VOLUME)
-    reg = i1(t, state.REG)
-    node = nodes[top]
-    if reg[state.CELLS] >= reg[state.CELL_LIMIT]:
-        return state.LIMIT
-    mode = reg[state.MODE]
-    if mode == state.COLLECT:
-        room = 1 + (node[state.N_VERTICES] if t[state.PLANAR] == 1 else node[state.N_FACETS])
-        if (
-            reg[state.OUT_CELLS] + 1 >= out_volume.shape[0]
-            or reg[state.OUT_HALVES] + room >= out_label.shape[0]
-        ):
-            return state.FLUSH
-        if t[state.PLANAR] == 1:
-            volume = collect_polygon(t, top)
-        else:
-            volume = collect_cell(t, top)
-            if volume < 0.0:
-                return state.GROW
-        write_pattern(t, top)
-        write_jacobian(t, top)
-        out_volume[reg[state.OUT_CELLS]] = volume
-        reg[state.OUT_CELLS] += 1
-        add_volume(t, volume)
-    elif mode == state.COUNT:
-        pass
-    elif t[state.PLANAR] == 1:
-        add_volume(t, polygon_area(t, top))
-    else:
-        volume = collect_cell(t, top)
-        if volume < 0.0:
-            return state.GROW
-        reg[state.OUT_HALVES] = 0
-        add_volume(t, volume)
-    reg[state.CELLS] += 1
-    if node[state.DEPTH] <= 40:
-        reg[state.DONE_PARTS] += 1 << (40 - node[state.DEPTH])
-    reg[state.SP] = top
-    return state.DONE
-
-
-@njit(cache=True, nogil=True)
-def cells_of_pair(t: I64, top: int) -> int:
+@inlined
+def cells_of_pair(search: SearchMemory, top: int) -> int:
     """2 for a last-layer node with one candidate left, whose cells may be counted without cutting it.
 
     The candidate has vertices on both sides, so the parts are two cells. -1 where the node must be cut
     after all: cells are collected, one part only is wanted, or the limit is near.
     """
-    cands = u2(t, state.CANDS)
-    nodes = i2(t, state.NODES)
-    reg = i1(t, state.REG)
-    node = nodes[top]
+    node = search.nodes[top]
     found = 0
-    for w in range((node[state.N_CANDIDATES] + 63) >> 6):
-        found += popcount(cands[top, w])
+    for w in range((node.n_candidates + 63) >> 6):
+        found += popcount(search.candidates[top, w])
     if (
         found != 1
-        or reg[state.MODE] == state.COLLECT
-        or reg[state.GUIDED] == 1
-        or reg[state.FRONTIER] > 0
-        or node[state.DEPTH] < reg[state.PREFIX_LENGTH]
-        or reg[state.CELLS] + 2 > reg[state.CELL_LIMIT]
+        or search.mode == Mode.COLLECT
+        or search.guided == 1
+        or search.frontier > 0
+        or node.depth < search.prefix_length
+        or search.cells + 2 > search.cell_limit
     ):
         return -1
     return 2
 
 
-@njit(cache=True, nogil=True)
-def cells_of_layer(t: I64, top: int) -> int:
-    """Number of cells that the last layer makes of a node; -1 where the ordinary walk must tell."""
-    nodes = i2(t, state.NODES)
-    reg = i1(t, state.REG)
-    widths = i1(t, state.WIDTHS)
-    node = nodes[top]
-    decisions, doubtful = reg[state.DECISIONS], reg[state.DOUBTFUL]
-    cells = count_cells_of(t, top)
-    if cells < 0 or reg[state.CELLS] + cells > reg[state.CELL_LIMIT]:
-        reg[state.DECISIONS], reg[state.DOUBTFUL] = decisions, doubtful
-        reg[state.ASKED] = 0
+@inlined
+def may_count(search: SearchMemory, top: int) -> bool:
+    """Whether a node with a decided layer enters the last one, and all that is wanted is the count."""
+    layer = search.nodes[top].layer + 1
+    return (
+        search.planar == 1
+        and layer == search.n_layers - 1
+        and search.relus[layer] == 1
+        and search.mode != Mode.COLLECT
+        and search.want_map == 0
+        and search.guided == 0
+        and search.frontier == 0
+        and search.answered == 0
+        and (search.started == 1 or search.prefix_length == 0)
+    )
+
+
+@part
+def cells_of_layer(search: SearchMemory, top: int) -> int:
+    """Number of cells that the last layer makes of a node; -1 where the ordinary search must tell."""
+    node = search.nodes[top]
+    decisions, doubtful = search.decisions, search.doubtful
+    cells = search.count_layer(top, 0)
+    if cells < 0 or search.cells + cells > search.cell_limit:
+        search.decisions, search.doubtful = decisions, doubtful
+        search.asked = 0
         return -1
-    reg[state.DECISIONS] += widths[node[state.LAYER] + 1] * node[state.N_VERTICES]
+    search.decisions += search.widths[node.layer + 1] * node.n_vertices
     return cells
 
 
-@njit(cache=True, nogil=True)
-def write_task(t: I64, top: int) -> int:
+@part
+def write_task(search: SearchMemory, top: int) -> int:
     """List a node of the frontier: the splits that lead to it."""
-    nodes = i2(t, state.NODES)
-    out_pattern = u2(t, state.OUT_PATTERN)
-    out_vertices = i1(t, state.OUT_VERTICES)
-    out_volume = f1(t, state.OUT_VOLUME)
-    paths = u1(t, state.PATHS)
-    reg = i1(t, state.REG)
-    at = reg[state.OUT_CELLS]
-    if at + 1 >= out_volume.shape[0]:
-        return state.FLUSH
-    out_pattern[at, 0] = paths[top]
-    out_vertices[at] = nodes[top, state.DEPTH]
-    reg[state.OUT_CELLS] = at + 1
-    reg[state.SP] = top
-    return state.DONE
+    at = search.out_cells
+    if at + 1 >= search.out_volume.shape[0]:
+        return Status.FLUSH
+    search.out_pattern[at, 0] = search.paths[top]
+    search.out_vertices[at] = search.nodes[top].depth
+    search.out_cells = at + 1
+    search.n_nodes = top
+    return Status.DONE
 
 
-@njit(cache=True, nogil=True)
-def leave_prefix(t: I64, top: int) -> None:
-    """Forget the decisions on the way to a task's own subtree: they belong to the walk that cut it off."""
-    nodes = i2(t, state.NODES)
-    reg = i1(t, state.REG)
-    if nodes[top, state.DEPTH] < reg[state.PREFIX_LENGTH]:
+@part
+def leave_prefix(search: SearchMemory, top: int) -> None:
+    """Forget the decisions on the way to a task's own subtree: they belong to the search that cut it off."""
+    if search.nodes[top].depth < search.prefix_length:
         return
-    reg[state.STARTED] = 1
-    if reg[state.PREFIX_LENGTH] > 0:
-        reg[state.DECISIONS] = 0
-        reg[state.DOUBTFUL] = 0
-        reg[state.PLACED] = 0
+    search.started = 1
+    if search.prefix_length > 0:
+        search.decisions = 0
+        search.doubtful = 0
+        search.placed = 0
 
 
-@njit(cache=True, nogil=True)
-def walk(t: I64, steps: int) -> int:
-    """Go on with a walk for at most `steps` steps; returns why it stopped."""
-    t = bare(t)
-    nodes = i2(t, state.NODES)
-    reg = i1(t, state.REG)
+@entry
+def walk(search: SearchMemory, steps: int) -> int:
+    """Go on with a search for at most `steps` steps; returns a Status, why it stopped.
+
+    A step takes the node on top of the stack: a node with a candidate is split; one without goes on to
+    the next layer; one whose layers are all decided is a cell, or several that need not be told apart.
+    """
     for _ in range(steps):
-        top = reg[state.SP] - 1
+        top = search.n_nodes - 1
         if top < 0:
-            return state.DONE
-        if not has_room(t, top):
-            return state.GROW
-        c = first_candidate(t, top)
-        finished = c < 0 and nodes[top, state.LAYER] == t[state.N_LAYERS] - 1
-        deep = c >= 0 and nodes[top, state.DEPTH] >= reg[state.FRONTIER]
-        if reg[state.STARTED] == 0 and (finished or c >= 0):
-            leave_prefix(t, top)
-        if reg[state.FRONTIER] > 0 and (finished or deep):
-            status = write_task(t, top)
-            if status != state.DONE:
-                return status
-            continue
-        # cells counted at once, their volumes summed as that of the whole; finish_cell has one caller, for
-        # everything below it is compiled again with each
-        cells = 1 if finished else -1
-        if c >= 0 and nodes[top, state.LAYER] == t[state.N_LAYERS] - 1:
-            cells = cells_of_pair(t, top)
-        elif c < 0 and not finished and may_count(t, top):
-            cells = cells_of_layer(t, top)
-        if cells > 0:
-            status = finish_cell(t, top)
-            reg[state.CELLS] += cells - 1 if status == state.DONE else 0
-        elif c >= 0:
-            status = split(t, top, c)
+            return Status.DONE
+        if not has_room(search, top):
+            return Status.GROW
+        c = first_candidate(search, top)
+        last = search.nodes[top].layer == search.n_layers - 1
+        finished = c < 0 and last
+        deep = c >= 0 and search.nodes[top].depth >= search.frontier
+        if search.started == 0 and (finished or c >= 0):
+            leave_prefix(search, top)
+        if search.frontier > 0 and (finished or deep):
+            status = write_task(search, top)
         else:
-            status = enter_layer(t, top)
-        if status != state.DONE:
+            cells = 1 if finished else -1  # counted at once, their volumes summed as that of the whole
+            if c >= 0 and last:
+                cells = cells_of_pair(search, top)
+            elif c < 0 and not last and may_count(search, top):
+                cells = cells_of_layer(search, top)
+            if cells > 0:
+                status = search.finish(top, cells)
+            elif c >= 0:
+                status = search.split(top, c)
+            else:
+                status = search.enter_layer(top, 0)
+        if status != Status.DONE:
             return status
-    return state.PAUSED
+    return Status.PAUSED

@@ -3,16 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import ONE, ZERO
-from regions.kernels.memory.table import I64, f1, i1
+from regions.kernels.memory.compiling import allocating, entry, part
+from regions.kernels.memory.layouts import F64, I64, U64, SearchMemory
 
-F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
-U64 = NDArray[np.uint64]
 
 
 class Rows(NamedTuple):
@@ -27,7 +24,7 @@ class Rows(NamedTuple):
     place: I32
 
 
-@njit(cache=True, nogil=True)
+@entry
 def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
     """Find for each interior half-facet the other one with the same key (-1: none).
 
@@ -56,7 +53,7 @@ def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
     return troubles
 
 
-@njit(cache=True, nogil=True)
+@entry
 def count_rows(label: I64, mate: I32) -> tuple[int, int]:
     """Number of facets, and of interior ones with one half only."""
     rows, alone = 0, 0
@@ -66,13 +63,13 @@ def count_rows(label: I64, mate: I32) -> tuple[int, int]:
     return rows, alone
 
 
-@njit(cache=True, nogil=True)
+@part
 def is_active(patterns: U64, cell: int, unit: int) -> bool:
     """Whether a unit (flat number) is active in a cell's packed pattern."""
     return (patterns[cell, unit >> 6] >> np.uint64(unit & 63)) & ONE != ZERO
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def list_facets(
     label: I64, mate: I32, measure: F64, patterns: U64, firsts: I64, starts: I64, rows: Rows, other_side: F64
 ) -> None:
@@ -120,7 +117,7 @@ def list_facets(
         rows.side[row] = -1 if interior else -1 - unit
 
 
-@njit(cache=True, nogil=True)
+@entry
 def compare_sides(a: F64, b: F64, relative: float, absolute: float) -> tuple[int, int]:
     """How many pairs differ by more than relative * the larger + absolute, and which by most.
 
@@ -138,7 +135,7 @@ def compare_sides(a: F64, b: F64, relative: float, absolute: float) -> tuple[int
     return wrong, worst
 
 
-@njit(cache=True, nogil=True)
+@entry
 def jump_norms(jacobian: F64, cell_a: I64, cell_b: I64, jump: F64, scale: F64) -> None:
     """Frobenius norm of the difference of two cells' Jacobians, and of the larger one as its scale."""
     for f in range(cell_a.shape[0]):
@@ -157,7 +154,7 @@ def jump_norms(jacobian: F64, cell_a: I64, cell_b: I64, jump: F64, scale: F64) -
         scale[f] = np.sqrt(max(left, right))
 
 
-@njit(cache=True, nogil=True)
+@part
 def differing_units(patterns: U64, a: int, b: int) -> int:
     """The only unit in which two cells' patterns differ; -1 where there are several."""
     found = -1
@@ -174,32 +171,29 @@ def differing_units(patterns: U64, a: int, b: int) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
+@part
 def unit_gradient(
-    t: I64, first: F64, patterns: U64, cell: int, layer: int, unit: int, a: F64, b: F64
+    search: SearchMemory, first: F64, patterns: U64, cell: int, layer: int, unit: int, a: F64, b: F64
 ) -> float:
     """Norm of the intrinsic gradient of a unit's pre-activation on a cell; `a`, `b` are scratch."""
-    widths = i1(t, state.WIDTHS)
-    relus = i1(t, state.RELUS)
-    starts = i1(t, state.UNIT_STARTS)
-    weights = f1(t, state.WEIGHTS)
-    weight_starts = i1(t, state.WEIGHT_STARTS)
-    d = t[state.DIMENSION]
+    d = search.dimension
     for i in range(d):
-        for k in range(widths[0]):
+        for k in range(search.widths[0]):
             a[i, k] = first[i, k]
     for step in range(1, layer + 1):
-        n, below = widths[step], widths[step - 1]
+        n, below = search.widths[step], search.widths[step - 1]
         for i in range(d):
             for k in range(n):
                 b[i, k] = 0.0
         for j in range(below):
-            if relus[step - 1] == 1 and not is_active(patterns, cell, starts[step - 1] + j):
+            if search.relus[step - 1] == 1 and not is_active(
+                patterns, cell, search.unit_starts[step - 1] + j
+            ):
                 continue
-            at = weight_starts[step] + j * n
+            at = search.weight_starts[step] + j * n
             for i in range(d):
                 for k in range(n):
-                    b[i, k] += weights[at + k] * a[i, j]
+                    b[i, k] += search.weights[at + k] * a[i, j]
         a, b = b, a
     total = 0.0
     for i in range(d):
@@ -207,39 +201,33 @@ def unit_gradient(
     return np.sqrt(total)
 
 
-@njit(cache=True, nogil=True)
-def rest_column(t: I64, patterns: U64, cell: int, layer: int, unit: int, v: F64) -> float:
+@part
+def rest_column(search: SearchMemory, patterns: U64, cell: int, layer: int, unit: int, v: F64) -> float:
     """Norm of the output's derivative by a unit's activation on a cell, 0.0 where it vanishes.
 
     Row 0 of the scratch `v` carries the column of the rest of the network, row 1 the sum of the
     products' sizes, so that `gamma * v[1]` bounds the rounding of `v[0]`.
     """
-    widths = i1(t, state.WIDTHS)
-    relus = i1(t, state.RELUS)
-    starts = i1(t, state.UNIT_STARTS)
-    weights = f1(t, state.WEIGHTS)
-    weight_starts = i1(t, state.WEIGHT_STARTS)
-    gammas = f1(t, state.GAMMAS)
-    n_layers = t[state.N_LAYERS]
+    n_layers = search.n_layers
     gamma = 0.0
-    n = widths[layer + 1]
-    at = weight_starts[layer + 1] + unit * n
+    n = search.widths[layer + 1]
+    at = search.weight_starts[layer + 1] + unit * n
     for k in range(n):
-        v[0, k] = weights[at + k]
+        v[0, k] = search.weights[at + k]
         v[1, k] = abs(v[0, k])
     for step in range(layer + 1, n_layers):
-        gamma += gammas[step + 1]
-        below, n = widths[step], widths[step + 1]
+        gamma += search.gammas[step + 1]
+        below, n = search.widths[step], search.widths[step + 1]
         for k in range(n):
             v[2, k] = 0.0
             v[3, k] = 0.0
         for j in range(below):
-            if relus[step] == 1 and not is_active(patterns, cell, starts[step] + j):
+            if search.relus[step] == 1 and not is_active(patterns, cell, search.unit_starts[step] + j):
                 continue
-            at = weight_starts[step + 1] + j * n
+            at = search.weight_starts[step + 1] + j * n
             for k in range(n):
-                v[2, k] += weights[at + k] * v[0, j]
-                v[3, k] += abs(weights[at + k]) * v[1, j]
+                v[2, k] += search.weights[at + k] * v[0, j]
+                v[3, k] += abs(search.weights[at + k]) * v[1, j]
         for k in range(n):
             v[0, k] = v[2, k]
             v[1, k] = v[3, k]
@@ -250,8 +238,10 @@ def rest_column(t: I64, patterns: U64, cell: int, layer: int, unit: int, v: F64)
     return np.sqrt(total)
 
 
-@njit(cache=True, nogil=True)
-def refine_jumps(t: I64, first: F64, patterns: U64, cell_a: I64, cell_b: I64, jump: F64, scale: F64) -> None:
+@allocating
+def refine_jumps(
+    search: SearchMemory, first: F64, patterns: U64, cell_a: I64, cell_b: I64, jump: F64, scale: F64
+) -> None:
     """Recompute the jumps that a difference of Jacobians cannot tell from zero.
 
     Where one unit flips, the jump is (derivative of the output by it) times (its gradient), a
@@ -259,14 +249,11 @@ def refine_jumps(t: I64, first: F64, patterns: U64, cell_a: I64, cell_b: I64, ju
     unit to the output, or when the sum over the paths is within its rounding error. Where several
     units flip at once, a difference within the rounding of both Jacobians is 0.0.
     """
-    widths = i1(t, state.WIDTHS)
-    starts = i1(t, state.UNIT_STARTS)
-    gammas = f1(t, state.GAMMAS)
     widest = 0
     gamma = 0.0
-    for step in range(widths.shape[0]):
-        widest = max(widest, widths[step])
-        gamma += gammas[step]
+    for step in range(search.widths.shape[0]):
+        widest = max(widest, search.widths[step])
+        gamma += search.gammas[step]
     a = np.zeros((first.shape[0], widest))
     b = np.zeros((first.shape[0], widest))
     v = np.zeros((4, widest))
@@ -279,11 +266,11 @@ def refine_jumps(t: I64, first: F64, patterns: U64, cell_a: I64, cell_b: I64, ju
                 jump[f] = 0.0
             continue
         layer = 0
-        while unit >= starts[layer + 1]:
+        while unit >= search.unit_starts[layer + 1]:
             layer += 1
-        k = unit - starts[layer]
-        column = rest_column(t, patterns, cell_a[f], layer, k, v)
+        k = unit - search.unit_starts[layer]
+        column = rest_column(search, patterns, cell_a[f], layer, k, v)
         if column == 0.0:
             jump[f] = 0.0
         else:
-            jump[f] = column * unit_gradient(t, first, patterns, cell_a[f], layer, k, a, b)
+            jump[f] = column * unit_gradient(search, first, patterns, cell_a[f], layer, k, a, b)

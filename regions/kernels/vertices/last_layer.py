@@ -5,11 +5,10 @@ and the order of the cuts are those of `planar` and `layers`, so the count is th
 """
 
 import numpy as np
-from numba import njit
 
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
-from regions.kernels.memory.table import I64, f1, f2, f3, i1, i2, u2
+from regions.kernels.memory.compiling import inlined, part, step
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.error_bounds import carried_radius
 from regions.kernels.vertices.layer_maps import bounding_box, list_undecided
 from regions.kernels.vertices.polygons import mark_vertex
@@ -17,150 +16,106 @@ from regions.kernels.vertices.predicates import bounded_sign, screen_layer, set_
 from regions.kernels.vertices.vertex_signs import place_vertex
 
 
-@njit(cache=True, nogil=True)
-def may_count(t: I64, top: int) -> bool:
-    """Whether a node with a decided layer enters the last one, and all that is wanted is the count."""
-    nodes = i2(t, state.NODES)
-    reg = i1(t, state.REG)
-    relus = i1(t, state.RELUS)
-    layer = nodes[top, state.LAYER] + 1
-    return (
-        t[state.PLANAR] == 1
-        and layer == t[state.N_LAYERS] - 1
-        and relus[layer] == 1
-        and reg[state.MODE] != state.COLLECT
-        and reg[state.WANT_MAP] == 0
-        and reg[state.GUIDED] == 0
-        and reg[state.FRONTIER] == 0
-        and reg[state.ANSWERED] == 0
-        and (reg[state.STARTED] == 1 or reg[state.PREFIX_LENGTH] == 0)
-    )
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def spread_vertices(t: I64, top: int) -> None:
+@inlined
+def spread_vertices(search: SearchMemory, top: int) -> None:
     """Copy a node's vertices, without signs, to the free places behind them, and list them in RING."""
-    definitions = i2(t, state.DEFINITIONS)
-    neg = u2(t, state.NEG)
-    nodes = i2(t, state.NODES)
-    points = f2(t, state.POINTS)
-    pos = u2(t, state.POS)
-    radii = f1(t, state.RADII)
-    ring = i1(t, state.RING)
-    node = nodes[top]
-    start, new, end = node[state.VERTICES], node[state.VERTEX_TOP], node[state.RING_TOP]
-    for v in range(node[state.N_VERTICES]):
-        old = ring[start + v]
-        points[0, new + v] = points[0, old]
-        points[1, new + v] = points[1, old]
-        radii[new + v] = radii[old]
-        pos[new + v, 0] = ZERO
-        neg[new + v, 0] = ZERO
-        ring[end + v] = new + v
-    if t[state.CERTIFIED] == 1:
-        for v in range(node[state.N_VERTICES]):
-            old = ring[start + v]
-            definitions[new + v, 0] = definitions[old, 0]
-            definitions[new + v, 1] = definitions[old, 1]
+    node = search.nodes[top]
+    start, new, end = node.first_vertex, node.vertex_top, node.ring_top
+    for v in range(node.n_vertices):
+        old = search.ring[start + v]
+        search.points[0, new + v] = search.points[0, old]
+        search.points[1, new + v] = search.points[1, old]
+        search.radii[new + v] = search.radii[old]
+        search.positive[new + v, 0] = ZERO
+        search.negative[new + v, 0] = ZERO
+        search.ring[end + v] = new + v
+    if search.certified == 1:
+        for v in range(node.n_vertices):
+            old = search.ring[start + v]
+            search.definitions[new + v, 0] = search.definitions[old, 0]
+            search.definitions[new + v, 1] = search.definitions[old, 1]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def mark_unit(t: I64, slot: int, unit: int, bit: np.uint64, first: int, count: int) -> int:
+@inlined
+def mark_unit(search: SearchMemory, slot: int, unit: int, bit: np.uint64, first: int, count: int) -> int:
     """Signs of a unit at `count` vertices from `first` on, kept in `bit`; 2 if + occurs, plus 1 if -."""
-    neg = u2(t, state.NEG)
-    points = f2(t, state.POINTS)
-    pos = u2(t, state.POS)
-    radii = f1(t, state.RADII)
-    slots = f3(t, state.SLOTS)
-    constant, a, b = slots[slot, 2, unit], slots[slot, 0, unit], slots[slot, 1, unit]
-    bound, factor = slots[slot, 5, unit], slots[slot, 6, unit]
+    constant, a, b = search.slots[slot, 2, unit], search.slots[slot, 0, unit], search.slots[slot, 1, unit]
+    bound, factor = search.slots[slot, 5, unit], search.slots[slot, 6, unit]
     seen = 0
     for v in range(first, first + count):
-        value = constant + a * points[0, v] + b * points[1, v]
-        s = bounded_sign(t, slot, unit, v, value, bound + factor * radii[v])
-        pos[v, 0] |= bit if s > 0 else ZERO
-        neg[v, 0] |= bit if s < 0 else ZERO
+        value = constant + a * search.points[0, v] + b * search.points[1, v]
+        s = bounded_sign(search, slot, unit, v, value, bound + factor * search.radii[v])
+        search.positive[v, 0] |= bit if s > 0 else ZERO
+        search.negative[v, 0] |= bit if s < 0 else ZERO
         seen |= 2 if s > 0 else (1 if s < 0 else 0)
     return seen
 
 
-@njit(cache=True, nogil=True)
-def count_cells_of(t: I64, top: int) -> int:
+@step
+def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
     """Number of cells that the last layer makes of a node; -1 where the ordinary walk must tell.
 
     That is so where a stack has no room for it, where there are more than 64 candidates, and in
     certified arithmetic where a sign is doubtful.
     """
-    cut_units = i1(t, state.CUT_UNITS)
-    neg = u2(t, state.NEG)
-    nodes = i2(t, state.NODES)
-    open_units = i1(t, state.UNITS)
-    pos = u2(t, state.POS)
-    reg = i1(t, state.REG)
-    widths = i1(t, state.WIDTHS)
-    node = nodes[top]
-    layer = node[state.LAYER] + 1
-    slot = node[state.SLOT]
-    count = node[state.N_VERTICES]
-    reach, radius = bounding_box(t, node[state.VERTICES], count)
-    screen_layer(t, layer, slot, reach, radius)
-    first = node[state.VERTEX_TOP]
-    units = node[state.CANDIDATES] + node[state.N_CANDIDATES]
+    node = search.nodes[top]
+    layer = node.layer + 1
+    slot = node.next_slot
+    count = node.n_vertices
+    reach, radius = bounding_box(search, node.first_vertex, count)
+    screen_layer(search, layer, slot, reach, radius)
+    first = node.vertex_top
+    units = node.first_unit + node.n_candidates
     cuts = 0
-    n_open = list_undecided(t, widths[layer])
+    n_open = list_undecided(search, search.widths[layer])
     if n_open > 0:
-        spread_vertices(t, top)
+        spread_vertices(search, top)
     for i in range(n_open):
-        k = open_units[i]
+        k = search.units[i]
         if cuts == 64:
             return -1
         bit = ONE << np.uint64(cuts)
-        set_bound(t, slot, k, reach)
-        if mark_unit(t, slot, k, bit, first, count) == 3:
-            cut_units[units + cuts] = k
+        set_bound(search, slot, k, reach)
+        if mark_unit(search, slot, k, bit, first, count) == 3:
+            search.candidate_units[units + cuts] = k
             cuts += 1
         else:
             for v in range(first, first + count):
-                pos[v, 0] &= ~bit
-                neg[v, 0] &= ~bit
-    if reg[state.ASKED] > 0:
+                search.positive[v, 0] &= ~bit
+                search.negative[v, 0] &= ~bit
+    if search.asked > 0:
         return -1
     if cuts < 2:
         return 1 + cuts
-    return count_parts(t, top, slot, units, cuts)
+    return count_parts(search, top, slot, units, cuts)
 
 
-@njit(cache=True, nogil=True)
-def count_parts(t: I64, top: int, slot: int, units: int, cuts: int) -> int:
+@part
+def count_parts(search: SearchMemory, top: int, slot: int, units: int, cuts: int) -> int:
     """Number of parts that `cuts` candidates make of a node's polygon; -1 where a stack has no room.
 
     Parts with two candidates or more wait in the rows of NODES and CANDS above the node.
     """
-    cands = u2(t, state.CANDS)
-    nodes = i2(t, state.NODES)
-    points = f2(t, state.POINTS)
-    reg = i1(t, state.REG)
-    ring = i1(t, state.RING)
-    node = nodes[top]
+    node = search.nodes[top]
     part = top + 1
-    count = node[state.N_VERTICES]
-    nodes[part, state.VERTICES] = node[state.RING_TOP]
-    nodes[part, state.RING_TOP] = node[state.RING_TOP] + count
-    nodes[part, state.VERTEX_TOP] = node[state.VERTEX_TOP] + count
-    nodes[part, state.N_VERTICES] = count
-    cands[part, 0] = ~ZERO >> np.uint64(64 - cuts)
+    count = node.n_vertices
+    search.nodes[part].first_vertex = node.ring_top
+    search.nodes[part].ring_top = node.ring_top + count
+    search.nodes[part].vertex_top = node.vertex_top + count
+    search.nodes[part].n_vertices = count
+    search.candidates[part, 0] = ~ZERO >> np.uint64(64 - cuts)
     cells = 0
     while part > top:
-        here = nodes[part]
-        count = here[state.N_VERTICES]
+        here = search.nodes[part]
+        count = here.n_vertices
         if (
-            part + 3 >= nodes.shape[0]
-            or here[state.VERTEX_TOP] + count + 4 >= points.shape[1]
-            or here[state.RING_TOP] + 4 * count + 8 >= ring.shape[0]
+            part + 3 >= search.nodes.shape[0]
+            or here.vertex_top + count + 4 >= search.points.shape[1]
+            or here.ring_top + 4 * count + 8 >= search.ring.shape[0]
         ):
             return -1
-        n_new, below, above = cut_part(t, part, slot, units)
-        if reg[state.ASKED] > 0:
+        n_new, below, above = cut_part(search, part, slot, units)
+        if search.asked > 0:
             return -1
         n_below, n_above = popcount(below), popcount(above)
         cells += 1 + n_below if n_below < 2 else 0
@@ -168,36 +123,26 @@ def count_parts(t: I64, top: int, slot: int, units: int, cuts: int) -> int:
         if n_below < 2 and n_above < 2:
             part -= 1
         else:
-            part = keep_parts(t, part, n_new, below, above)
+            part = keep_parts(search, part, n_new, below, above)
     return cells
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def cut_part(t: I64, part: int, slot: int, units: int) -> tuple[int, np.uint64, np.uint64]:
+@inlined
+def cut_part(search: SearchMemory, part: int, slot: int, units: int) -> tuple[int, np.uint64, np.uint64]:
     """Cut a part by its lowest candidate: new vertices, candidates of the negative, of the positive side."""
-    cands = u2(t, state.CANDS)
-    cut_units = i1(t, state.CUT_UNITS)
-    definitions = i2(t, state.DEFINITIONS)
-    freg = f1(t, state.FREG)
-    neg = u2(t, state.NEG)
-    nodes = i2(t, state.NODES)
-    pos = u2(t, state.POS)
-    radii = f1(t, state.RADII)
-    reg = i1(t, state.REG)
-    ring = i1(t, state.RING)
-    start, count = nodes[part, state.VERTICES], nodes[part, state.N_VERTICES]
-    new = nodes[part, state.VERTEX_TOP]
-    others = cands[part, 0]
+    start, count = search.nodes[part].first_vertex, search.nodes[part].n_vertices
+    new = search.nodes[part].vertex_top
+    others = search.candidates[part, 0]
     bit = others & (~others + ONE)
     others ^= bit
-    unit = cut_units[units + trailing_zeros(bit)]
+    unit = search.candidate_units[units + trailing_zeros(bit)]
     plus_below, minus_below, plus_above, minus_above = ZERO, ZERO, ZERO, ZERO
     n_new = 0
-    a = ring[start + count - 1]
-    before_plus, before_minus = pos[a, 0] & bit, neg[a, 0] & bit
+    a = search.ring[start + count - 1]
+    before_plus, before_minus = search.positive[a, 0] & bit, search.negative[a, 0] & bit
     for i in range(count):
-        b = ring[start + i]
-        plus, minus = pos[b, 0], neg[b, 0]
+        b = search.ring[start + i]
+        plus, minus = search.positive[b, 0], search.negative[b, 0]
         here_plus, here_minus = plus & bit, minus & bit
         if here_plus == ZERO:
             plus_below |= plus
@@ -209,32 +154,27 @@ def cut_part(t: I64, part: int, slot: int, units: int) -> tuple[int, np.uint64, 
             vertex = new + n_new
             n_new += 1
             high, low = b if here_plus != ZERO else a, a if here_plus != ZERO else b
-            fall = place_vertex(t, slot, unit, high, low, vertex)
-            radii[vertex] = freg[state.RADIUS]
-            if t[state.CERTIFIED] == 1:
-                radii[vertex] = carried_radius(t, slot, unit, high, low, fall)
-                definitions[vertex, 0] = -1
-            mark_vertex(t, slot, units, others, 0, high, low, vertex)
-            plus_below |= pos[vertex, 0]
-            minus_below |= neg[vertex, 0]
-            plus_above |= pos[vertex, 0]
-            minus_above |= neg[vertex, 0]
+            fall = place_vertex(search, slot, unit, high, low, vertex)
+            search.radii[vertex] = search.vertex_radius
+            if search.certified == 1:
+                search.radii[vertex] = carried_radius(search, slot, unit, high, low, fall)
+                search.definitions[vertex, 0] = -1
+            mark_vertex(search, slot, units, others, 0, high, low, vertex)
+            plus_below |= search.positive[vertex, 0]
+            minus_below |= search.negative[vertex, 0]
+            plus_above |= search.positive[vertex, 0]
+            minus_above |= search.negative[vertex, 0]
         a, before_plus, before_minus = b, here_plus, here_minus
-    reg[state.DECISIONS] += n_new * popcount(others)
+    search.decisions += n_new * popcount(others)
     return n_new, others & plus_below & minus_below, others & plus_above & minus_above
 
 
-@njit(cache=True, nogil=True)
-def keep_parts(t: I64, part: int, n_new: int, below: np.uint64, above: np.uint64) -> int:
+@part
+def keep_parts(search: SearchMemory, part: int, n_new: int, below: np.uint64, above: np.uint64) -> int:
     """Replace a part by those of its two sides that have two candidates or more; returns the last part."""
-    cands = u2(t, state.CANDS)
-    neg = u2(t, state.NEG)
-    nodes = i2(t, state.NODES)
-    pos = u2(t, state.POS)
-    ring = i1(t, state.RING)
-    start, count = nodes[part, state.VERTICES], nodes[part, state.N_VERTICES]
-    new, end = nodes[part, state.VERTEX_TOP], nodes[part, state.RING_TOP]
-    bit = cands[part, 0] & (~cands[part, 0] + ONE)
+    start, count = search.nodes[part].first_vertex, search.nodes[part].n_vertices
+    new, end = search.nodes[part].vertex_top, search.nodes[part].ring_top
+    bit = search.candidates[part, 0] & (~search.candidates[part, 0] + ONE)
     last = part - 1
     for side in range(2):
         candidates = below if side == 0 else above
@@ -243,21 +183,23 @@ def keep_parts(t: I64, part: int, n_new: int, below: np.uint64, above: np.uint64
         last += 1
         first = end
         vertex = new
-        a = ring[start + count - 1]
+        a = search.ring[start + count - 1]
         for i in range(count):
-            b = ring[start + i]
-            crossed = (pos[a, 0] & neg[b, 0]) | (neg[a, 0] & pos[b, 0])
+            b = search.ring[start + i]
+            crossed = (search.positive[a, 0] & search.negative[b, 0]) | (
+                search.negative[a, 0] & search.positive[b, 0]
+            )
             if crossed & bit != ZERO:
-                ring[end] = vertex
+                search.ring[end] = vertex
                 vertex += 1
                 end += 1
-            ring[end] = b
-            away = pos[b, 0] if side == 0 else neg[b, 0]
+            search.ring[end] = b
+            away = search.positive[b, 0] if side == 0 else search.negative[b, 0]
             end += 1 if away & bit == ZERO else 0
             a = b
-        nodes[last, state.VERTICES] = first
-        nodes[last, state.N_VERTICES] = end - first
-        nodes[last, state.RING_TOP] = end
-        nodes[last, state.VERTEX_TOP] = new + n_new
-        cands[last, 0] = candidates
+        search.nodes[last].first_vertex = first
+        search.nodes[last].n_vertices = end - first
+        search.nodes[last].ring_top = end
+        search.nodes[last].vertex_top = new + n_new
+        search.candidates[last, 0] = candidates
     return last

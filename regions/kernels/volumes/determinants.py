@@ -7,30 +7,28 @@ the rounding error is a few units in the last place of the product of the rows' 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from regions.kernels.memory import state
-from regions.kernels.memory.pointers import fp, ip
-from regions.kernels.memory.table import I64, f2, f3, i1
+from regions.kernels.memory.compiling import inlined, part
+from regions.kernels.memory.layouts import SearchMemory
 
 F64 = NDArray[np.float64]
 Pointer = Any  # to float64, row by row: rows are given by their first entry
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def minor(n: Pointer, a: int, b: int, i: int, j: int) -> float:
     """Rows a, b and columns i, j."""
     return n[a + i] * n[b + j] - n[a + j] * n[b + i]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def determinant_3(n: Pointer, a: int, b: int, c: int) -> float:
     """Rows a, b, c of three columns."""
     return n[a + 0] * minor(n, b, c, 1, 2) - n[a + 1] * minor(n, b, c, 0, 2) + n[a + 2] * minor(n, b, c, 0, 1)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def determinant_4(n: Pointer, a: int, b: int, c: int, d: int) -> float:
     """Rows a, b, c, d of four columns, by complementary minors of two rows each."""
     return (
@@ -43,7 +41,7 @@ def determinant_4(n: Pointer, a: int, b: int, c: int, d: int) -> float:
     )
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def determinant_5(n: Pointer, a: int, b: int, c: int, d: int, e: int) -> float:
     """Rows a, ..., e of five columns: minors of a and b times those of c, d and e."""
     p01, p02, p03, p04 = (
@@ -69,7 +67,7 @@ def determinant_5(n: Pointer, a: int, b: int, c: int, d: int, e: int) -> float:
     )
 
 
-@njit(cache=True, nogil=True)
+@part
 def eliminated(matrix: F64, d: int) -> float:
     """Size of a d x d determinant by elimination with partial pivoting; the matrix is used up."""
     size = 1.0
@@ -92,25 +90,23 @@ def eliminated(matrix: F64, d: int) -> float:
     return size
 
 
-@njit(cache=True, nogil=True)
-def eliminated_size(t: I64, d: int, at: int) -> float:
+@part
+def eliminated_size(search: SearchMemory, d: int, at: int) -> float:
     """`determinant_size` for any d."""
-    facets_of = i1(t, state.VERTEX_FACETS)
-    matrix = f3(t, state.FACE_LOCAL)[0]
-    normals = f2(t, state.FACE_NORMALS)
+    matrix = search.face_local[0]
     for s in range(d):
         for i in range(d):
-            matrix[s, i] = normals[facets_of[at + s], i]
+            matrix[s, i] = search.face_normals[search.vertex_facets[at + s], i]
     return eliminated(matrix, d)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def determinant_size(t: I64, d: int, at: int) -> float:
+@inlined
+def determinant_size(search: SearchMemory, d: int, at: int) -> float:
     """|det| of the unit normals of the d facets listed from `at` on (d >= 3)."""
-    facets_of = ip(t, state.VERTEX_FACETS)
-    n = fp(t, state.FACE_NORMALS)
+    facets_of = search.flat_vertex_facets
+    n = search.flat_face_normals
     if d > 5:
-        return eliminated_size(t, d, at)
+        return eliminated_size(search, d, at)
     a, b, c = d * facets_of[at], d * facets_of[at + 1], d * facets_of[at + 2]
     if d == 3:
         return abs(determinant_3(n, a, b, c))

@@ -20,13 +20,11 @@ Fukuda, Exact volume computation for polytopes (2000), for keeping the faces' vo
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from regions.kernels.memory import state
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
-from regions.kernels.memory.pointers import fp, ip, wp
-from regions.kernels.memory.table import I64, f2, i1, i2, u1, u2
+from regions.kernels.memory.compiling import inlined, part, step
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.volumes.determinants import determinant_size
 
 U64 = NDArray[np.uint64]
@@ -34,33 +32,33 @@ LEAST_DETERMINANT = 1e-300
 FLATTEST = 1e-3  # smallest determinant of unit normals that is divided by: costs three digits
 
 
-def lattice_scratch(d: int, vertices: int, planes: int) -> dict[int, NDArray[Any]]:
+def lattice_scratch(d: int, vertices: int, planes: int) -> dict[str, NDArray[Any]]:
     """The arrays of this module; a simple polytope has at most vertices * 2**(d + 1) / (d + 1) faces."""
     facets = min(planes, 64)
     faces = min(1 << 15, vertices * 2 ** (d + 1) // (d + 1)) + facets + 2
     u64, i64 = np.uint64, np.int64
     return {
-        state.LATTICE_SETS: np.zeros(faces * ((vertices + 63) // 64), u64),
-        state.LATTICE_BEFORE: np.zeros((d + 1) * (facets + 1), i64),
-        state.LATTICE_TREE: np.zeros(faces, i64),
-        state.LATTICE_LAST: np.zeros(faces, i64),
-        state.LATTICE_APEX: np.zeros(faces, i64),
-        state.LATTICE_MEMBERS: np.zeros(faces * d, i64),
-        state.LATTICE_UP: np.zeros(faces * d, i64),
-        state.LATTICE_SLACKS: np.zeros(faces * d),
-        state.LATTICE_BELOW: np.zeros(faces * facets, i64),
-        state.LATTICE_MEASURE: np.zeros(faces),
-        state.LATTICE_SHARE: np.zeros(faces),
-        state.SLACKS: np.zeros(facets * vertices),
-        state.VERTEX_FACETS: np.zeros(vertices * d, i64),
-        state.VERTEX_BITS: np.zeros(vertices, u64),
-        state.VERTEX_MEASURE: np.zeros(vertices),
-        state.FACE_WEIGHT: np.zeros(vertices),
-        state.VERTEX_OFFSETS: np.zeros(d * vertices),
+        "lattice_sets": np.zeros(faces * ((vertices + 63) // 64), u64),
+        "lattice_before": np.zeros((d + 1) * (facets + 1), i64),
+        "lattice_tree": np.zeros(faces, i64),
+        "lattice_last": np.zeros(faces, i64),
+        "lattice_apex": np.zeros(faces, i64),
+        "lattice_members": np.zeros(faces * d, i64),
+        "lattice_up": np.zeros(faces * d, i64),
+        "lattice_slacks": np.zeros(faces * d),
+        "lattice_below": np.zeros(faces * facets, i64),
+        "lattice_measure": np.zeros(faces),
+        "lattice_share": np.zeros(faces),
+        "facet_distances": np.zeros(facets * vertices),
+        "vertex_facets": np.zeros(vertices * d, i64),
+        "vertex_bits": np.zeros(vertices, u64),
+        "vertex_measure": np.zeros(vertices),
+        "face_weight": np.zeros(vertices),
+        "vertex_offsets": np.zeros(d * vertices),
     }
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined
 def lowest_of(sets: U64, at: int, words: int) -> int:
     """Lowest vertex of the nonempty set in `words` words from `at` on."""
     w = 0
@@ -69,31 +67,29 @@ def lowest_of(sets: U64, at: int, words: int) -> int:
     return 64 * w + trailing_zeros(sets[at + w])
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def load_simple(t: I64, top: int, d: int, words: int) -> int:
+@inlined
+def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
     """List a node's facets and the facets of each vertex; the number of facets, 0 where it is not simple.
 
     Coordinates are taken from the first vertex, so that distances lose no digits to the origin. Facets
     are numbered without gaps, in the order of their hyperplanes. Their vertex sets become the faces
     1, 2, ... of the lattice; face 0 is the polytope itself.
     """
-    bits_of = wp(t, state.VERTEX_BITS)
-    edges = ip(t, state.EDGES)
-    facets_of = ip(t, state.VERTEX_FACETS)
-    inc = wp(t, state.INC)
-    inc_words = u2(t, state.INC).shape[1]
-    nodes = i2(t, state.NODES)
-    normals = fp(t, state.FACE_NORMALS)
-    offsets = fp(t, state.VERTEX_OFFSETS)
-    planes = i2(t, state.FACE_PLANES)
-    points = fp(t, state.POINTS)
-    stride = f2(t, state.POINTS).shape[1]
-    ranks = ip(t, state.RANKS)
-    ring = ip(t, state.RING)
-    rows_of = fp(t, state.ROWS_OF)
-    sets = wp(t, state.LATTICE_SETS)
-    node = nodes[top]
-    count, first = node[state.N_VERTICES], node[state.VERTICES]
+    bits_of = search.flat_vertex_bits
+    edges = search.flat_edges
+    facets_of = search.flat_vertex_facets
+    inc = search.flat_incidence
+    inc_words = search.incidence.shape[1]
+    normals = search.flat_face_normals
+    offsets = search.flat_vertex_offsets
+    points = search.flat_points
+    stride = search.points.shape[1]
+    ranks = search.flat_ranks
+    ring = search.flat_ring
+    rows_of = search.flat_rows
+    sets = search.flat_lattice_sets
+    node = search.nodes[top]
+    count, first = node.n_vertices, node.first_vertex
     base = ring[first]
     n = 0
     for w in range(inc_words):
@@ -106,9 +102,9 @@ def load_simple(t: I64, top: int, d: int, words: int) -> int:
             if n >= 64:
                 return 0
             ranks[plane] = n
-            planes[d, n] = plane
+            search.face_planes[d, n] = plane
             square = 0.0
-            row = edges[node[state.FACETS] + plane] * (d + 2)
+            row = edges[node.first_facet + plane] * (d + 2)
             for i in range(d):
                 square += rows_of[row + i] * rows_of[row + i]
             scale = 1.0 / np.sqrt(square) if square > 0.0 else 0.0
@@ -140,18 +136,17 @@ def load_simple(t: I64, top: int, d: int, words: int) -> int:
     return n
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def place_vertices(t: I64, d: int, n: int, count: int, words: int) -> None:
+@inlined
+def place_vertices(search: SearchMemory, d: int, n: int, count: int, words: int) -> None:
     """Distances of all vertices from all facets, and the inverse determinants of the vertices."""
-    facets_of = ip(t, state.VERTEX_FACETS)
-    measure = fp(t, state.VERTEX_MEASURE)
-    normals = fp(t, state.FACE_NORMALS)
-    offsets = fp(t, state.VERTEX_OFFSETS)
-    sets = u1(t, state.LATTICE_SETS)
-    slacks = fp(t, state.SLACKS)
+    facets_of = search.flat_vertex_facets
+    measure = search.flat_vertex_measure
+    normals = search.flat_face_normals
+    offsets = search.flat_vertex_offsets
+    slacks = search.flat_facet_distances
     for f in range(n):
         at = f * count
-        foot = lowest_of(sets, (1 + f) * words, words)
+        foot = lowest_of(search.lattice_sets, (1 + f) * words, words)
         level = 0.0
         for i in range(d):
             level += normals[f * d + i] * offsets[i * count + foot]
@@ -161,24 +156,24 @@ def place_vertices(t: I64, d: int, n: int, count: int, words: int) -> None:
                 distance += normals[f * d + i] * offsets[i * count + v]
             slacks[at + v] = abs(distance)
     for v in range(count):
-        size = determinant_size(t, d, v * d)
+        size = determinant_size(search, d, v * d)
         measure[v] = 1.0 / max(size, LEAST_DETERMINANT)
         for s in range(d):
             slacks[facets_of[v * d + s] * count + v] = 0.0
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def list_level(t: I64, d: int, n: int, c: int, words: int) -> bool:
+@inlined
+def list_level(search: SearchMemory, d: int, n: int, c: int, words: int) -> bool:
     """List the faces of codimension c + 1 by their last facet; False: more than a simple polytope has.
 
     Loops run over all faces before a facet, without branches, for what they find is not predictable.
     """
-    before = ip(t, state.LATTICE_BEFORE)
-    below = ip(t, state.LATTICE_BELOW)
-    last = ip(t, state.LATTICE_LAST)
-    sets = wp(t, state.LATTICE_SETS)
-    tree = ip(t, state.LATTICE_TREE)
-    room = i1(t, state.LATTICE_TREE).shape[0]
+    before = search.flat_lattice_before
+    below = search.flat_lattice_below
+    last = search.flat_lattice_last
+    sets = search.flat_lattice_sets
+    tree = search.flat_lattice_tree
+    room = search.lattice_tree.shape[0]
     first = before[c * (n + 1)]
     new = before[c * (n + 1) + n]
     for m in range(n):
@@ -201,25 +196,24 @@ def list_level(t: I64, d: int, n: int, c: int, words: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def link_level(t: I64, d: int, n: int, c: int, count: int, words: int) -> None:
+@inlined
+def link_level(search: SearchMemory, d: int, n: int, c: int, count: int, words: int) -> None:
     """Find the c + 1 faces above each face of codimension c + 1, and the slacks of their apexes.
 
     The one above S + m without s is (S without s) + m, which was found below S without s.
     """
-    apex = ip(t, state.LATTICE_APEX)
-    before = ip(t, state.LATTICE_BEFORE)
-    below = ip(t, state.LATTICE_BELOW)
-    last = ip(t, state.LATTICE_LAST)
-    members = ip(t, state.LATTICE_MEMBERS)
-    sets = u1(t, state.LATTICE_SETS)
-    slack = fp(t, state.LATTICE_SLACKS)
-    slacks = fp(t, state.SLACKS)
-    tree = ip(t, state.LATTICE_TREE)
-    up = ip(t, state.LATTICE_UP)
+    apex = search.flat_lattice_apex
+    before = search.flat_lattice_before
+    below = search.flat_lattice_below
+    last = search.flat_lattice_last
+    members = search.flat_lattice_members
+    slack = search.flat_lattice_slacks
+    slacks = search.flat_facet_distances
+    tree = search.flat_lattice_tree
+    up = search.flat_lattice_up
     for face in range(before[(c + 1) * (n + 1)], before[(c + 1) * (n + 1) + n]):
         parent, m = tree[face], last[face]
-        apex[face] = lowest_of(sets, face * words, words)
+        apex[face] = lowest_of(search.lattice_sets, face * words, words)
         for s in range(c):
             other = below[up[parent * d + s] * n + m]
             member = members[parent * d + s]
@@ -231,19 +225,18 @@ def link_level(t: I64, d: int, n: int, c: int, count: int, words: int) -> None:
         slack[face * d + c] = slacks[m * count + apex[parent]]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def list_faces(t: I64, d: int, n: int, count: int, words: int) -> bool:
+@inlined
+def list_faces(search: SearchMemory, d: int, n: int, count: int, words: int) -> bool:
     """List all faces down to the edges, with the faces above each and its slacks there."""
-    apex = ip(t, state.LATTICE_APEX)
-    before = ip(t, state.LATTICE_BEFORE)
-    below = ip(t, state.LATTICE_BELOW)
-    last = ip(t, state.LATTICE_LAST)
-    members = ip(t, state.LATTICE_MEMBERS)
-    sets = u1(t, state.LATTICE_SETS)
-    up = ip(t, state.LATTICE_UP)
+    apex = search.flat_lattice_apex
+    before = search.flat_lattice_before
+    below = search.flat_lattice_below
+    last = search.flat_lattice_last
+    members = search.flat_lattice_members
+    up = search.flat_lattice_up
     for f in range(n):
         face = f + 1
-        apex[face] = lowest_of(sets, face * words, words)
+        apex[face] = lowest_of(search.lattice_sets, face * words, words)
         before[n + 1 + f] = face
         below[f] = face
         last[face] = f
@@ -251,23 +244,23 @@ def list_faces(t: I64, d: int, n: int, count: int, words: int) -> bool:
         up[face * d] = 0
     before[n + 1 + n] = n + 1
     for c in range(1, d - 1):
-        if not list_level(t, d, n, c, words):
+        if not list_level(search, d, n, c, words):
             return False
-        link_level(t, d, n, c, count, words)
+        link_level(search, d, n, c, count, words)
     return True
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def measure_edges(t: I64, d: int, n: int, count: int, words: int) -> bool:
+@inlined
+def measure_edges(search: SearchMemory, d: int, n: int, count: int, words: int) -> bool:
     """U of all edges, their two ends into `last` and `apex`; False where one cannot be measured."""
-    apex = ip(t, state.LATTICE_APEX)
-    bits_of = wp(t, state.VERTEX_BITS)
-    last = ip(t, state.LATTICE_LAST)
-    measure = fp(t, state.LATTICE_MEASURE)
-    of_vertex = fp(t, state.VERTEX_MEASURE)
-    sets = wp(t, state.LATTICE_SETS)
-    slacks = fp(t, state.SLACKS)
-    before = ip(t, state.LATTICE_BEFORE)
+    apex = search.flat_lattice_apex
+    bits_of = search.flat_vertex_bits
+    last = search.flat_lattice_last
+    measure = search.flat_lattice_measure
+    of_vertex = search.flat_vertex_measure
+    sets = search.flat_lattice_sets
+    slacks = search.flat_facet_distances
+    before = search.flat_lattice_before
     largest = 0.0
     for face in range(before[(d - 1) * (n + 1)], before[(d - 1) * (n + 1) + n]):
         total = 0
@@ -293,13 +286,13 @@ def measure_edges(t: I64, d: int, n: int, count: int, words: int) -> bool:
     return largest <= 1.0 / FLATTEST
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def measure_faces(t: I64, d: int, n: int) -> None:
+@inlined
+def measure_faces(search: SearchMemory, d: int, n: int) -> None:
     """U of all faces above the edges."""
-    measure = fp(t, state.LATTICE_MEASURE)
-    slack = fp(t, state.LATTICE_SLACKS)
-    before = ip(t, state.LATTICE_BEFORE)
-    up = ip(t, state.LATTICE_UP)
+    measure = search.flat_lattice_measure
+    slack = search.flat_lattice_slacks
+    before = search.flat_lattice_before
+    up = search.flat_lattice_up
     for c in range(d - 1, 1, -1):
         for face in range(before[(c - 1) * (n + 1)], before[(c - 1) * (n + 1) + n]):
             measure[face] = 0.0
@@ -308,20 +301,20 @@ def measure_faces(t: I64, d: int, n: int) -> None:
                 measure[up[face * d + s]] += slack[face * d + s] * measure[face]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def weigh_vertices(t: I64, d: int, n: int, count: int) -> None:
+@inlined
+def weigh_vertices(search: SearchMemory, d: int, n: int, count: int) -> None:
     """Share the volume out to the vertices of the simplices, from the facets down.
 
     SHARE of a face times its U is d! times the volume of the simplices that have one of theirs in it.
     """
-    apex = ip(t, state.LATTICE_APEX)
-    last = ip(t, state.LATTICE_LAST)
-    measure = fp(t, state.LATTICE_MEASURE)
-    share = fp(t, state.LATTICE_SHARE)
-    slack = fp(t, state.LATTICE_SLACKS)
-    before = ip(t, state.LATTICE_BEFORE)
-    up = ip(t, state.LATTICE_UP)
-    weight = fp(t, state.FACE_WEIGHT)
+    apex = search.flat_lattice_apex
+    last = search.flat_lattice_last
+    measure = search.flat_lattice_measure
+    share = search.flat_lattice_share
+    slack = search.flat_lattice_slacks
+    before = search.flat_lattice_before
+    up = search.flat_lattice_up
+    weight = search.flat_face_weight
     for v in range(count):
         weight[v] = 0.0
     for c in range(1, d):
@@ -336,15 +329,14 @@ def weigh_vertices(t: I64, d: int, n: int, count: int) -> None:
         weight[last[face]] += share[face] * measure[face]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def weigh_facets(t: I64, d: int, n: int, count: int, words: int) -> float:
+@inlined
+def weigh_facets(search: SearchMemory, d: int, n: int, count: int, words: int) -> float:
     """SHARE of each facet: its distance from the mean of the vertices (FACE_MOMENT); the sum of the cones."""
-    mean = fp(t, state.FACE_MOMENT)
-    measure = fp(t, state.LATTICE_MEASURE)
-    normals = fp(t, state.FACE_NORMALS)
-    offsets = fp(t, state.VERTEX_OFFSETS)
-    sets = u1(t, state.LATTICE_SETS)
-    share = fp(t, state.LATTICE_SHARE)
+    mean = search.flat_face_moment
+    measure = search.flat_lattice_measure
+    normals = search.flat_face_normals
+    offsets = search.flat_vertex_offsets
+    share = search.flat_lattice_share
     for i in range(d):
         total = 0.0
         for v in range(count):
@@ -352,7 +344,7 @@ def weigh_facets(t: I64, d: int, n: int, count: int, words: int) -> float:
         mean[i] = total / count
     total = 0.0
     for f in range(n):
-        foot = lowest_of(sets, (1 + f) * words, words)
+        foot = lowest_of(search.lattice_sets, (1 + f) * words, words)
         height = 0.0
         for i in range(d):
             height += normals[f * d + i] * (offsets[i * count + foot] - mean[i])
@@ -361,45 +353,53 @@ def weigh_facets(t: I64, d: int, n: int, count: int, words: int) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
-def simple_volume(t: I64, top: int, centroid: NDArray[np.float64]) -> float:
+@part
+def simple_volume(search: SearchMemory, top: int, centroid: NDArray[np.float64]) -> float:
     """Volume of a node's polytope, its centroid, and its facets' volumes in FACE_MEASURE by hyperplane.
 
     The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
     in FACE_PLANES. -1.0 where the polytope is not simple or too flat at an edge: nothing is written.
     """
-    counts = i1(t, state.FACE_COUNTS)
-    face_measure = fp(t, state.FACE_MEASURE)
-    mean = fp(t, state.FACE_MOMENT)
-    measure = fp(t, state.LATTICE_MEASURE)
-    nodes = i2(t, state.NODES)
-    offsets = fp(t, state.VERTEX_OFFSETS)
-    planes = i2(t, state.FACE_PLANES)
-    points = f2(t, state.POINTS)
-    ring = i1(t, state.RING)
-    weight = fp(t, state.FACE_WEIGHT)
-    d = t[state.DIMENSION]
-    count, first = nodes[top, state.N_VERTICES], nodes[top, state.VERTICES]
+    face_measure = search.flat_face_measure
+    mean = search.flat_face_moment
+    measure = search.flat_lattice_measure
+    offsets = search.flat_vertex_offsets
+    weight = search.flat_face_weight
+    d = search.dimension
+    count, first = search.nodes[top].n_vertices, search.nodes[top].first_vertex
     words = (count + 63) >> 6
-    n = load_simple(t, top, d, words)
+    n = load_simple(search, top, d, words)
     if n == 0:
         return -1.0
-    place_vertices(t, d, n, count, words)
-    if not list_faces(t, d, n, count, words) or not measure_edges(t, d, n, count, words):
+    place_vertices(search, d, n, count, words)
+    if not list_faces(search, d, n, count, words) or not measure_edges(search, d, n, count, words):
         return -1.0
-    measure_faces(t, d, n)
-    total = weigh_facets(t, d, n, count, words)
-    weigh_vertices(t, d, n, count)
+    measure_faces(search, d, n)
+    total = weigh_facets(search, d, n, count, words)
+    weigh_vertices(search, d, n, count)
     factorial = 1.0
     for i in range(2, d):
         factorial *= i
     for f in range(n):
-        face_measure[planes[d, f]] = measure[1 + f] / factorial
-    counts[d] = n
+        face_measure[search.face_planes[d, f]] = measure[1 + f] / factorial
+    search.face_counts[d] = n
     for i in range(d):
         moment = 0.0
         for v in range(count):
             moment += weight[v] * offsets[i * count + v]
         shift = (mean[i] + moment / total) / (d + 1) if total > 0.0 else mean[i]
-        centroid[i] = points[i, ring[first]] + shift
+        centroid[i] = search.points[i, search.ring[first]] + shift
     return total / (factorial * d)
+
+
+@step
+def measure_simple(search: SearchMemory, top: int, at: int) -> int:
+    """Measure a node's polytope, its volume to `measured`, its centroid to row `at` of the output.
+
+    Returns 1, or 0 where it must be triangulated.
+    """
+    volume = simple_volume(search, top, search.out_centroid[at])
+    if volume < 0.0:
+        return 0
+    search.measured = volume
+    return 1

@@ -6,6 +6,7 @@ Plain numbers; making them is left to `measure`, drawing them to `plotting`.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import re
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
-from regions.reports import finite, heading, read_as, save_json
+from regions.reports import finite, heading, read_as, save_json, write_text
 from regions.validation.local_complexity import read_estimate
 
 __all__ = ["History", "Record", "Series"]
@@ -300,13 +301,11 @@ class History:
             return
         rows = [_flat(record) for record in self.records]
         names = dict.fromkeys(name for row in rows for name in row)
-        try:
-            with Path(path).open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(names))
-                writer.writeheader()
-                writer.writerows(rows)
-        except OSError as error:
-            raise InvalidInputError(f"cannot write the history to {str(path)!r}: {error}") from error
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(names))
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(text.getvalue(), path, "history")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:

@@ -15,14 +15,19 @@ import numpy as np
 
 from regions.analysis.cell_sums import sum_over_cells
 from regions.analysis.locus import locus_volume
-from regions.complexes.cell_complex import CellComplex, Completeness
+from regions.complexes import CellComplex, Completeness
 from regions.density import Density
 from regions.domain import Domain
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Coarea, Target
 from regions.network.relu_network import Network
-from regions.validation.local_complexity import EnumerationOptions, exact_local_complexity, raise_interruption
+from regions.validation.local_complexity import (
+    EnumerationOptions,
+    exact_local_complexity,
+    raise_if_truncated,
+    raise_interruption,
+)
 from regions.validation.tracking.history import EXACT, Record, check_free
 
 __all__ = ["DEFAULT_QUANTITIES", "QUANTITIES", "Measurement", "TrackSettings", "measure"]
@@ -200,11 +205,13 @@ def _exact(
 ) -> Any:
     """Exact local complexity, or None if max_cells truncates under some draw of the noise."""
     try:
-        return exact_local_complexity(network, domain, density, what.sigma, what.n_bias, rng, **options)
+        found = exact_local_complexity(network, domain, density, what.sigma, what.n_bias, rng, **options)
     except InvalidInputError:
         if what.options.get("max_cells") is None:
             raise
         return None
+    raise_if_truncated(found)
+    return found
 
 
 def _labelled(given: Sequence[BudgetedEstimator] | Mapping[str, BudgetedEstimator]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Solving by cvxpy with whichever installed solver gives an answer that passes our own check.
+"""Convex programs by cvxpy, with whichever installed solver gives an answer that passes our own check.
 
-A solver's status decides only whether to look at its answer; how good that is is computed here.
+The status of a solver decides only whether its answer is looked at. How good that is, the caller computes.
 """
 
 from __future__ import annotations
@@ -12,24 +12,16 @@ from typing import Any, TypeVar
 
 from regions.errors import SolverError
 
-__all__ = ["MAX_GAP", "MAX_VIOLATION", "SolverReport", "solve_checked"]
+__all__ = ["CONIC", "MAX_GAP", "MAX_VIOLATION", "NO_SOLVER", "SolverReport", "solve_checked"]
 
 MAX_VIOLATION = 1e-6  # of a row of length 1, in a frame where the cell holds the unit ball
 MAX_GAP = 1e-6  # relative
 
 _TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
 _USUAL = {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8}  # said, as cvxpy keeps the last ones
-_HIGHS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 _SCS = {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 100_000}
 
 Attempt = tuple[str, dict[str, Any]]
-LINEAR: tuple[Attempt, ...] = (
-    ("HIGHS", _HIGHS),
-    ("SCIPY", {}),
-    ("CLARABEL", _TIGHT),
-    ("CLARABEL", _USUAL),
-    ("SCS", _SCS),
-)
 CONIC: tuple[Attempt, ...] = (("CLARABEL", _TIGHT), ("CLARABEL", _USUAL), ("SCS", _SCS))
 
 Answer = TypeVar("Answer")
@@ -37,29 +29,41 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class SolverReport:
-    """Who solved a problem and how good the answer is, recomputed from it in numpy.
+    """Who solved a problem, and how good the answer is; this is recomputed from the answer in numpy.
 
     Attributes
     ----------
     solver : str
-        Its name in cvxpy; "none" where the answer needs no solver; two joined by "+" if two problems
-        went to different ones.
+        "nnls" (non-negative least squares), "highs", or the name of a solver in cvxpy; "none" where the
+        answer needs no solver; two joined by "+" if two problems went to different ones.
     violation : float
-        How far the solver's point lay outside the cell (rows of length 1, cell at unit size), before
-        it was drawn in; the point returned lies in the cell up to rounding. At most 1e-6.
+        How far the solver's point lay outside the cell (rows of length 1, cell at unit size), before it was
+        drawn in. The point returned lies in the cell up to rounding. At most 1e-6.
     gap : float
-        Proven bound of the value's error by weak duality, with the solver's multipliers. Relative to
-        the value; for distances to the larger of the distance and the narrowest semi-axis of the part
-        of the cell that was looked at, which is about as wide as the distance where that is small.
-        At most 1e-6.
+        A proven bound of the value's error by weak duality, with the solver's multipliers. It is relative to
+        the value; for distances to the larger of the distance and the narrowest semi-axis of the part of the
+        cell in hand, which is about as wide as the distance where that is small. At most 1e-6.
     """
 
     solver: str
     violation: float
     gap: float
 
+    @classmethod
+    def checked(cls, solver: str, violation: float, gap: float, question: str) -> SolverReport:
+        """Return the report of an answer that passes the check.
+
+        Raises
+        ------
+        SolverError
+            If violation or gap are too large.
+        """
+        if not (violation <= MAX_VIOLATION and gap <= MAX_GAP):
+            raise _refused(question, f"{solver}: violation {violation:.2g} and gap {gap:.2g}")
+        return cls(solver, float(violation), float(gap))
+
     def joined(self, other: SolverReport) -> SolverReport:
-        """The report of two problems with one answer: the worse of each."""
+        """Return the report of two problems with one answer: the worse of each."""
         names = dict.fromkeys(name for name in (self.solver, other.solver) if name != "none")
         return SolverReport(
             "+".join(names) or "none", max(self.violation, other.violation), max(self.gap, other.gap)
@@ -75,7 +79,7 @@ def solve_checked(
     judge: Callable[[], tuple[Answer, float, float]],
     question: str,
 ) -> tuple[Answer, SolverReport]:
-    """The first answer with status optimal that also passes the check.
+    """Return the first answer with status optimal that also passes the check.
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ def solve_checked(
     >>> import cvxpy
     >>> x = cvxpy.Variable()
     >>> problem = cvxpy.Problem(cvxpy.Minimize(x), [x >= 2.0])
-    >>> answer, report = solve_checked(problem, LINEAR, lambda: (float(x.value), 0.0, 0.0), "least x")
+    >>> answer, report = solve_checked(problem, CONIC, lambda: (float(x.value), 0.0, 0.0), "least x")
     >>> round(answer, 6), report.gap
     (2.0, 0.0)
     """
@@ -117,10 +121,14 @@ def solve_checked(
             continue
         answer, violation, gap = judge()
         if violation <= MAX_VIOLATION and gap <= MAX_GAP:
-            return answer, SolverReport(name, violation, gap)
+            return answer, SolverReport(name.lower(), float(violation), float(gap))
         said.append(f"{name}: optimal, but violation {violation:.2g} and gap {gap:.2g}")
     tried = "; ".join(said) or f"none of {', '.join(dict(attempts))} is installed"
-    raise SolverError(
+    raise _refused(question, tried)
+
+
+def _refused(question: str, tried: str) -> SolverError:
+    return SolverError(
         f"{question}: no solver gave an answer with violation <= {MAX_VIOLATION:g} and relative gap <= "
         f"{MAX_GAP:g} ({tried})"
     )

@@ -1,34 +1,38 @@
-"""The facets of one cell of a box in many inputs, where the dense programs of `lp_facets` are too slow.
+"""The facets of one cell of a box in many inputs, where the dense programs of `FacetFinder` are too slow.
 
-Rays propose facets, HiGHS what no ray meets. In certified arithmetic a facet counts when running error
-bounds (Higham 2002, section 3.3) prove a point beyond its row alone, a row as none when multipliers do.
+Rays propose facets, linear programs find what no ray meets. In certified arithmetic a facet counts when
+running error bounds (Higham 2002, section 3.3) prove a point beyond its row alone, and a row as none when
+multipliers do.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
-from regions.domain import Box
+from regions.domain import Box, Domain
 from regions.enumeration.compiled_network import extent_of, first_map, rounding
-from regions.enumeration.programs.exact_sides import ProgramOracle
-from regions.exploration.cell_facets import Found
+from regions.enumeration.programs.cell_facets import CellFacets
+from regions.enumeration.programs.exact_sides import ExactSides
+from regions.errors import SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
+from regions.optimize import BoxPrograms, LPStatus
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 MARGIN = 1e-9  # how much farther, relative, the second row on a ray must be than the first
 MOST_HALVINGS = 40
+MOST_SECONDS = 600.0  # of one linear program; a row that takes longer is undecided
 
 
 class _Rows(NamedTuple):
-    """A cell's units as A @ x <= b, with bounds of the error of A @ x - b over the box; flat unit numbers."""
+    """The units of a cell as A @ x <= b, flat; `errors` bound those of A @ x - b over the box."""
 
     A: FloatArray
     b: FloatArray
@@ -36,73 +40,86 @@ class _Rows(NamedTuple):
     units: NDArray[np.int64]
 
 
-class BoxCellFinder:
+@dataclass
+class _Cell:
+    """A cell in hand: its rows, its pattern, a point inside, and what was found beyond its rows.
+
+    `beyond` has, for every row that is a facet, a point in the cell behind it and the pattern of that.
+    """
+
+    rows: _Rows
+    pattern: BoolArray
+    witness: FloatArray
+    beyond: dict[int, tuple[FloatArray, bytes]] = field(default_factory=dict)
+
+
+class BoxFacetFinder:
     """Finds the interior facets of cells of a box, one at a time; any number of inputs.
 
-    Cost for m rows in d directions: m rays, m^2 d operations, and a program of HiGHS in d variables for
-    every row that no ray meets first; see `explore`.
+    Cost for m rows in d directions: 3 m rays, m^2 d operations, and for every row that no ray meets first a
+    linear program in d variables, which starts from the basis of the one before; see `explore`.
 
     Parameters
     ----------
     network : Network
-    box : Box, or FrameBox
+    domain : an axis-parallel Domain; its intrinsic coordinates lie in a box
     certified : bool, whether only what error bounds prove is a facet or none
     """
 
-    def __init__(self, network: Network, box: Box, certified: bool) -> None:
-        self.network, self.box, self.certified = network, box, certified
+    def __init__(self, network: Network, domain: Domain, certified: bool) -> None:
+        self.network, self.domain, self.certified = network, domain, certified
+        self.box = box = Box(*domain.bounds())
         self._relu_layers = 1 + max(layer for layer, relu in enumerate(network.relu) if relu)
-        self._first = first_map(network.weights[0], network.biases[0], box)
-        self._extents = extent_of(box)
+        self._first = first_map(network.weights[0], network.biases[0], domain)
+        self._extents = extent_of(domain)
         self._floor = np.where(self._first[:-3].any(axis=0), SMALLEST, 0.0)
         self._middle = 0.5 * box.low + 0.5 * box.high
-        self._oracle: ProgramOracle | None = None
+        self._oracle: ExactSides | None = None
 
     def pattern_at(self, point: FloatArray) -> bytes | None:
-        """The pattern of the cell that a point is inside of, one byte a unit; None if it is on a border."""
+        """Return the pattern of the cell that a point is inside of, one byte a unit; None on a border."""
         values, errors = self._values(point[None])
         if _certain(values, errors).all():
             return bytes((values[0] > 0.0).tobytes())
         if self._oracle is None:
-            self._oracle = ProgramOracle(self.network, self.box)
+            self._oracle = ExactSides(self.network, self.domain)
         return self._oracle.pattern_at([Fraction(x) for x in point.tolist()])
 
-    def look(self, pattern: bytes, point: FloatArray) -> Found:
-        """The facets of the cell of a pattern.
+    def find(self, pattern: bytes, witness: FloatArray) -> CellFacets:
+        """Find the facets of the cell of a pattern.
 
-        A program finds a point deep in the cell; where it fails, a point `(d,)` of the cell serves (or NaN
-        for none). Points on the box's border are drawn towards the middle of the box.
+        A program finds a point deep in the cell, which sees far more facets than one near the border. Where
+        it fails, a point `(d,)` of the cell serves (or NaN for none). Points on the border of the box are
+        drawn towards its middle.
         """
         on = np.frombuffer(pattern, np.bool_)
         rows = self._rows(on)
         m = rows.b.size
-        # a deep point sees far more facets than one near the border
-        witness = self._inside(rows, on, self._deep_point(rows))
-        if witness is None and np.isfinite(point).all():
-            witness = self._inside(rows, on, point)
-        if witness is None:
-            return Found([], [], [], np.full(point.size, np.nan), m, 0, m)
-        decided = np.zeros(m, np.bool_)
-        beyond: dict[int, tuple[FloatArray, bytes]] = {}
-        for ways in self._ways(rows, witness):
-            self._shoot(rows, on, witness, ways, beyond)
-        for row in range(m):
-            if row not in beyond:
-                decided[row] = self._program(rows, on, witness, row, beyond)
-        facets = sorted(beyond)
-        decided[facets] = True
-        return Found(
+        inside = self._inside(rows, on, self._deep_point(rows))
+        if inside is None and np.isfinite(witness).all():
+            inside = self._inside(rows, on, witness)
+        if inside is None:
+            return CellFacets([], [], [], np.full(witness.size, np.nan), m, 0, m)
+        cell = _Cell(rows, on, inside)
+        for directions in self._directions(rows, inside):
+            self._shoot_rays(cell, directions)
+        undecided = self._ask_programs(cell)
+        facets = sorted(cell.beyond)
+        return CellFacets(
             rows.units[facets].tolist(),
-            [beyond[row][1] for row in facets],
-            [beyond[row][0] for row in facets],
-            witness,
+            [cell.beyond[row][1] for row in facets],
+            [cell.beyond[row][0] for row in facets],
+            inside,
             m,
             0,
-            int((~decided).sum()) if self.certified else 0,
+            undecided if self.certified else 0,
         )
 
     def _values(self, points: FloatArray, on: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
-        """Pre-activations (p, n_units) at points and bounds of their errors; of a pattern's maps if given."""
+        """Return pre-activations (p, n_units) at points, and bounds of their errors.
+
+        They are those of the network, or of the maps of a pattern if one is given.
+        """
         d = self._extents.size
         first = self._first
         V = points @ first[:d] + first[d]
@@ -129,17 +146,17 @@ class BoxCellFinder:
         return np.concatenate(values, axis=1), np.concatenate(errors, axis=1)
 
     def _signs(self, points: FloatArray, on: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
-        """The same, without errors in float arithmetic."""
+        """Return the same as `_values`, but with no errors in float arithmetic."""
         values, errors = self._values(points, on)
         return values, errors if self.certified else np.zeros_like(errors)
 
     def _rows(self, on: BoolArray) -> _Rows:
-        """The rows of all units that are not constant on a pattern."""
+        """Return the rows of all units that are not constant on a pattern."""
         d = self._extents.size
         C = np.ascontiguousarray(self._first[: d + 1].T)  # coefficients, constant
         E = np.zeros_like(C)
         E[:, d] = self._first[d + 1]
-        reach = np.append(self._extents, 1.0)
+        sizes = np.append(self._extents, 1.0)
         maps, errors, start = [], [], 0
         for layer in range(self._relu_layers):
             if layer:
@@ -153,7 +170,7 @@ class BoxCellFinder:
                 E = np.where(np.abs(C) + E > 0.0, E + SMALLEST, 0.0)
             if self.network.relu[layer]:
                 maps.append(C)
-                errors.append(E @ reach * (1.0 + 1e-9))
+                errors.append(E @ sizes * (1.0 + 1e-9))
                 active = on[start : start + C.shape[0], None]
                 start += C.shape[0]
                 C, E = np.where(active, C, 0.0), np.where(active, E, 0.0)
@@ -166,7 +183,7 @@ class BoxCellFinder:
         return _Rows(A, b, np.concatenate(errors)[kept] / lengths * (1.0 + 1e-9) + more, kept)
 
     def _inside(self, rows: _Rows, on: BoolArray, point: FloatArray | None) -> FloatArray | None:
-        """A point surely inside the cell and the box, from one in them towards the middle of the box."""
+        """Return a point surely inside cell and box, on the way from one in them to the middle of the box."""
         if point is None:
             return None
         slack, middle = rows.b - rows.A @ point, rows.b - rows.A @ self._middle
@@ -181,83 +198,75 @@ class BoxCellFinder:
         return moved if clear else None
 
     def _deep_point(self, rows: _Rows) -> FloatArray | None:
-        """A point of the box with the largest distance from all units' hyperplanes."""
-        d = self._extents.size
-        result = linprog(
-            -np.eye(d + 1)[d],
-            A_ub=np.column_stack([rows.A, np.ones(rows.b.size)]),
-            b_ub=rows.b,
-            bounds=[*zip(self.box.low, self.box.high, strict=True), (None, float(self._extents.sum()) * 2.0)],
-            method="highs",
-        )
-        if result.status != 0 or not result.x[d] > 0.0:
+        """Find a point of the box with the largest distance from all hyperplanes of units."""
+        low, high = np.append(self.box.low, 0.0), np.append(self.box.high, 2.0 * self._extents.sum())
+        A = np.column_stack([rows.A, np.ones(rows.b.size)])
+        try:
+            deepest = BoxPrograms(A, rows.b, low, high, seconds=MOST_SECONDS).maximise(np.eye(low.size)[-1])
+        except SolverError:
             return None
-        return np.clip(result.x[:d], self.box.low, self.box.high)
+        match deepest.status:
+            case LPStatus.OPTIMAL if deepest.point is not None:
+                return deepest.point[:-1] if deepest.value > 0.0 else None
+            case LPStatus.INFEASIBLE:
+                return None
+            case _:
+                raise SolverError(f"a program in a box ended as {deepest.status.value}")
 
-    def _ways(self, rows: _Rows, witness: FloatArray) -> list[FloatArray]:
-        """Directions of rays, a row of the cell each: slower in coordinates whose side is near."""
+    def _directions(self, rows: _Rows, witness: FloatArray) -> list[FloatArray]:
+        """Directions of rays, one for each row of the cell; slower in coordinates whose side is near."""
         room = np.minimum(self.box.high - witness, witness - self.box.low)
         scaled = rows.A * room
-        ways = [scaled, np.where(rows.A > 0.0, self.box.high, self.box.low) - witness]
+        directions = [scaled, np.where(rows.A > 0.0, self.box.high, self.box.low) - witness]
         if rows.b.size <= witness.size:
             # moves that change the value of one row only: no other row is in their way
-            ways.append(np.linalg.pinv(scaled @ rows.A.T) @ scaled)
-        return ways
+            directions.append(np.linalg.pinv(scaled @ rows.A.T) @ scaled)
+        return directions
 
-    def _shoot(
-        self,
-        rows: _Rows,
-        on: BoolArray,
-        witness: FloatArray,
-        ways: FloatArray,
-        beyond: dict[int, tuple[FloatArray, bytes]],
-    ) -> None:
-        """Rays from the witness: where one row is met before all others and the box, it is a facet."""
+    def _shoot_rays(self, cell: _Cell, directions: FloatArray) -> None:
+        """Shoot rays from the witness: where one row is met before all others and the box, it is a facet."""
+        rows, witness = cell.rows, cell.witness
         slack = rows.b - rows.A @ witness
         with np.errstate(divide="ignore", invalid="ignore"):
-            speed = ways @ rows.A.T
+            speed = directions @ rows.A.T
             times = np.where(speed > 0.0, slack / speed, np.inf)
-            room = np.where(ways > 0.0, self.box.high - witness, self.box.low - witness) / ways
-            sides = np.where(ways != 0.0, room, np.inf).min(axis=1)
+            room = np.where(directions > 0.0, self.box.high - witness, self.box.low - witness) / directions
+            sides = np.where(directions != 0.0, room, np.inf).min(axis=1)
         first = times.argmin(axis=1)
-        at = times[np.arange(len(ways)), first]
-        times[np.arange(len(ways)), first] = np.inf
+        rays = np.arange(len(directions))
+        at = times[rays, first]
+        times[rays, first] = np.inf
         second = np.minimum(times.min(axis=1, initial=np.inf), sides)
         gaps = second - at
         candidates: dict[int, int] = {}
         for ray in np.flatnonzero((at >= 0.0) & (second > at * (1.0 + MARGIN))).tolist():
             row = int(first[ray])
-            if row not in beyond and (row not in candidates or gaps[ray] > gaps[candidates[row]]):
+            if row not in cell.beyond and (row not in candidates or gaps[ray] > gaps[candidates[row]]):
                 candidates[row] = ray
         if not candidates:
             return
         crossed, rays = np.array(list(candidates)), np.array(list(candidates.values()))
-        meeting = witness + at[rays, None] * ways[rays]
-        far = witness + (0.5 * at[rays] + 0.5 * second[rays])[:, None] * ways[rays]
-        self._cross(rows.units[crossed], on, meeting, far, crossed, beyond)
+        meeting = witness + at[rays, None] * directions[rays]
+        far = witness + (0.5 * at[rays] + 0.5 * second[rays])[:, None] * directions[rays]
+        self._cross_facets(cell, crossed, meeting, far)
 
-    def _cross(
-        self,
-        units: NDArray[np.int64],
-        on: BoolArray,
-        meeting: FloatArray,
-        far: FloatArray,
-        crossed: NDArray[np.int64],
-        beyond: dict[int, tuple[FloatArray, bytes]],
+    def _cross_facets(
+        self, cell: _Cell, crossed: NDArray[np.int64], meeting: FloatArray, far: FloatArray
     ) -> None:
         """Keep the rows that are facets beyond doubt, with a point in the cell right behind each.
 
         The maps of the cell's own pattern prove that `far` is beyond that row alone, so the segment to the
-        witness meets the facet's interior; units that are constant on the cell may change with it.
+        witness meets the facet's interior. Units that are constant on the cell may change with it.
         """
+        on, units, each = cell.pattern, cell.rows.units[crossed], np.arange(crossed.size)
         values, errors = self._signs(far, on)
         constant = (values == 0.0) & (errors == 0.0)
         other = np.where(on, values < -errors, values > errors)
         same = np.where(on, values > errors, values < -errors)
         only = other.copy()
-        only[np.arange(len(units)), units] = False
-        alone = ~only.any(axis=1) & other[np.arange(len(units)), units]
-        same[np.arange(len(units)), units] = True
+        only[each, units] = False
+        alone = ~only.any(axis=1) & other[each, units]
+        same[each, units] = True
         clear = alone & (same | constant).all(axis=1)
         clear &= ((far > self.box.low) & (far < self.box.high)).all(axis=1)
         left = np.flatnonzero(clear)
@@ -272,38 +281,43 @@ class BoxCellFinder:
             changed[np.arange(left.size), units[left]] ^= True
             good = _certain(values, errors).all(axis=1) & ~(changed & ~constant[left]).any(axis=1)
             for k in np.flatnonzero(good).tolist():
-                beyond[int(crossed[left[k]])] = points[k], states[k].tobytes()
+                cell.beyond[int(crossed[left[k]])] = points[k], states[k].tobytes()
             left, share = left[~good], 0.5 * share
 
-    def _program(
-        self,
-        rows: _Rows,
-        on: BoolArray,
-        witness: FloatArray,
-        row: int,
-        beyond: dict[int, tuple[FloatArray, bytes]],
-    ) -> bool:
-        """Whether multipliers show that a row is no facet; else the program's point may show that it is."""
-        others = np.arange(rows.b.size) != row
-        a, A, b = rows.A[row], rows.A[others], rows.b[others]
-        low, high = self.box.low, self.box.high
-        result = linprog(-a, A_ub=A, b_ub=b, bounds=np.column_stack([low, high]), method="highs")
-        if result.status != 0:
+    def _ask_programs(self, cell: _Cell) -> int:
+        """Ask a linear program about every row that is no facet yet; return how many stay undecided."""
+        rows, open_rows = cell.rows, set()
+        programs = BoxPrograms(rows.A, rows.b, self.box.low, self.box.high, seconds=MOST_SECONDS)
+        for row in range(rows.b.size):
+            if row not in cell.beyond and not self._is_decided(cell, programs, row):
+                open_rows.add(row)
+        return len(open_rows - cell.beyond.keys())  # the ray of a later row may have met it
+
+    def _is_decided(self, cell: _Cell, programs: BoxPrograms, row: int) -> bool:
+        """Decide whether a row is a facet: True if multipliers show that it is none, or a ray that it is one.
+
+        The point of the program, where the row is farthest beyond while all others hold, gives one more ray.
+        """
+        rows = cell.rows
+        a, b = rows.A[row], float(rows.b[row])
+        try:
+            farthest = programs.maximise(a, without=row)
+        except SolverError:
             return False
-        y = np.maximum(-result.ineqlin.marginals, 0.0)
-        rest = a - y @ A
-        most = float(y @ b + np.maximum(rest * low, rest * high).sum())
+        if farthest.point is None:
+            return False
+        y = farthest.multipliers
         # errors of the rows, of the rest over the box, and of these sums
-        doubt = float(y @ rows.errors[others]) + float(rows.errors[row])
-        sums = float((np.abs(a) + y @ np.abs(A)) @ self._extents + y @ np.abs(b)) + abs(float(rows.b[row]))
-        doubt += 2.0 * rounding(sum(A.shape) + 8) * sums
-        if most + (doubt if self.certified else 0.0) < rows.b[row]:
+        doubt = float(y @ rows.errors) + float(rows.errors[row])
+        sums = float((np.abs(a) + y @ np.abs(rows.A)) @ self._extents + y @ np.abs(rows.b)) + abs(b)
+        doubt += 2.0 * rounding(sum(rows.A.shape) + 8) * sums
+        if farthest.upper + (doubt if self.certified else 0.0) < b:
             return True
-        if float(a @ result.x) > rows.b[row]:
-            self._shoot(rows, on, witness, (result.x - witness)[None], beyond)
-        return row in beyond
+        if farthest.value > b:
+            self._shoot_rays(cell, (farthest.point - cell.witness)[None])
+        return row in cell.beyond
 
 
 def _certain(values: FloatArray, errors: FloatArray) -> BoolArray:
-    """Which signs are beyond doubt; a value that is 0 without error is a constant, and off."""
+    """Say which signs are beyond doubt; a value that is 0 without error is a constant, and off."""
     return (np.abs(values) > errors) | ((values == 0.0) & (errors == 0.0))

@@ -1,0 +1,27 @@
+"""Checks of what the analyses of a cell complex are given."""
+
+from __future__ import annotations
+
+from regions.errors import InvalidInputError
+
+__all__ = ["check_complex"]
+
+_PARTS = ("network", "domain", "patterns", "facets", "status")
+
+
+def check_complex(value: object) -> None:
+    """Raise InvalidInputError unless a value is a cell complex, or has the parts of one.
+
+    Examples
+    --------
+    >>> try:
+    ...     check_complex("cells.regions")
+    ... except InvalidInputError as error:
+    ...     print(str(error)[:40])
+    this takes a CellComplex and got a str;
+    """
+    if isinstance(value, type) or not all(hasattr(value, part) for part in _PARTS):
+        raise InvalidInputError(
+            f"this takes a CellComplex and got a {type(value).__name__}; give what "
+            "enumerate_cells(network, domain) returns, or CellComplex.load(file)"
+        )

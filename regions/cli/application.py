@@ -1,0 +1,104 @@
+"""The commands as one application, and what becomes of errors: an exit code and one line on stderr."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from regions.cli import commands, compare, demo, explore, inequality_report, validate, warmup
+from regions.cli.session import err
+from regions.errors import RegionsError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="regions",
+    help="Exact linear regions of ReLU networks.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "count": commands.count,
+    "enumerate": commands.enumerate_,
+    "graph": commands.graph,
+    "locus": commands.locus,
+    "validate": validate.validate,
+    "compare": compare.compare,
+    "inequalities": inequality_report.inequalities,
+    "explore": explore.explore,
+    "plot": commands.plot,
+    "demo": demo.demo,
+    "warmup": warmup.warmup,
+}
+_CORRECTABLE = 2
+
+
+class _Interrupted(Exception):
+    """A KeyboardInterrupt, past typer: that makes an exit code of one, and says nothing."""
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """The command, whose interrupts come out of typer."""
+
+    @functools.wraps(function)
+    def run(**words: Any) -> None:
+        try:
+            function(**words)
+        except KeyboardInterrupt as error:
+            raise _Interrupted from error
+
+    return run
+
+
+for _name, _function in _COMMANDS.items():
+    app.command(_name)(_command(_function))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from regions import __version__
+
+        print(f"regions {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Exact linear regions of ReLU networks: counts, graphs, locus volumes, pictures."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command and return its exit code, as `main` has them."""
+    try:
+        code = app(list(words), prog_name="regions", standalone_mode=False)
+    except RegionsError as error:
+        return _fail(str(error))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}")
+    except MemoryError as error:
+        return _fail(f"out of memory: {error}; limit the result with --max-cells")
+    except (_Interrupted, typer.Abort) as error:
+        raise KeyboardInterrupt from error
+    except Exception as error:
+        # Errors of usage: typer carries its own copy of click, whose classes are private there.
+        if not hasattr(error, "format_message"):
+            raise
+        command = f" {words[0]}" if words and words[0] in _COMMANDS else ""
+        return _fail(f"{error.format_message()} (see regions{command} --help)")
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str) -> int:
+    """One line on stderr, whatever the message."""
+    text = " ".join(message.split())
+    err().print(f"error: {text}", markup=False, style="red")
+    return _CORRECTABLE

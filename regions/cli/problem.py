@@ -1,0 +1,125 @@
+"""What `validate`, `inequalities` and `compare` share: reading a problem, and giving the report about it.
+
+Each of them asks the library one question about a network, a domain and a density; the question is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+
+import typer
+
+from regions.cli.interruption import INTERRUPTED, signals
+from regions.cli.options import AsJson, DomainWords, EngineWords, NetworkPath, TrustCode, writable
+from regions.cli.session import err, print_json, print_text, watched
+from regions.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from regions.density import Density
+    from regions.domain import Domain
+    from regions.network.relu_network import Network
+
+__all__ = ["Problem", "ProblemWords", "answer", "leave_if_interrupted"]
+
+
+@dataclass(frozen=True)
+class ProblemWords:
+    """The options that name a problem and say where its report goes, as typed."""
+
+    net: NetworkPath
+    where: DomainWords
+    how: EngineWords
+    density: Annotated[
+        str,
+        typer.Option(
+            metavar="uniform|gaussian:...|ball:...|kde:...",
+            help="Density of the data, as for `regions locus`.",
+        ),
+    ] = "uniform"
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0
+    trust_code: TrustCode = False
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also save as JSON.")] = None
+    json: AsJson = False
+
+    def check(self) -> None:
+        """Raise InvalidInputError where no work is needed to see that an option cannot be used."""
+        if self.output is not None:
+            writable(self.output)
+        if self.seed < 0:
+            raise InvalidInputError(f"--seed is {self.seed}; it must be at least 0")
+
+    def build(self) -> Problem:
+        """Read the network, and make the objects that the words name."""
+        import numpy as np
+
+        from regions.density import from_spec
+        from regions.network.loaders import load_network
+
+        network = load_network(self.net, allow_code=self.trust_code)
+        domain = self.where.build(network)
+        rng = np.random.default_rng(self.seed)
+        return Problem(network, domain, from_spec(self.density, domain), rng, self.how.arguments())
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network on a domain with a density, random numbers, and the options of the enumeration."""
+
+    network: Network
+    domain: Domain
+    density: Density
+    rng: np.random.Generator
+    options: dict[str, Any]
+
+
+class Report(Protocol):
+    """What is found about a problem; `complete` is False if Ctrl-C cut it short."""
+
+    @property
+    def complete(self) -> bool: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def table(self) -> str: ...
+    def save(self, path: Path) -> None: ...
+
+
+Found = TypeVar("Found", bound=Report)
+
+
+def answer(words: ProblemWords, label: str, unit: str, ask: Callable[[Problem], Found]) -> Found:
+    """Ask a question about a problem, with progress; print and save the report.
+
+    Parameters
+    ----------
+    words : ProblemWords
+    label, unit : str, of the progress: what is done, and what is counted
+    ask : function of the problem, whose options hold the progress
+
+    Returns
+    -------
+    The report.
+    """
+    words.check()
+    problem = words.build()
+    with watched(label, unit) as progress:
+        problem.options["progress"] = progress
+        report = ask(problem)
+    with signals.after_writing():
+        if words.json:
+            print_json({**report.to_dict(), "seed": words.seed})
+        else:
+            print_text(report.table())
+        if words.output is not None:
+            report.save(words.output)
+    return report
+
+
+def leave_if_interrupted(report: Report, draws: str) -> None:
+    """End the command with its own exit code if the report is of fewer draws than were asked for."""
+    if not report.complete:
+        err().print(f"interrupted: these are the {draws} that were done", style="yellow")
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,47 @@
+"""The facets of a complex as one table, a row for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class FacetTable:
+    """All facets, one row each, those between cells and those on the domain's sides.
+
+    Attributes
+    ----------
+    cell_a, cell_b : (m,) int64
+        The two cells; `cell_a` is on the active side of the unit. `cell_b` is -1 on the domain's
+        boundary and -2 where a TRUNCATED result lacks the neighbour.
+    side : (m,) int32, the domain's side (row of its halfspaces), -1 for others
+    layer, unit : (m,) int32, the ReLU layer and unit whose hyperplane it lies on, -1 on the boundary
+    volume : (m,) float64, (d-1)-volume in input units
+    jump : (m,) float64
+        Frobenius norm of the difference of the two intrinsic Jacobians; 0.0 where the two affine
+        maps agree, nan where there is no second cell.
+    place : (m,) int32, the facet's position among the facets of `cell_a`
+    witness : engine "lp" only: (m, d) float64, a point inside each facet; nan where no float was found
+    """
+
+    cell_a: NDArray[np.int64]
+    cell_b: NDArray[np.int64]
+    side: NDArray[np.int32]
+    layer: NDArray[np.int32]
+    unit: NDArray[np.int32]
+    volume: NDArray[np.float64]
+    jump: NDArray[np.float64]
+    place: NDArray[np.int32]
+    witness: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return int(self.cell_a.shape[0])
+
+    @cached_property
+    def interior(self) -> NDArray[np.bool_]:
+        """Whether a facet lies between two listed cells: (m,) bool."""
+        return np.asarray(self.cell_b >= 0)

@@ -1,0 +1,81 @@
+"""What both engines offer: a resumable depth-first search over the splitting tree, and its tasks.
+
+`threads` runs a `Search` whatever it is made of; `vertices.vertex_search` and `programs.program_search`
+are the two kinds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from regions.errors import InvalidInputError
+from regions.kernels.memory.states import Mode, Status
+
+NO_LIMIT = 2**62
+DEEPEST_TASK = 62  # splits that the path of a task holds, one bit each
+
+Report = Callable[[int, float], None]  # cells so far, fraction done
+
+
+@dataclass(frozen=True)
+class Task:
+    """A subtree: the first `depth` splits go the way that the bits of `path` say."""
+
+    path: int = 0
+    depth: int = 0
+
+
+WHOLE = Task()
+
+
+@dataclass
+class Block:
+    """Cells that one task found, in the order of the search; the output buffers that it filled."""
+
+    outputs: list[Any] = field(default_factory=list)
+    cells: int = 0
+    volume: float = 0.0
+    decisions: int = 0
+    doubtful: int = 0
+    placed: int = 0
+    splits: int = 0
+    programs: int = 0
+    complete: bool = False
+
+
+class Search(Protocol):
+    """One resumable search with its own memory; one thread uses it at a time."""
+
+    def start(self, task: Task = ..., cell_limit: int = ..., frontier: int = ...) -> None:
+        """Put the domain's polytope on an empty stack."""
+
+    def step(self, steps: int = ...) -> Status:
+        """Search on for at most so many steps; returns DONE, PAUSED, FLUSH or LIMIT."""
+        ...
+
+    def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
+        """Search a whole task, until it is done, the limit is reached or `stop` is set."""
+        ...
+
+    def close(self, block: Block, status: Status) -> Block:
+        """Complete the block of a search that ended with `status`."""
+        ...
+
+    def frontier(self, depth: int) -> list[Task]:
+        """List subtrees that together make the whole tree, in the order of the search."""
+        ...
+
+    def release(self) -> None:
+        """End this search's life; what it gave remains."""
+
+
+MakeSearch = Callable[[Mode], Search]
+
+
+def check_frontier(depth: int) -> None:
+    """Raise InvalidInputError unless tasks of this depth have a path that fits one word."""
+    if not 1 <= depth <= DEEPEST_TASK:
+        raise InvalidInputError(f"a frontier of depth {depth}; give 1 to {DEEPEST_TASK}")

@@ -1,0 +1,152 @@
+"""Forward passes in exact arithmetic, for the signs that rounding leaves open.
+
+Integers over a power of two, one sample at a time; written for the estimators alone, so that they still
+share nothing with the enumeration that judges them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from flint import fmpz_mat
+from numpy.typing import NDArray
+
+from regions.domain import Domain
+from regions.network.relu_network import Network
+from regions.rational import dyadic_integers
+
+__all__ = ["ExactPass", "ExactPasses", "exact_zeros"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ExactPass:
+    """One sample in exact arithmetic.
+
+    Parameters
+    ----------
+    active : list of (width,) bool, whether a unit's pre-activation is above 0, ReLU layer by ReLU layer
+    rows : list of lists of integers, a row for each unit: its pre-activation, then its gradient if that was
+        asked for, all over the layer's power of two
+    """
+
+    active: list[BoolArray]
+    rows: list[list[Any]]
+
+    def is_within(self, layer: int, unit: int, eps: float) -> bool:
+        """Whether |z| < eps |grad z|: the unit's hyperplane passes the sample at a distance below eps."""
+        z, *gradient = self.rows[layer][unit]
+        ratio = Fraction(eps)
+        return bool((z * ratio.denominator) ** 2 < ratio.numerator**2 * sum(part * part for part in gradient))
+
+
+class ExactPasses:
+    """A network, prepared for exact passes of points in the domain's intrinsic coordinates.
+
+    Parameters
+    ----------
+    network : Network
+    domain : Domain, or None for points of the input space
+
+    Examples
+    --------
+    >>> network = Network.from_arrays([[[0.1, 0.2]], [[1.0]]], [[-0.3], [0.0]])
+    >>> ExactPasses(network, None).run(np.array([1.0, 1.0])).active  # 0.1 + 0.2 is a little over 0.3
+    [array([ True])]
+    """
+
+    def __init__(self, network: Network, domain: Domain | None) -> None:
+        self._relu = network.relu
+        self._layers = [
+            (_matrix(weight), dyadic_integers(bias))
+            for weight, bias in zip(network.weights, network.biases, strict=True)
+        ]
+        self._frame = None
+        if domain is not None:
+            self._frame = _matrix(np.column_stack([domain.basis, domain.origin]))
+
+    def run(
+        self,
+        t: FloatArray,
+        noise: FloatArray | None = None,
+        *,
+        silenced: int = -1,
+        gradients: bool = False,
+    ) -> ExactPass:
+        """Pass one point through the network.
+
+        Parameters
+        ----------
+        t : (d,) intrinsic coordinates
+        noise : (n_units,) added to the units' biases, or None
+        silenced : flat number of a unit that puts out 0 whatever its sign, or -1
+        gradients : whether to carry the units' gradients along; d times the cost
+        """
+        rows, shift = self._start(t, gradients)
+        found = ExactPass([], [])
+        first = 0
+        for ((matrix, own), (bias, bias_shift)), relu in zip(self._layers, self._relu, strict=True):
+            rows, shift = (matrix * fmpz_mat(rows)).tolist(), shift + own
+            rows, shift = _shifted(rows, shift, bias, bias_shift)
+            if not relu:
+                continue
+            if noise is not None:
+                rows, shift = _shifted(rows, shift, *dyadic_integers(noise[first : first + len(rows)]))
+            active = [bool(row[0] > 0) for row in rows]
+            found.active.append(np.array(active, dtype=bool))
+            found.rows.append(rows)
+            if first <= silenced < first + len(rows):
+                active[silenced - first] = False
+            zero = [0] * len(rows[0])
+            first += len(rows)
+            rows = [row if on else zero for row, on in zip(rows, active, strict=True)]
+        return found
+
+    def _start(self, t: FloatArray, gradients: bool) -> tuple[list[Any], int]:
+        """The point in input coordinates, and the derivatives by the intrinsic ones beside it."""
+        point, shift = dyadic_integers(t)
+        one = 1 << shift
+        count = len(point) if gradients else 0
+        rows = [[x, *(one * (i == j) for j in range(count))] for i, x in enumerate(point)]
+        if self._frame is None:
+            return rows, shift
+        frame, own = self._frame
+        return (frame * fmpz_mat([*rows, [one] + [0] * count])).tolist(), shift + own
+
+
+def exact_zeros(matrices: list[FloatArray]) -> BoolArray:
+    """Where the product of matrices, each applied after the one before, is exactly 0.
+
+    Examples
+    --------
+    >>> exact_zeros([np.array([[0.1], [0.3]]), np.array([[3.0, -1.0], [1.0, 1.0]])])  # 3 * 0.1 > 0.3
+    array([[False],
+           [False]])
+    """
+    product = _matrix(matrices[0])[0]
+    for matrix in matrices[1:]:
+        product = _matrix(matrix)[0] * product
+    entries = [x == 0 for x in product.entries()]
+    return np.array(entries, dtype=bool).reshape(product.nrows(), product.ncols())
+
+
+def _matrix(values: FloatArray) -> tuple[Any, int]:
+    """A matrix as integers, and the power of two under them."""
+    integers, shift = dyadic_integers(values)
+    return fmpz_mat(*values.shape, integers), shift
+
+
+def _shifted(rows: list[Any], shift: int, added: list[int], added_shift: int) -> tuple[list[Any], int]:
+    """Rows with numbers added to their first entries, over the larger power of two."""
+    common = max(shift, added_shift)
+    up, across = common - shift, common - added_shift
+    moved = [
+        [(row[0] << up) + (x << across), *(y << up for y in row[1:])]
+        for row, x in zip(rows, added, strict=True)
+    ]
+    return moved, common

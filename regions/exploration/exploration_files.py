@@ -1,0 +1,77 @@
+"""Explorations as compressed files: their fields, the network and the frame."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regions.domain import domain_from_dict
+from regions.errors import InvalidInputError, RegionsError
+from regions.exploration.search_frame import Frame
+from regions.network.relu_network import Network
+
+FILE_FORMAT = "regions.exploration 1"
+_ARRAYS = ("patterns", "points", "hops", "undecided", "first", "second", "flat_units")
+_SCALARS = ("order", "arithmetic", "max_hops", "radius", "n_cells", "rows", "exact_rows", "seconds")
+_BROKEN = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, RegionsError),
+)
+
+
+def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the fields of an `Exploration` to one compressed file.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be written.
+    """
+    network, frame = fields["network"], fields["frame"]
+    header = {name: fields[name] for name in _SCALARS}
+    header |= {"format": FILE_FORMAT, "status": fields["status"].value, "domain": frame.domain.to_dict()}
+    header |= {"free": frame.free, "reach": frame.half_width if frame.free else None}
+    header |= {"network_name": network.name, "relu": list(network.relu)}
+    arrays = {name: fields[name] for name in _ARRAYS}
+    arrays |= {"header": np.array(json.dumps(header)), "center": fields["center"], "at": frame.at}
+    for k, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
+        arrays[f"W{k}"], arrays[f"b{k}"] = w, b
+    try:
+        # an open file, because given a path numpy appends ".npz" to names without it
+        with Path(path).open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
+    except OSError as error:
+        raise InvalidInputError(f"cannot write the exploration to {str(path)!r}: {error}") from error
+
+
+def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the fields that `write_exploration` wrote; `status`, `order` and `arithmetic` as they are stored.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing, damaged or not such a file.
+    """
+    try:
+        with np.load(Path(path), allow_pickle=False) as file:
+            stored = dict(file)
+        header = json.loads(str(stored["header"]))
+        if header["format"] != FILE_FORMAT:
+            raise ValueError(f"its format is {header['format']!r}, expected {FILE_FORMAT!r}")
+        n_layers = len(header["relu"])
+        weights, biases = ([stored[f"{kind}{k}"] for k in range(n_layers)] for kind in "Wb")
+        network = Network.from_arrays(weights, biases, header["relu"], name=header["network_name"])
+        half_width = header["reach"] if header["free"] else np.inf
+        frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], half_width)
+        fields = {name: header[name] for name in (*_SCALARS, "status")}
+        fields |= {name: stored[name] for name in _ARRAYS}
+        fields["points"] = fields["points"][: header["n_cells"]]  # earlier files kept the frontier's too
+    except _BROKEN as error:
+        raise InvalidInputError(f"cannot read {str(path)!r} as an exploration: {error}") from error
+    return {**fields, "network": network, "frame": frame, "center": stored["center"]}

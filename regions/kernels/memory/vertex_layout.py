@@ -1,0 +1,198 @@
+"""What a search by vertices holds: the network on the domain, the stacks of its walk, scratch, output."""
+
+from regions.kernels.memory.layouts import Layout, floats, ints, records, words
+
+NETWORK_ARRAYS = {
+    "widths": ints("layers", "units of each layer; the last is the output"),
+    "relus": ints("layers", "1 where a ReLU follows"),
+    "weights": floats("entries", "all W_l transposed: W_l[k, j] at weight_starts[l] + j * width + k"),
+    "weight_starts": ints("layers", "first entry of a layer's weights"),
+    "biases": floats("entries", "all biases"),
+    "bias_starts": ints("layers", "first entry of a layer's biases"),
+    "unit_starts": ints("layers", "flat number of a layer's first unit; only ReLU layers have units"),
+    "word_starts": ints("layers", "first pattern word of a layer"),
+    "unit_keys": words("units", "a random word for each unit"),
+    "facet_keys": words("units", "another one"),
+    "extents": floats("d", "largest |coordinate| in the domain"),
+    "gammas": floats("layers", "rounding of a sum over the layer below"),
+    "roundings": floats("layers", "the same, but 0.0 where sums do not round"),
+}
+
+NETWORK_COUNTERS = {
+    "dimension": "d, the number of intrinsic coordinates",
+    "n_layers": "layers before the output",
+    "certified": "1 in certified arithmetic",
+    "central": "1 where every map is linear, without a constant term",
+}
+
+NETWORK = Layout("CompiledNetwork", NETWORK_COUNTERS, {}, NETWORK_ARRAYS)
+
+# What both engines' searches count; tasks and results are made of these.
+SEARCH_COUNTERS = {
+    "cells": "cells found",
+    "out_cells": "cells in the output",
+    "decisions": "signs of a unit at a vertex, or sides of a unit, that were decided",
+    "doubtful": "of these, the ones that floats left open",
+    "mode": "a Mode",
+    "cell_limit": "stop when so many cells are found",
+    "prefix_length": "number of leading splits that are prescribed",
+    "frontier": "list the nodes of this depth instead of splitting them; 0: off",
+    "started": "1: the search is past its prescribed splits, and counts what it does",
+    "done_parts": "part of the tree that is done, in units of 2**-40, each split halving it",
+}
+
+NODE = (
+    "layer",  # whose units are being decided
+    "next_slot",  # slot of the next layer's map, as far as it is known
+    "map_slot",  # slot of this layer's map
+    "first_vertex",  # first entry of the node's vertices in ring
+    "n_vertices",
+    "vertex_top",  # tops of the stacks at the node's creation
+    "ring_top",
+    "hyperplanes",
+    "first_unit",  # first entry of the node's candidates in candidate_units
+    "n_candidates",
+    "last_event",  # -1 if none
+    "depth",
+    "first_facet",  # first entry in edges of the numbering of hyperplanes (polytopes only)
+    "n_facets",
+    "event_top",
+)
+
+VERTEX_SEARCH = Layout(
+    "VertexSearch",
+    counters={
+        **NETWORK_COUNTERS,
+        **SEARCH_COUNTERS,
+        "planar": "1: polygons as rings",
+        "n_nodes": "nodes on the stack",
+        "out_halves": "half-facets in the output",
+        "splits": "splits made",
+        "want_map": "1: carry the affine map through to the output",
+        "guided": "1: follow the pattern in guide only",
+        "answered": "exact signs available for the step under way",
+        "asked": "exact signs and positions that the step under way needs",
+        "ask_layer": "layer of the units asked for",
+        "ask_facets": "first_facet of the node whose vertices are asked for",
+        "placed": "vertices placed exactly",
+        "refreshed": "position errors bounded afresh, from the vertex's own hyperplanes",
+    },
+    numbers={
+        "measured": "volume of the cell in hand",
+        "volume": "sum of the cells' volumes",
+        "volume_lost": "what rounding lost of it (Neumaier)",
+        "gamma_point": "rounding of an evaluation at a point",
+        "vertex_radius": "position error given to every vertex in float arithmetic",
+        "largest_error": "certified: above it, a position error is bounded afresh",
+        "underflow": "what underflow may add to the error of a row, 0 where none can occur",
+    },
+    arrays={
+        **NETWORK_ARRAYS,
+        # the stacks of the search, which may go on after every step
+        "nodes": records("nodes", NODE, "polytopes with some units of one layer decided"),
+        "candidates": words("nodes, candidate words", "candidates that still cut"),
+        "patterns": words("nodes, pattern words", "active units"),
+        "keys": words("nodes", "combined unit keys of the active units"),
+        "paths": words("nodes", "the splits taken, one bit each, for depths up to 64"),
+        "slots": floats(
+            "slots, d + 5, widest", "d coefficients, constant, error, error passed on, bound, 1-norm"
+        ),
+        "points": floats("d, vertices", "coordinates"),
+        "radii": floats("vertices", "position errors"),
+        "positive": words("vertices, candidate words", "signs of the candidates: bit c of candidate c"),
+        "negative": words("vertices, candidate words", "neither: zero"),
+        "incidence": words("vertices, incidence words", "hyperplanes that a vertex lies on"),
+        "definitions": ints("vertices, 2", "certified, planar: the two hyperplanes that define a vertex"),
+        "ring": ints("entries", "lists of vertices"),
+        "edges": ints(
+            "entries", "planar: hyperplane of each side, along ring; else numberings of hyperplanes"
+        ),
+        "labels": ints("hyperplanes", "flat unit number, or -1 - side of the domain"),
+        "rows": floats("hyperplanes, d + 2", "coefficients, constant, error"),
+        "candidate_units": ints("entries", "unit of each candidate"),
+        "event_planes": ints("events", "an active unit vanishes on the facet on this hyperplane"),
+        "event_keys": words("events", "its unit key"),
+        "event_before": ints("events", "the event before, -1 if none"),
+        "guide": words("pattern words", "the pattern to follow"),
+        "prefix": words("one", "the leading splits"),
+        # scratch of one step
+        "values": floats("vertices of one cell, widest", "1.0 where positive, 0.0 where zero"),
+        "unit_values": floats("vertices of one cell", "values of one unit"),
+        "unit_row": floats("d + 1", "coefficients and constant of one unit"),
+        "middles": floats("widest", "values at the middle of the box, 0 where undecided"),
+        "spreads": floats("widest", "how far they may be from those at the vertices"),
+        "box": floats("2, d", "middle and half-widths of the box around a polytope"),
+        "units": ints("widest", "a list of units"),
+        "work": ints("entries", "a list of vertices, units or sides"),
+        "masks": words("4, candidate words", "candidates with + somewhere, - somewhere, zero somewhere"),
+        "pairs": ints("cut edges, 2", "ends of the edges that are cut"),
+        "gathered": words("entries", "a list of incidences"),
+        "picked": ints("vertices", "a list of vertices"),
+        "ranks": ints("hyperplanes", "new numbers"),
+        "system": floats("hyperplanes at a vertex + d, 2 d", "for elimination"),
+        "system_rows": ints("hyperplanes at a vertex", "their numbers; the d chosen ones first"),
+        # what exact arithmetic is asked, and answers
+        "questions": ints("questions, 2", "a vertex, and the unit whose sign is asked for; -1: its position"),
+        "answers": ints("questions", "exact signs"),
+        "answer_points": floats("questions, d + 1", "exact positions, rounded, and their errors"),
+        # the output
+        "out_pattern": words("cells, words", "units in flat order"),
+        "out_volume": floats("cells", "volumes"),
+        "out_centroid": floats("cells, d", "centroids"),
+        "out_vertices": ints("cells", "numbers of vertices"),
+        "out_facets": ints("cells", "numbers of facets"),
+        "out_jacobian": floats("cells, outputs * d", "Jacobians of the output"),
+        "out_label": ints("halves", "flat unit number or -1 - side"),
+        "out_match": words("halves", "equal for the two halves of a facet"),
+        "out_measure": floats("halves", "(d-1)-volumes"),
+        "out_point": floats("halves, 2", "planar: the vertex that the side starts from"),
+        # volumes by triangulation
+        "face_points": floats("vertices, d", "coordinates"),
+        "face_normals": floats("hyperplanes, d", "unit normals, or coefficients"),
+        "face_on": words("hyperplanes, vertex words", "vertices on a hyperplane"),
+        "face_sets": words("levels, vertex words", "the face in hand at a level"),
+        "face_below": words("levels, facets, vertex words", "facets of that face"),
+        "face_counts": ints("levels", "how many"),
+        "face_next": ints("levels", "which is next"),
+        "face_planes": ints("levels, facets", "their hyperplanes"),
+        "face_apex": ints("levels", "the vertex that simplices have in common"),
+        "face_maximal": ints("facets", "1 where no other face contains it"),
+        "face_pivot": floats("levels", "pivot of the elimination"),
+        "face_local": floats("levels, vertices, d", "coordinates with the apexes eliminated"),
+        "face_total": floats("levels", "sum of the simplices' determinants"),
+        "face_moment": floats("levels, d", "the same times the sum of the simplices' vertices"),
+        "face_measure": floats("facets", "volume of each facet, 0 where a hyperplane is none"),
+        "face_centre": floats("facets, d", "its centroid"),
+        # volumes of simple polytopes, by the lattice of their faces
+        "face_weight": floats("vertices", "determinants of the simplices at a vertex"),
+        "lattice_sets": words("faces * vertex words", "vertices of a face"),
+        "lattice_before": ints(
+            "d * (facets + 1)", "first face of a codimension whose last facet is this or later"
+        ),
+        "lattice_tree": ints("faces", "the face without its last facet"),
+        "lattice_last": ints("faces", "that facet; of an edge, its second vertex"),
+        "lattice_apex": ints("faces", "first vertex"),
+        "lattice_members": ints("faces * d", "the facets that a face lies on"),
+        "lattice_up": ints("faces * d", "the face without each of them"),
+        "lattice_slacks": floats("faces * d", "distance of that face's apex from the facet"),
+        "lattice_below": ints("faces * facets", "the face with a facet after its last one"),
+        "lattice_measure": floats("faces", "normalised volume"),
+        "lattice_share": floats("faces", "what a face passes on to its centroid"),
+        "facet_distances": floats("facets * vertices", "distance of each vertex from each facet"),
+        "vertex_facets": ints("vertices * d", "facets of a vertex"),
+        "vertex_bits": words("vertices", "the same as bits"),
+        "vertex_measure": floats("vertices", "inverse determinant of the normals"),
+        "vertex_offsets": floats("d * vertices", "coordinates from the first vertex"),
+    },
+    steps={
+        "split": "int64, int64",
+        "enter_layer": "int64, int64",
+        "count_layer": "int64, int64",
+        "finish": "int64, int64",
+        "improve_radius": "int64",
+        "measure_simple": "int64, int64",
+        "triangulate": "int64, int64",
+        "settle_doubt": "int64, int64, int64, float64",
+        "add_units": "int64, int64, int64, int64",
+    },
+)

@@ -1,0 +1,178 @@
+"""Nodes of the splitting tree: what splitting one, entering a layer and leaving a cell have in common.
+
+How their polytopes are cut, copied and measured is told by `polygons` and `polytopes`.
+"""
+
+import numpy as np
+
+from regions.kernels.memory.bits import ONE, ZERO, popcount
+from regions.kernels.memory.compiling import inlined
+from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.vertices.error_bounds import set_row
+from regions.kernels.vertices.layer_maps import copy_map_with, needs_map, set_active, settle, start_map
+
+
+@inlined
+def wanted_children(search: SearchMemory, top: int, unit: int) -> int:
+    """Which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
+    node = search.nodes[top]
+    if search.guided == 1:
+        word = search.guide[search.word_starts[node.layer] + (unit >> 6)]
+        return 1 if (word >> np.uint64(unit & 63)) & ONE != ZERO else 2
+    depth = node.depth
+    if depth < search.prefix_length:
+        return 1 if (search.prefix[0] >> np.uint64(depth)) & ONE != ZERO else 2
+    return 3
+
+
+@inlined
+def copy_node(search: SearchMemory, top: int, upper: int) -> None:
+    """Copy a node with its pattern to a higher place on the stack."""
+    search.nodes[upper] = search.nodes[top]
+    for w in range(search.candidates.shape[1]):
+        search.candidates[upper, w] = search.candidates[top, w]
+    for w in range(search.patterns.shape[1]):
+        search.patterns[upper, w] = search.patterns[top, w]
+    search.keys[upper] = search.keys[top]
+    search.paths[upper] = search.paths[top]
+
+
+@inlined
+def begin_split(search: SearchMemory, top: int, c: int) -> int:
+    """Number the hyperplane of candidate c and take the candidate off the node; returns its unit."""
+    node = search.nodes[top]
+    unit = search.candidate_units[node.first_unit + c]
+    line = node.hyperplanes
+    search.labels[line] = search.unit_starts[node.layer] + unit
+    set_row(search, node.map_slot, unit, line)
+    search.ask_layer = node.layer
+    search.ask_facets = node.first_facet
+    search.candidates[top, c >> 6] &= ~(ONE << np.uint64(c & 63))
+    return unit
+
+
+@inlined
+def undo_split(search: SearchMemory, top: int, c: int) -> None:
+    """Give a node back the candidate that `begin_split` took off."""
+    search.candidates[top, c >> 6] |= ONE << np.uint64(c & 63)
+
+
+@inlined
+def count_split(search: SearchMemory, top: int, n_new: int) -> None:
+    """Take note that a node was cut, with `n_new` vertices."""
+    node = search.nodes[top]
+    search.answered = 0
+    search.asked = 0
+    search.splits += 1
+    for w in range(search.candidates.shape[1]):
+        search.decisions += n_new * popcount(search.candidates[top, w])
+    if node.depth < 64:
+        search.paths[top] &= ~(ONE << np.uint64(node.depth))
+    node.vertex_top += n_new
+    node.hyperplanes += 1
+
+
+@inlined
+def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int:
+    """Make room for the children of a node that was cut; returns the place of the positive one.
+
+    Both get the map of the next layer; that of the positive one has the unit in it.
+    """
+    node = search.nodes[top]
+    following = node.layer + 1
+    upper = top
+    if wanted == 3:
+        upper = top + 1
+        copy_node(search, top, upper)
+        if needs_map(search, following):
+            search.nodes[upper].next_slot = node.next_slot + 1
+    if wanted & 1 and needs_map(search, following):
+        copy_map_with(search, following, node.next_slot, search.nodes[upper].next_slot, node.map_slot, unit)
+    return upper
+
+
+@inlined
+def start_child(
+    search: SearchMemory, at: int, first: int, count: int, event_top: int, positive: bool
+) -> None:
+    """Give a child its vertices, `count` entries of the ring from `first` on."""
+    child = search.nodes[at]
+    child.event_top = event_top
+    child.first_vertex = first
+    child.n_vertices = count
+    child.ring_top = first + count
+    if positive and child.depth < 64:
+        search.paths[at] |= ONE << np.uint64(child.depth)
+    child.depth += 1
+
+
+@inlined
+def settle_child(search: SearchMemory, at: int, unit: int) -> int:
+    """Decide the candidates that no longer cut a child; returns how many became active (in `units`).
+
+    `unit` is the unit that the cut made active, -1 in the negative child. Row 2 of `masks` holds, on
+    return, those of the active ones that vanish at some vertex.
+    """
+    if unit >= 0:
+        set_active(search, at, search.nodes[at].layer, unit)
+    return settle(search, at)
+
+
+@inlined
+def extend_map(search: SearchMemory, at: int, count: int) -> None:
+    """Add `count` units (in `units`) that became active to the next layer's map of a child."""
+    child = search.nodes[at]
+    if count > 0 and needs_map(search, child.layer + 1):
+        search.add_units(child.layer + 1, child.map_slot, child.next_slot, count)
+
+
+@inlined
+def save_node(search: SearchMemory, top: int) -> int:
+    """Keep a copy of a node at the end of the stack, for a step that may have to be taken back."""
+    spare = search.nodes.shape[0] - 1
+    search.nodes[spare] = search.nodes[top]
+    return spare
+
+
+@inlined
+def advance_layer(search: SearchMemory, top: int) -> None:
+    """Turn a node to its next layer; the candidates of the one that is decided stay below the new ones."""
+    node = search.nodes[top]
+    node.first_unit += node.n_candidates
+    node.layer += 1
+    node.map_slot = node.next_slot
+
+
+@inlined
+def open_layer(search: SearchMemory, top: int, active: int) -> None:
+    """Begin the map of the layer behind a node's, from the `active` units (in `units`) of the whole node."""
+    search.answered = 0
+    search.asked = 0
+    node = search.nodes[top]
+    following = node.layer + 1
+    if needs_map(search, following):
+        node.next_slot += 1
+        start_map(search, following, node.next_slot)
+        search.add_units(following, node.map_slot, node.next_slot, active)
+
+
+@inlined
+def add_volume(search: SearchMemory, volume: float) -> None:
+    """Add to the sum of the cells' volumes, as Neumaier does."""
+    total = search.volume
+    new = total + volume
+    if abs(total) >= abs(volume):
+        search.volume_lost += (total - new) + volume
+    else:
+        search.volume_lost += (volume - new) + total
+    search.volume = new
+
+
+@inlined
+def leave_cell(search: SearchMemory, top: int, cells: int) -> None:
+    """Count `cells` cells, and take the node that they were off the stack."""
+    node = search.nodes[top]
+    search.cells += cells
+    if node.depth <= 40:
+        search.done_parts += 1 << (40 - node.depth)
+    search.n_nodes = top

@@ -1,0 +1,47 @@
+"""Which steps a search by vertices is made of: those of polygons or of polytopes."""
+
+from typing import Any
+
+from regions.kernels.memory.states import Mode
+from regions.kernels.vertices.error_bounds import improve_radius
+from regions.kernels.vertices.last_layer import count_last_layer
+from regions.kernels.vertices.layer_maps import add_units
+from regions.kernels.vertices.polygon_steps import (
+    enter_layer_of_polygon,
+    list_polygon,
+    measure_polygon,
+    split_polygon,
+)
+from regions.kernels.vertices.polytope_steps import (
+    count_polytope,
+    enter_layer_of_polytope,
+    measure_polytope,
+    split_polytope,
+)
+from regions.kernels.vertices.polytopes import report_not_simple, triangulate
+from regions.kernels.vertices.predicates import report_doubt, settle_doubt
+from regions.kernels.volumes.simple import measure_simple
+
+
+def steps_of(planar: bool, mode: Mode) -> dict[str, Any]:
+    """The steps of a search, by the names that its layout gives them; the others are not compiled."""
+    steps: dict[str, Any] = {"add_units": add_units, "settle_doubt": report_doubt}
+    if planar:
+        steps["split"] = split_polygon
+        steps["enter_layer"] = enter_layer_of_polygon
+        steps["finish"] = list_polygon if mode == Mode.COLLECT else measure_polygon
+        if mode != Mode.COLLECT:
+            steps["count_layer"] = count_last_layer
+    else:
+        steps["split"] = split_polytope
+        steps["enter_layer"] = enter_layer_of_polytope
+        steps["finish"] = count_polytope if mode == Mode.COUNT else measure_polytope
+        steps["improve_radius"] = improve_radius
+        if mode != Mode.COUNT:
+            steps["measure_simple"] = measure_simple
+            steps["triangulate"] = report_not_simple
+    return steps
+
+
+# What is compiled only when a search meets it, by the name of the step that reports it.
+WHEN_MET: dict[str, Any] = {"settle_doubt": settle_doubt, "triangulate": triangulate}

@@ -1,0 +1,164 @@
+"""Laws of interruption: Ctrl-C and SIGTERM keep what was done, name it so, and never show a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from regions import Box, Network, UniformDensity, check_inequalities, exact_local_complexity, validate
+from regions.cli import main
+from regions.cli.interruption import Signals
+from regions.estimators import local_complexity
+from regions.validation import local_complexity as validation
+from regions.validation.local_complexity import ValidationReport, finished_draws
+
+BOX = Box([-1.0, -1.0], [1.0, 1.0])
+DENSITY = UniformDensity(BOX)
+pytestmark = pytest.mark.small
+
+
+def network():
+    weights = [np.array([[1.0, 0.5], [-0.5, 1.0]]), np.array([[1.0, -2.0], [1.0, 1.0]]), np.ones((1, 2))]
+    return Network.from_arrays(weights, [[0.1, 0.2], [0.3, -0.1], [0.0]])
+
+
+def interrupt_after(monkeypatch, enumerations, interrupt):
+    """Have the enumeration after so many others call `interrupt`; in the modules that judge."""
+    real, left = validation.all_cells, [enumerations]
+
+    def cells(*arguments, **options):
+        left[0] -= 1
+        if left[0] < 0:
+            interrupt()
+        return real(*arguments, **options)
+
+    for name in ("local_complexity", "inequalities"):
+        monkeypatch.setattr(f"regions.validation.{name}.all_cells", cells)
+
+
+def raise_interrupt():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3, 5])
+def test_draws_that_were_done_are_kept_if_there_are_two(done):
+    def draw(noise, _):
+        if noise == done:
+            raise KeyboardInterrupt
+        return noise
+
+    if done < 2:
+        with pytest.raises(KeyboardInterrupt):
+            finished_draws(draw, range(5), 5, None)
+    else:
+        assert finished_draws(draw, range(5), 5, None) == (list(range(done)), done == 5)
+
+
+@pytest.mark.parametrize("done", [2, 4])
+def test_an_interrupted_exact_value_is_that_of_fewer_draws(monkeypatch, done):
+    problem = network(), BOX, DENSITY, 0.2
+    fewer = exact_local_complexity(*problem, done, np.random.default_rng(0))
+    interrupt_after(monkeypatch, done, raise_interrupt)
+    found = exact_local_complexity(*problem, 6, np.random.default_rng(0))
+    assert (found.mean, found.stderr, found.n) == (fewer.mean, fewer.stderr, done)
+    assert fewer.complete and not found.complete
+    assert "TRUNCATED" in repr(found) and found.to_dict()["status"] == "TRUNCATED"
+    assert "TRUNCATED" not in repr(fewer) and "status" not in fewer.to_dict()
+
+
+def test_an_interrupted_validation_says_so_and_comes_back(monkeypatch, tmp_path):
+    interrupt_after(monkeypatch, 3, raise_interrupt)
+    rng = np.random.default_rng(0)
+    settings = {"sigma": 0.2, "n_samples": 50, "n_bias": 6}
+    report = validate(local_complexity, network(), BOX, DENSITY, rng=rng, **settings)
+    assert not report.complete and report.exact.n == 3
+    assert "TRUNCATED: cut short by Ctrl-C after 3 bias draws" in report.table()
+    report.save(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text())["status"] == "TRUNCATED"
+    assert ValidationReport.load(tmp_path / "report.json") == report
+
+
+def test_interrupted_inequalities_are_those_of_fewer_draws(monkeypatch):
+    problem, options = (network(), BOX, DENSITY, 0.3), {"eps": 0.01}
+    fewer = check_inequalities(*problem, n_bias=2, rng=np.random.default_rng(0), **options)
+    # an enumeration for the locus, and at most one for each unit of the first layer
+    interrupt_after(monkeypatch, 7, raise_interrupt)
+    found = check_inequalities(*problem, n_bias=6, rng=np.random.default_rng(0), **options)
+    assert 2 <= found.n_bias < 6 and not found.complete
+    assert "TRUNCATED" in found.table() and found.to_dict()["status"] == "TRUNCATED"
+    if found.n_bias == 2:
+        assert found.inequalities == fewer.inequalities
+
+
+@pytest.mark.parametrize("command", ["validate", "inequalities"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_print_and_save_the_draws_done(monkeypatch, capsys, tmp_path, command, number):
+    net, saved = tmp_path / "net.npz", tmp_path / "out.json"
+    network().save(net)
+
+    def twice():
+        os.kill(os.getpid(), number)
+        pytest.fail("the first signal ends the draws")
+
+    interrupt_after(monkeypatch, 7, twice)
+    before = signal.getsignal(number)
+    words = [command, net, "--box", "-1", "1", "--sigma", "0.2", "--bias-draws", "12", "-o", saved, "--json"]
+    assert main([str(word) for word in words]) == 130
+    out, err = capsys.readouterr()
+    assert json.loads(out)["status"] == json.loads(saved.read_text())["status"] == "TRUNCATED"
+    assert err == "interrupted: these are the bias draws that were done\n"
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_signal_soon_after_the_first_is_the_same():
+    taken = Signals()
+    with taken.taken():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert taken.happened
+
+
+def test_a_second_signal_long_after_the_first_ends_what_goes_on(monkeypatch):
+    clock = iter([10.0, 12.0])
+    monkeypatch.setattr("regions.cli.interruption.time.monotonic", lambda: next(clock))
+    with Signals().taken():
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_waits_until_a_file_is_written(capsys):
+    taken, written = Signals(), []
+    with taken.taken(), pytest.raises(KeyboardInterrupt), taken.after_writing():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        written.append("all of it")
+    assert written == ["all of it"]
+    assert capsys.readouterr().err == "writing the result first; Ctrl-C again gives it up\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("module", ["typer", "rich.console", "numba", "scipy", "regions.enumeration"])
+def test_an_interrupt_during_imports_is_one_line(tmp_path, module):
+    network().save(tmp_path / "net.npz")
+    script = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from regions.cli import main\n"
+        f"sys.exit(main(['count', {str(tmp_path / 'net.npz')!r}, '--box', '-1', '1']))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 130
+    assert run.stdout == "" and run.stderr.count("\n") == 1 and "interrupted" in run.stderr
