@@ -28,9 +28,13 @@ from regions.plotting import (
 )
 from regions.plotting.colors import class_palette, tint
 from regions.plotting.decision import output_maps
-from regions.plotting.paths import segments_of
 
 COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
+
+
+def segments_of(lines):
+    """The segments that `draw_segments` drew, (s, 2, 2)."""
+    return np.concatenate([np.asarray(path.vertices) for path in lines.get_paths()]).reshape(-1, 2, 2)
 
 
 @pytest.fixture(autouse=True)

@@ -97,11 +97,6 @@ def draw_segments(ax: Axes, segments: Floats, color: object, raster: bool, **sty
     return lines
 
 
-def segments_of(lines: PathCollection) -> Floats:
-    """The segments that `draw_segments` drew, (s, 2, 2)."""
-    return np.concatenate([np.asarray(path.vertices) for path in lines.get_paths()]).reshape(-1, 2, 2)
-
-
 def _runs(values: Ints) -> Iterator[Ints]:
     """Consecutive positions of equal values, at most _MOST_PER_PATH at a time."""
     if not len(values):
