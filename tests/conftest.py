@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,8 @@ import regions
 from regions.cli import main
 
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
-settings.register_profile("regions", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("regions")
+settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=100)
+settings.register_profile("short", settings.get_profile("all"), max_examples=10)
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,6 +25,55 @@ HERE = Path(__file__).resolve().parent
 PACKAGES = (str(Path(regions.__file__).resolve().parents[1]), str(HERE))
 os.environ["PYTHONSAFEPATH"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join([*PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+# what a shell runs in the background ignores Ctrl-C, and so would the programs that tests interrupt
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run every case of every law (many minutes)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # before test modules are imported: their numbers of examples are parts of the profile's
+    settings.load_profile("all" if config.getoption("--all") else "short")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if config.getoption("--all"):
+        return "all cases of all laws"
+    return "short run: every law on a few of its cases; `pytest --all` runs them all"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    beyond = _beyond_the_few(items)
+    if config.getoption("--all"):
+        for item in items:
+            scaled = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+            if not (scaled or item in beyond or item.get_closest_marker("slow")):
+                item.add_marker("short")
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: runs with --all"))
+    config.hook.pytest_deselected(items=[item for item in items if item in beyond])
+    items[:] = [item for item in items if item not in beyond]
+
+
+def _beyond_the_few(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Return the cases of sweeps but for the first, the last and some between."""
+    laws: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("sweep"):
+            laws.setdefault((str(item.path), item.originalname), []).append(item)
+    beyond: set[pytest.Item] = set()
+    for cases in laws.values():
+        (few,) = cases[0].get_closest_marker("sweep").args
+        kept = {round(k) for k in np.linspace(0, len(cases) - 1, few)}
+        beyond |= {case for k, case in enumerate(cases) if k not in kept}
+    return beyond
 
 
 @pytest.fixture

@@ -16,10 +16,6 @@ def assert_fails_in_one_line(result: tuple[int, str, str], says: str) -> None:
     assert says in err
 
 
-# what runs in the background ignores Ctrl-C, and so do the programs that it starts
-HEEDS_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-
-
 def interrupted(
     script: str,
     *arguments: str,
@@ -27,11 +23,11 @@ def interrupted(
     number: int = signal.SIGINT,
     again_after: float | None = None,
 ) -> str:
-    """What a Python script prints that gets Ctrl-C as soon as it has printed a line, but for that line.
+    """What a Python script prints that gets Ctrl-C as soon as it has printed "ready", but for that line.
 
     Another signal may be sent instead, and the same once more some seconds after the first.
     """
-    words = [sys.executable, "-c", HEEDS_INTERRUPTS + script, *arguments]
+    words = [sys.executable, "-c", script, *arguments]
     running = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert running.stdout is not None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import re
 import subprocess
 import sys
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 import regions
 
 PACKAGE = Path(regions.__file__).parent
+CHECKOUT = Path(__file__).resolve().parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_MODULE_LINES = 500
 MAX_FUNCTION_LINES = 60
@@ -112,6 +116,42 @@ def _first_statement(node: ast.FunctionDef) -> ast.stmt:
     """First statement after the docstring, so that documentation does not count as length."""
     documented = ast.get_docstring(node) is not None and len(node.body) > 1
     return node.body[1 if documented else 0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_documentation_opens_with_a_sentence_on_one_line(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        text = ast.get_docstring(node) if isinstance(node, documented) else None
+        if text is not None:
+            assert text.splitlines()[0].endswith((".", "?")), getattr(node, "name", path.name)
+
+
+def test_a_files_name_says_which_file_it_is() -> None:
+    names = Counter(path.name for path in MODULES)
+    assert [name for name, n in names.items() if n > 1] == ["__init__.py"]
+
+
+def test_every_room_has_its_floor_in_the_order_that_lint_imports_checks() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg")
+    floors = setup["importlinter:contract:order"]["layers"].split()
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"}
+    assert len(floors) == len(set(floors))
+    assert set(floors) == rooms
+
+
+def test_ci_runs_the_commands_of_the_readme_as_they_stand() -> None:
+    blocks = re.findall(r"```\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks[0] == "pip install . && regions demo\npip install '.[test]' && pytest\n"
+    steps = re.findall(
+        r"^step (?:'[^']*'|\"[^\"]*\") (.*)$", (CHECKOUT / ".ci/run").read_text(), re.MULTILINE
+    )
+    functions = {"demo": "regions demo"}  # in a folder of its own
+    ran = [functions.get(step, step) for step in steps]
+    for command in re.split(r" && |\n", blocks[0].strip()):
+        assert command in ran
 
 
 def test_only_the_command_line_prints() -> None:

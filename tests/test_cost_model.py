@@ -78,7 +78,7 @@ def test_numbers_below_one_are_refused(values: tuple[int, int, int]) -> None:
 
 
 def test_unknown_engines_and_dimensions_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match="'planar', 'cells', 'lp'"):
+    with pytest.raises(InvalidInputError, match="'planar', 'cells' or 'lp'"):
         seconds_per_cell("vertices", 3, 5, 6)
     network, box = box_problem(LARGEST_VERTEX_DIMENSION + 1)
     with pytest.raises(InvalidDomainError, match="takes 1 to 12"):

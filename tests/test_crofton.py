@@ -28,6 +28,7 @@ def triangle():
 WIDTHS = [(6, 4, 1), (5, 1, 1), (7, 2), (4, 3, 3, 2), (3, 2, 1, 1), (4, 4, 2), (8, 1)]
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.kernels
 @pytest.mark.parametrize("d", [2, 3, 4])
 @pytest.mark.parametrize("case", range(len(WIDTHS)))

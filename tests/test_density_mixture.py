@@ -48,6 +48,7 @@ def test_integrals_are_weighted_sums_of_those_of_the_components(d, k, shared):
     assert np.all(errors <= 1e-8 * values.max())
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(("d", "k"), [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3)])
 def test_one_cubature_of_all_components_equals_theirs(d, k, shared):

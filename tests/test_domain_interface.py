@@ -8,8 +8,9 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from regions.domain import Box, Domain, FrameBox, Polytope, Segment, Slice
 
@@ -66,14 +67,14 @@ def slacks(domain: Domain, t: FloatArray) -> list[Fraction]:
 
 
 @given(domains())
-@settings(max_examples=60)
+@examples(60)
 def test_the_number_of_sides_is_that_of_the_halfspaces_and_of_their_names(domain: Domain) -> None:
     A, b = domain.halfspaces
     assert domain.n_sides == len(A) == len(b) == len(domain.side_names)
 
 
 @given(domains())
-@settings(max_examples=60)
+@examples(60)
 def test_bounds_hold_all_of_the_domain_and_are_attained(domain: Domain) -> None:
     low, high = domain.bounds()
     assert low.shape == high.shape == (domain.dimension,)
@@ -85,14 +86,14 @@ def test_bounds_hold_all_of_the_domain_and_are_attained(domain: Domain) -> None:
 
 
 @given(domains())
-@settings(max_examples=60)
+@examples(60)
 def test_the_extent_is_the_largest_coordinate_of_a_vertex(domain: Domain) -> None:
     assert domain.extent().shape == (domain.dimension,)
     assert np.array_equal(domain.extent(), np.abs(domain.vertices).max(axis=0))
 
 
 @given(domains())
-@settings(max_examples=60)
+@examples(60)
 def test_the_interior_point_is_strictly_inside_every_side(domain: Domain) -> None:
     point = domain.interior_point()
     assert point.shape == (domain.dimension,)
@@ -101,7 +102,7 @@ def test_the_interior_point_is_strictly_inside_every_side(domain: Domain) -> Non
 
 
 @given(domains())
-@settings(max_examples=60)
+@examples(60)
 def test_a_domain_is_the_identity_where_no_point_moves(domain: Domain) -> None:
     d = domain.dimension
     simplex = np.vstack([np.zeros(d), np.eye(d)])  # an affine map that leaves these alone is the identity
@@ -114,7 +115,7 @@ def test_a_domain_is_the_identity_where_no_point_moves(domain: Domain) -> None:
 
 
 @given(domains())
-@settings(max_examples=60)
+@examples(60)
 def test_the_corners_of_the_bounds_are_vertices_exactly_of_axis_parallel_domains(domain: Domain) -> None:
     corners = set(product(*zip(*(bound.tolist() for bound in domain.bounds()), strict=True)))
     vertices = {tuple(vertex) for vertex in domain.vertices.tolist()}

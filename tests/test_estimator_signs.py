@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from regions.errors import InvalidInputError
 from regions.estimators import (
     BoundaryDistance,
     Coarea,
+    CroftonLines,
     CrossPolytope,
     DistinctPatterns,
     FiniteShell,
     UnnormalisedCoarea,
     local_complexity,
 )
+from regions.estimators.crossings import Lines, find_crossings
 from regions.estimators.exact_passes import ExactPasses, exact_zeros
 from regions.estimators.forward_passes import Chain, forward, gradient_errors, gradient_norms
 from regions.estimators.goodness import is_good_at_zero
@@ -89,6 +92,8 @@ def test_units_that_vanish_identically_are_never_seen(network):
         FiniteShell(0.05),
         FiniteShell(0.05, kind="activation"),
         BoundaryDistance(0.05),
+        CroftonLines(),
+        CroftonLines(kind="activation"),
     ):
         found = estimator.estimate(network, DENSITY, rng, budget, domain=SQUARE)
         assert (found.mean, found.stderr) == (0.0, np.inf)
@@ -100,6 +105,9 @@ def test_a_path_through_units_that_vanish_leads_nowhere():
     activation = FiniteShell(0.05, kind="activation").estimate(network, DENSITY, rng, 1000)
     # two lines of length 2 in an area of 4
     assert abs(activation.mean - 1.0) < 4 * activation.stderr
+    assert CroftonLines().estimate(network, DENSITY, rng, 100).mean == 0.0
+    lines = CroftonLines(kind="activation").estimate(network, DENSITY, rng, 400)
+    assert abs(lines.mean - 1.0) < 4 * lines.stderr
 
 
 @pytest.mark.kernels
@@ -204,6 +212,57 @@ def good_by_fractions(network, domain, t, layer, unit):
     return any(w != 0 and on for row in product for w, on in zip(row, live, strict=True))
 
 
+def crossings_by_fractions(network, start, step, ends):
+    """Zeros of units inside a line of fractions, by cutting it layer after layer."""
+    pieces, found, first = [(*ends, list(zip(start, step, strict=True)))], [], 0
+    for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
+        cut = []
+        for low, high, rows in pieces:
+            values = [
+                tuple(
+                    sum(Fraction(w) * row[k] for w, row in zip(weights, rows, strict=True))
+                    + (Fraction(offset) if k == 0 else 0)
+                    for k in range(2)
+                )
+                for weights, offset in zip(weight.tolist(), bias.tolist(), strict=True)
+            ]
+            roots = (
+                [(-c / a, k) for k, (c, a) in enumerate(values) if a and low < -c / a < high] if relu else []
+            )
+            found += [(root, first + k) for root, k in roots]
+            places = [low, *sorted({root for root, _ in roots}), high]
+            for a, b in pairwise(places):
+                on = [not relu or c + slope * (a + b) / 2 > 0 for c, slope in values]
+                cut.append((a, b, [v if x else (Fraction(0),) * 2 for v, x in zip(values, on, strict=True)]))
+        pieces = cut
+        first += len(bias) if relu else 0
+    return sorted(found)
+
+
+def test_crossings_are_those_of_exact_fractions():
+    rng, seen = np.random.default_rng(0), 0
+    for network, domain in problems():
+        box = SQUARE if domain is None else domain
+        chain, count = Chain(network, box), 5
+        # lines through points of a lattice, in its directions, and one in general position
+        points = rng.integers(-3, 4, size=(count, 2)) * 0.25
+        directions = rng.integers(-1, 2, size=(count, 2)) * 1.0
+        directions[0], directions[1:][~directions[1:].any(axis=1)] = rng.normal(size=2), 1.0
+        lines = Lines(points, directions, np.full(count, -1.0), np.full(count, 1.0))
+        line, at, unit = find_crossings(chain, lines, np.zeros((count, network.n_units)))
+        for k in range(count):
+            start = input_of(box, points[k])
+            step = [
+                x - y for x, y in zip(input_of(box, directions[k]), input_of(box, np.zeros(2)), strict=True)
+            ]
+            expected = crossings_by_fractions(network, start, step, (Fraction(-1), Fraction(1)))
+            found = sorted(zip(at[line == k].tolist(), unit[line == k].tolist(), strict=True))
+            assert sorted(u for _, u in found) == sorted(u for _, u in expected)
+            np.testing.assert_allclose([s for s, _ in found], [float(s) for s, _ in expected], atol=1e-12)
+            seen += len(found)
+    assert seen > 100
+
+
 def test_products_that_cancel_are_found_exactly():
     rng = np.random.default_rng(0)
     a = rng.normal(size=(3, 4))
@@ -240,7 +299,26 @@ def test_noise_whose_density_is_beyond_floats_is_refused(sigma):
         local_complexity(network, UniformDensity(Box([-1.0], [1.0])), sigma, 10, np.random.default_rng(0))
 
 
-def test_a_network_without_units_has_nothing_to_be_seen():
-    network = Network.from_arrays([[[1.0]]], [[0.0]])
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network.from_arrays([[[1.0]]], [[0.0]]),
+        Network.from_arrays([[[1.0], [2.0]], [[0.0, 1.0]], [[0.0]]], [[0.0, 0.0], [0.0], [0.0]]),
+    ],
+)
+def test_without_units_that_reach_an_output_nothing_is_to_be_seen(network):
     found = Coarea(0.1).estimate(network, UniformDensity(Box([-1.0], [1.0])), np.random.default_rng(0), 10)
     assert (found.mean, found.stderr) == (0.0, 0.0)
+
+
+def test_units_without_anything_to_sum_up_need_no_exact_pass(monkeypatch):
+    """Pruned units are 0 in floats already."""
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(6, 2)), rng.normal(size=(5, 6)), rng.normal(size=(4, 5)), np.ones((1, 4))]
+    weights[0][2], weights[1][:, 2], weights[1][3] = 0.0, 0.0, 0.0
+    biases = [[0.1, 0.2, 0.0, 0.3, -0.1, 0.4], [0.1, -0.2, 0.3, 0.0, 0.1], [0.1, 0.2, -0.1, 0.3], [0.0]]
+    network = Network.from_arrays(weights, biases)
+    monkeypatch.setattr(ExactPasses, "run", None)
+    monkeypatch.setattr(ExactPasses, "crossings", None)
+    for estimator in (DistinctPatterns(), FiniteShell(0.01), CrossPolytope(0.1), CroftonLines()):
+        assert estimator.estimate(network, DENSITY, rng, 200, domain=SQUARE).mean > 0.0

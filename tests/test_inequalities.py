@@ -58,6 +58,7 @@ def test_a_single_unit_by_hand():
     assert report.holds
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("seed", range(10))
 def test_the_inequalities_hold_on_random_networks(seed):
     dimension, widths = [(1, (4, 3)), (2, (4, 3)), (2, (5, 1, 2)), (1, (3, 2, 2)), (3, (3, 2))][seed % 5]

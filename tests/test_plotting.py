@@ -164,7 +164,7 @@ def test_given_axes_are_used(grid):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"color": "colour"}, "pattern, volume"),
+        ({"color": "colour"}, "'pattern', 'volume'"),
         ({"cmap": "nope"}, "nope"),
         ({"points": [[1.0, 2.0, 3.0]]}, r"\(k, 2\)"),
         ({"points": [[0.1, 0.2]], "point_labels": ["a", "b"]}, "2 labels"),

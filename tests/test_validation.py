@@ -45,6 +45,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sweep(11)
 @pytest.mark.kernels
 @pytest.mark.parametrize("case", range(len(CASES)))
 @pytest.mark.parametrize("sigma", [0.05, 0.2, 0.8])

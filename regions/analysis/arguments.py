@@ -17,7 +17,7 @@ def check_complex(value: object) -> None:
     >>> try:
     ...     check_complex("cells.regions")
     ... except InvalidInputError as error:
-    ...     print(str(error)[:40])
+    ...     print(str(error)[:39])
     this takes a CellComplex and got a str;
     """
     if isinstance(value, type) or not all(hasattr(value, part) for part in _PARTS):

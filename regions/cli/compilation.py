@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
+_BLAS = "scipy.linalg.cython_blas"
 _LONG_SECONDS = 1.0  # what takes less is not worth a word
 _said_uncached: list[bool] = []  # whether this process has said that kernels are not kept
 
@@ -24,6 +26,7 @@ def announced_compilation() -> Iterator[None]:
     """
     from numba.core import event
 
+    _leave_blas()
     watch = _watcher()
     event.register("numba:compile", watch)
     try:
@@ -31,6 +34,20 @@ def announced_compilation() -> Iterator[None]:
     finally:
         event.unregister("numba:compile", watch)
         watch.close()
+
+
+def _leave_blas() -> None:
+    """Load numba's array functions without SciPy's BLAS, which costs a third of a second and no kernel uses.
+
+    Only here, in a process of our own: numba then knows no matrix products.
+    """
+    if "numba.np.arraymath" in sys.modules or _BLAS in sys.modules:
+        return
+    sys.modules[_BLAS] = None  # type: ignore[assignment]
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        del sys.modules[_BLAS]
 
 
 def _watcher() -> Any:

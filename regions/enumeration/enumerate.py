@@ -21,16 +21,6 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork, compile_network
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
 from regions.enumeration.facet_join import facet_table, join_outputs
-from regions.enumeration.programs.breadth_first import list_cells
-from regions.enumeration.programs.program_complex import (
-    compare_complexes,
-    facet_witnesses,
-    measure_by_vertices,
-    packed_patterns,
-    sample_volumes,
-    without_volumes,
-)
-from regions.enumeration.programs.program_search import ProgramSearch
 from regions.enumeration.threads import MakeSearch, Outcome, Progress, run_search, worker_count
 from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, check_choice
@@ -138,6 +128,8 @@ def _plan(
     certified = arithmetic == "certified"
     if engine == "lp":
         net = compile_network(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)
+        from regions.enumeration.programs.program_search import ProgramSearch  # slow to import
+
         make: MakeSearch = partial(ProgramSearch, net, domain)
         radius = RADIUS_PER_EXTENT * float(net.arrays["extents"].max())
         return _Plan(net, engine, reason, Tolerances(vertex_radius=radius), worker_count(workers), make)
@@ -293,6 +285,8 @@ def enumerate_cells(
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
         options["progress"] = progress
+        from regions.enumeration.programs.program_complex import compare_complexes
+
         first = enumerate_cells(network, domain, engine=_vertex_engine(domain), **options)
         second = enumerate_cells(network, domain, engine="lp", volumes=False, **options)
         return replace(first, engine_reason=compare_complexes(first, second))
@@ -357,6 +351,9 @@ def _enumerate_by_facets(
     volumes: bool | np.random.Generator | None,
 ) -> CellComplex:
     """Do `enumerate_cells` by the breadth-first search over facets."""
+    from regions.enumeration.programs import program_complex as by_programs  # slow to import
+    from regions.enumeration.programs.breadth_first import list_cells
+
     d, network = domain.dimension, plan.net.network
     if volumes is True and d > LARGEST_LISTED_DIMENSION:
         raise InvalidInputError(
@@ -365,14 +362,14 @@ def _enumerate_by_facets(
         )
     start = time.perf_counter()
     listed = list_cells(plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress)
-    packed = packed_patterns(listed, network)
+    packed = by_programs.packed_patterns(listed, network)
     if volumes is True or (volumes is None and d <= LARGEST_LISTED_DIMENSION):
-        measured = measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
+        measured = by_programs.measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances)
         _check_volume_sum(math.fsum(measured.volumes.tolist()), domain, listed.complete, plan.tolerances)
     else:
-        measured = without_volumes(listed, packed, plan.net, domain)
+        measured = by_programs.without_volumes(listed, packed, plan.net, domain)
     if isinstance(volumes, np.random.Generator):
-        measured = sample_volumes(measured, packed, network, domain, volumes)
+        measured = by_programs.sample_volumes(measured, packed, network, domain, volumes)
     witnesses = np.array(listed.witnesses).reshape(len(packed), d)
     unknown = np.isnan(witnesses).any(axis=1)  # no float is inside of these cells
     witnesses[unknown] = measured.centroids[unknown]
@@ -386,7 +383,9 @@ def _enumerate_by_facets(
         witnesses=witnesses,
         n_vertices=measured.n_vertices,
         n_facets=measured.n_facets,
-        facets=replace(measured.facets, witness=facet_witnesses(listed, measured.facets, network, domain)),
+        facets=replace(
+            measured.facets, witness=by_programs.facet_witnesses(listed, measured.facets, network, domain)
+        ),
         status=Completeness.COMPLETE if listed.complete else Completeness.TRUNCATED,
         engine="lp",
         engine_reason=plan.reason,

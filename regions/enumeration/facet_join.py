@@ -19,7 +19,6 @@ from regions.errors import CertificateError
 from regions.kernels.memory.vertex_layout import NETWORK
 from regions.kernels.vertices import half_facets as facet_kernels
 from regions.network.patterns import unpack
-from regions.rational import exact_jumps, maps_differ
 
 
 def join_outputs(outputs: list[Output], net: CompiledNetwork) -> Output:
@@ -122,6 +121,8 @@ def _decide_jumps(
         first, second = (
             unpack(found.pattern[cells[part]].view(np.uint8), net.n_units) for cells in (cell_a, cell_b)
         )
+        from regions.rational import exact_jumps, maps_differ  # slow to import, and rarely asked
+
         differ = maps_differ(net.network, domain, first, second)
         open_ = np.flatnonzero(~differ | (jump[part] == 0.0))
         exact = exact_jumps(net.network, domain, first[open_], second[open_])

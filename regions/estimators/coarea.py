@@ -25,7 +25,7 @@ from regions.estimators.estimates import (
     check_problem,
 )
 from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
-from regions.estimators.goodness import keep_good, sampled_goodness
+from regions.estimators.goodness import count_visible, keep_good, sampled_goodness
 from regions.network import check_kind
 from regions.network.relu_network import Network
 
@@ -112,10 +112,10 @@ def local_complexity(
     return Coarea(sigma, kind).estimate(network, density, rng, n_samples, domain=domain)
 
 
-def _mean_of_terms(
+def _sums_of_terms(
     terms: _Terms, chain: Chain, density: Density, sigma: float, n_samples: int, rng: np.random.Generator
-) -> Estimate:
-    """Mean over points and bias noises of the sum of a sample's terms; 0 outside the domain."""
+) -> FloatArray:
+    """Sums `(n_samples,)` of the terms at points with bias noises; 0 outside the domain."""
     sums = np.zeros(n_samples)
     n_units = int(chain.offsets[-1])
     for places, t in sampled_blocks(chain, density, n_samples, rng):
@@ -124,7 +124,7 @@ def _mean_of_terms(
         for part in chain.batches(chain.inside(t)):
             state = forward(chain, t[part], noise[part])
             sums[places.start + part] = terms(chain, state, roulette[part]).sum(axis=1)
-    return Estimate.from_samples(sums, n_units)
+    return sums
 
 
 def _bell(arguments: list[FloatArray], sigma: float, peak: float | None = None) -> FloatArray:
@@ -193,7 +193,8 @@ class Coarea:
         """Estimate from `budget` points, each with its own bias noise; cost as `local_complexity`."""
         check_problem(network, density, budget, domain, rng)
         chain = Chain(network, domain)
-        return _mean_of_terms(self._terms, chain, density, self.sigma, budget, rng)
+        sums = _sums_of_terms(self._terms, chain, density, self.sigma, budget, rng)
+        return Estimate.from_samples(sums, count_visible(chain, self.kind))
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
         weights = gradient_norms(chain, state.active) * _bell(state.clean, self.sigma)

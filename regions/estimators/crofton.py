@@ -1,7 +1,6 @@
 """Locus integrals by Crofton's formula: random lines, and the exact crossings along each of them.
 
-Crossings are found by a walk through the layers in float arithmetic of its own: each line is cut where
-units change sign, and each part carries the affine map of the next layer's pre-activations.
+The lines are drawn here; where units change sign along them is left to `crossings`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from regions.density import Density, UniformDensity
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.estimators.crossings import Lines, find_crossings
 from regions.estimators.estimates import (
     Estimate,
     LocusKind,
@@ -25,7 +25,7 @@ from regions.estimators.estimates import (
     check_problem,
 )
 from regions.estimators.forward_passes import Chain, forward, working_rows
-from regions.estimators.goodness import sampled_goodness
+from regions.estimators.goodness import count_visible, sampled_goodness
 from regions.network import check_kind
 from regions.network.relu_network import Network
 
@@ -56,8 +56,9 @@ class CroftonLines:
     The lines of direction u have density L / V on the hyperplane normal to u, which the weight V / L
     undoes; for a facet with normal n the lines of direction u that meet it have measure |n . u| dH, and c_d
     is the mean of |n . u|. At a crossing z_i = 0, so the states of the units behind are those of unit i
-    putting out 0, as goodness asks. Crossings are exact up to rounding: they are the zeros of affine
-    functions. Zero sets that coincide, of units with proportional maps, count once for each unit;
+    putting out 0, as goodness asks. Crossings are zeros of affine functions, exact up to rounding of
+    their places; whether there is one is never taken from rounding. Zero sets that coincide, of units
+    with proportional maps, count once for each unit;
     goodness is structural, as in `local_complexity`. Short chords across an edge of the domain make the
     fourth moment infinite for d >= 3: the standard error is sound, but converges slowly.
 
@@ -134,9 +135,9 @@ class CroftonLines:
                 part = slice(first, min(first + rows, size))
                 sums = self._sums(chain, density, lines.part(part), noise[part])
                 draws[start : start + size][part] = weight[part] * sums
-        return Estimate.from_samples(draws, network.n_units)
+        return Estimate.from_samples(draws, count_visible(chain, self.kind))
 
-    def _sums(self, chain: Chain, density: Density, lines: _Lines, noise: FloatArray) -> FloatArray:
+    def _sums(self, chain: Chain, density: Density, lines: Lines, noise: FloatArray) -> FloatArray:
         """Sum of the density over the crossings that count, for each line `(S,)`."""
         line, at, unit = find_crossings(chain, lines, noise)
         t = lines.points[line] + at[:, None] * lines.directions[line]
@@ -145,7 +146,7 @@ class CroftonLines:
             rows = working_rows(int(chain.offsets[-1]))
             for start in range(0, len(line), rows):
                 part = slice(start, start + rows)
-                state = forward(chain, t[part], noise[line[part]])
+                state = forward(chain, t[part], noise[line[part]], unit[part])
                 of_all = sampled_goodness(chain, state)
                 good[part] = of_all[np.arange(len(of_all)), unit[part]]
             line, t = line[good], t[good]
@@ -153,53 +154,7 @@ class CroftonLines:
         return np.asarray(sums, dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """Chords: points `(S, d)` and unit directions `(S, d)`, and the parameters `(S,)` of their ends."""
-
-    points: FloatArray
-    directions: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-    def part(self, rows: slice) -> _Lines:
-        """Some of the chords."""
-        return _Lines(self.points[rows], self.directions[rows], self.low[rows], self.high[rows])
-
-
-def find_crossings(chain: Chain, lines: _Lines, noise: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
-    """Where units change sign along chords: line, parameter and flat unit `(K,)` of each crossing."""
-    found: list[tuple[IntArray, FloatArray, IntArray]] = []
-    line, low, high = np.arange(len(lines.low)), lines.low, lines.high
-    on = chain.to_input(lines.points)
-    slope = lines.directions if chain.domain is None else lines.directions @ chain.domain.basis.T
-    for layer in range(chain.depth):
-        units = chain.units(layer)
-        offset = on @ chain.transposed[layer] + chain.biases[layer] + noise[line, units]
-        slope = slope @ chain.transposed[layer]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            root = -offset / slope
-        piece, unit = np.nonzero((root > low[:, None]) & (root < high[:, None]))
-        at = root[piece, unit]
-        found.append((line[piece], at, unit + units.start))
-        if layer + 1 == chain.depth:
-            break
-        order = np.lexsort((at, piece))
-        piece, at = piece[order], at[order]
-        parent = np.repeat(np.arange(len(line)), 1 + np.bincount(piece, minlength=len(line)))
-        line, low, high = line[parent], low[parent], high[parent]
-        # root k ends the part that has k roots and `piece` earlier pieces in front of it
-        before = np.arange(len(at)) + piece
-        high[before], low[before + 1] = at, at
-        offset, slope = offset[parent], slope[parent]
-        active = offset + slope * (0.5 * (low + high))[:, None] > 0.0
-        on, slope = np.where(active, offset, 0.0), np.where(active, slope, 0.0)
-    if not found:
-        return np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.intp)
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))  # type: ignore[return-value]
-
-
-def _random_chords(domain: Domain, n: int, rng: np.random.Generator) -> _Lines:
+def _random_chords(domain: Domain, n: int, rng: np.random.Generator) -> Lines:
     """Chords of the domain through uniform points in uniform directions."""
     points = domain.sample(n, rng)
     directions = rng.standard_normal(points.shape)
@@ -212,7 +167,7 @@ def _random_chords(domain: Domain, n: int, rng: np.random.Generator) -> _Lines:
         reach = slack / rate
     high = np.where(rate > 0.0, reach, math.inf).min(axis=1)
     low = np.where(rate < 0.0, reach, -math.inf).max(axis=1)
-    return _Lines(points, directions, low, high)
+    return Lines(points, directions, low, high)
 
 
 def _mean_cosine(dimension: int) -> float:

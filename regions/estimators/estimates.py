@@ -83,18 +83,18 @@ class Estimate:
         return cls(mean, math.sqrt(squares / (n - 1) / n) if n > 1 else math.inf, n, complete)
 
     @classmethod
-    def from_samples(cls, draws: FloatArray, n_units: int) -> Estimate:
+    def from_samples(cls, draws: FloatArray, n_visible: int) -> Estimate:
         """As `from_draws`, but with an infinite error where no sample contributed.
 
         Draws that are all 0 have no spread, but they are no estimate of 0 either: what is to be seen may
-        be rarer than one in n, or underflow. Only a network without units has nothing to be seen.
+        be rarer than one in n, or underflow. Only without units that may contribute is 0 a value.
 
         Examples
         --------
         >>> Estimate.from_samples(np.zeros(100), 3)
         Estimate(mean=0.0, stderr=inf, n=100)
         """
-        if n_units and not draws.any():
+        if n_visible and not draws.any():
             return cls(0.0, math.inf, draws.size)
         return cls.from_draws(draws)
 
@@ -105,7 +105,7 @@ class Estimate:
         --------
         >>> two, three = (Estimate.from_draws(np.array(draws)) for draws in ([1.0, 3.0], [2.0, 4.0, 9.0]))
         >>> two.pooled(three), Estimate.from_draws(np.array([1.0, 3.0, 2.0, 4.0, 9.0])).stderr
-        (Estimate(mean=3.8, stderr=1.3928388277184118, n=5), 1.3928388277184118)
+        (Estimate(mean=3.8, stderr=1.3928388277184118, n=5), 1.392838827718412)
         """
         n = self.n + other.n
         mean = (self.n * self.mean + other.n * other.mean) / n

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,54 @@ class ExactPasses:
             rows = [row if on else zero for row, on in zip(rows, active, strict=True)]
         return found
 
+    def crossings(
+        self, point: FloatArray, direction: FloatArray, ends: tuple[float, float], noise: FloatArray | None
+    ) -> list[tuple[float, int]]:
+        """Where units change sign along a line: parameters, rounded once, and flat unit numbers.
+
+        Parameters
+        ----------
+        point, direction : (d,) intrinsic coordinates of the line at 0, and its step by 1
+        ends : the parameters between which the line is walked
+        noise : (n_units,) added to the units' biases, or None
+
+        Examples
+        --------
+        >>> twice = Network.from_arrays([[[3.0], [0.0]], [[1.0, 0.0]]], [[-1.0, 0.0], [0.0]])
+        >>> ExactPasses(twice, None).crossings(np.zeros(1), np.ones(1), (0.0, 1.0), None)
+        [(0.3333333333333333, 0)]
+        """
+        rows, shift = self._line(point, direction)
+        pieces = [(Fraction(ends[0]), Fraction(ends[1]), rows)]
+        found: list[tuple[float, int]] = []
+        first = 0
+        for ((matrix, own), (bias, bias_shift)), relu in zip(self._layers, self._relu, strict=True):
+            cut, here = [], shift
+            width = matrix.nrows()
+            added = noise[first : first + width] if relu and noise is not None else np.zeros(width)
+            for low, high, rows in pieces:
+                values, shift = _shifted((matrix * fmpz_mat(rows)).tolist(), here + own, bias, bias_shift)
+                values, shift = _shifted(values, shift, *dyadic_integers(added))
+                if not relu:
+                    cut.append((low, high, values))
+                    continue
+                roots = _roots(values, low, high)
+                found.extend((float(root), first + unit) for root, unit in roots)
+                places = [low, *sorted({root for root, _ in roots}), high]
+                cut.extend((a, b, _active_part(values, (a + b) / 2)) for a, b in pairwise(places))
+            pieces = cut
+            first += width if relu else 0
+        return found
+
+    def _line(self, point: FloatArray, direction: FloatArray) -> tuple[list[Any], int]:
+        """A line in input coordinates: rows of a place and a step."""
+        flat, shift = dyadic_integers(np.stack([point, direction], axis=1))
+        rows: list[Any] = [flat[k : k + 2] for k in range(0, len(flat), 2)]
+        if self._frame is None:
+            return rows, shift
+        frame, own = self._frame
+        return (frame * fmpz_mat([*rows, [1 << shift, 0]])).tolist(), shift + own
+
     def _start(self, t: FloatArray, gradients: bool) -> tuple[list[Any], int]:
         """The point in input coordinates, and the derivatives by the intrinsic ones beside it."""
         point, shift = dyadic_integers(t)
@@ -133,6 +182,18 @@ def exact_zeros(matrices: list[FloatArray]) -> BoolArray:
         product = _matrix(matrix)[0] * product
     entries = [x == 0 for x in product.entries()]
     return np.array(entries, dtype=bool).reshape(product.nrows(), product.ncols())
+
+
+def _roots(rows: list[Any], low: Fraction, high: Fraction) -> list[tuple[Fraction, int]]:
+    """The zeros of affine functions c + a s strictly inside an interval, and which of them they belong to."""
+    zeros = [(Fraction(int(-c), int(a)), unit) for unit, (c, a) in enumerate(rows) if a != 0]
+    return [(root, unit) for root, unit in zeros if low < root < high]
+
+
+def _active_part(rows: list[Any], place: Fraction) -> list[Any]:
+    """Affine functions c + a s where they are above 0 at a place, and 0 for the others."""
+    n, d = place.numerator, place.denominator
+    return [row if row[0] * d + row[1] * n > 0 else [0, 0] for row in rows]
 
 
 def _matrix(values: FloatArray) -> tuple[Any, int]:

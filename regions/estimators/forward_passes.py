@@ -28,6 +28,7 @@ __all__ = [
     "gradient_norms",
     "reach",
     "sampled_blocks",
+    "within",
     "working_rows",
 ]
 
@@ -88,6 +89,16 @@ class Chain:
         # every value is a sum of products that were rounded at most so many times; twice, as sizes are too
         roundings = sum(weight.shape[1] + 4 for weight in network.weights) + network.input_dim + 4
         self.rounding = 2.0 * roundings * _UNIT_ROUNDOFF
+
+    def vanishing(self, layer: int, before: BoolArray | None, noise: FloatArray) -> BoolArray:
+        """Units `(S, width)` that are 0 as there is nothing to sum up: no bias, noise or active input.
+
+        `before` tells the active units of the layer before, `(S, width)`; None for the first layer.
+        """
+        silent = (self.bias_sizes[layer] == 0.0) & (noise == 0.0)
+        if before is None:
+            return np.asarray(silent & ~np.any(self.weights[0] != 0.0, axis=1))
+        return np.asarray(silent & ~reach(before, self.supports[layer], silent.shape[1]))
 
     @cached_property
     def exact(self) -> ExactPasses:
@@ -159,6 +170,11 @@ class State:
         return chain.exact.run(self.points[sample], noise if noise.any() else None, **options)
 
 
+def within(distances: FloatArray, errors: FloatArray) -> BoolArray:
+    """Where a distance from 0 may be rounding alone: at most its error, unless both are exactly 0, or nan."""
+    return ~((distances > errors) | ((distances == 0.0) & (errors == 0.0)))
+
+
 def working_rows(per_row: int) -> int:
     """How many rows of so many entries a temporary array may have."""
     return max(1, _WORKING_SET // max(per_row, 1))
@@ -173,8 +189,12 @@ def sampled_blocks(
         yield slice(start, start + size), density.sample(size, rng)
 
 
-def forward(chain: Chain, t: FloatArray, noise: FloatArray) -> State:
+def forward(
+    chain: Chain, t: FloatArray, noise: FloatArray, silenced: NDArray[np.intp] | None = None
+) -> State:
     """One forward pass of intrinsic points `(S, d)` with bias noise `(S, n_units)` or `(1, n_units)`.
+
+    `silenced` names a unit for each sample, by flat number, that puts out 0 and whose sign is not asked for.
 
     Signs within their rounding error are decided in exact arithmetic, for the samples that have such:
     some tenths of a millisecond each on 3 x 20 units. So a unit that vanishes identically is never active.
@@ -187,14 +207,19 @@ def forward(chain: Chain, t: FloatArray, noise: FloatArray) -> State:
         clean = h @ chain.transposed[layer] + chain.biases[layer]
         noisy = clean + parts[layer]
         size = size @ chain.sizes[layer] + chain.bias_sizes[layer] + np.abs(parts[layer]) + _TINY
+        before = state.active[-1] if layer else None
+        size = np.where(chain.vanishing(layer, before, parts[layer]), 0.0, size)
         active = noisy > 0.0
-        # written so that what is not a number is open
-        is_open = ~(np.abs(noisy) > chain.rounding * size)
+        is_open = within(np.abs(noisy), chain.rounding * size)
+        own = _own_units(chain, layer, silenced)
+        is_open[own] = False
         for sample in np.flatnonzero(is_open.any(axis=1)).tolist():
             if sample not in exact:
-                exact[sample] = state.exact(chain, sample)
+                options = {} if silenced is None else {"silenced": int(silenced[sample])}
+                exact[sample] = state.exact(chain, sample, **options)
         for sample, found in exact.items():
             active[sample] = found.active[layer]
+        active[own] = False
         h = np.where(active, noisy, 0.0)
         state.clean.append(clean)
         state.noisy.append(noisy)
@@ -202,6 +227,17 @@ def forward(chain: Chain, t: FloatArray, noise: FloatArray) -> State:
         state.sizes.append(size)
         size = np.where(active, size, 0.0)
     return state
+
+
+def _own_units(
+    chain: Chain, layer: int, silenced: NDArray[np.intp] | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Samples whose silenced unit is of a layer, and its place there."""
+    if silenced is None:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    units = chain.units(layer)
+    sample = np.flatnonzero((silenced >= units.start) & (silenced < units.stop))
+    return sample, silenced[sample] - units.start
 
 
 def gradient_norms(chain: Chain, active: list[BoolArray]) -> FloatArray:

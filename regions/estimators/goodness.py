@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.estimators.forward_passes import Chain, State, reach, working_rows
+from regions.estimators.estimates import LocusKind
+from regions.estimators.forward_passes import Chain, State, reach, within, working_rows
 
-__all__ = ["is_good_at_zero", "keep_good", "sampled_goodness"]
+__all__ = ["count_visible", "is_good_at_zero", "keep_good", "sampled_goodness"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -31,6 +32,19 @@ def sampled_goodness(chain: Chain, state: State) -> BoolArray:
             backward = None if support is None else support.T
             live = reach(state.active[layer] & live, backward, len(chain.biases[layer - 1]))
     return good
+
+
+def count_visible(chain: Chain, kind: LocusKind) -> int:
+    """How many units may belong to the locus: all, or those that a path of nonzero weights leads from."""
+    if kind == "activation":
+        return int(chain.offsets[-1])
+    count, live = 0, chain.output_live[None]
+    for layer in reversed(range(chain.depth)):
+        count += int(np.count_nonzero(live))
+        if layer:
+            support = chain.supports[layer]
+            live = reach(live, None if support is None else support.T, len(chain.biases[layer - 1]))
+    return count
 
 
 def keep_good(chain: Chain, state: State, weights: FloatArray, roulette: FloatArray) -> FloatArray:
@@ -65,7 +79,7 @@ def is_good_at_zero(
         z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
         # twice, for the unit's own part is in it and taken away again
         size = 2.0 * state.sizes[layer + 1][rows]
-        is_open = (~(np.abs(z) > chain.rounding * size)).any(axis=1)
+        is_open = within(np.abs(z), chain.rounding * size).any(axis=1)
         live = (z > 0.0) & (outgoing[columns] != 0.0)
         for later in range(layer + 2, chain.depth):
             size = np.where(z > 0.0, size, 0.0) @ chain.sizes[later] + chain.bias_sizes[later]
@@ -73,7 +87,7 @@ def is_good_at_zero(
             noise = state.noise[later][rows]
             z += chain.biases[later] + noise
             size += np.abs(noise)
-            is_open |= (~(np.abs(z) > chain.rounding * size)).any(axis=1)
+            is_open |= within(np.abs(z), chain.rounding * size).any(axis=1)
             live = (z > 0.0) & reach(live, chain.supports[later], z.shape[1])
         good[part] = np.any(live & chain.output_live, axis=1)
         for place in np.flatnonzero(is_open).tolist():

@@ -28,8 +28,9 @@ from regions.estimators.forward_passes import (
     gradient_errors,
     gradient_norms,
     sampled_blocks,
+    within,
 )
-from regions.estimators.goodness import is_good_at_zero
+from regions.estimators.goodness import count_visible, is_good_at_zero
 from regions.network import check_kind
 from regions.network.relu_network import Network
 
@@ -112,7 +113,7 @@ class FiniteShell:
             for part in chain.batches(chain.inside(t)):
                 state = forward(chain, t[part], noise[part])
                 draws[places.start + part] = self._count(self._near(chain, state))
-        return Estimate.from_samples(draws / (2.0 * self.eps), network.n_units)
+        return Estimate.from_samples(draws / (2.0 * self.eps), count_visible(chain, self.kind))
 
     def _count(self, near: BoolArray) -> FloatArray:
         return np.asarray(near.sum(axis=1), dtype=np.float64)
@@ -126,8 +127,7 @@ class FiniteShell:
         near = distances < self.eps * norms
         errors = chain.rounding * np.concatenate(state.sizes, axis=1)
         errors += self.eps * gradient_errors(chain, state.active)
-        # written so that what is not a number is open
-        is_open = ~(np.abs(distances - self.eps * norms) > errors)
+        is_open = within(np.abs(distances - self.eps * norms), errors)
         for row in np.flatnonzero(is_open.any(axis=1)).tolist():
             exact = state.exact(chain, row, gradients=True)
             for flat in np.flatnonzero(is_open[row]).tolist():

@@ -6,7 +6,7 @@ It knows nothing of results; `enumerate` decides what to do with the cells.
 from __future__ import annotations
 
 import threading
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,14 @@ from regions.domain import Domain
 from regions.enumeration.buffer_pool import BufferPool, Kept, Sizes
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
 from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, check_frontier
-from regions.enumeration.vertices.exact_signs import ExactSigns
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.depth_first import walk
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
+
+if TYPE_CHECKING:
+    from regions.enumeration.vertices.exact_signs import ExactSigns
 
 STEPS_PER_CALL = 1 << 15
 LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
@@ -284,6 +286,8 @@ class VertexSearch:
             memory.asked = memory.answered = 0
             return
         if self.exact is None:
+            from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
+
             self.exact = ExactSigns(
                 self.net.network, self.domain, self.net.word_start, self.net.arrays["unit_starts"]
             )
