@@ -121,7 +121,7 @@ def _named(path: str | os.PathLike[str], what: str) -> Iterator[None]:
 
 
 def _open_beside(target: Path) -> BinaryIO:
-    """A new file in the folder of the target, which may be replaced."""
+    """Return a new file in the folder of the target, which may be replaced."""
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "the file there is read-only")
     return (target.parent / f".regions-{secrets.token_hex(8)}.part").open("xb")
@@ -138,7 +138,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def finite(value: Any) -> Any:
-    """The same structure of dicts and lists with None for numbers that JSON lacks.
+    """Return the same structure of dicts and lists with None for numbers that JSON lacks.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def finite(value: Any) -> Any:
 
 
 def heading(network: str, domain: str, density: str) -> list[str]:
-    """The lines above a table that say what it is about; what is empty is left out.
+    """Return the lines above a table that say what it is about; what is empty is left out.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def heading(network: str, domain: str, density: str) -> list[str]:
 
 
 def truncation(complete: bool, done: str) -> list[str]:
-    """The line of a table that says that Ctrl-C cut it short, after what; none if nothing did.
+    """Return the line of a table that says that Ctrl-C cut it short, after what; none if nothing did.
 
     Examples
     --------

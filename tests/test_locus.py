@@ -10,6 +10,7 @@ from networks import random_network
 from numpy.testing import assert_allclose
 
 from regions.analysis.locus import locus_volume
+from regions.complexes import CellComplex, Completeness
 from regions.density import GaussianDensity, UniformDensity
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Box
@@ -18,8 +19,15 @@ from regions.errors import BudgetExceededError, InvalidInputError
 from regions.network.relu_network import Network
 
 
+class HandMade(CellComplex):
+    """A complex that holds just what `locus_volume` asks for."""
+
+    def facet_simplices(self):
+        return self.simplices
+
+
 def complex_of(network, domain, simplices, facet, unit_of, jump, status="COMPLETE"):
-    """A complex that holds just what `locus_volume` asks for; its last facet is a domain facet."""
+    """A complex of facets that are stated; its last facet is a domain facet."""
     simplices, facet = np.asarray(simplices, dtype=float), np.asarray(facet)
     count = len(unit_of)
     volume = np.bincount(facet, simplex_volumes(simplices)[0], count)
@@ -31,15 +39,17 @@ def complex_of(network, domain, simplices, facet, unit_of, jump, status="COMPLET
         unit=np.append(unit, np.int32(-1)),
         volume=np.append(volume, 7.0),
     )
-    return SimpleNamespace(
+    made = object.__new__(HandMade)
+    vars(made).update(
         network=network,
         domain=domain,
-        dimension=domain.dimension,
-        status=SimpleNamespace(name=status),
+        status=Completeness[status],
         facets=facets,
-        facet_simplices=lambda: (simplices, facet),
-        require_volumes=lambda what: None,
+        simplices=(simplices, facet),
+        volume_kind="vertices",
+        patterns=np.zeros((0, 0), np.uint8),
     )
+    return made
 
 
 def cross(status="COMPLETE"):

@@ -33,6 +33,11 @@ from regions.plotting.decision import output_maps
 COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
 
 
+def segments_of(lines):
+    """The segments that `draw_segments` drew, (s, 2, 2)."""
+    return np.concatenate([np.asarray(path.vertices) for path in lines.get_paths()]).reshape(-1, 2, 2)
+
+
 @pytest.fixture(autouse=True)
 def close_figures():
     yield

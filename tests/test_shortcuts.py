@@ -38,7 +38,7 @@ def assert_counted_as_made(network: Network, box: Box) -> None:
     radius = 2.0**-44 * float(np.abs(box.vertices).max())
     for arithmetic in ("float", "certified"):
         certified = arithmetic == "certified"
-        net = compiled_network.lower(network, box, radius=radius, certified=certified, planar=True)
+        net = compiled_network.compile_network(network, box, radius=radius, certified=certified, planar=True)
         make = functools.partial(vertex_search.VertexSearch, net, box)
         made, counted, measured = (
             sum_of(threads.run_search(make, mode, max_cells=None, workers=1, progress=None))

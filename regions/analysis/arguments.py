@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from regions.complexes import CellComplex
 from regions.errors import InvalidInputError
 
 __all__ = ["check_complex"]
 
-_PARTS = ("network", "domain", "patterns", "facets", "status")
-
 
 def check_complex(value: object) -> None:
-    """Raise InvalidInputError unless a value is a cell complex, or has the parts of one.
+    """Raise InvalidInputError unless a value is a cell complex.
 
     Examples
     --------
@@ -20,7 +19,7 @@ def check_complex(value: object) -> None:
     ...     print(str(error)[:39])
     this takes a CellComplex and got a str;
     """
-    if isinstance(value, type) or not all(hasattr(value, part) for part in _PARTS):
+    if not isinstance(value, CellComplex):
         raise InvalidInputError(
             f"this takes a CellComplex and got a {type(value).__name__}; give what "
             "enumerate_cells(network, domain) returns, or CellComplex.load(file)"

@@ -42,7 +42,7 @@ class _Interrupted(Exception):
 
 
 def _command(function: Callable[..., None]) -> Callable[..., None]:
-    """The command, whose interrupts come out of typer."""
+    """Return the command with a way for its interrupts to come out of typer."""
 
     @functools.wraps(function)
     def run(**words: Any) -> None:
@@ -98,7 +98,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _fail(message: str) -> int:
-    """One line on stderr, whatever the message."""
+    """Say a message in one line on stderr, and return the exit code."""
     text = " ".join(message.split())
     err().print(f"error: {text}", markup=False, style="red")
     return _CORRECTABLE

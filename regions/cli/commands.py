@@ -266,7 +266,7 @@ def _refuse(given: Mapping[str, object], what: str) -> None:
 
 
 def certificate(found: Any) -> dict[str, Any]:
-    """A certificate, as `--json` names its parts."""
+    """Return a certificate, as `--json` names its parts."""
     return {
         "proven": found.proven,
         "statement": found.statement,
@@ -277,7 +277,7 @@ def certificate(found: Any) -> dict[str, Any]:
 
 
 def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
-    """The numbers of a count, as `--json` names them."""
+    """Return the numbers of a count, as `--json` names them."""
     return {
         "cells": found.cells,
         "status": found.status.name,
@@ -294,7 +294,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
 
 
 def _print_count(found: Any, network: Any, domain: Any) -> None:
-    """The same for people."""
+    """Print the same for people."""
     why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
     volume = f"{domain.volume:.9g} (not compared with the cells: {why})"
     if found.volume_sum is not None:
@@ -313,7 +313,7 @@ def _print_count(found: Any, network: Any, domain: Any) -> None:
 
 
 def summary(complex: Any) -> dict[str, Any]:
-    """The numbers of a complex, as `--json` names them."""
+    """Return the numbers of a complex, as `--json` names them."""
     return {
         "cells": complex.n_cells,
         "status": complex.status.name,
@@ -331,7 +331,7 @@ def summary(complex: Any) -> dict[str, Any]:
 
 
 def _facts(complex: Any) -> dict[str, object]:
-    """The same for people."""
+    """Return the same for people."""
     facts = summary(complex)
     volume = "unknown" if facts["volume_sum"] is None else f"{facts['volume_sum']:.9g}"
     return {
@@ -347,7 +347,7 @@ def _facts(complex: Any) -> dict[str, object]:
 
 
 def _locus_summary(complex: Any, found: Any, by: By | None) -> dict[str, Any]:
-    """The numbers of a locus, as `--json` names them; bounds are floats, rounded outwards."""
+    """Return the numbers of a locus, as `--json` names them; bounds are floats, rounded outwards."""
     payload: dict[str, Any] = {
         "kind": found.kind,
         "total": float(found.total),
@@ -368,7 +368,7 @@ def _locus_summary(complex: Any, found: Any, by: By | None) -> dict[str, Any]:
 
 
 def _print_locus(complex: Any, found: Any, by: By | None) -> None:
-    """The same for people."""
+    """Print the same for people."""
     total = f"{found.total:.9g} ± {found.error:.1g}"
     complete = complex.status.name == "COMPLETE"
     facts = {
@@ -389,7 +389,7 @@ def _print_locus(complex: Any, found: Any, by: By | None) -> None:
 
 
 def _locus_parts(complex: Any, found: Any, by: By) -> list[tuple[list[int], float, list[float]]]:
-    """Layer (and unit), volume and bounds, if any, of every layer, or of every unit that has any volume."""
+    """Return layer (and unit), volume and bounds, if any, of every layer, or of every unit with a volume."""
     bounds = None if found.enclosure is None else found.enclosure.to_dict()
     if by is By.layer:
         keys = [[layer] for layer in range(len(found.by_layer))]

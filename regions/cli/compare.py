@@ -91,7 +91,7 @@ def compare(
 
 
 def _estimator(name: str, sigma: float, kind: str, numbers: dict[str, Any]) -> BudgetedEstimator:
-    """The estimator of a short name, or an error that lists the names."""
+    """Return the estimator of a short name, or an error that lists the names."""
     from regions import estimators as known
 
     if name in ("coarea", "unnormalised", "own-noise", "sampled-state") and sigma == 0.0:
@@ -124,7 +124,7 @@ def _estimator(name: str, sigma: float, kind: str, numbers: dict[str, Any]) -> B
 
 
 def _whole(text: str) -> list[int]:
-    """The whole numbers of --budgets.
+    """Return the whole numbers of --budgets.
 
     Examples
     --------

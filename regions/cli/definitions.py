@@ -44,7 +44,7 @@ class Definition(StrEnum):
 def count_definitions(
     network: Network, domain: Domain, wanted: Definition, words: EngineWords, as_json: bool
 ) -> None:
-    """Enumerate, count by the definitions wanted, print.
+    """Enumerate the cells, count them by the definitions wanted, and print the counts.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _refuse_truncated(complex: CellComplex, max_cells: int | None) -> None:
 
 
 def _bounds(regions: LinearRegions, name: str, *, strict: bool) -> Bounds:
-    """Lower and upper bound of a count; no upper one where it takes too many faces, unless that is all."""
+    """Return the bounds of a count; no upper one where it takes too many faces, unless that is all."""
     try:
         found = regions.count(name)
     except BudgetExceededError as error:
@@ -115,7 +115,7 @@ def _for_json(bounds: Bounds) -> Any:
 
 
 def _in_words(bounds: Bounds) -> str:
-    """A count for people.
+    """Return a count in words.
 
     Examples
     --------

@@ -45,12 +45,12 @@ class _Demo:
     found: dict[str, Any] = field(default_factory=dict)
 
     def say(self, text: str = "") -> None:
-        """A line for people."""
+        """Print a line, if the demo talks."""
         if self.talks:
             print_text(text)
 
     def file(self, name: str) -> Path:
-        """A file of the demo, noted for the list at the end."""
+        """Note a file of the demo for the list at the end, and return its path."""
         path = self.folder / name
         self.found.setdefault("files", []).append(str(path))
         return path
@@ -95,7 +95,7 @@ def demo(
 
 
 def _own_network(path: Path | None, box: tuple[str, str] | None, trust_code: bool) -> tuple[Any, Any] | None:
-    """The user's network and box, checked before the demo starts."""
+    """Read the user's network and box, before the demo starts."""
     from regions.errors import InvalidInputError
 
     if (path is None) != (box is None):
@@ -111,7 +111,7 @@ def _own_network(path: Path | None, box: tuple[str, str] | None, trust_code: boo
 
 
 def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
-    """The three images of the slice, their labels, and the accuracy on the test set."""
+    """Return the three images of the slice, their labels, and the accuracy on the test set."""
     import numpy as np
 
     with as_file(files("regions").joinpath(_DIGITS)) as path, np.load(path) as stored:
@@ -159,7 +159,7 @@ def _slice(
 def _pictures(
     run: _Demo, complex: CellComplex, images: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> None:
-    """The cells by class, and the facets by layer."""
+    """Draw the cells by class, and the facets by layer."""
     from regions.plotting import mark_points, plot_cells, save_figure
 
     side = round(images.shape[1] ** 0.5)
@@ -177,7 +177,7 @@ def _pictures(
 
 
 def _graph(run: _Demo, complex: CellComplex) -> None:
-    """Adjacency graph as GraphML."""
+    """Write the adjacency graph as GraphML."""
     from regions.analysis.graph import adjacency_graph, write_graph
 
     graph = adjacency_graph(complex)
@@ -192,7 +192,7 @@ def _graph(run: _Demo, complex: CellComplex) -> None:
 
 
 def _locus(run: _Demo, complex: CellComplex) -> None:
-    """Length of the nonlinear and of the activation locus."""
+    """Measure the nonlinear and the activation locus."""
     from regions.analysis.locus import locus_volume
 
     bends = locus_volume(complex)
@@ -211,7 +211,7 @@ def _locus(run: _Demo, complex: CellComplex) -> None:
 
 
 def _validation(run: _Demo, complex: CellComplex) -> None:
-    """The estimator of local complexity against the exact value, for both kinds of locus."""
+    """Judge the estimator of local complexity by the exact value, for both kinds of locus."""
     import numpy as np
 
     from regions.density import UniformDensity
@@ -248,7 +248,7 @@ def _validation(run: _Demo, complex: CellComplex) -> None:
 
 
 def _say_report(run: _Demo, report: Any) -> None:
-    """One comparison as a few lines."""
+    """Print one comparison as a few lines."""
     run.say(f"   {report.kind} locus{'':<14}mean  std. error    draws  seconds")
     for name, value, seconds in (
         ("exact", report.exact, report.seconds_exact),

@@ -99,7 +99,7 @@ def explore(
 
 
 def _norm(text: str | None, option: str) -> float | None:
-    """The norm that a word means.
+    """Return the norm that a word means.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def _report(found: Exploration, step: MinimalPerturbation | None, output: Path |
 
 
 def _print(found: Exploration, step: MinimalPerturbation | None) -> None:
-    """What was found, for people."""
+    """Print what was found, for people."""
     nearest = found.nearest_facet
     facts: dict[str, object] = {
         "network": found.network.describe(),

@@ -52,7 +52,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parts(name: str, annotation: Any, default: Any) -> Iterator[inspect.Parameter]:
-    """The options of one parameter: itself, or those of its fields."""
+    """Return the options of one parameter: itself, or those of its fields."""
     if not _is_group(annotation):
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         return
@@ -63,7 +63,7 @@ def _parts(name: str, annotation: Any, default: Any) -> Iterator[inspect.Paramet
 
 
 def _gathered(name: str, annotation: Any, words: dict[str, Any]) -> Any:
-    """The value of one parameter, made of the words for its fields if it is a group."""
+    """Return the value of one parameter, made of the words for its fields if it is a group."""
     if not _is_group(annotation):
         return words[name]
     hints = get_type_hints(annotation, include_extras=True)

@@ -130,7 +130,7 @@ class DomainWords:
     clip: ClipOption = None
 
     def build(self, network: Network) -> Domain:
-        """The domain, checked against the network's input."""
+        """Return the domain, checked against the network's input."""
         self._check_combination()
         n = network.input_dim
         if self.box is not None:
@@ -200,7 +200,7 @@ class EngineWords:
     workers: WorkersOption = None
 
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `enumerate_cells` and `count_cells`."""
+        """Return the keyword arguments of `enumerate_cells` and `count_cells`."""
         return {
             "engine": self.engine,
             "arithmetic": self.arithmetic,
@@ -210,7 +210,7 @@ class EngineWords:
 
 
 def numbers(text: str, what: str) -> list[float]:
-    """The numbers of a comma list.
+    """Return the numbers of a comma list.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def numbers(text: str, what: str) -> list[float]:
 
 
 def read_point(path: Path, input_dim: int) -> NDArray[np.float64]:
-    """One point of the input space from a .npy file; an image is flattened row by row.
+    """Read one point of the input space from a .npy file; an image is flattened row by row.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def read_point(path: Path, input_dim: int) -> NDArray[np.float64]:
 
 
 def read_points(path: Path, input_dim: int) -> NDArray[np.float64]:
-    """Points of the input space, (k, input_dim), from a .npy file; images are flattened.
+    """Read points of the input space, (k, input_dim), from a .npy file; images are flattened.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def read_points(path: Path, input_dim: int) -> NDArray[np.float64]:
 
 
 def read_array(path: Path) -> NDArray[np.float64]:
-    """A numeric array of at least one dimension from a .npy file, as float64.
+    """Read a numeric array of at least one dimension from a .npy file, as float64.
 
     Raises
     ------
@@ -286,7 +286,7 @@ def read_array(path: Path) -> NDArray[np.float64]:
 
 
 def writable(path: Path) -> Path:
-    """The path itself, if a file can be written there: tried before the work and not after it.
+    """Return the path itself, if a file can be written there: tried before the work and not after it.
 
     Raises
     ------
@@ -300,7 +300,7 @@ def writable(path: Path) -> Path:
 
 
 def read_complex(path: Path) -> CellComplex:
-    """Cells that `regions enumerate` wrote.
+    """Read the cells that `regions enumerate` wrote.
 
     Raises
     ------
@@ -315,7 +315,7 @@ def read_complex(path: Path) -> CellComplex:
 
 
 def _bound(text: str, n: int) -> Any:
-    """A bound in every input coordinate, or one number for all."""
+    """Return a bound in every input coordinate, or one number for all."""
     import numpy as np
 
     values = numbers(text, "--clip")
@@ -325,7 +325,7 @@ def _bound(text: str, n: int) -> Any:
 
 
 def _box(words: tuple[str, str], n: int) -> Domain:
-    """The input box; a single number holds for every coordinate."""
+    """Return the input box; a single number holds for every coordinate."""
     from regions.domain import Box
 
     bounds = [numbers(text, "--box") for text in words]

@@ -26,27 +26,27 @@ _QUIET_SECONDS = 2.0
 
 
 def out() -> Console:
-    """Console of the results, made anew so that it follows redirections."""
+    """Return the console of the results, made anew so that it follows redirections."""
     return Console(highlight=False, soft_wrap=True)
 
 
 def err() -> Console:
-    """Console of progress, notices and errors."""
+    """Return the console of progress, notices and errors."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(payload: Mapping[str, Any]) -> None:
-    """One JSON object on stdout; NaN and infinity, which JSON lacks, become null."""
+    """Print one JSON object; NaN and infinity, which JSON lacks, become null."""
     print(json.dumps(_finite(payload), indent=2))  # noqa: T201
 
 
 def print_text(text: str) -> None:
-    """Text as it is."""
+    """Print text as it is."""
     out().print(text, markup=False)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Two columns, names and values."""
+    """Print names and values in two columns."""
     width = max(map(len, facts))
     console = out()
     for name, value in facts.items():
@@ -60,7 +60,7 @@ def print_table(
     title: str | None = None,
     words: Sequence[int] = (0,),
 ) -> None:
-    """A table with numbers to the right, and the columns of words to the left."""
+    """Print a table, with numbers to the right and the columns of words to the left."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     for k, name in enumerate(names):
         table.add_column(name, justify="left" if k in words else "right", header_style="bold")
@@ -110,7 +110,7 @@ class _LateBar:
 
 @contextmanager
 def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
-    """Progress of what takes long, and a notice when kernels are compiled for long.
+    """Show the progress of what takes long, and a notice when kernels are compiled for long.
 
     Ctrl-C that nothing below has turned into a partial result ends the command in one line.
     """
@@ -127,7 +127,7 @@ def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
 
 
 def was_interrupted(status: str, cells: int, max_cells: int | None) -> bool:
-    """Whether a TRUNCATED result ended by Ctrl-C and not by the number of cells asked for.
+    """Return whether a TRUNCATED result ended by Ctrl-C and not by the number of cells asked for.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def was_interrupted(status: str, cells: int, max_cells: int | None) -> bool:
 
 
 def cells_in_words(cells: int, status: str) -> str:
-    """A count, and what it is worth.
+    """Return a count, and what it is worth.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def cells_in_words(cells: int, status: str) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Numbers that JSON can hold, in the same structure."""
+    """Return the same structure with numbers that JSON can hold."""
     if isinstance(value, Mapping):
         return {str(name): _finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

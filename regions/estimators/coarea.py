@@ -115,7 +115,7 @@ def local_complexity(
 def _sums_of_terms(
     terms: _Terms, chain: Chain, density: Density, sigma: float, n_samples: int, rng: np.random.Generator
 ) -> FloatArray:
-    """Sums `(n_samples,)` of the terms at points with bias noises; 0 outside the domain."""
+    """Return the sums `(n_samples,)` of the terms at points with bias noises; 0 outside the domain."""
     sums = np.zeros(n_samples)
     n_units = int(chain.offsets[-1])
     for places, t in sampled_blocks(chain, density, n_samples, rng):
@@ -128,7 +128,7 @@ def _sums_of_terms(
 
 
 def _bell(arguments: list[FloatArray], sigma: float, peak: float | None = None) -> FloatArray:
-    """Density of N(0, sigma^2), or a bell of that shape and another peak, `(S, n_units)`."""
+    """Return the density of N(0, sigma^2), or a bell of that shape and another peak, `(S, n_units)`."""
     if not arguments:
         return np.zeros((1, 0))
     with np.errstate(over="ignore"):

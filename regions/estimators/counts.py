@@ -176,7 +176,7 @@ def random_frames(n: int, dimension: int, count: int, rng: np.random.Generator) 
 
 
 def directions_of(n_directions: int, dimension: int) -> int:
-    """How many directions are meant in that many dimensions; raises InvalidInputError if too many."""
+    """Return how many directions are meant in that many dimensions; raises InvalidInputError if too many."""
     if n_directions > dimension:
         raise InvalidInputError(f"n_directions is {n_directions}; there are only {dimension} dimensions")
     return n_directions or dimension
@@ -197,7 +197,7 @@ def sign_changes(chain: Chain, t: FloatArray, arms: FloatArray) -> FloatArray:
 
 
 def _patterns(chain: Chain, t: FloatArray) -> BoolArray:
-    """Activation patterns `(S, n_units)`."""
+    """Return the activation patterns `(S, n_units)`."""
     patterns = np.zeros((len(t), int(chain.offsets[-1])), dtype=bool)
     if patterns.size:
         silence = np.zeros((1, patterns.shape[1]))

@@ -138,7 +138,7 @@ class CroftonLines:
         return Estimate.from_samples(draws, count_visible(chain, self.kind))
 
     def _sums(self, chain: Chain, density: Density, lines: Lines, noise: FloatArray) -> FloatArray:
-        """Sum of the density over the crossings that count, for each line `(S,)`."""
+        """Return the sum of the density over the crossings that count, for each line `(S,)`."""
         line, at, unit = find_crossings(chain, lines, noise)
         t = lines.points[line] + at[:, None] * lines.directions[line]
         if self.kind == "gradient" and len(line):
@@ -155,7 +155,7 @@ class CroftonLines:
 
 
 def _random_chords(domain: Domain, n: int, rng: np.random.Generator) -> Lines:
-    """Chords of the domain through uniform points in uniform directions."""
+    """Draw chords of the domain through uniform points in uniform directions."""
     points = domain.sample(n, rng)
     directions = rng.standard_normal(points.shape)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

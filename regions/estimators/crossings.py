@@ -48,7 +48,7 @@ class _Parts:
     high_error: FloatArray
 
     def cut(self, piece: IntArray, at: FloatArray, error: FloatArray) -> tuple[IntArray, _Parts]:
-        """The parts cut at places of some of them, and which part each of the new ones is of."""
+        """Return the parts cut at places of some of them, and which part each of the new ones is of."""
         order = np.lexsort((at, piece))
         piece, at, error = piece[order], at[order], error[order]
         parent = np.repeat(np.arange(len(self.line)), 1 + np.bincount(piece, minlength=len(self.line)))
@@ -71,7 +71,7 @@ class _Maps:
     slope_size: FloatArray
 
     def through(self, chain: Chain, layer: int, noise: FloatArray, active: BoolArray | None) -> _Maps:
-        """The pre-activations of the next layer, where these units of the one before are active."""
+        """Return the pre-activations of the next layer, where these units of the one before are active."""
         offset_size = self.offset_size @ chain.sizes[layer] + chain.bias_sizes[layer] + np.abs(noise) + _TINY
         slope_size = self.slope_size @ chain.sizes[layer] + _TINY
         nothing = chain.vanishing(layer, active, noise)
@@ -83,22 +83,22 @@ class _Maps:
         )
 
     def of(self, parent: IntArray) -> _Maps:
-        """The functions of the part that each new part is of."""
+        """Return the functions of the part that each new part is of."""
         return _Maps(*(part[parent] for part in vars(self).values()))
 
     def where(self, active: BoolArray) -> _Maps:
-        """The functions where they are active, and 0 for the others."""
+        """Return the functions where they are active, and 0 for the others."""
         return _Maps(*(np.where(active, part, 0.0) for part in vars(self).values()))
 
     def at(self, places: FloatArray, rounding: float) -> tuple[FloatArray, FloatArray]:
-        """Values at a place of each part, and bounds on their rounding."""
+        """Return the values at a place of each part, and bounds on their rounding."""
         s = places[:, None]
         size = self.offset_size + np.abs(s) * self.slope_size
         return self.offset + self.slope * s, 2.0 * rounding * size
 
 
 def find_crossings(chain: Chain, lines: Lines, noise: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
-    """Where units change sign along chords: line, parameter and flat unit `(K,)` of each crossing."""
+    """Find where units change sign along chords: line, parameter and flat unit `(K,)` of each crossing."""
     zeros = np.zeros(len(lines.low))
     parts = _Parts(np.arange(len(lines.low)), lines.low, lines.high, zeros, zeros)
     is_open = np.zeros(len(lines.low), dtype=bool)
@@ -130,7 +130,7 @@ def find_crossings(chain: Chain, lines: Lines, noise: FloatArray) -> tuple[IntAr
 
 
 def _input_maps(chain: Chain, lines: Lines) -> _Maps:
-    """The lines in input coordinates."""
+    """Return the lines in input coordinates."""
     domain = chain.domain
     if domain is None:
         return _Maps(lines.points, lines.directions, np.abs(lines.points), np.abs(lines.directions))
@@ -159,7 +159,7 @@ def _with_exact(
     found: list[tuple[IntArray, FloatArray, IntArray]],
     is_open: IntArray,
 ) -> tuple[IntArray, FloatArray, IntArray]:
-    """All crossings, those of open lines found anew in exact arithmetic."""
+    """Return all crossings, those of open lines found anew in exact arithmetic."""
     if not found:
         return np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.intp)
     line, at, unit = (np.concatenate(parts) for parts in zip(*found, strict=True))

@@ -70,7 +70,7 @@ class Estimate:
 
     @classmethod
     def from_draws(cls, draws: FloatArray, complete: bool = True) -> Estimate:
-        """Mean and standard error of independent draws `(n,)`, n >= 1 (one draw: stderr infinite).
+        """Return the mean and standard error of independent draws `(n,)`, n >= 1 (one draw: stderr infinite).
 
         Examples
         --------
@@ -99,7 +99,7 @@ class Estimate:
         return cls.from_draws(draws)
 
     def pooled(self, other: Estimate) -> Estimate:
-        """The estimate from the draws of both, which are independent and of the same law.
+        """Return the estimate from the draws of both, which are independent and of the same law.
 
         Examples
         --------
@@ -115,7 +115,7 @@ class Estimate:
         return Estimate(mean, math.sqrt(squares / (n - 1) / n), n, self.complete and other.complete)
 
     def to_dict(self) -> dict[str, float | int | str]:
-        """The three numbers as a plain dictionary, and a status if draws are missing."""
+        """Return the three numbers as a plain dictionary, and a status if draws are missing."""
         status = {} if self.complete else {"status": "TRUNCATED"}
         return {"mean": self.mean, "stderr": self.stderr, "n": self.n, **status}
 
@@ -165,7 +165,7 @@ class Target:
 
     @classmethod
     def locus(cls, sigma: float = 0.0, kind: LocusKind = "gradient") -> Target:
-        """The locus integral: averaged over bias noise if sigma > 0, else at the stored biases.
+        """Return the locus integral: averaged over bias noise if sigma > 0, else at the stored biases.
 
         Examples
         --------
@@ -281,7 +281,7 @@ class FunctionEstimator:
         *,
         domain: Domain | None = None,
     ) -> Estimate:
-        """What the function gives."""
+        """Return what the function gives."""
         return self.function(network, density, rng, budget, domain=domain)
 
 

@@ -111,7 +111,7 @@ class ExactPasses:
     def crossings(
         self, point: FloatArray, direction: FloatArray, ends: tuple[float, float], noise: FloatArray | None
     ) -> list[tuple[float, int]]:
-        """Where units change sign along a line: parameters, rounded once, and flat unit numbers.
+        """Find where units change sign along a line: parameters, rounded once, and flat unit numbers.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class ExactPasses:
         return found
 
     def _line(self, point: FloatArray, direction: FloatArray) -> tuple[list[Any], int]:
-        """A line in input coordinates: rows of a place and a step."""
+        """Return a line in input coordinates: rows of a place and a step."""
         flat, shift = dyadic_integers(np.stack([point, direction], axis=1))
         rows: list[Any] = [flat[k : k + 2] for k in range(0, len(flat), 2)]
         if self._frame is None:
@@ -157,7 +157,7 @@ class ExactPasses:
         return (frame * fmpz_mat([*rows, [1 << shift, 0]])).tolist(), shift + own
 
     def _start(self, t: FloatArray, gradients: bool) -> tuple[list[Any], int]:
-        """The point in input coordinates, and the derivatives by the intrinsic ones beside it."""
+        """Return the point in input coordinates, and the derivatives by the intrinsic ones beside it."""
         point, shift = dyadic_integers(t)
         one = 1 << shift
         count = len(point) if gradients else 0
@@ -169,7 +169,7 @@ class ExactPasses:
 
 
 def exact_zeros(matrices: list[FloatArray]) -> BoolArray:
-    """Where the product of matrices, each applied after the one before, is exactly 0.
+    """Find where the product of matrices, each applied after the one before, is exactly 0.
 
     Examples
     --------
@@ -191,19 +191,19 @@ def _roots(rows: list[Any], low: Fraction, high: Fraction) -> list[tuple[Fractio
 
 
 def _active_part(rows: list[Any], place: Fraction) -> list[Any]:
-    """Affine functions c + a s where they are above 0 at a place, and 0 for the others."""
+    """Return the affine functions c + a s where they are above 0 at a place, and 0 for the others."""
     n, d = place.numerator, place.denominator
     return [row if row[0] * d + row[1] * n > 0 else [0, 0] for row in rows]
 
 
 def _matrix(values: FloatArray) -> tuple[Any, int]:
-    """A matrix as integers, and the power of two under them."""
+    """Return a matrix as integers, and the power of two under them."""
     integers, shift = dyadic_integers(values)
     return fmpz_mat(*values.shape, integers), shift
 
 
 def _shifted(rows: list[Any], shift: int, added: list[int], added_shift: int) -> tuple[list[Any], int]:
-    """Rows with numbers added to their first entries, over the larger power of two."""
+    """Return rows with numbers added to their first entries, over the larger power of two."""
     common = max(shift, added_shift)
     up, across = common - shift, common - added_shift
     moved = [

@@ -130,13 +130,13 @@ class Chain:
         return t if self.domain is None else self.domain.to_input(t)
 
     def input_size(self, t: FloatArray) -> FloatArray:
-        """What `to_input` sums up, in absolute values."""
+        """Return what `to_input` sums up, in absolute values."""
         if self.domain is None:
             return np.abs(t)
         return np.asarray(np.abs(t) @ np.abs(self.domain.basis).T + np.abs(self.domain.origin))
 
     def inside(self, t: FloatArray) -> NDArray[np.int64]:
-        """Numbers of the points that lie in the domain."""
+        """Return the numbers of the points that lie in the domain."""
         return np.arange(len(t)) if self.domain is None else np.flatnonzero(self.domain.contains(t))
 
     def batches(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -150,10 +150,16 @@ class Chain:
 
 @dataclass(frozen=True)
 class State:
-    """One forward pass of points `(S, d)` with bias noise `(S, n_units)`, and per ReLU layer `(S, width)`:
+    """One forward pass of points `(S, d)` with bias noise.
 
-    pre-activations without and with their own noise, whether these are above 0 (which is exact), the noise,
-    and the sizes of the pre-activations.
+    Parameters
+    ----------
+    points : (S, d) float64, intrinsic coordinates
+    whole_noise : (S, n_units) or (1, n_units) float64
+    clean, noisy : per ReLU layer (S, width) pre-activations without and with the units' own noise
+    active : per ReLU layer (S, width) bool, whether the latter are above 0, which is exact
+    noise : the noise of each layer
+    sizes : per ReLU layer (S, width), what was summed up in absolute values
     """
 
     points: FloatArray
@@ -165,7 +171,7 @@ class State:
     sizes: list[FloatArray]
 
     def exact(self, chain: Chain, sample: int, **options: Any) -> ExactPass:
-        """The pass of one sample in exact arithmetic."""
+        """Return the pass of one sample in exact arithmetic."""
         noise = self.whole_noise[sample if len(self.whole_noise) > 1 else 0]
         return chain.exact.run(self.points[sample], noise if noise.any() else None, **options)
 
@@ -176,14 +182,14 @@ def within(distances: FloatArray, errors: FloatArray) -> BoolArray:
 
 
 def working_rows(per_row: int) -> int:
-    """How many rows of so many entries a temporary array may have."""
+    """Return how many rows of so many entries a temporary array may have."""
     return max(1, _WORKING_SET // max(per_row, 1))
 
 
 def sampled_blocks(
     chain: Chain, density: Density, n_samples: int, rng: np.random.Generator
 ) -> Iterator[tuple[slice, FloatArray]]:
-    """Points of the density in blocks: their places among all samples, and the points `(size, d)`."""
+    """Draw points of the density in blocks: their places among all samples, and the points `(size, d)`."""
     for start in range(0, n_samples, _BLOCK):
         size = min(_BLOCK, n_samples - start)
         yield slice(start, start + size), density.sample(size, rng)
@@ -232,7 +238,7 @@ def forward(
 def _own_units(
     chain: Chain, layer: int, silenced: NDArray[np.intp] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Samples whose silenced unit is of a layer, and its place there."""
+    """Return the samples whose silenced unit is of a layer, and its place there."""
     if silenced is None:
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
     units = chain.units(layer)
@@ -252,7 +258,7 @@ def gradient_norms(chain: Chain, active: list[BoolArray]) -> FloatArray:
 
 
 def gradient_errors(chain: Chain, active: list[BoolArray]) -> FloatArray:
-    """Bounds on the rounding in `gradient_norms`, `(S, n_units)`."""
+    """Return bounds on the rounding in `gradient_norms`, `(S, n_units)`."""
     width = chain.weights[0].shape[1]
     across = np.ones(width) if chain.domain is None else np.abs(chain.domain.basis).sum(axis=1)
     first = across @ chain.sizes[0]
@@ -310,7 +316,7 @@ def _without_false_entries(product: FloatArray, steps: list[FloatArray]) -> Floa
 
 
 def reach(live: BoolArray, support: NDArray[np.float32] | None, width: int) -> BoolArray:
-    """Which of the units at the other end of the weights `(n, width)` touch a live unit."""
+    """Tell which of the units at the other end of the weights `(n, width)` touch a live unit."""
     if support is None:
         return np.broadcast_to(live.any(axis=1, keepdims=True), (len(live), width))
     touched: BoolArray = live.astype(np.float32) @ support > 0.0

@@ -22,7 +22,7 @@ _LOOK_UPS = 64
 
 
 def sampled_goodness(chain: Chain, state: State) -> BoolArray:
-    """Goodness `(S, n_units)` in the state as sampled, that of the later layers."""
+    """Return the goodness `(S, n_units)` in the state as sampled, that of the later layers."""
     good = np.zeros((len(state.active[0]) if chain.depth else 1, int(chain.offsets[-1])), dtype=bool)
     live = np.broadcast_to(chain.output_live, (len(good), chain.output_live.size))
     for layer in reversed(range(chain.depth)):
@@ -48,7 +48,7 @@ def count_visible(chain: Chain, kind: LocusKind) -> int:
 
 
 def keep_good(chain: Chain, state: State, weights: FloatArray, roulette: FloatArray) -> FloatArray:
-    """The weights times the indicator of goodness, or times an unbiased stand-in for it."""
+    """Return the weights times the indicator of goodness, or times an unbiased stand-in for it."""
     live = sampled_goodness(chain, state)
     kept = np.where(live, weights, 0.0)
     # looked up with probability weights / at_stake, so that at_stake has to weigh the correction

@@ -119,7 +119,7 @@ class FiniteShell:
         return np.asarray(near.sum(axis=1), dtype=np.float64)
 
     def _near(self, chain: Chain, state: State) -> BoolArray:
-        """Units `(S, n_units)` whose hyperplane passes within eps and that count for the locus."""
+        """Return the units `(S, n_units)` whose hyperplane passes within eps and that count for the locus."""
         if not chain.depth:
             return np.zeros((1, 0), dtype=bool)
         norms = gradient_norms(chain, state.active)

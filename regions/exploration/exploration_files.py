@@ -15,6 +15,7 @@ from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.exploration.search_frame import Frame
 from regions.network.relu_network import Network
+from regions.reports import replacing
 
 FILE_FORMAT = "regions.exploration 1"
 _ARRAYS = ("patterns", "points", "hops", "undecided", "first", "second", "flat_units")
@@ -42,12 +43,9 @@ def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> N
     arrays |= {"header": np.array(json.dumps(header)), "center": fields["center"], "at": frame.at}
     for k, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
         arrays[f"W{k}"], arrays[f"b{k}"] = w, b
-    try:
-        # an open file, because given a path numpy appends ".npz" to names without it
-        with Path(path).open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-    except OSError as error:
-        raise InvalidInputError(f"cannot write the exploration to {str(path)!r}: {error}") from error
+    # an open file, because given a path numpy appends ".npz" to names without it
+    with replacing(path, "exploration") as stream:
+        np.savez_compressed(stream, **arrays)
 
 
 def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:

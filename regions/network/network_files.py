@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.reports import replacing
 
 _LAYER_KEY = re.compile(r"([Wb])(0|[1-9][0-9]*)")
 
@@ -70,12 +71,9 @@ def write_layers(path: str | os.PathLike[str], layers: StoredLayers) -> None:
     stored: dict[str, Any] = {"relu": np.array(layers.relu), "name": np.array(layers.name)}
     stored |= {f"W{layer}": weight for layer, weight in enumerate(layers.weights)}
     stored |= {f"b{layer}": bias for layer, bias in enumerate(layers.biases)}
-    try:
-        # an open file, because given a path numpy appends ".npz" to names without it
-        with Path(path).open("wb") as file:
-            np.savez(file, **stored)
-    except OSError as error:
-        raise InvalidInputError(f"cannot write the network to {str(path)!r}: {error}") from error
+    # an open file, because given a path numpy appends ".npz" to names without it
+    with replacing(path, "network") as file:
+        np.savez(file, **stored)
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:

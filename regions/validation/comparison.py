@@ -77,7 +77,7 @@ class Comparison:
         return self.table()
 
     def of(self, name: str) -> tuple[Judgement, ...]:
-        """The judgements of the estimator of that name, one for each budget.
+        """Return the judgements of the estimator of that name, one for each budget.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Comparison:
         return cls(judgements, network, domain, density, complete=plain["status"] == "COMPLETE")
 
     def table(self) -> str:
-        """The comparison as tables in plain text, one for each target, with its exact value above."""
+        """Return the comparison as tables in plain text, one for each target, with its exact value above."""
         lines = heading(self.network, self.domain, self.density)
         lines += truncation(self.complete, f"{sum(len(one.runs) for one in self.judgements)} runs")
         width = max((len(judgement.estimator) for judgement in self.judgements), default=0) + 2

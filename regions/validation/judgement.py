@@ -179,7 +179,7 @@ class Judgement:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Judgement:
-        """The judgement that `to_dict` gave: its runs, from which all else is computed again.
+        """Return the judgement that `to_dict` gave: its runs, from which all else is computed again.
 
         Raises
         ------

@@ -76,7 +76,8 @@ class FacetFinder:
         certified, inside = search.net.certified, open_rows >= 0
         m = int(memory.n_all_rows)
         labels = memory.all_labels[:m]
-        rows = np.flatnonzero((memory.facet_status[:m] == RowStatus.FACET) & inside).tolist()
+        wanted = (labels >= 0) | self._sides  # a ray may meet a side that nobody asked for
+        rows = np.flatnonzero((memory.facet_status[:m] == RowStatus.FACET) & inside & wanted).tolist()
         neighbours = [states.tobytes() for states in memory.next_states[rows].astype(np.bool_)]
         outside = np.full(witness.size, np.nan) if certified else witness.copy()
         return CellFacets(
