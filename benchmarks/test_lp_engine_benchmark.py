@@ -1,7 +1,7 @@
 """Counting by linear programs, facets of a cell, and the same walk with HiGHS; run with `pytest benchmarks`.
 
 Work per cell at d = 10 (d10_w12x2): 3 programs of 9 pivots, a pivot 1.4 kflop on 4 kB (see
-`kernels/lp_sides`): 38 kflop and, were it one dgemm, a microsecond; rows are too short for that.
+`kernels/programs/unit_sides`): 38 kflop and, were it one dgemm, a microsecond; rows are too short for that.
 
 The baseline is the same depth-first splitting in plain Python: the node's point gives one side of a unit
 for nothing, one program by HiGHS says how far the other reaches, and a side counts as inhabited beyond

@@ -35,7 +35,7 @@ class Sizes:
     bits: int = 1
 
     def doubled(self) -> Sizes:
-        """Twice the room everywhere but in the incidence bits."""
+        """Return sizes with twice the room everywhere but in the incidence bits."""
         if self.ring > LARGEST_STACK:
             raise BudgetExceededError(
                 f"a search needs more than {LARGEST_STACK:,} stack entries: the cells have too many vertices "
@@ -53,7 +53,7 @@ class Sizes:
         )
 
     def with_more_bits(self) -> Sizes:
-        """Twice the incidence bits."""
+        """Return sizes with twice the incidence bits."""
         return Sizes(
             self.nodes,
             self.slots,

@@ -116,7 +116,7 @@ def _finished(jobs: list[Future[tuple[Warmed, list[str]]]]) -> Iterator[Warmed]:
 
 
 def _steps(engine: Engine) -> dict[str, tuple[str, Any]]:
-    """The steps of a search by vertices, in all modes: name of the kernel -> name of the step, and kernel."""
+    """Map the names of kernels that are steps, in any mode, to the names of the steps and the kernels."""
     if engine is Engine.LP:
         return {}
     planar = engine is Engine.PLANAR

@@ -30,7 +30,7 @@ def rounding(n: int) -> float:
 def _affine_chain(
     network: Network,
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[bool]]:
-    """Weights, biases and ReLU flags with an affine output layer at the end."""
+    """Return weights, biases and ReLU flags with an affine output layer at the end."""
     weights, biases, relu = list(network.weights), list(network.biases), list(network.relu)
     if relu[-1]:
         n = weights[-1].shape[0]
@@ -43,7 +43,7 @@ def _affine_chain(
 def first_map(
     weights: NDArray[np.float64], biases: NDArray[np.float64], domain: Domain
 ) -> NDArray[np.float64]:
-    """The first layer's map in intrinsic coordinates: rows coefficients, constant, error, (spare).
+    """Return the first layer's map in intrinsic coordinates: rows coefficients, constant, error, (spare).
 
     Exact for a Box, whose intrinsic coordinates are the inputs; otherwise `W @ basis` and
     `W @ origin + b` round, and the error row bounds the effect of that over the domain.
@@ -64,14 +64,14 @@ def first_map(
 
 
 def extent_of(domain: Domain) -> NDArray[np.float64]:
-    """Largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
+    """Return the largest absolute value of each intrinsic coordinate in the domain, a little enlarged."""
     return domain.extent() * (1 + 1e-9)
 
 
 def balanced(
     weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]]
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], int]:
-    """Layers divided by powers of two where weights are so extreme that products could leave the floats.
+    """Divide layers by powers of two where weights are so extreme that products could leave the floats.
 
     ReLU networks are positively homogeneous in each layer, so no pattern changes; the output becomes
     `2**-power` times what it was.
@@ -101,7 +101,7 @@ def balanced(
 
 
 def _underflow(entries: list[NDArray[np.float64]], layers: int) -> float:
-    """What underflow may add to the error of a row; 0 where every product is far above it.
+    """Bound what underflow may add to the error of a row; 0 where every product is far above it.
 
     A sum of products of floats is a multiple of the product of their last places; in a map that is at
     least (smallest nonzero entry * 2**-53) per layer, and rounding only makes it coarser.
@@ -126,7 +126,7 @@ def _check_magnitude(
 
 
 def _last_place(values: NDArray[np.float64]) -> int:
-    """The largest e such that all values are multiples of 2**e."""
+    """Return the largest e such that all values are multiples of 2**e."""
     fractions, exponents = np.frexp(values[values != 0.0])
     if fractions.size == 0:
         return 0
@@ -136,7 +136,7 @@ def _last_place(values: NDArray[np.float64]) -> int:
 
 
 def _exact_layers(weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]]) -> int:
-    """How many layers, counted from the input, have maps that are computed without rounding.
+    """Count the layers, from the input on, whose maps are computed without rounding.
 
     All terms of such a layer's sums are multiples of one power of two, and the sums of their sizes are
     below 2**53 times that; so is every partial sum (networks of small integers or short fractions).
@@ -153,7 +153,7 @@ def _exact_layers(weights: list[NDArray[np.float64]], biases: list[NDArray[np.fl
 
 
 def _jacobian_error(weights: list[NDArray[np.float64]], domain: Domain) -> float:
-    """Bound on the Frobenius norm of the rounding error of the output's Jacobian on any cell.
+    """Bound the Frobenius norm of the rounding error of the output's Jacobian on any cell.
 
     Layer by layer with absolute values, all units active: sizes `|W| S`, errors `|W| e + gamma |W| (S + e)`.
     """
@@ -173,7 +173,7 @@ def _is_plain(domain: Domain) -> bool:
 
 
 def vertex_errors(domain: Domain) -> NDArray[np.float64]:
-    """How far the domain's stored vertices are from the points where its stored sides meet.
+    """Bound how far the domain's stored vertices are from the points where its stored sides meet.
 
     Those of axis-parallel sides are exact; the others are compared with the exact solution of their sides.
 

@@ -30,7 +30,7 @@ class Choice(NamedTuple):
 
 
 def seconds_per_cell(engine: str, dimension: int, units: int, sides: int) -> float:
-    """Predicted time of counting one cell, on one thread of the machine of the fit.
+    """Predict the time of counting one cell, on one thread of the machine of the fit.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def seconds_per_cell(engine: str, dimension: int, units: int, sides: int) -> flo
 
 
 def choose(dimension: int, units: int, sides: int) -> Choice:
-    """The engine that is expected to count sooner: `planar` in the plane, else `cells` or `lp`.
+    """Choose the engine that is expected to count sooner: `planar` in the plane, else `cells` or `lp`.
 
     Parameters are those of `seconds_per_cell`; a network without units counts as one with one.
 

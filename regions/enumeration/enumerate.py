@@ -334,7 +334,7 @@ def _vertex_engine(domain: Domain) -> str:
 
 
 def _compare_counts(first: CellCount, second: CellCount) -> str:
-    """One line that says that two engines count the same; raises CertificateError if they do not."""
+    """Return a line that says that two engines count the same; raises CertificateError if they do not."""
     if first.cells != second.cells or first.status is not second.status:
         raise CertificateError(
             f"engine {first.engine!r} counts {first.cells} cells ({first.status.value}), engine "
@@ -431,7 +431,7 @@ def _check_volume_sum(total: float, domain: Domain, complete: bool, tolerances: 
 
 
 def _check_samples(cells: CellComplex) -> None:
-    """Random points must fall in listed cells, unless they are too near a hyperplane to tell."""
+    """Check that random points fall in listed cells, unless they are too near a hyperplane to tell."""
     network, domain = cells.network, cells.domain
     points = domain.sample(SAMPLES, np.random.default_rng(0))
     inputs = domain.to_input(points)
@@ -447,7 +447,7 @@ def _check_samples(cells: CellComplex) -> None:
 
 
 def _rows_in(rows: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which rows occur in a table of rows of the same width."""
+    """Tell which rows occur in a table of rows of the same width."""
     if rows.shape[1] == 0:
         return np.full(rows.shape[0], table.shape[0] > 0)
     found = np.empty(rows.shape[0], np.bool_)

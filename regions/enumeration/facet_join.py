@@ -22,7 +22,7 @@ from regions.network.patterns import unpack
 
 
 def join_outputs(outputs: list[Output], net: CompiledNetwork) -> Output:
-    """All output buffers, one after the other."""
+    """Join all output buffers, one after the other."""
     if len(outputs) == 1:
         return outputs[0]
     if not outputs:
@@ -87,7 +87,7 @@ def facet_table(
 def jumps_of(
     net: CompiledNetwork, domain: Domain, found: Output, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
 ) -> NDArray[np.float64]:
-    """Norms of the jumps of the output's Jacobian between pairs of cells (second -1 or -2: nan).
+    """Return the norms of the jumps of the output's Jacobian between pairs of cells (second -1 or -2: nan).
 
     Only `jacobian` and `pattern` of what was found are read. In certified arithmetic 0.0 means 0.
     """

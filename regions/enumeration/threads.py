@@ -34,7 +34,7 @@ class Outcome:
 
 
 def worker_count(workers: int | None) -> int:
-    """The number of threads to use: as given, or one per core.
+    """Return the number of threads to use: as given, or one per core.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class _Tally:
 def run_search(
     make: MakeSearch, mode: Mode, *, max_cells: int | None, workers: int, progress: Progress | None
 ) -> Outcome:
-    """Walk the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
+    """Search the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
 
     Ctrl-C ends the search, and what was found by then is the outcome.
     """
@@ -94,7 +94,7 @@ def run_search(
 
 
 def _cut(make: MakeSearch, mode: Mode, workers: int) -> tuple[list[Task], Block]:
-    """Subtrees in the order of the search, and a block without cells for the decisions above them."""
+    """List subtrees in the order of the search, with a block without cells for the decisions above them."""
     search = make(mode)
     depth = 6
     tasks = search.frontier(depth)
@@ -158,7 +158,7 @@ def _reached(done: dict[int, Block], limit: int) -> bool:
 
 
 def _assemble(make: MakeSearch, mode: Mode, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
-    """Blocks in order, the first `limit` cells of the search."""
+    """Return blocks in order, with the first `limit` cells of the search."""
     blocks: list[Block] = []
     left = limit
     complete = True

@@ -47,7 +47,7 @@ class Listing:
 
 
 def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.float64]]:
-    """The pattern at some point of the domain that is on no unit's zero set.
+    """Find the pattern at some point of the domain that is on no unit's zero set.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def list_cells(
     workers: int,
     progress: Progress | None,
 ) -> Listing:
-    """Walk over the facets from one cell to all others, or to the first `max_cells`.
+    """Search over the facets from one cell to all others, or to the first `max_cells`.
 
     Ctrl-C ends the search, and what was found by then is the outcome.
     """

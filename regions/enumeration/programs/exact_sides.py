@@ -40,7 +40,7 @@ class ExactSides:
         self._sides = [(*(-int(x) for x in row[:-1]), int(row[-1])) for row in self._exact.halfspace_rows]
 
     def _row(self, pattern: bytes, unit: int, positive: bool) -> IntegerRow:
-        """The halfspace a.x <= b on one side of a unit; a may be 0."""
+        """Return the halfspace a.x <= b on one side of a unit; a may be 0."""
         *a, c = (int(x) for x in self._exact.plane_row(pattern, unit))
         return (*(-x for x in a), c) if positive else (*a, -c)
 
@@ -55,7 +55,7 @@ class ExactSides:
         witness: NDArray[np.float64],
         hint: Sequence[int],
     ) -> tuple[Side, NDArray[np.float64] | None]:
-        """Whether a side has interior points in a polytope; a float point inside it, if one is known.
+        """Decide whether a side has interior points in a polytope; also returns a float point inside, if known.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class ExactSides:
         return balances(rows[::-1], multipliers, strict=False)
 
     def cells_below(self, pattern: bytes, rows: Rows, unit: int, room: int) -> tuple[list[bytes], int]:
-        """Patterns of the cells in a polytope, and how many sides were decided for that.
+        """List the patterns of the cells in a polytope; also return how many sides were decided for that.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class ExactSides:
     def _side_point(
         self, states: bytes, cuts: Rows, inside: Sequence[Fraction], positive: bool
     ) -> Sequence[Fraction] | None:
-        """A point of the polytope strictly on one side of the next unit, if there is one."""
+        """Return a point of the polytope strictly on one side of the next unit, if there is one."""
         row = self._row(states, len(states), positive)
         if not any(row[:-1]):
             return inside if row[-1] > 0 else None
@@ -133,7 +133,7 @@ class ExactSides:
         return decide_interior([*self._polytope(states, cuts), row], inside)[0]
 
     def facets(self, pattern: bytes, near: NDArray[np.float64]) -> CellFacets:
-        """The facets of a cell, in rational arithmetic only; see `CellFacets`.
+        """Find the facets of a cell, in rational arithmetic only; see `CellFacets`.
 
         A row is a facet if the other rows, those of the same hyperplane left out, have common interior
         points with its far side. Cost: a linear program in rational arithmetic for every row.
@@ -177,7 +177,7 @@ class ExactSides:
     def _cross(
         self, pattern: bytes, inside: Sequence[Fraction], beyond: Sequence[Fraction], hyperplane: IntegerRow
     ) -> tuple[bytes, NDArray[np.float64]]:
-        """The cell right beyond a facet, as in `facets_of_cell.cross_facet`, and a float point inside."""
+        """Find the cell right beyond a facet, as in `facets_of_cell.cross_facet`, and a float point inside."""
         inner, outer = (_slack(hyperplane, x) for x in (inside, beyond))
         share = -outer / (inner - outer)  # of the way back from `beyond` to the facet
         meeting = [y + share * (x - y) for x, y in zip(inside, beyond, strict=True)]
@@ -198,11 +198,11 @@ class ExactSides:
             part /= 2
 
     def _zero_units(self, pattern: bytes, point: Sequence[Fraction]) -> set[int]:
-        """The units that are 0 at a point of the closed cell of a pattern."""
+        """List the units that are 0 at a point of the closed cell of a pattern."""
         return {unit for unit in range(len(pattern)) if _slack(self._row(pattern, unit, True), point) == 0}
 
     def pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
-        """The pattern of the cell that a point is inside of; None if it is on the border of one."""
+        """Return the pattern of the cell that a point is inside of; None if it is on the border of one."""
         states = b""
         for unit in range(self._network.n_units):
             row = self._row(states, unit, True)
@@ -218,7 +218,7 @@ def _slack(row: IntegerRow, point: Sequence[Fraction]) -> Fraction:
 
 
 def _floats_inside(rows: list[IntegerRow], point: Sequence[Fraction]) -> NDArray[np.float64]:
-    """A point inside all rows rounded to floats, if it is still inside; else NaN."""
+    """Round a point inside all rows to floats; NaN where it is no longer inside."""
     rounded = np.array([float(x) for x in point])
     if inside_all(rows, [Fraction(x) for x in rounded.tolist()]):
         return rounded

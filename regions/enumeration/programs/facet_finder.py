@@ -57,7 +57,7 @@ class FacetFinder:
         self.search.memory.use(more)
 
     def pattern_at(self, point: NDArray[np.float64]) -> bytes | None:
-        """The pattern of the cell that a point is inside of, one byte a unit; None if it is on a border."""
+        """Return the pattern of the cell that a point is inside of, one byte a unit; None on a border."""
         memory = self.search.memory
         memory.witness[:] = point
         if locate(self.search.memory):
@@ -91,7 +91,7 @@ class FacetFinder:
         )
 
     def _decide(self, pattern: bytes, point: NDArray[np.float64]) -> int:
-        """Ask the kernel: how many rows stay open, -1 if the point is not inside beyond doubt."""
+        """Ask the kernel; returns how many rows stay open, -1 if the point is not inside beyond doubt."""
         memory = self.search.memory
         memory.states[:] = np.frombuffer(pattern, np.bool_)
         memory.witness[:] = np.where(np.isfinite(point), point, 0.0)

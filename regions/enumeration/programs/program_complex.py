@@ -43,13 +43,13 @@ class Measured:
 
 
 def packed_patterns(listing: Listing, network: Network) -> NDArray[np.uint8]:
-    """Patterns as in `CellComplex.patterns`."""
+    """Pack the patterns as in `CellComplex.patterns`."""
     states = np.frombuffer(b"".join(listing.states), np.bool_)
     return pack(states.reshape(len(listing.states), network.n_units))
 
 
 def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
-    """Pairs a < b of listed cells with a common facet, each seen from both sides.
+    """List the pairs a < b of listed cells with a common facet, each seen from both sides.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
 def measure_by_vertices(
     listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain, tolerances: Tolerances
 ) -> Measured:
-    """Volumes, centroids and facets of listed cells from their vertices; the adjacency is compared.
+    """Measure volumes, centroids and facets of listed cells by their vertices, and compare the adjacency.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def measure_by_vertices(
 def without_volumes(
     listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain
 ) -> Measured:
-    """The facets of listed cells as the linear programs found them, with jumps but without volumes."""
+    """Return listed cells with facets as the linear programs found them, with jumps but without volumes."""
     neighbour_pairs(listing)
     count, d = len(listing.states), net.dimension
     rows = [row for i, cell in enumerate(listing.facets) for row in _rows_of_cell(listing, net, i, cell)]
@@ -149,7 +149,7 @@ def without_volumes(
 
 
 def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domain: Domain) -> FloatArray:
-    """A point inside each facet, (m, d): where the way from its cell's witness to one beyond meets it."""
+    """Find a point inside each facet, (m, d): where the way from its cell's witness to one beyond meets it."""
     count, d = len(table), domain.dimension
     places = [
         {
@@ -185,7 +185,7 @@ def _meeting_points(
     network: Network,
     domain: Domain,
 ) -> FloatArray:
-    """Where the ways from points on this side to points beyond meet the facets of some rows of the table."""
+    """Find where ways from points on this side to points beyond meet the facets of some rows of the table."""
     count = len(inner)
     side, layer, unit = table.side[rows], table.layer[rows], table.unit[rows]
     A, bound = domain.halfspaces
@@ -205,7 +205,7 @@ def _meeting_points(
 def _rows_of_cell(
     listing: Listing, net: CompiledNetwork, i: int, cell: CellFacets
 ) -> list[tuple[int, int, int, int, int, int]]:
-    """Rows (cell_a, cell_b, side, layer, unit, place) of the facets that cell `i` puts into the table."""
+    """List rows (cell_a, cell_b, side, layer, unit, place): the facets that cell `i` puts into the table."""
     offsets = net.network.unit_offsets
     rows = []
     for place, (label, states) in enumerate(zip(cell.labels, cell.neighbours, strict=True)):
@@ -222,7 +222,7 @@ def _rows_of_cell(
 
 
 def output_jacobians(packed: NDArray[np.uint8], net: CompiledNetwork) -> NDArray[np.float64]:
-    """Jacobians of the compiled network's output on cells, flat: (n, d * outputs)."""
+    """Return the Jacobians of the compiled network's output on cells, flat: (n, d * outputs)."""
     states = unpack(packed, net.n_units).astype(np.float64)
     weights, starts = net.arrays["weights"], net.arrays["weight_starts"]
     units = net.arrays["unit_starts"]
@@ -243,7 +243,7 @@ def output_jacobians(packed: NDArray[np.uint8], net: CompiledNetwork) -> NDArray
 def sample_volumes(
     measured: Measured, packed: NDArray[np.uint8], network: Network, domain: Domain, rng: np.random.Generator
 ) -> Measured:
-    """The same with volumes by Monte Carlo: shares of uniform points, with binomial standard errors."""
+    """Add volumes by Monte Carlo: shares of uniform points, with binomial standard errors."""
     index = {key: i for i, key in enumerate(row_keys(packed))}
     hits = np.zeros(len(packed), np.int64)
     for _ in range(0, SAMPLES, BLOCK):
@@ -259,7 +259,7 @@ def sample_volumes(
 
 
 def compare_complexes(first: CellComplex, second: CellComplex) -> str:
-    """One line that says that two complexes have the same cells and neighbours.
+    """Compare two complexes; returns a line that says that they have the same cells and neighbours.
 
     Raises
     ------

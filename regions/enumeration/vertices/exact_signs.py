@@ -79,7 +79,7 @@ class ExactSigns:
         return signs, last - first - signs
 
     def _pattern(self, words: NDArray[np.uint64], layer: int) -> bytes:
-        """States of the units of the layers before `layer`, one byte each."""
+        """Return the states of the units of the layers before `layer`, one byte each."""
         states = np.unpackbits(words.view(np.uint8), bitorder="little")
         counts = np.diff(self._unit_starts[: layer + 1])
         starts = 64 * self._word_starts[:layer]
@@ -106,7 +106,7 @@ class ExactSigns:
 
 
 def _rounded(point: Row) -> list[float]:
-    """A point (x_1, ..., x_d, w) in floats, and a bound on what rounding moved."""
+    """Round a point (x_1, ..., x_d, w) to floats; also return a bound on how far that moves it."""
     *numerators, w = (int(x) for x in point)
     values = [x / w for x in numerators]  # correctly rounded
     exact = all(
