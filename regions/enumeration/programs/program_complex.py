@@ -149,7 +149,7 @@ def without_volumes(
 
 
 def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domain: Domain) -> FloatArray:
-    """Find a point inside each facet, (m, d): where the way from its cell's witness to one beyond meets it."""
+    """Find a point inside each facet, (m, d): where the way from its cell's witness beyond meets it."""
     count, d = len(table), domain.dimension
     places = [
         {
