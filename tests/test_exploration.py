@@ -502,7 +502,7 @@ def test_turned_coordinates_of_the_domain_change_no_distance(norm: float) -> Non
     plain = Polytope(A @ turned.basis.T, b + A @ (turned.basis.T @ turned.origin))
     center = turned.to_input([0.39, 0.3])  # near a side, so that the nearest points of cells are on it
     for seed in range(4):
-        network = random_network(seed, 2, (5,), 1)
+        network = random_network(seed, (2, 5, 1))
         found = [explore(network, center, domain, max_cells=None) for domain in (turned, plain)]
         values = [
             dict(zip((row.tobytes() for row in one.states()), one.distances(norm).values, strict=True))
