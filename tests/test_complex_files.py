@@ -107,6 +107,7 @@ def test_a_changed_byte_is_refused_or_changes_nothing(
     refused_or_identical(bytes(content), good.with_name("changed.regions"), cells)
 
 
+@pytest.mark.slow
 def test_no_changed_byte_of_the_directory_passes_unnoticed(saved: tuple[CellComplex, Path]) -> None:
     """The names and sizes of the entries have no checksum, so all of those bytes are tried."""
     cells, good = saved

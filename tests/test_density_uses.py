@@ -62,6 +62,7 @@ def densities(name):
 
 
 names = pytest.mark.parametrize("name", ["kde", "ball", "restricted kde", "restricted ball"])
+some_names = pytest.mark.parametrize("name", [pytest.param("kde", marks=pytest.mark.slow), "restricted ball"])
 
 
 @names
@@ -101,7 +102,7 @@ def test_coarea_estimates_agree_with_the_exact_value(name):
     assert abs(estimate.mean - exact.mean) < 4 * math.hypot(estimate.stderr, exact.stderr)
 
 
-@pytest.mark.parametrize("name", ["kde", "restricted ball"])
+@some_names
 def test_every_estimator_takes_it_and_meets_its_exact_value(name):
     density, network = densities(name), small_network()
     for estimator in (Coarea(0.3), CroftonLines(), CroftonLines(0.3), DistinctPatterns(), CrossPolytope(0.2)):
@@ -114,7 +115,7 @@ def test_every_estimator_takes_it_and_meets_its_exact_value(name):
         assert math.isfinite(estimate.mean)
 
 
-@pytest.mark.parametrize("name", ["kde", "restricted ball"])
+@some_names
 def test_the_inequalities_hold_under_it(name):
     density, network = densities(name), small_network(widths=(2, 4, 3, 1))
     rng = np.random.default_rng(0)

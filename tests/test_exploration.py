@@ -342,6 +342,7 @@ def test_many_inputs_are_explored_in_as_many_directions_as_units() -> None:
     assert np.isfinite(found.distances().values).all()
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("arithmetic", ["certified", "float"])
 def test_the_finder_for_many_inputs_finds_the_enumeration(listed, arithmetic: str, monkeypatch) -> None:
     network, box, cells, center = listed

@@ -55,6 +55,7 @@ def experiment(run: Any = write_mean) -> Experiment:
     return Experiment(EXPERIMENTS[0].name, "A test", run, section)
 
 
+@pytest.mark.slow
 def test_draws_do_not_depend_on_the_number_of_processes() -> None:
     cases = [f"case {k}" for k in range(7)]
     here = [draw(case) for case in cases]
@@ -135,6 +136,7 @@ def test_the_full_configuration_asks_for_what_was_promised() -> None:
     assert crofton["dimensions"] == [2, 3, 4] and crofton["networks"] >= 20
 
 
+@pytest.mark.slow
 def test_stored_results_give_the_stored_report(tmp_path: Path) -> None:
     stored = ROOT / "validation"
     if not (stored / "results" / "runs.csv").exists():
