@@ -94,7 +94,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(os.path.realpath(path))
     with _named(path, "file"):
         if not target.parent.is_dir():
-            raise InvalidInputError(f"{path}: there is no folder {target.parent}; make it first")
+            raise InvalidInputError(f"{path}: there is no folder {Path(path).parent}; make it first")
         if target.is_dir():
             raise InvalidInputError(f"{path} is a folder; give the name of a file")
         if target.exists() and not target.is_file():

@@ -133,6 +133,21 @@ def test_a_files_name_says_which_file_it_is() -> None:
     assert [name for name, n in names.items() if n > 1] == ["__init__.py"]
 
 
+def test_only_domains_ask_what_kind_of_domain_one_is() -> None:
+    kinds = {"Box", "Segment", "Slice", "Polytope"}
+    for path in MODULES:
+        if path.relative_to(PACKAGE).parts[0] == "domain":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "isinstance"
+            ):
+                asked = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
+                assert not asked & kinds, f"{path}:{node.lineno}"
+
+
 def test_every_room_has_its_floor_in_the_order_that_lint_imports_checks() -> None:
     setup = configparser.ConfigParser()
     setup.read(CHECKOUT / "setup.cfg")

@@ -126,11 +126,6 @@ def test_jacobian_norms_are_norms_of_the_maps(grid):
     assert np.allclose(jacobian_norms(grid), expected)
 
 
-def segments_of(lines):
-    """The segments that a collection of paths draws, (s, 2, 2)."""
-    return np.concatenate([path.vertices for path in lines.get_paths()]).reshape(-1, 2, 2)
-
-
 def test_graph_draws_one_line_per_interior_facet(grid):
     ax = plot_graph(grid)
     drawn = segments_of(ax.collections[0])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from regions.complexes import CellComplex
 from regions.errors import InvalidInputError
 
 __all__ = ["check_complex"]
 
+_PARTS = ("network", "domain", "patterns", "facets", "status")
+
 
 def check_complex(value: object) -> None:
-    """Raise InvalidInputError unless a value is a cell complex.
+    """Raise InvalidInputError unless a value is a cell complex, or has the parts of one.
 
     Examples
     --------
@@ -19,7 +20,7 @@ def check_complex(value: object) -> None:
     ...     print(str(error)[:39])
     this takes a CellComplex and got a str;
     """
-    if not isinstance(value, CellComplex):
+    if isinstance(value, type) or not all(hasattr(value, part) for part in _PARTS):
         raise InvalidInputError(
             f"this takes a CellComplex and got a {type(value).__name__}; give what "
             "enumerate_cells(network, domain) returns, or CellComplex.load(file)"

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import product
 from typing import Any, Unpack
 
@@ -257,17 +256,19 @@ class _Exact:
         options: EnumerationOptions,
     ) -> None:
         self._target, self._problem, self._stream, self._options = target, problem, stream, options
-        self._values: list[Estimate] = []
+        self._value: Estimate | None = None
 
     @property
     def value(self) -> Estimate:
         """The value, from all draws so far."""
-        return reduce(Estimate.pooled, self._values)
+        assert self._value is not None  # it is drawn before it is asked for
+        return self._value
 
     def draw(self, n: int, progress: Callable[[int, float], None] | None = None) -> None:
         """Draw n more times, at least twice."""
         options = EnumerationOptions(**{**self._options, "progress": progress})  # type: ignore[typeddict-item]
-        self._values.append(exact_value(self._target, *self._problem, self._stream, max(n, 2), **options))
+        found = exact_value(self._target, *self._problem, self._stream, max(n, 2), **options)
+        self._value = found if self._value is None else self._value.pooled(found)
 
 
 def _sharpen(exact: dict[Target, _Exact], judgements: list[Judgement], most: int) -> bool:

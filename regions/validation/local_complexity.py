@@ -245,8 +245,12 @@ def exact_local_complexity(
     check_noise(sigma)
     if sigma > 0.0 and n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
+    progress = options.get("progress")
     if sigma == 0.0:
-        return Estimate(locus_volume(all_cells(network, domain, **options), density, kind).total, 0.0, 1)
+        total = locus_volume(all_cells(network, domain, **options), density, kind).total
+        if progress is not None:
+            progress(1, 1.0)
+        return Estimate(total, 0.0, 1)
 
     def draw(noise: FloatArray, part: Progress | None) -> float:
         options["progress"] = part
@@ -255,7 +259,7 @@ def exact_local_complexity(
         ).total
 
     scales = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
-    draws, complete = finished_draws(draw, scales, n_bias, options.get("progress"))
+    draws, complete = finished_draws(draw, scales, n_bias, progress)
     return Estimate.from_draws(np.array(draws), complete)
 
 

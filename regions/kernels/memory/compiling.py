@@ -91,10 +91,13 @@ def _kept(dispatcher: Any) -> Any:
     try:
         dispatcher.enable_caching()
         kept = dispatcher._cache
-        # numba would take a kernel for unchanged as long as its own file is, and not ask for checks
-        stamp = (kernels_digest(), bool(config.BOUNDSCHECK))
+        # numba would take a kernel for unchanged as long as its own file is, would not ask for checks, and
+        # could not read what another version of this package kept: so each has files of its own
+        stamp = f"{kernels_digest()[:16]}{'-checked' if config.BOUNDSCHECK else ''}"
         kept._cache_file = IndexDataCacheFile(
-            cache_path=kept.cache_path, filename_base=kept._impl.filename_base, source_stamp=stamp
+            cache_path=kept.cache_path,
+            filename_base=f"{kept._impl.filename_base}-{stamp}",
+            source_stamp=stamp,
         )
     except (OSError, RuntimeError) as error:
         _note(f"{type(error).__name__}: {error}")

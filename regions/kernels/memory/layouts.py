@@ -119,9 +119,6 @@ class Layout:
         for name in self.steps:
             lower_builtin((self.name, name), MemoryType, types.VarArg(types.Any))(_lower_step(self, name))
 
-    def __reduce__(self) -> Any:
-        return declared_layout, (self.name,)
-
     @property
     def digest(self) -> int:
         """A number that changes with the declaration, so that no kernel compiled for another is loaded."""
@@ -151,11 +148,6 @@ class Layout:
                 f"{self.name}.{name}: {array.dtype} of shape {array.shape}, contiguous "
                 f"{array.flags.c_contiguous}; declared as {declared.dtype} ({', '.join(declared.axes)})"
             )
-
-
-def declared_layout(name: str) -> Layout:
-    """Return the layout of that name; a pickled layout comes back as the declared one."""
-    return _layouts[name]
 
 
 class Memory:
@@ -250,6 +242,11 @@ class MemoryType(types.Type):
         self.layout = layout
         super().__init__(name=f"{layout.name}#{layout.digest:08x}")
 
+    def __reduce__(self) -> Any:
+        # numba's cache lists the signatures of a kernel; those of layouts that this process, or this
+        # version, does not have must be readable too
+        return _type_of_name, (self.name,)
+
 
 _types: dict[str, MemoryType] = {}
 
@@ -281,6 +278,11 @@ def address_of(kernel: Any, layout: Layout, name: str) -> int:
 class _MemoryModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):  # type: ignore[no-untyped-def]
         super().__init__(dmm, fe_type, WORD.as_pointer())
+
+
+def _type_of_name(name: str) -> types.Type:
+    """The type of a declared layout, or one that equals none of them."""
+    return next((known for known in _types.values() if known.name == name), types.Opaque(name))
 
 
 @typeof_impl.register(Memory)
