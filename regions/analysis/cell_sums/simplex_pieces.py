@@ -139,8 +139,8 @@ def cell_pieces(cells: CellComplex) -> Iterator[tuple[FloatArray, IntArray, floa
     [((4, 3, 2), [0, 0, 1, 1])]
     """
     if cells.dimension == 1:
-        reach = 0.5 * cells.volumes[:, None] * np.array([-1.0, 1.0])
-        yield (cells.centroids + reach)[:, :, None], np.arange(cells.n_cells), 1.0
+        half = 0.5 * cells.volumes[:, None] * np.array([-1.0, 1.0])
+        yield (cells.centroids + half)[:, :, None], np.arange(cells.n_cells), 1.0
     elif cells.rings is not None:
         yield from _fans(cells, cells.rings)
     else:

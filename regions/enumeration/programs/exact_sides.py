@@ -177,7 +177,7 @@ class ExactSides:
     def _cross(
         self, pattern: bytes, inside: Sequence[Fraction], beyond: Sequence[Fraction], hyperplane: IntegerRow
     ) -> tuple[bytes, NDArray[np.float64]]:
-        """Find the cell right beyond a facet, as `facets_of_cell.cross_facet` does, and a float point in it."""
+        """Find the cell right beyond a facet, as in `facets_of_cell.cross_facet`, and a float point in it."""
         inner, outer = (_slack(hyperplane, x) for x in (inside, beyond))
         share = -outer / (inner - outer)  # of the way back from `beyond` to the facet
         meeting = [y + share * (x - y) for x, y in zip(inside, beyond, strict=True)]
