@@ -456,11 +456,11 @@ def test_a_signal_and_one_soon_after_keep_what_was_found(tmp_path, number):
         subprocess.run([*words, str(small), *box, *tail], check=True, capture_output=True)
     beginning = time.monotonic() - start
     running = subprocess.Popen([*words, str(path), "--box", "-9", "9", *tail], stdout=subprocess.PIPE)
-    time.sleep(beginning + 10.0)
+    time.sleep(beginning + 3.0)
     running.send_signal(number)
     time.sleep(0.2)
     running.send_signal(number)
-    out, _ = running.communicate(timeout=60)
+    out, _ = running.communicate(timeout=300)
     assert running.returncode == 130
     found = json.loads(out)
     assert found["status"] == "TRUNCATED" and found["cells"] > 0
