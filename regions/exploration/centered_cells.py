@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.domain import Box, Domain
 from regions.exploration.search_frame import Frame
 from regions.network.relu_network import Network
 from regions.optimize import Norm, Polyhedron, Projection, ProjectionStatus, Scales, project
@@ -99,7 +98,7 @@ class CenteredCells:
         if self.frame.free:
             spread = self.norm is Norm.MAXIMUM and domain.dimension < domain.input_dim
             return self.frame.half_width / (float(np.sqrt(domain.input_dim)) if spread else 1.0)
-        low, high = _extremes(domain)
+        low, high = domain.bounds()
         return float(np.linalg.norm(np.maximum(self.frame.at - low, high - self.frame.at))) * (1.0 + 1e-9)
 
     def nearest_within(self, rows: Rows, limit: float, what: str) -> Projection | None:
@@ -145,10 +144,3 @@ def with_row(rows: Rows, a: FloatArray, b: float) -> Rows:
     length = float(np.linalg.norm(a))
     extra = Rows(a[None] / length, np.array([b / length]), np.array([np.iinfo(np.int64).min]))
     return _joined(rows, extra)
-
-
-def _extremes(domain: Domain) -> tuple[FloatArray, FloatArray]:
-    """Return the least and the largest intrinsic coordinates of a domain."""
-    if isinstance(domain, Box):
-        return domain.low, domain.high
-    return domain.vertices.min(axis=0), domain.vertices.max(axis=0)
