@@ -3,13 +3,23 @@
 How polytopes are cut, copied and measured is left to `polygons` and `polytopes`.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from regions.kernels.memory.bits import ONE, ZERO, popcount
+from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined
 from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.error_bounds import set_row
-from regions.kernels.vertices.layer_maps import copy_map_with, needs_map, set_active, settle, start_map
+from regions.kernels.vertices.layer_maps import (
+    copy_map_with,
+    decide_layer,
+    needs_map,
+    set_active,
+    settle,
+    start_map,
+)
 
 
 @inlined
@@ -176,3 +186,62 @@ def leave_cell(search: SearchMemory, top: int, cells: int) -> None:
     if node.depth <= 40:
         search.done_parts += 1 << (40 - node.depth)
     search.n_nodes = top
+
+
+def children_maker(touch: Callable[..., None]) -> Callable[..., int]:
+    """Make the kernel that replaces a node that was cut by its parts; `touch` records a facet touched.
+
+    It is a function of the search, the node, the unit, and the numbers of new vertices and of entries of
+    the two parts' lists, the negative one first; polygons and polytopes differ in `touch` only.
+    """
+
+    @inlined
+    def make_children(
+        search: SearchMemory, top: int, unit: int, n_new: int, n_minus: int, n_plus: int
+    ) -> None:
+        wanted = wanted_children(search, top, unit)
+        first = search.nodes[top].ring_top
+        count_split(search, top, n_new)
+        upper = open_children(search, top, unit, wanted)
+        # the negative part first: its events lie below those of the positive part, which is walked first
+        for sign in (2, 1):
+            if wanted & sign == 0:
+                continue
+            positive = sign == 1
+            at = upper if positive else top
+            entries, count = (first + n_minus, n_plus) if positive else (first, n_minus)
+            start_child(search, at, entries, count, search.nodes[top].event_top, positive)
+            active = settle_child(search, at, unit if positive else -1)
+            if search.mode == Mode.COLLECT:  # what vanishes on a facet only matters to the facet's key
+                for w in range((search.nodes[at].n_candidates + 63) >> 6):
+                    rest = search.masks[2, w]
+                    while rest != ZERO:
+                        touch(search, at, (w << 6) + trailing_zeros(rest))
+                        rest &= rest - ONE
+            extend_map(search, at, active)
+        search.n_nodes = upper + 1
+
+    return make_children
+
+
+def layer_enterer(copy: Callable[..., None], touch: Callable[..., None]) -> Callable[..., int]:
+    """Make the kernel that takes a node whose layer is decided on to the next one; returns a Status.
+
+    `copy` gives a node fresh copies of its vertices, `touch` records a facet that a unit touches.
+    """
+
+    @inlined
+    def enter(search: SearchMemory, top: int) -> int:
+        spare = save_node(search, top)
+        copy(search, top)
+        advance_layer(search, top)
+        active = decide_layer(search, top)
+        if active < 0:
+            search.nodes[top] = search.nodes[spare]
+            return Status.ASK
+        for i in range(search.work[0]):
+            touch(search, top, search.work[1 + i])
+        open_layer(search, top, active)
+        return Status.DONE
+
+    return enter

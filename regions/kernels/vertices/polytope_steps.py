@@ -1,25 +1,16 @@
 """The steps of a search on polytopes (d = 1 and d >= 3): split one, enter a layer, count it, measure it."""
 
-from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.cell_output import write_jacobian, write_pattern
-from regions.kernels.vertices.layer_maps import decide_layer
 from regions.kernels.vertices.nodes import (
     add_volume,
-    advance_layer,
     begin_split,
-    count_split,
-    extend_map,
+    children_maker,
+    layer_enterer,
     leave_cell,
-    open_children,
-    open_layer,
-    save_node,
-    settle_child,
-    start_child,
     undo_split,
-    wanted_children,
 )
 from regions.kernels.vertices.polytopes import (
     collect_cell,
@@ -28,6 +19,9 @@ from regions.kernels.vertices.polytopes import (
     touched_facet,
     touched_facet_of_candidate,
 )
+
+make_children = children_maker(touched_facet_of_candidate)
+enter = layer_enterer(copy_cell, touched_facet)
 
 
 @step
@@ -48,28 +42,8 @@ def split_polytope(search: SearchMemory, top: int, c: int) -> int:
     if search.asked > search.answered:
         undo_split(search, top, c)
         return Status.ASK
-    wanted = wanted_children(search, top, unit)
-    first = node.ring_top
-    count_split(search, top, n_new)
     node.n_facets += 1
-    upper = open_children(search, top, unit, wanted)
-    # the negative part first: its events lie below those of the positive part, which is searched first
-    for sign in (2, 1):
-        if wanted & sign == 0:
-            continue
-        positive = sign == 1
-        at = upper if positive else top
-        entries, count = (first + n_minus, n_plus) if positive else (first, n_minus)
-        start_child(search, at, entries, count, search.nodes[top].event_top, positive)
-        active = settle_child(search, at, unit if positive else -1)
-        if search.mode == Mode.COLLECT:  # what vanishes on a facet only matters to the facet's key
-            for w in range((search.nodes[at].n_candidates + 63) >> 6):
-                rest = search.masks[2, w]
-                while rest != ZERO:
-                    touched_facet_of_candidate(search, at, (w << 6) + trailing_zeros(rest))
-                    rest &= rest - ONE
-        extend_map(search, at, active)
-    search.n_nodes = upper + 1
+    make_children(search, top, unit, n_new, n_minus, n_plus)
     return Status.DONE
 
 
@@ -81,17 +55,7 @@ def enter_layer_of_polytope(search: SearchMemory, top: int, _: int) -> int:
     facet without cutting the polytope are recorded, as the key of that facet depends on them. ASK leaves the
     node as it was.
     """
-    spare = save_node(search, top)
-    copy_cell(search, top)
-    advance_layer(search, top)
-    active = decide_layer(search, top)
-    if active < 0:
-        search.nodes[top] = search.nodes[spare]
-        return Status.ASK
-    for i in range(search.work[0]):
-        touched_facet(search, top, search.work[1 + i])
-    open_layer(search, top, active)
-    return Status.DONE
+    return enter(search, top)
 
 
 @step
