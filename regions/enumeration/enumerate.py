@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import numbers
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,9 +204,7 @@ def count_cells(
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
         options["progress"] = progress
-        vertices = _vertex_engine(domain)
-        first = count_cells(network, domain, engine=vertices, check_volumes=check_volumes, **options)
-        second = count_cells(network, domain, engine="lp", **options)
+        first, second = _by_both(count_cells, network, domain, {"check_volumes": check_volumes}, {}, options)
         return replace(first, engine_reason=_compare_counts(first, second))
     volumes = bool(check_volumes)
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=volumes)
@@ -283,12 +282,11 @@ def enumerate_cells(
     (4, 4, 4.0)
     """
     if engine == "both":
-        options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
-        options["progress"] = progress
         from regions.enumeration.programs.program_complex import compare_complexes
 
-        first = enumerate_cells(network, domain, engine=_vertex_engine(domain), **options)
-        second = enumerate_cells(network, domain, engine="lp", volumes=False, **options)
+        options: dict[str, Any] = {"arithmetic": arithmetic, "max_cells": max_cells, "workers": workers}
+        options["progress"] = progress
+        first, second = _by_both(enumerate_cells, network, domain, {}, {"volumes": False}, options)
         return replace(first, engine_reason=compare_complexes(first, second))
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=True)
     if plan.engine == "lp":
@@ -341,6 +339,22 @@ def _compare_counts(first: CellCount, second: CellCount) -> str:
             f"{second.engine!r} {second.cells} ({second.status.value}); please report this network"
         )
     return f"engines {first.engine!r} and {second.engine!r} agree: {first.cells} cells"
+
+
+Found = TypeVar("Found", "CellCount", CellComplex)
+
+
+def _by_both(
+    run: Callable[..., Found],
+    network: Network,
+    domain: Domain,
+    by_vertices: dict[str, Any],
+    by_programs: dict[str, Any],
+    options: dict[str, Any],
+) -> tuple[Found, Found]:
+    """Run by vertices, and again by linear programs."""
+    first = run(network, domain, engine=_vertex_engine(domain), **by_vertices, **options)
+    return first, run(network, domain, engine="lp", **by_programs, **options)
 
 
 def _enumerate_by_facets(

@@ -68,6 +68,13 @@ class Search(Protocol):
         """List subtrees that together make the whole tree, in the order of the search."""
         ...
 
+    def keep_output(self) -> None:
+        """Empty the output of cells into what `close` puts in the block."""
+
+    def progress(self) -> tuple[int, float]:
+        """Return the cells found so far, and the part of the whole tree that is done."""
+        ...
+
     def release(self) -> None:
         """End this search's life; what it gave remains."""
 
@@ -75,7 +82,33 @@ class Search(Protocol):
 MakeSearch = Callable[[Mode], Search]
 
 
-def check_frontier(depth: int) -> None:
-    """Raise InvalidInputError unless tasks of this depth have a path that fits one word."""
+def list_tasks(search: Search, depth: int, take: Callable[[], list[Task]]) -> list[Task]:
+    """List the subtrees at a depth with a search of its own; `take` empties its output of tasks.
+
+    Raises
+    ------
+    InvalidInputError
+        If the path of a task of this depth does not fit one word.
+    """
     if not 1 <= depth <= DEEPEST_TASK:
         raise InvalidInputError(f"a frontier of depth {depth}; give 1 to {DEEPEST_TASK}")
+    search.start(frontier=depth)
+    tasks: list[Task] = []
+    while True:
+        status = search.step()
+        if status in (Status.FLUSH, Status.DONE):
+            tasks += take()
+        if status == Status.DONE:
+            return tasks
+
+
+def run_task(search: Search, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Status:
+    """Search a task until it is done, the limit is reached or `stop` is set, keeping what it outputs."""
+    search.start(task, cell_limit)
+    while True:
+        status = search.step()
+        if status == Status.FLUSH:
+            search.keep_output()
+        report(*search.progress())
+        if status in (Status.DONE, Status.LIMIT) or stop.is_set():
+            return status

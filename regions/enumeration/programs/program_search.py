@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
 from regions.enumeration.programs.exact_sides import ExactSides
-from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, check_frontier
+from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, list_tasks, run_task
 from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
@@ -202,17 +202,18 @@ class ProgramSearch:
         states = self.memory.out_states[:n].astype(np.bool_)
         return ProgramOutput(states, self.memory.out_witness[:n].copy())
 
+    def keep_output(self) -> None:
+        """Empty the output of cells into what `close` puts in the block."""
+        self.outputs.append(self.take_output())
+
+    def progress(self) -> tuple[int, float]:
+        """Return the cells found so far, and the part of the whole tree that is done."""
+        return self.memory.cells, self.memory.done_parts * 2.0 ** -(40 + self.memory.prefix_length)
+
     def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
         """Search a whole task, until it is done, the limit is reached or `stop` is set."""
-        self.start(task, cell_limit)
-        share = 2.0 ** -(40 + task.depth)
-        while True:
-            status = self.step()
-            if status == Status.FLUSH:
-                self.outputs.append(self.take_output())
-            report(int(self.memory.cells), float(self.memory.done_parts) * share)
-            if status in (Status.DONE, Status.LIMIT) or stop.is_set():
-                return self.close(Block(), status)
+        status = run_task(self, task, cell_limit, stop, report)
+        return self.close(Block(), status)
 
     def close(self, block: Block, status: Status) -> Block:
         """Complete the block of a search that ended with `status`."""
@@ -228,14 +229,9 @@ class ProgramSearch:
 
     def frontier(self, depth: int) -> list[Task]:
         """List subtrees that together make the whole tree, in the order of the search."""
-        check_frontier(depth)
-        self.start(frontier=depth)
-        tasks: list[Task] = []
-        while True:
-            status = self.step()
-            if status in (Status.FLUSH, Status.DONE):
-                n = int(self.memory.out_cells)
-                tasks += [Task(int(path), int(k)) for path, k in self.memory.out_path[:n].tolist()]
-                self.memory.out_cells = 0
-            if status == Status.DONE:
-                return tasks
+        return list_tasks(self, depth, self._take_tasks)
+
+    def _take_tasks(self) -> list[Task]:
+        memory, n = self.memory, self.memory.out_cells
+        memory.out_cells = 0
+        return [Task(path, depth) for path, depth in memory.out_path[:n].tolist()]

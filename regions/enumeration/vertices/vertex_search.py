@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.enumeration.buffer_pool import BufferPool, Kept, Sizes
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
-from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, check_frontier
+from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, list_tasks, run_task
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.depth_first import walk
@@ -171,6 +171,7 @@ class VertexSearch:
         self.domain = domain
         self.mode = mode
         self.exact: ExactSigns | None = None
+        self.outputs: list[Output] = []
         n_vertices, n_sides = domain.incidence.shape
         sizes = Sizes()
         while sizes.bits * 64 < n_sides + 8:
@@ -220,6 +221,7 @@ class VertexSearch:
         a, b = domain.halfspaces
         n, m = vertices.shape[0], a.shape[0]
         memory.clear()
+        self.outputs = []
         memory.dimension, memory.n_layers = net.dimension, net.n_layers
         memory.certified, memory.planar, memory.central = net.certified, net.planar, net.central
         self.memory.gamma_point = rounding(d + 2)
@@ -311,30 +313,25 @@ class VertexSearch:
         self.memory.out_halves = 0
         return taken
 
-    def run(
-        self,
-        task: Task,
-        cell_limit: int,
-        stop: threading.Event,
-        report: Report,
-    ) -> Block:
+    def keep_output(self) -> None:
+        """Empty the output of cells into what `close` puts in the block."""
+        self.outputs.append(self.take_output())
+
+    def progress(self) -> tuple[int, float]:
+        """Return the cells found so far, and the part of the whole tree that is done."""
+        return self.memory.cells, self.memory.done_parts * 2.0**-40
+
+    def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
         """Search a whole task, until it is done, the limit is reached or `stop` is set."""
-        self.start(task, cell_limit)
-        block = Block()
-        while True:
-            status = self.step()
-            if status == Status.FLUSH:
-                block.outputs.append(self.take_output())
-            report(int(self.memory.cells), float(self.memory.done_parts) * 2.0**-40)
-            if status in (Status.DONE, Status.LIMIT) or stop.is_set():
-                break
-        return self.close(block, status)
+        status = run_task(self, task, cell_limit, stop, report)
+        return self.close(Block(), status)
 
     def close(self, block: Block, status: Status) -> Block:
         """Complete the block of a search that ended with `status`."""
         if self.mode == Mode.COLLECT and self.memory.out_cells > 0:
-            block.outputs.append(self.take_output())
+            self.keep_output()
         memory = self.memory
+        block.outputs = self.outputs
         block.cells = int(memory.cells)
         block.volume = float(memory.volume + memory.volume_lost)
         block.decisions = int(memory.decisions)
@@ -346,16 +343,10 @@ class VertexSearch:
 
     def frontier(self, depth: int) -> list[Task]:
         """List subtrees that together make the whole tree, in the order of the search."""
-        check_frontier(depth)
-        self.start(frontier=depth)
-        tasks: list[Task] = []
-        while True:
-            status = self.step()
-            if status in (Status.FLUSH, Status.DONE):
-                n = int(self.memory.out_cells)
-                paths = self.memory.out_pattern[:n, 0]
-                depths = self.memory.out_vertices[:n]
-                tasks += [Task(int(p), int(k)) for p, k in zip(paths, depths, strict=True)]
-                self.memory.out_cells = 0
-            if status == Status.DONE:
-                return tasks
+        return list_tasks(self, depth, self._take_tasks)
+
+    def _take_tasks(self) -> list[Task]:
+        memory, n = self.memory, self.memory.out_cells
+        memory.out_cells = 0
+        paths, depths = memory.out_pattern[:n, 0].tolist(), memory.out_vertices[:n].tolist()
+        return [Task(path, depth) for path, depth in zip(paths, depths, strict=True)]
