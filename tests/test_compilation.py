@@ -1,0 +1,121 @@
+"""Laws of what is compiled, when, and where it is kept; each in processes of its own, with a fresh cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numba import config
+
+import regions
+from regions.enumeration.compile_ahead import warm_up
+from regions.errors import InvalidInputError
+
+pytestmark = pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
+
+SMALL = """
+import json
+import numpy as np
+from regions.kernels.memory.compiling import cache_problems
+from regions.kernels.memory.pattern_lookup import find_rows
+
+rows = np.arange(8, dtype=np.uint8).reshape(4, 2)
+found = np.zeros(2, np.bool_)
+find_rows(rows[[3, 0]] + np.uint8([[0], [9]]), rows, np.full(4, -1), np.empty(2, np.int64), found)
+hits = sum(find_rows.stats.cache_hits.values())
+print(json.dumps([found.tolist(), hits, cache_problems()]))
+"""
+
+COUNTED = """
+from numba.core import event
+
+class Counter(event.Listener):
+    names = []
+    def on_start(self, event): Counter.names.append(event.data["dispatcher"].py_func.__module__)
+    def on_end(self, event): pass
+
+event.register("numba:compile", Counter())
+import json, sys
+from regions import Box, count_cells, load_network
+count = count_cells(load_network(sys.argv[1]), Box([-1.0, -1.0], [1.0, 1.0]))
+print(json.dumps([count.cells, count.volume_sum, sorted(set(Counter.names))]))
+"""
+
+
+def start(
+    code: str, cache: Path, *arguments: object, limit: str = "", **environment: str
+) -> subprocess.Popen:
+    words = [sys.executable, "-c", limit + code, *map(str, arguments)]
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment}
+    return subprocess.Popen(words, env=settings, stdout=subprocess.PIPE, text=True)
+
+
+def result(running: subprocess.Popen) -> list:
+    out, _ = running.communicate(timeout=600)
+    assert running.returncode == 0
+    return json.loads(out)
+
+
+def test_what_one_process_compiles_the_next_one_loads(tmp_path: Path) -> None:
+    assert result(start(SMALL, tmp_path)) == [[True, False], 0, []]
+    assert result(start(SMALL, tmp_path)) == [[True, False], 1, []]
+
+
+def test_bounds_checks_are_not_taken_from_a_cache_without_them(tmp_path: Path) -> None:
+    checked = {"NUMBA_BOUNDSCHECK": "0" if config.BOUNDSCHECK else "1"}
+    result(start(SMALL, tmp_path))
+    assert result(start(SMALL, tmp_path, **checked)) == [[True, False], 0, []]
+    assert result(start(SMALL, tmp_path)) == [[True, False], 1, []]
+
+
+def test_without_a_folder_for_kernels_the_answer_comes_all_the_same() -> None:
+    only_there = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
+    found, hits, problems = result(start(SMALL, Path(os.devnull) / "absent", **only_there))
+    assert (found, hits) == ([True, False], 0) and len(problems) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
+def test_on_a_full_disk_the_answer_comes_all_the_same(tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
+    found, hits, problems = result(start(SMALL, tmp_path, limit=limit))
+    assert (found, hits) == ([True, False], 0) and len(problems) == 1
+    assert result(start(SMALL, tmp_path)) == [[True, False], 0, []]
+
+
+@pytest.mark.slow
+def test_four_processes_on_one_empty_cache_do_not_disturb_each_other(
+    tmp_path: Path, small_nets: Path
+) -> None:
+    """And a count in the plane compiles nothing of volumes, of more dimensions or of linear programs."""
+    started = [start(COUNTED, tmp_path, small_nets / "d2_w16x2.npz") for _ in range(4)]
+    for running in started:
+        cells, volume, modules = result(running)
+        assert (cells, volume) == (333, 4.0)
+        ours = {name for name in modules if name.startswith("regions.kernels.")}
+        assert "regions.kernels.vertices.polygons" in ours
+        assert not [name for name in ours if ".volumes." in name or ".programs." in name]
+        assert "regions.kernels.vertices.polytopes" not in ours
+    assert result(start(COUNTED, tmp_path, small_nets / "d2_w16x2.npz")) == [333, 4.0, []]
+
+
+@pytest.mark.slow
+def test_after_warming_up_nothing_is_compiled(tmp_path: Path, small_nets: Path) -> None:
+    command = [sys.executable, "-m", "regions.cli", "warmup", "--engine", "planar", "--json"]
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(command, env=settings, check=True, capture_output=True, text=True)
+    assert {"split_polygon", "settle_doubt"} <= json.loads(done.stdout)["kernels"].keys()
+    assert result(start(COUNTED, tmp_path, small_nets / "d2_w16x2.npz")) == [333, 4.0, []]
+
+
+def test_engines_that_do_not_exist_are_not_warmed_up() -> None:
+    with pytest.raises(InvalidInputError, match="available: 'planar', 'cells', 'lp'"):
+        warm_up(["spheres"])
+
+
+def test_importing_the_package_imports_no_compiler() -> None:
+    code = "import sys, regions; assert not {'numba', 'scipy', 'matplotlib', 'torch'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(regions.__file__).parents[1])
