@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -49,7 +50,7 @@ class CellCount:
     dimension : int
     engine, engine_reason, arithmetic : str
     seconds : float, wall time
-    volume_sum : float or None
+    volume_sum : float or None; None too where the domain's volume is beyond the range of floats
         Sum of the cells' volumes in input units, where it was computed.
     certificate : Certificate, how the signs were decided, and what that proves
     """
@@ -216,7 +217,9 @@ def count_cells(
     start = time.perf_counter()
     outcome = run_search(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
     seconds = time.perf_counter() - start
-    total = math.fsum(block.volume for block in outcome.blocks) if check_volumes else None
+    # a volume beyond the range of floats says nothing of the cells; their number is right all the same
+    summed = check_volumes and _holds_volume(domain)
+    total = math.fsum(block.volume for block in outcome.blocks) if summed else None
     if total is not None:
         _check_volume_sum(total, domain, outcome.complete, plan.tolerances)
     return CellCount(
@@ -289,6 +292,11 @@ def enumerate_cells(
         first, second = _by_both(enumerate_cells, network, domain, {}, {"volumes": False}, options)
         return replace(first, engine_reason=compare_complexes(first, second))
     plan = _plan(network, domain, engine, arithmetic, max_cells, workers, volumes=True)
+    if _wants_volumes(plan, domain, volumes) and not _holds_volume(domain):
+        raise InvalidDomainError(
+            f"the domain's volume is {domain.volume:g}: those of its cells are beyond the range of floats; "
+            "count the cells, rescale domain and network, or list with engine='lp' and volumes=False"
+        )
     if plan.engine == "lp":
         return _enumerate_by_facets(plan, domain, max_cells, progress, volumes)
     if volumes is not None:
@@ -433,6 +441,17 @@ def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
         exact_signs=sum(block.doubtful for block in outcome.blocks),
         exact_positions=sum(block.placed for block in outcome.blocks),
     )
+
+
+def _wants_volumes(plan: _Plan, domain: Domain, volumes: bool | np.random.Generator | None) -> bool:
+    """Tell whether cells are to be listed with their volumes: by default where vertices can be had."""
+    unsaid = volumes is None and domain.dimension <= LARGEST_LISTED_DIMENSION
+    return plan.engine != "lp" or unsaid or (volumes is not None and volumes is not False)
+
+
+def _holds_volume(domain: Domain) -> bool:
+    """Tell whether the domain's volume is a number that floats hold with all its digits."""
+    return sys.float_info.min <= domain.volume < math.inf
 
 
 def _check_volume_sum(total: float, domain: Domain, complete: bool, tolerances: Tolerances) -> None:

@@ -191,9 +191,10 @@ def _meeting_points(
     A, bound = domain.halfspaces
     heights = []
     for points in (inner, outer):
-        units = np.concatenate(
-            [z.reshape(count, z.shape[-1]) for z in network.pre_activations(domain.to_input(points))], axis=1
-        )
+        layers = network.pre_activations(domain.to_input(points))
+        # without units all facets are sides of the domain, and nothing is taken from this column
+        parts = [z.reshape(count, z.shape[-1]) for z in layers] or [np.zeros((count, 1))]
+        units = np.concatenate(parts, axis=1)
         flat = flat_units(network.unit_offsets, layer, unit)
         slacks = bound[side] - np.einsum("ij,ij->i", A[side], points)
         heights.append(np.where(side >= 0, slacks, units[np.arange(count), flat]))
