@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from naive import naive_box, naive_complex
+from strategies import Case, examples, rational_networks
 
 from regions import Box, Network, Slice, count_cells, enumerate_cells
-from regions.errors import InvalidDomainError
+from regions.errors import InvalidDomainError, InvalidNetworkError
 
 CROSS = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
 AFFINE = Network.from_arrays([[[1.0, 2.0]]], [[0.5]], [False])
@@ -46,3 +51,50 @@ def test_the_count_does_not_depend_on_the_size_of_the_domain(engine: str, size: 
 def test_a_tiny_slice_is_counted() -> None:
     plane = Slice.around([0.0, 0.0], ([1.0, 0.0], [0.0, 1.0]), 1e-170)
     assert count_cells(CROSS, plane).cells == 4
+
+
+def proven_count(case: Case, engine: str) -> int | None:
+    """Number of cells, or None where the network is refused."""
+    network = Network.from_arrays(case.weights, case.biases, case.relu)
+    try:
+        count = count_cells(network, Box(case.low, case.high), engine=engine, workers=1)
+    except InvalidNetworkError:
+        return None
+    assert count.certificate.proven
+    return count.cells
+
+
+TINY = 5e-324
+
+
+@pytest.mark.small
+@pytest.mark.kernels
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_lines_of_which_one_is_hardly_above_zero_make_four_cells(engine: str) -> None:
+    """The lines x + y = 1 and x = 1/2 cross inside; all products of the first unit underflow."""
+    weights = [np.array([[TINY, TINY], [1.0, 0.0]]), np.array([[1.0, 1.0]])]
+    case = Case(weights, [np.array([-TINY, -0.5]), np.zeros(1)], [True, False], [0.45] * 2, [0.55] * 2)
+    assert proven_count(case, engine) == 4
+
+
+@st.composite
+def scaled_networks(draw: st.DrawFn) -> Case:
+    """Small networks whose rows are scaled by powers of two from all of the range of floats."""
+    case = draw(rational_networks(max_dimension=2, max_layers=2, max_width=3))
+    powers = st.sampled_from([-1074, -1070, -1050, -1000, -600, -530, -60, 0, 0, 60, 300, 500])
+    weights, biases = [], []
+    for weight, bias in zip(case.weights, case.biases, strict=True):
+        scales = np.array([draw(powers) for _ in bias])
+        weights.append(np.ldexp(weight, scales[:, None]))
+        biases.append(np.ldexp(bias, scales))
+    return Case(weights, biases, case.relu, case.low, case.high)
+
+
+@pytest.mark.small
+@pytest.mark.kernels
+@examples(200, plain=30)
+@given(case=scaled_networks(), engine=st.sampled_from(["auto", "cells", "lp"]))
+def test_networks_of_any_scale_are_counted_right_or_refused(case: Case, engine: str) -> None:
+    found = proven_count(case, engine)
+    truth = naive_complex(case.weights, case.biases, case.relu, naive_box(case.low, case.high))
+    assert found in (None, len(truth.cells))

@@ -6,7 +6,7 @@ and candidates, which cut the polytope, and `settle` sorts the candidates again 
 
 import numpy as np
 
-from regions.kernels.memory.bits import ONE, ZERO, fma, trailing_zeros
+from regions.kernels.memory.bits import ONE, SMALLEST, ZERO, fma, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
@@ -127,7 +127,7 @@ def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, f
     """Put the box around `count` vertices of `ring` in `box` (middle, half-widths).
 
     Returns the largest |coordinate| and the largest position error of these vertices. The
-    half-widths are enlarged by a relative 1e-15 and by the rounding of the middle.
+    half-widths are enlarged by a relative 1e-15, and by SMALLEST where that underflows.
     """
     extent = 0.0
     radius = 0.0
@@ -143,7 +143,7 @@ def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, f
         size = max(abs(low), abs(high))
         extent = max(extent, size)
         search.box[0, i] = 0.5 * (low + high)
-        search.box[1, i] = 0.5 * (high - low) + 1e-15 * size
+        search.box[1, i] = 0.5 * (high - low) + 1e-15 * size + SMALLEST
     return extent, radius
 
 

@@ -30,7 +30,7 @@ def screen_layer(search: SearchMemory, layer: int, slot: int, extent: float, rad
     E is the map's own error over the domain, the second term the rounding of the evaluation (Higham
     2002, eq. 3.5). `middles` gets the value at the middle of the box where its size exceeds
     `sum_i |A_i| halfwidth_i` plus this bound, for then its sign is that of all points of the polytope;
-    otherwise 0. The factor 1 + 1e-9 covers the rounding of the bounds.
+    otherwise 0. The factor 1 + 1e-9 covers the rounding of the bounds, SMALLEST what underflow can lose.
 
     Loops write one array each: LLVM vectorises a loop only if few pairs of arrays may overlap.
     """
@@ -46,11 +46,11 @@ def screen_layer(search: SearchMemory, layer: int, slot: int, extent: float, rad
         hx, hy = search.box[1, 0] + scale, search.box[1, 1] + scale
         for k in range(n):
             value = constant[k] + row[k] * mx + column[k] * my
-            size = abs(row[k]) * hx + abs(column[k]) * hy + gamma * abs(constant[k]) + error[k]
+            size = abs(row[k]) * hx + abs(column[k]) * hy + gamma * abs(constant[k]) + error[k] + SMALLEST
             search.middles[k] = value if abs(value) > 1.000000001 * size else 0.0
         return
     for k in range(n):
-        search.spreads[k] = gamma * abs(constant[k]) + error[k]
+        search.spreads[k] = gamma * abs(constant[k]) + error[k] + SMALLEST
         search.middles[k] = constant[k]
     for i in range(d):
         row = search.slots[slot, i]

@@ -66,7 +66,7 @@ def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Netw
     if not allow_code:
         raise InvalidInputError(
             f"reading {file.name!r} can run any code that its author put into it; if you trust it, allow "
-            f"that (allow_code=True, or --allow-code on the command line), or convert it to .npz or .onnx"
+            f"that (allow_code=True, or --trust-code on the command line), or convert it to .npz or .onnx"
         )
     if suffix in TORCH_SUFFIXES:
         return from_torch(_read_torch(file), name=file.stem)
