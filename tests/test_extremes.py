@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from naive import naive_box, naive_complex
 from strategies import Case, examples, rational_networks
 
-from regions import Box, Network, Slice, count_cells, enumerate_cells
+from regions import Box, Network, Slice, count_cells, enumerate_cells, locus_volume
 from regions.errors import InvalidDomainError, InvalidNetworkError
 
 CROSS = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
@@ -98,3 +98,19 @@ def test_networks_of_any_scale_are_counted_right_or_refused(case: Case, engine: 
     found = proven_count(case, engine)
     truth = naive_complex(case.weights, case.biases, case.relu, naive_box(case.low, case.high))
     assert found in (None, len(truth.cells))
+
+
+@pytest.mark.small
+@pytest.mark.kernels
+@pytest.mark.parametrize("arithmetic", ["certified", "float"])
+@pytest.mark.parametrize("power", [-664, -540, -300, 0, 300, 500, 505])
+def test_a_bend_is_a_bend_whatever_its_size(power: int, arithmetic: str) -> None:
+    """x -> relu(s x) s bends at 0; where s * s leaves the floats its jump is a bound, not 0 or infinite."""
+    scale = 2.0**power
+    network = Network.from_arrays([[[scale]], [[scale]]], [[0.0], [0.0]])
+    cells = enumerate_cells(network, Box([-1.0], [1.0]), arithmetic=arithmetic)
+    inner = cells.facets.jump[cells.facets.interior]
+    assert inner.shape == (1,) and 0.0 < inner[0] < np.inf
+    assert locus_volume(cells).total == 1.0
+    if abs(power) <= 500:
+        assert inner[0] == scale * scale

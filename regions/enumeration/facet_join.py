@@ -99,10 +99,20 @@ def jumps_of(
     first = np.ascontiguousarray(net.first[: net.dimension])
     certain = jump > 2.5 * net.jacobian_error
     facet_kernels.refine_jumps(shared, first, found.pattern, cell_a, cell_b, jump, scale)
-    np.ldexp(jump, net.power, out=jump)
+    jump = _rescaled(jump, net.power)
     if net.certified:
         _decide_jumps(net, domain, found, jump, np.flatnonzero((cell_b >= 0) & ~certain), cell_a, cell_b)
     return jump
+
+
+def _rescaled(jump: NDArray[np.float64], power: int) -> NDArray[np.float64]:
+    """Multiply jumps by 2**power; what leaves the range of floats becomes the last float inside it."""
+    with np.errstate(over="ignore"):
+        scaled = np.ldexp(jump, power)
+    limits = np.finfo(np.float64)
+    scaled[(jump > 0.0) & (scaled == 0.0)] = limits.smallest_subnormal
+    scaled[np.isinf(scaled) & np.isfinite(jump)] = limits.max
+    return scaled
 
 
 def _decide_jumps(
@@ -114,7 +124,7 @@ def _decide_jumps(
     cell_a: NDArray[np.int64],
     cell_b: NDArray[np.int64],
 ) -> None:
-    """Decide exactly which of the listed facets have no jump; floats are kept where they are positive."""
+    """Decide exactly which of the listed facets have no jump, and take the exact size where floats are 0."""
     step = 1 << 16
     for at in range(0, rows.size, step):
         part = rows[at : at + step]
@@ -126,7 +136,7 @@ def _decide_jumps(
         differ = maps_differ(net.network, domain, first, second)
         open_ = np.flatnonzero(~differ | (jump[part] == 0.0))
         exact = exact_jumps(net.network, domain, first[open_], second[open_])
-        jump[part[open_]] = np.where((exact > 0.0) & (jump[part[open_]] > 0.0), jump[part[open_]], exact)
+        jump[part[open_]] = exact
 
 
 def _check_both_sides(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import isqrt
 
 import numpy as np
@@ -27,7 +28,8 @@ def exact_jumps(
     -------
     jumps : (n,) float64
         0.0 exactly where the two affine maps agree, decided on integers; otherwise positive,
-        correct to a few units in the last place.
+        correct to a few units in the last place. A jump beyond the range of floats is the nearest
+        float that is neither 0.0 nor infinite: a bound.
 
     Notes
     -----
@@ -78,4 +80,8 @@ def _norm_of_difference(exact: ExactNetwork, first: bytes, second: bytes) -> flo
     squares = sum((x - y) ** 2 for k, (x, y) in enumerate(zip(left, right, strict=True)) if (k + 1) % columns)
     # the root of an integer of at least 128 bits, then one division: relative error below 2**-52
     lift = max(0, 128 - squares.bit_length() + 1) // 2
-    return isqrt(squares << (2 * lift)) / (1 << (exact.shifts[-1] + lift))
+    try:
+        norm = isqrt(squares << (2 * lift)) / (1 << (exact.shifts[-1] + lift))
+    except OverflowError:
+        return sys.float_info.max
+    return max(norm, float(np.finfo(np.float64).smallest_subnormal))
