@@ -99,7 +99,7 @@ def plot_history(
 
     Examples
     --------
-    >>> from regions.tracking import History, Record
+    >>> from regions.validation.tracking import History, Record
     >>> rows = [Record(step, "box", "COMPLETE", 4 + step, 0.01, total_variation=2.0) for step in range(3)]
     >>> [ax.get_title() for ax in plot_history(History(tuple(rows))).axes]
     ['cells', 'total variation']
