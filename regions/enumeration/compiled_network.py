@@ -51,7 +51,7 @@ def first_map(
     d = domain.dimension
     n = weights.shape[0]
     rows = np.zeros((d + 3, n))
-    if _is_plain(domain):
+    if domain.is_identity:
         rows[:d] = weights.T
         rows[d] = biases
         return rows
@@ -159,17 +159,12 @@ def _jacobian_error(weights: list[NDArray[np.float64]], domain: Domain) -> float
     """
     basis = np.abs(domain.basis)
     size = np.abs(weights[0]) @ basis
-    error = np.zeros_like(size) if _is_plain(domain) else rounding(weights[0].shape[1] + 2) * size
+    error = np.zeros_like(size) if domain.is_identity else rounding(weights[0].shape[1] + 2) * size
     for weight in weights[1:]:
         absolute = np.abs(weight)
         error = absolute @ error + rounding(weight.shape[1] + 3) * (absolute @ (size + error)) + SMALLEST
         size = absolute @ size
     return float(np.linalg.norm(error)) * (1.0 + 1e-9)
-
-
-def _is_plain(domain: Domain) -> bool:
-    """Whether the intrinsic coordinates are the inputs."""
-    return domain.is_identity
 
 
 def vertex_errors(domain: Domain) -> NDArray[np.float64]:
@@ -298,7 +293,7 @@ def _compiled(
         "extents": extent_of(domain),
         "gammas": np.array([rounding(w.shape[1] + 3) for w in weights]),
     }
-    plain = _is_plain(domain)
+    plain = domain.is_identity
     exact = _exact_layers(weights, biases) if plain else 0
     arrays["roundings"] = arrays["gammas"] * (np.arange(n_layers + 1) >= exact)
     first = first_map(weights[0], biases[0], domain)

@@ -5,9 +5,7 @@ It knows the memory of a search and `rational`; what is asked, and when, `kernel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from flint import fmpz_mat
@@ -17,11 +15,10 @@ from regions.domain import Domain
 from regions.errors import SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.layouts import SearchMemory
+from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, sign_at
 from regions.rational.integer_rows import Row
-
-Arrays = Mapping[int, NDArray[Any]]
 
 
 class ExactSigns:
@@ -80,7 +77,7 @@ class ExactSigns:
 
     def _pattern(self, words: NDArray[np.uint64], layer: int) -> bytes:
         """Return the states of the units of the layers before `layer`, one byte each."""
-        states = np.unpackbits(words.view(np.uint8), bitorder="little")
+        states = unpack(words.view(np.uint8), 64 * words.size)
         counts = np.diff(self._unit_starts[: layer + 1])
         starts = 64 * self._word_starts[:layer]
         parts = [states[a : a + n] for a, n in zip(starts, counts, strict=True)]
@@ -91,7 +88,8 @@ class ExactSigns:
         if planar:
             planes = memory.definitions[vertex]
         else:
-            bits = np.unpackbits(memory.incidence[vertex].view(np.uint8), bitorder="little")
+            words = memory.incidence[vertex]
+            bits = unpack(words.view(np.uint8), 64 * words.size)
             planes = memory.edges[memory.ask_facets + np.flatnonzero(bits)]
         rows: list[Row] = []
         for label in memory.labels[planes].tolist():
