@@ -23,7 +23,14 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork, compile_network
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
 from regions.enumeration.facet_join import facet_table, join_outputs
-from regions.enumeration.threads import MakeSearch, Outcome, Progress, run_search, worker_count
+from regions.enumeration.threads import (
+    MakeSearch,
+    Outcome,
+    Progress,
+    compile_search,
+    run_search,
+    worker_count,
+)
 from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, check_choice
 from regions.kernels.memory import pattern_lookup
@@ -49,7 +56,7 @@ class CellCount:
     status : Completeness
     dimension : int
     engine, engine_reason, arithmetic : str
-    seconds : float, wall time
+    seconds : float, wall time, without compilation
     volume_sum : float or None; None too where the domain's volume is beyond the range of floats
         Sum of the cells' volumes in input units, where it was computed.
     certificate : Certificate, how the signs were decided, and what that proves
@@ -214,6 +221,7 @@ def count_cells(
     if check_volumes is None:
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
     mode = Mode.MEASURE if check_volumes else Mode.COUNT
+    compile_search(plan.make, mode)
     start = time.perf_counter()
     outcome = run_search(plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress)
     seconds = time.perf_counter() - start
@@ -303,6 +311,7 @@ def enumerate_cells(
         raise InvalidInputError(
             f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
+    compile_search(plan.make, Mode.COLLECT)
     start = time.perf_counter()
     outcome = run_search(
         plan.make, Mode.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress

@@ -68,6 +68,13 @@ class _Tally:
         return sum(c for c, _ in values), min(1.0, sum(f for _, f in values))
 
 
+def compile_search(make: MakeSearch, mode: Mode) -> None:
+    """Compile what a search needs, in this thread, where Ctrl-C ends it at once; its time is no search's."""
+    search = make(mode)
+    search.step(0)
+    search.release()
+
+
 def run_search(
     make: MakeSearch, mode: Mode, *, max_cells: int | None, workers: int, progress: Progress | None
 ) -> Outcome:
@@ -77,7 +84,6 @@ def run_search(
     """
     limit = NO_LIMIT if max_cells is None else max_cells
     search = make(mode)
-    search.step(0)  # compiles, in this thread, where Ctrl-C ends it at once
     try:
         search.start(cell_limit=limit)
         status = search.step(ALONE_STEPS)
