@@ -68,13 +68,16 @@ class Kernel:
     ----------
     function : the function
     options : of `numba.njit`
+    inside : bool, whether it exists inside other kernels only
     kept : bool, whether numba keeps what it compiles in its cache
     """
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any], *, kept: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], options: dict[str, Any], *, inside: bool, kept: bool
+    ) -> None:
         update_wrapper(self, function)
         self.py_func = function
-        self._options, self._kept = options, kept
+        self._options, self._inside, self._kept = options, inside, kept
 
     @cached_property
     def dispatcher(self) -> Any:
@@ -85,7 +88,12 @@ class Kernel:
 
         from regions.kernels.memory import layout_types  # noqa: F401  # numba learns what kernels take
 
-        dispatcher = _one_type(njit(**self._options)(self.py_func))
+        options = dict(self._options)
+        if self._inside:
+            from regions.kernels.memory.part_libraries import PartCompiler
+
+            options["pipeline_class"] = PartCompiler
+        dispatcher = _one_type(njit(**options)(self.py_func))
         return _keep(dispatcher) if self._kept else dispatcher
 
     @property
@@ -121,17 +129,17 @@ class Operation:
 
 def part(function: Function) -> Function:
     """A kernel that other kernels call."""
-    return _kernel(function, {**_BORROWING, **_INSIDE})
+    return _kernel(function, {**_BORROWING, **_INSIDE}, inside=True)
 
 
 def inlined(function: Function) -> Function:
     """A short kernel that is to be part of the machine code of its callers."""
-    return _kernel(function, {"forceinline": True, **_BORROWING, **_INSIDE})
+    return _kernel(function, {"forceinline": True, **_BORROWING, **_INSIDE}, inside=True)
 
 
 def allocating_part(function: Function) -> Function:
     """A kernel that makes arrays of its own and that other kernels call."""
-    return _kernel(function, {"nogil": True, **_INSIDE})
+    return _kernel(function, {"nogil": True, **_INSIDE}, inside=True)
 
 
 def step(function: Function) -> Function:
@@ -149,8 +157,12 @@ def allocating(function: Function) -> Function:
     return _kernel(function, {"nogil": True}, kept=True)
 
 
-def _kernel(function: Function, options: dict[str, Any], *, kept: bool = False) -> Function:
-    return function if JIT_DISABLED else Kernel(function, options, kept=kept)  # type: ignore[return-value]
+def _kernel(
+    function: Function, options: dict[str, Any], *, inside: bool = False, kept: bool = False
+) -> Function:
+    if JIT_DISABLED:
+        return function
+    return Kernel(function, options, inside=inside, kept=kept)  # type: ignore[return-value]
 
 
 def _one_type(dispatcher: Any) -> Any:
