@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 from regions.errors import InvalidNetworkError, RegionsError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
+from regions.network.loaders.checks import MALFORMED
 
 __all__ = ["Bend", "Step", "needed_steps", "run_steps"]
-
-# what reading malformed operators, or arrays that do not fit, may raise
-MALFORMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
 
 class Bend(NamedTuple):
