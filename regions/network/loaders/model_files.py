@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regions.errors import InvalidInputError, InvalidNetworkError
-from regions.network.loaders.checks import optional_import
+from regions.network.loaders.checks import optional_import, reading
 from regions.network.loaders.onnx_graph import from_onnx
 from regions.network.loaders.pytorch import from_torch
 from regions.network.loaders.scikit import from_sklearn
@@ -68,9 +68,9 @@ def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Netw
             f"reading {file.name!r} can run any code that its author put into it; if you trust it, allow "
             f"that (allow_code=True, or --trust-code on the command line), or convert it to .npz or .onnx"
         )
-    if suffix in TORCH_SUFFIXES:
-        return from_torch(_read_torch(file), name=file.stem)
-    return from_sklearn(_read_pickle(file), name=file.stem)
+    model = _read_torch(file) if suffix in TORCH_SUFFIXES else _read_pickle(file)
+    with reading(str(file)):
+        return (from_torch if suffix in TORCH_SUFFIXES else from_sklearn)(model, name=file.stem)
 
 
 def _read_torch(file: Path) -> Any:
