@@ -131,8 +131,7 @@ class ProgramSearch:
             if status != Status.ASK:
                 return status
             if self.memory.ask_side == THIN_SUBTREE:
-                self._count_thin_subtree()
-                if self.memory.cells >= self.memory.cell_limit:
+                if not self._count_thin_subtree():
                     return Status.LIMIT
             else:
                 self._answer()
@@ -179,11 +178,17 @@ class ProgramSearch:
         self.memory.doubtful += 1
         self.memory.ask_side = 0
 
-    def _count_thin_subtree(self) -> None:
-        """Count all cells below a side that no float is inside of, in rational arithmetic."""
+    def _count_thin_subtree(self) -> bool:
+        """Count the cells below a side that no float is inside of, in rational arithmetic.
+
+        Returns whether these are all of them; otherwise the limit is reached.
+        """
         memory = self.memory
         room = int(memory.cell_limit - memory.cells)
-        patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room)
+        # one more than there is room for tells whether the limit leaves any out
+        patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room + 1)
+        all_fit = len(patterns) <= room
+        patterns = patterns[:room]
         memory.cells += len(patterns)
         memory.decisions += decisions
         memory.doubtful += decisions
@@ -195,6 +200,7 @@ class ProgramSearch:
             self.outputs.append(ProgramOutput(states, np.full((len(patterns), self.net.dimension), np.nan)))
         memory.ask_side = 0
         memory.leaving = 1
+        return all_fit
 
     def take_output(self) -> ProgramOutput:
         """Copy what is in the output buffer, and empty it."""
