@@ -15,6 +15,7 @@ from regions.complexes import CellComplex, FacetTable, Tolerances
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
+from regions.enumeration.limits import Stop
 from regions.enumeration.programs.breadth_first import Listing
 from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.vertices.cell_geometry import VertexGeometry
@@ -31,7 +32,7 @@ BLOCK = 1 << 14
 
 @dataclass
 class Measured:
-    """What a `CellComplex` holds beside patterns and witnesses."""
+    """What a `CellComplex` holds beside patterns and witnesses; how volumes of facets differ, if they do."""
 
     volumes: NDArray[np.float64]
     centroids: NDArray[np.float64]
@@ -40,6 +41,7 @@ class Measured:
     facets: FacetTable
     kind: str
     errors: NDArray[np.float64] | None = None
+    sides_differ: str = ""
 
 
 def packed_patterns(listing: Listing, network: Network) -> NDArray[np.uint8]:
@@ -73,9 +75,11 @@ def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
 
 
 def measure_by_vertices(
-    listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain, tolerances: Tolerances
-) -> Measured:
+    listing: Listing, net: CompiledNetwork, domain: Domain, tolerances: Tolerances, stop: Stop
+) -> Measured | None:
     """Measure volumes, centroids and facets of listed cells by their vertices, and compare the adjacency.
+
+    None if `stop` ends it early: the listing is TRUNCATED then, its cells are kept without volumes.
 
     Raises
     ------
@@ -85,8 +89,15 @@ def measure_by_vertices(
     geometry = VertexGeometry(
         net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
     )
-    found = join_outputs([geometry.measure(row) for row in packed], geometry.net)
-    table = facet_table(geometry.net, domain, found, listing.complete, tolerances)
+    outputs: list[Output] = []
+    for row in packed_patterns(listing, net.network):
+        if stop.is_set():
+            listing.complete = False
+            listing.stopped_by = listing.stopped_by or stop.reason(False, 0, None)
+            return None
+        outputs.append(geometry.measure(row))
+    found = join_outputs(outputs, geometry.net)
+    table, sides_differ = facet_table(geometry.net, domain, found, listing.complete, tolerances)
     inner = table.interior
     pairs = zip(table.cell_a[inner].tolist(), table.cell_b[inner].tolist(), strict=True)
     by_vertices = {(min(a, b), max(a, b)) for a, b in pairs}
@@ -104,6 +115,7 @@ def measure_by_vertices(
         found.n_facets.astype(np.int32),
         table,
         "vertices",
+        sides_differ=sides_differ,
     )
 
 
