@@ -171,7 +171,7 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
     real = VertexSearch.step
 
     def interrupt(self: Any, steps: int = 0) -> int:
-        if steps == threads.ALONE_STEPS:
+        if steps == threads.ALONE_CALL:
             raise KeyboardInterrupt
         return real(self, steps)
 
