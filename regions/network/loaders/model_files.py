@@ -8,6 +8,7 @@ from typing import Any
 
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network.loaders.checks import optional_import, reading
+from regions.network.loaders.nnet import from_nnet
 from regions.network.loaders.onnx_graph import from_onnx
 from regions.network.loaders.pytorch import from_torch
 from regions.network.loaders.scikit import from_sklearn
@@ -15,6 +16,7 @@ from regions.network.relu_network import Network
 
 __all__ = ["load_network"]
 
+SAFE_SUFFIXES = (".npz", ".onnx", ".nnet")
 TORCH_SUFFIXES = (".pt", ".pth", ".pt2")
 PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle")
 
@@ -22,9 +24,10 @@ PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle")
 def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Network:
     """Network stored in a file, of the kind that its extension says.
 
-    `.npz`: arrays `W0, b0, ...`; `.onnx`: a graph; `.pt`, `.pth`: a pickled PyTorch module; `.pt2`: an
-    exported PyTorch program; `.joblib`, `.pkl`, `.pickle`: a scikit-learn model. All but the first two
-    can run any code while they are read, with the rights of this process.
+    `.npz`: arrays `W0, b0, ...`; `.onnx`: a graph; `.nnet`: text, with the normalisation that the file
+    states; `.pt`, `.pth`: a pickled PyTorch module; `.pt2`: an exported PyTorch program; `.joblib`, `.pkl`,
+    `.pickle`: a scikit-learn model. All but the first three can run any code while they are read, with the
+    rights of this process.
 
     Parameters
     ----------
@@ -52,10 +55,10 @@ def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Netw
     """
     file = Path(path)
     suffix = file.suffix.lower()
-    if suffix not in (".npz", ".onnx", *TORCH_SUFFIXES, *PICKLE_SUFFIXES):
+    if suffix not in (*SAFE_SUFFIXES, *TORCH_SUFFIXES, *PICKLE_SUFFIXES):
         raise InvalidInputError(
-            f"cannot tell from {file.name!r} what it holds; supported are .npz, .onnx and, where running "
-            f"code is allowed, {', '.join(TORCH_SUFFIXES + PICKLE_SUFFIXES)}"
+            f"cannot tell from {file.name!r} what it holds; supported are {', '.join(SAFE_SUFFIXES)} and, "
+            f"where running code is allowed, {', '.join(TORCH_SUFFIXES + PICKLE_SUFFIXES)}"
         )
     if not file.is_file():
         raise InvalidInputError(f"no network file at {str(file)!r}")
@@ -63,6 +66,8 @@ def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Netw
         return Network.load(file)
     if suffix == ".onnx":
         return from_onnx(file)
+    if suffix == ".nnet":
+        return from_nnet(file)
     if not allow_code:
         raise InvalidInputError(
             f"reading {file.name!r} can run any code that its author put into it; if you trust it, allow "
