@@ -194,7 +194,8 @@ class CompiledNetwork:
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
-    Jacobian; the kernels' output is `2**-power` times the network's.
+    Jacobian; the kernels' output is `2**-power` times the network's. The words `unit_keys` and
+    `facet_keys`, of which the keys of facets are made, are drawn anew each time; no result shows them.
     """
 
     network_ref: weakref.ref[Network]
@@ -277,7 +278,8 @@ def _compiled(
     is_relu = np.array([*relu[:n_layers], False], dtype=np.int64)
     units = np.concatenate([[0], np.cumsum(width * is_relu)]).astype(np.int64)
     words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
-    rng = np.random.default_rng(20241218)
+    # new words each time: whoever makes a network cannot know them, so none can be made whose keys collide
+    rng = np.random.default_rng()
     n_units = int(units[-1])
     arrays: dict[str, NDArray[Any]] = {
         "widths": width,

@@ -80,6 +80,7 @@ def facet_table(
     facet_kernels.list_facets(
         found.label, mate, found.measure, found.pattern, firsts, starts, rows, other_side
     )
+    _check_sides_of_units(rows, found, starts)
     _check_both_sides(rows.volume, other_side, domain, tolerances)
     return FacetTable(**rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b)))
 
@@ -137,6 +138,18 @@ def _decide_jumps(
         open_ = np.flatnonzero(~differ | (jump[part] == 0.0))
         exact = exact_jumps(net.network, domain, first[open_], second[open_])
         jump[part[open_]] = exact
+
+
+def _check_sides_of_units(rows: facet_kernels.Rows, found: Output, starts: NDArray[np.int64]) -> None:
+    """Check that the second cell of each pair is on the inactive side of the unit, as the first is not."""
+    inner = np.flatnonzero(rows.cell_b >= 0)
+    unit = starts[rows.layer[inner]] + rows.unit[inner]
+    words = found.pattern[rows.cell_b[inner], unit >> 6]
+    if np.any(words >> (unit & 63).astype(np.uint64) & np.uint64(1)):
+        raise CertificateError(
+            "two facets have one key by chance, which happens once in 2**64 pairs: enumerate again; if it "
+            "comes back, please report this network"
+        )
 
 
 def _check_both_sides(

@@ -22,7 +22,8 @@ from regions.errors import SolverError
 
 Progress = Callable[[int, float], None]
 
-CHUNK = 64  # cells after which Ctrl-C and the limit are checked
+CHUNK = 64  # cells a thread after which Ctrl-C and the limit are checked
+SHARE = 16  # of these a thread takes at a time: to hand them over costs as much as a cell
 MOST_STARTS = 100
 
 
@@ -82,11 +83,10 @@ def list_cells(
     """
     local = threading.local()
 
-    def find(item: tuple[bytes, NDArray[np.float64]]) -> CellFacets:
+    def find(share: list[tuple[bytes, NDArray[np.float64]]]) -> list[CellFacets]:
         if not hasattr(local, "finder"):
             local.finder = FacetFinder(net, domain)
-        facets: CellFacets = local.finder.find(*item)
-        return facets
+        return [local.finder.find(states, point) for states, point in share]
 
     listing = Listing()
     limit = max_cells if max_cells is not None else 2**62
@@ -98,8 +98,10 @@ def list_cells(
             while queue and len(listing.states) < limit:
                 chunk = queue[: min(CHUNK * workers, limit - len(listing.states))]
                 queue = queue[len(chunk) :]
-                for (states, _), facets in zip(chunk, pool.map(find, chunk), strict=True):
-                    _enter(listing, states, facets, queue)
+                shares = [chunk[at : at + SHARE] for at in range(0, len(chunk), SHARE)]
+                for share, found in zip(shares, pool.map(find, shares), strict=True):
+                    for (states, _), facets in zip(share, found, strict=True):
+                        _enter(listing, states, facets, queue)
                 if progress is not None:
                     done = len(listing.states)
                     progress(done, done / (done + len(queue)))

@@ -16,7 +16,7 @@ from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.program_walk import search_by_programs, set_witness
+from regions.kernels.programs.program_walk import search_by_programs, take_witness
 from regions.kernels.vertices.layer_maps import add_units
 
 STEPS_PER_CALL = 1 << 14
@@ -87,7 +87,7 @@ class ProgramSearch:
         self.exact: ExactSides | None = None
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
-        self.memory.bind({"add_units": add_units})
+        self.memory.bind({"search": search_by_programs, "take_witness": take_witness, "add_units": add_units})
         self.outputs: list[ProgramOutput] = []
 
     def release(self) -> None:
@@ -121,17 +121,17 @@ class ProgramSearch:
         memory.right[:m] = np.ldexp(b, -exponents)
         memory.errors[:m] = 0.0
         memory.labels[:m] = -1 - np.arange(m)
-        set_witness(self.memory, self.domain.interior_point())
+        memory.witness[:] = self.domain.interior_point()
+        memory.take_witness()
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, answering questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
-            status = Status(search_by_programs(self.memory, steps))
+            status = Status(self.memory.search(steps))
             if status != Status.ASK:
                 return status
             if self.memory.ask_side == THIN_SUBTREE:
-                self._count_thin_subtree()
-                if self.memory.cells >= self.memory.cell_limit:
+                if not self._count_thin_subtree():
                     return Status.LIMIT
             else:
                 self._answer()
@@ -178,11 +178,17 @@ class ProgramSearch:
         self.memory.doubtful += 1
         self.memory.ask_side = 0
 
-    def _count_thin_subtree(self) -> None:
-        """Count all cells below a side that no float is inside of, in rational arithmetic."""
+    def _count_thin_subtree(self) -> bool:
+        """Count the cells below a side that no float is inside of, in rational arithmetic.
+
+        Returns whether these are all of them; otherwise the limit is reached.
+        """
         memory = self.memory
         room = int(memory.cell_limit - memory.cells)
-        patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room)
+        # one more than there is room for tells whether the limit leaves any out
+        patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room + 1)
+        all_fit = len(patterns) <= room
+        patterns = patterns[:room]
         memory.cells += len(patterns)
         memory.decisions += decisions
         memory.doubtful += decisions
@@ -194,6 +200,7 @@ class ProgramSearch:
             self.outputs.append(ProgramOutput(states, np.full((len(patterns), self.net.dimension), np.nan)))
         memory.ask_side = 0
         memory.leaving = 1
+        return all_fit
 
     def take_output(self) -> ProgramOutput:
         """Copy what is in the output buffer, and empty it."""
