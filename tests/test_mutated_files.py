@@ -101,9 +101,28 @@ def npz_file(folder: Path) -> Path:
     return folder / "net.npz"
 
 
+def nnet_file(folder: Path) -> Path:
+    rows = [
+        "2,2,1,2,",
+        "2,2,1,",
+        "0,",
+        "-1,-1,",
+        "1,1,",
+        "0.5,0,1,",
+        "2,1,3,",
+        "1.5,2,",
+        "-1,0.5,",
+        "0,",
+        "1,",
+    ]
+    (folder / "net.nnet").write_text("\n".join(["// two units", *rows, "1,-2,", "0.125,"]))
+    return folder / "net.nnet"
+
+
 FORMATS: dict[str, Callable[[Path], Path]] = {
     "onnx": chain_file,
     "npz": npz_file,
+    "nnet": nnet_file,
     "torch module": torch_file,
     "torch program": program_file,
     "pickle": pickle_file,
