@@ -1,4 +1,4 @@
-"""Laws of the breadth-first walk over facets: the same cells and neighbours as exact brute force."""
+"""Laws of the breadth-first search over facets: the same cells and neighbours as exact brute force."""
 
 from __future__ import annotations
 

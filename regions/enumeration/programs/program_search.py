@@ -25,7 +25,7 @@ from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.program_walk import search_by_programs, take_witness
+from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
 from regions.kernels.vertices.layer_maps import add_units
 
 STEPS_PER_CALL = 1 << 11  # a second where each is a program of a millisecond
