@@ -391,6 +391,7 @@ def test_many_inputs_are_explored_in_as_many_directions_as_units() -> None:
 
 @pytest.mark.sweep(2)
 @pytest.mark.parametrize("arithmetic", ["certified", "float"])
+@pytest.mark.slow
 def test_the_finder_for_many_inputs_finds_the_enumeration(listed, arithmetic: str, monkeypatch) -> None:
     network, box, cells, center = listed
     monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 0)
