@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +11,14 @@ import numpy as np
 from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.exploration.search_frame import Frame
+from regions.network.npz_members import read_members
 from regions.network.relu_network import Network
 from regions.reports import replacing
 
 FILE_FORMAT = "regions.exploration 1"
 _ARRAYS = ("patterns", "points", "hops", "undecided", "first", "second", "flat_units")
 _SCALARS = ("order", "arithmetic", "max_hops", "radius", "n_cells", "rows", "exact_rows", "seconds")
-_BROKEN = (
-    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, RegionsError),
-)
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, RegionsError)
 
 
 def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -58,8 +53,7 @@ def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file is missing, damaged or not such a file.
     """
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
-            stored = dict(file)
+        stored = read_members(path)
         header = json.loads(str(stored["header"]))
         if header["format"] != FILE_FORMAT:
             raise ValueError(f"its format is {header['format']!r}, expected {FILE_FORMAT!r}")

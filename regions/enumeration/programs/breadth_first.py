@@ -23,7 +23,8 @@ from regions.enumeration.programs.facet_finder import FacetFinder
 
 Progress = Callable[[int, float], None]
 
-CHUNK = 64  # cells after which the limit is checked
+CHUNK = 64  # cells a thread after which the limit is checked
+SHARE = 16  # of these a thread takes at a time: to hand them over costs as much as a cell
 SECONDS_BETWEEN_LOOKS = 0.1  # at the time and Ctrl-C
 MOST_STARTS = 20
 
@@ -86,11 +87,10 @@ def list_cells(
     stop = Stop() if stop is None else stop
     local = threading.local()
 
-    def find(item: tuple[bytes, NDArray[np.float64]]) -> CellFacets:
+    def find(share: list[tuple[bytes, NDArray[np.float64]]]) -> list[CellFacets]:
         if not hasattr(local, "finder"):
             local.finder = FacetFinder(net, domain)
-        facets: CellFacets = local.finder.find(*item)
-        return facets
+        return [local.finder.find(states, point) for states, point in share]
 
     listing = Listing()
     limit = max_cells if max_cells is not None else 2**62
@@ -102,11 +102,13 @@ def list_cells(
             while queue and len(listing.states) < limit and not stop.is_set():
                 chunk = queue[: min(CHUNK * workers, limit - len(listing.states))]
                 del queue[: len(chunk)]
-                futures = [pool.submit(find, item) for item in chunk]
-                for (states, _), future in zip(chunk, futures, strict=True):
+                shares = [chunk[at : at + SHARE] for at in range(0, len(chunk), SHARE)]
+                futures = [pool.submit(find, share) for share in shares]
+                for share, future in zip(shares, futures, strict=True):
                     if not finished_in_time(future, stop):
                         break
-                    _enter(listing, states, future.result(), queue)
+                    for (states, _), facets in zip(share, future.result(), strict=True):
+                        _enter(listing, states, facets, queue)
                 if progress is not None:
                     done = len(listing.states)
                     progress(done, done / (done + len(queue)))
@@ -119,8 +121,8 @@ def list_cells(
     return listing
 
 
-def finished_in_time(future: Future[CellFacets], stop: Stop) -> bool:
-    """Wait until a cell's facets are found, or until the search is to end; tells which."""
+def finished_in_time(future: Future[list[CellFacets]], stop: Stop) -> bool:
+    """Wait until the facets of some cells are found, or until the search is to end; tells which."""
     while not future.done() and not stop.is_set():
         wait([future], SECONDS_BETWEEN_LOOKS)
     return future.done()

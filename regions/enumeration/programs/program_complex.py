@@ -1,7 +1,7 @@
 """A `CellComplex` from the breadth-first search over facets, and the comparison of the two engines.
 
-Up to the dimension that the vertex kernels take, every listed cell is measured by its vertices, and their
-facets are compared with those of the linear programs; beyond, volumes are left out or sampled.
+Up to the dimension that the vertex kernels take, every listed cell is measured by its vertices, and they and
+their facets are compared with those of the linear programs; beyond, volumes are left out or sampled.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
 from regions.enumeration.limits import Stop
 from regions.enumeration.programs.breadth_first import Listing
 from regions.enumeration.programs.cell_facets import CellFacets
+from regions.enumeration.search import NO_LIMIT, WHOLE
 from regions.enumeration.vertices.cell_geometry import VertexGeometry
-from regions.enumeration.vertices.vertex_search import Output
+from regions.enumeration.vertices.vertex_search import Output, VertexSearch
 from regions.errors import CertificateError, InvalidInputError
+from regions.kernels.memory.states import Mode
 from regions.network.patterns import flat_units, pack, row_keys, unit_place, unpack
 from regions.network.relu_network import Network
 
@@ -84,19 +86,20 @@ def measure_by_vertices(
     Raises
     ------
     CertificateError
-        If the vertices of the cells give other neighbours than the linear programs.
+        If the vertices give other cells or other neighbours than the linear programs.
     """
     geometry = VertexGeometry(
         net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
     )
-    outputs: list[Output] = []
-    for row in packed_patterns(listing, net.network):
-        if stop.is_set():
-            listing.complete = False
-            listing.stopped_by = listing.stopped_by or stop.reason(False, 0, None)
-            return None
-        outputs.append(geometry.measure(row))
+    packed = packed_patterns(listing, net.network)
+    outputs = _measure_all(geometry, stop) if listing.complete else _measure(geometry, packed, stop)
+    if outputs is None:
+        listing.complete = False
+        listing.stopped_by = listing.stopped_by or stop.reason(False, 0, None)
+        return None
     found = join_outputs(outputs, geometry.net)
+    if listing.complete:
+        found = _in_order(found, packed)
     table, sides_differ = facet_table(geometry.net, domain, found, listing.complete, tolerances)
     inner = table.interior
     pairs = zip(table.cell_a[inner].tolist(), table.cell_b[inner].tolist(), strict=True)
@@ -116,6 +119,60 @@ def measure_by_vertices(
         table,
         "vertices",
         sides_differ=sides_differ,
+    )
+
+
+def _measure_all(geometry: VertexGeometry, stop: Stop) -> list[Output] | None:
+    """Measure all cells in one search: the way to a cell, which costs more than it, is shared."""
+    search = VertexSearch(geometry.net, geometry.domain, Mode.COLLECT)
+    block = search.run(WHOLE, NO_LIMIT, stop, lambda cells, fraction: None)
+    search.release()
+    return block.outputs if block.complete else None
+
+
+def _measure(geometry: VertexGeometry, packed: NDArray[np.uint8], stop: Stop) -> list[Output] | None:
+    """Measure some cells, one after the other."""
+    outputs: list[Output] = []
+    for row in packed:
+        if stop.is_set():
+            return None
+        outputs.append(geometry.measure(row))
+    return outputs
+
+
+def _in_order(found: Output, packed: NDArray[np.uint8]) -> Output:
+    """Put cells, with their facets, in the order of these packed patterns.
+
+    Raises
+    ------
+    CertificateError
+        If they are not the same cells.
+    """
+    patterns = np.ascontiguousarray(found.pattern.view(np.uint8)[:, : packed.shape[1]])
+    place = {key: k for k, key in enumerate(row_keys(patterns))}
+    wanted = row_keys(packed)
+    if len(patterns) != len(wanted) or place.keys() != set(wanted):
+        raise CertificateError(
+            f"vertices find {len(patterns)} cells, linear programs {len(wanted)}, and not the same ones; "
+            "please report this network"
+        )
+    order = np.array([place[key] for key in wanted])
+    counts = found.n_facets[order]
+    firsts = np.cumsum(found.n_facets) - found.n_facets
+    # the facets of the k-th cell go where those of the cells before it end
+    shifts = firsts[order] - (np.cumsum(counts) - counts)
+    facets = np.repeat(shifts, counts) + np.arange(counts.sum())
+    return Output(
+        pattern=found.pattern[order],
+        volume=found.volume[order],
+        centroid=found.centroid[order],
+        n_vertices=found.n_vertices[order],
+        n_facets=counts,
+        jacobian=found.jacobian[order],
+        label=found.label[facets],
+        match=found.match[facets],
+        measure=found.measure[facets],
+        point=found.point,  # of rings only
     )
 
 

@@ -25,7 +25,7 @@ from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.program_walk import search_by_programs, set_witness
+from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
 from regions.kernels.vertices.layer_maps import add_units
 
 STEPS_PER_CALL = 1 << 11  # a second where each is a program of a millisecond
@@ -96,7 +96,7 @@ class ProgramSearch:
         self.exact: ExactSides | None = None
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
-        self.memory.bind({"add_units": add_units})
+        self.memory.bind({"search": search_by_programs, "take_witness": take_witness, "add_units": add_units})
         self.outputs: list[ProgramOutput] = []
 
     def release(self) -> None:
@@ -130,12 +130,13 @@ class ProgramSearch:
         memory.right[:m] = np.ldexp(b, -exponents)
         memory.errors[:m] = 0.0
         memory.labels[:m] = -1 - np.arange(m)
-        set_witness(self.memory, self.domain.interior_point())
+        memory.witness[:] = self.domain.interior_point()
+        memory.take_witness()
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, answering questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
-            status = Status(search_by_programs(self.memory, steps))
+            status = Status(self.memory.search(steps))
             if status != Status.ASK:
                 return status
             if self.memory.ask_side == THIN_SUBTREE:

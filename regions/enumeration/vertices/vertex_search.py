@@ -26,7 +26,6 @@ from regions.enumeration.search import (
 )
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
-from regions.kernels.vertices.depth_first import walk
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
 
@@ -271,7 +270,7 @@ class VertexSearch:
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
-            status = Status(walk(self.memory, steps))
+            status = Status(self.memory.search(steps))
             if status == Status.GROW:
                 self._grow(self.sizes.doubled())
             elif status == Status.GROW_BITS:

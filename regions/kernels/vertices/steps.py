@@ -3,6 +3,7 @@
 from typing import Any
 
 from regions.kernels.memory.states import Mode
+from regions.kernels.vertices.depth_first import search_by_vertices
 from regions.kernels.vertices.error_bounds import improve_radius
 from regions.kernels.vertices.last_layer import count_last_layer
 from regions.kernels.vertices.layer_maps import add_units
@@ -25,7 +26,11 @@ from regions.kernels.volumes.simple import measure_simple
 
 def steps_of(planar: bool, mode: Mode) -> dict[str, Any]:
     """Return the steps of a search, by the names that its layout gives them; no others are compiled."""
-    steps: dict[str, Any] = {"add_units": add_units, "settle_doubt": report_doubt}
+    steps: dict[str, Any] = {
+        "search": search_by_vertices,
+        "add_units": add_units,
+        "settle_doubt": report_doubt,
+    }
     if planar:
         steps["split"] = split_polygon
         steps["enter_layer"] = enter_layer_of_polygon

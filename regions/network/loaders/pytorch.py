@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.loaders.chain import Chain
 from regions.network.loaders.checks import FloatArray, check_against_source, optional_import
-from regions.network.loaders.convolutions import Window, average_weight, convolution_matrix
+from regions.network.loaders.convolutions import average, convolution, window
 from regions.network.loaders.torch_program import lower_program, program_forward
 from regions.network.loaders.torch_tensors import linear_arrays, pair, source_dtype
 from regions.network.relu_network import Network
@@ -114,22 +114,27 @@ def _lower_module(nn: Any, model: Any, shape: tuple[int, ...] | None) -> tuple[C
 
 def _append_window(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
     """Append a convolution or average pooling; returns the shape of its result."""
-    if isinstance(layer, nn.Conv2d):
-        if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
-            raise InvalidNetworkError(
-                f"{where} pads with {layer.padding!r}, {layer.padding_mode!r}; supported: numbers, zeros"
-            )
-        weight, bias = linear_arrays(layer.weight, layer.bias, where)
-        window = Window(pair(layer.stride), pair(layer.padding), pair(layer.dilation), int(layer.groups))
-    else:
-        if layer.ceil_mode or layer.divisor_override or not (layer.count_include_pad or layer.padding == 0):
-            raise InvalidNetworkError(
-                f"{where} has ceil_mode, divisor_override or padding that does not count; supported is none"
-            )
-        weight, bias = average_weight(shape[0], pair(layer.kernel_size), where), None
-        window = Window(pair(layer.stride), pair(layer.padding), (1, 1), shape[0])
-    matrix, after = convolution_matrix(weight, window, shape, where)
-    chain.affine(matrix, None if bias is None else np.repeat(bias, after[1] * after[2]))
+    if isinstance(layer, nn.AvgPool2d):
+        if layer.divisor_override:
+            raise InvalidNetworkError(f"{where} has divisor_override; supported is none")
+        matrix, after = average(
+            pair(layer.kernel_size),
+            window(2, pair(layer.stride), pair(layer.padding)),
+            shape,
+            where,
+            padding_counts=bool(layer.count_include_pad),
+            ceil=bool(layer.ceil_mode),
+        )
+        chain.affine(matrix)
+        return after
+    if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
+        raise InvalidNetworkError(
+            f"{where} pads with {layer.padding!r}, {layer.padding_mode!r}; supported: numbers, zeros"
+        )
+    weight, bias = linear_arrays(layer.weight, layer.bias, where)
+    moving = window(2, pair(layer.stride), pair(layer.padding), pair(layer.dilation))
+    matrix, after = convolution(weight, moving, int(layer.groups), shape, where)
+    chain.affine(matrix, None if bias is None else np.repeat(bias, prod(after[1:])))
     return after
 
 
