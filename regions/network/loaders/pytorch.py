@@ -22,6 +22,7 @@ from regions.network.relu_network import Network
 
 __all__ = ["from_torch"]
 
+LAYERS = ("Linear", "ReLU", "Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout")
 SUPPORTED = (
     "Linear, ReLU, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, Dropout in eval mode, "
     "and nested Sequential"
@@ -200,7 +201,7 @@ def _flat_layers(nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
         for key, child in module.named_children():
             yield from _flat_layers(nn, child, f"{where}.{key}")
         return
-    known = (nn.Linear, nn.ReLU, nn.Conv2d, nn.AvgPool2d, nn.Flatten, nn.Identity, nn.Dropout)
+    known = [getattr(nn, layer) for layer in LAYERS]
     # a subclass counts only if it computes what its base class computes
     if not any(isinstance(module, base) and kind.forward is base.forward for base in known):
         raise _Unsupported(f"unsupported layer {kind.__name__} at {where}; supported are {SUPPORTED}")
