@@ -18,6 +18,8 @@ from regions.cli import main
 settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=100)
 settings.register_profile("short", settings.get_profile("all"), max_examples=10)
 
+MOST_PROCESSES = 4  # each compiles what it needs first
+
 HERE = Path(__file__).resolve().parent
 
 # programs that tests start find the package that is being tested (and no other that happens to lie in the
@@ -33,6 +35,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run every case of every law (many minutes)")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the workers are started
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    # the whole suite runs on several cores, a file at a time; `-n 0` runs it in one process
+    wanted = config.option
+    if wanted.numprocesses is None and not (wanted.file_or_dir or wanted.usepdb or wanted.collectonly):
+        wanted.numprocesses, wanted.dist = min(os.cpu_count() or 1, MOST_PROCESSES), "loadfile"
 
 
 def pytest_configure(config: pytest.Config) -> None:

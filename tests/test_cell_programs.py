@@ -440,6 +440,7 @@ def test_the_frame_holds_half_a_unit_ball_and_reaches_no_farther_than_it_says(ce
         assert np.linalg.norm(corners, axis=1).max() <= frame.outer_radius * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_cells_of_acas_xu(reference_data: Path) -> None:
     pytest.importorskip("onnx")
     entry = json.loads((reference_data / "counts.json").read_text())["acasxu"][0]

@@ -291,6 +291,7 @@ def test_counterparts_of_the_locus_are_the_exact_functions(problem, kind):
     assert noisy == exact_local_complexity(network, box, density, 0.1, 5, rng, kind=kind)
 
 
+@pytest.mark.slow
 def test_sign_changes_are_unbiased_for_one_hidden_layer_only():
     box = Box([-1.0, -1.0], [1.0, 1.0])
     density = UniformDensity(box)

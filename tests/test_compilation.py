@@ -65,6 +65,7 @@ def test_what_one_process_compiles_the_next_one_loads(tmp_path: Path) -> None:
     assert result(start(SMALL, tmp_path)) == [[True, False], 1, []]
 
 
+@pytest.mark.slow
 def test_bounds_checks_are_not_taken_from_a_cache_without_them(tmp_path: Path) -> None:
     checked = {"NUMBA_BOUNDSCHECK": "0" if config.BOUNDSCHECK else "1"}
     result(start(SMALL, tmp_path))
@@ -72,12 +73,14 @@ def test_bounds_checks_are_not_taken_from_a_cache_without_them(tmp_path: Path) -
     assert result(start(SMALL, tmp_path)) == [[True, False], 1, []]
 
 
+@pytest.mark.slow
 def test_without_a_folder_for_kernels_the_answer_comes_all_the_same() -> None:
     only_there = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
     found, hits, problems = result(start(SMALL, Path(os.devnull) / "absent", **only_there))
     assert (found, hits) == ([True, False], 0) and len(problems) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
 def test_on_a_full_disk_the_answer_comes_all_the_same(tmp_path: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
@@ -114,6 +117,7 @@ def test_a_kept_step_is_called_without_numba(tmp_path: Path) -> None:
     assert result(start(STEP, tmp_path, **checked))[2]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "foreign"])
 def test_a_damaged_step_is_compiled_again(tmp_path: Path, damage: str) -> None:
     first = result(start(STEP, tmp_path))
@@ -136,7 +140,7 @@ def test_on_a_full_disk_no_step_is_kept_in_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["auto", "lp"])
+@pytest.mark.parametrize("engine", ["planar", "lp"])
 def test_the_second_count_needs_no_numba(tmp_path: Path, small_nets: Path, engine: str) -> None:
     code = (
         "import json, sys; from regions import Box, count_cells, load_network;"
@@ -149,18 +153,25 @@ def test_the_second_count_needs_no_numba(tmp_path: Path, small_nets: Path, engin
 
 
 @pytest.mark.slow
-def test_four_processes_on_one_empty_cache_do_not_disturb_each_other(
-    tmp_path: Path, small_nets: Path
-) -> None:
-    """And a count in the plane compiles nothing of volumes, of more dimensions or of linear programs."""
-    started = [start(COUNTED, tmp_path, small_nets / "d2_w16x2.npz") for _ in range(4)]
-    for running in started:
-        cells, volume, modules = result(running)
-        assert (cells, volume) == (333, 4.0)
-        ours = {name for name in modules if name.startswith("regions.kernels.")}
-        assert "regions.kernels.vertices.polygons" in ours
-        assert not [name for name in ours if ".volumes." in name or ".programs." in name]
-        assert "regions.kernels.vertices.polytopes" not in ours
+def test_four_processes_on_one_empty_cache_do_not_disturb_each_other(tmp_path: Path) -> None:
+    for code in (SMALL, STEP):
+        started = [start(code, tmp_path) for _ in range(4)]
+        answers = [result(running) for running in started]
+        assert all(answer[0] == answers[0][0] and answer[-1] == [] for answer in answers)
+    assert result(start(SMALL, tmp_path)) == [[True, False], 1, []]
+    assert not result(start(STEP, tmp_path))[2]
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.slow
+def test_a_count_in_the_plane_compiles_nothing_else(tmp_path: Path, small_nets: Path) -> None:
+    """Nothing of volumes, of more dimensions or of linear programs; and nothing at all the second time."""
+    cells, volume, modules = result(start(COUNTED, tmp_path, small_nets / "d2_w16x2.npz"))
+    assert (cells, volume) == (333, 4.0)
+    ours = {name for name in modules if name.startswith("regions.kernels.")}
+    assert "regions.kernels.vertices.polygons" in ours
+    assert not [name for name in ours if ".volumes." in name or ".programs." in name]
+    assert "regions.kernels.vertices.polytopes" not in ours
     assert result(start(COUNTED, tmp_path, small_nets / "d2_w16x2.npz")) == [333, 4.0, []]
 
 

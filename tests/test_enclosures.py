@@ -166,6 +166,7 @@ def test_a_jump_is_zero_only_if_it_is_exactly(weights: list[float], bends: bool)
     assert found.n_facets == int(bends)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize(("d", "widths"), [(1, (9, 9)), (2, (12, 12)), (3, (8, 6)), (4, (6, 4))])
 def test_floats_lie_within_their_error_of_the_enclosure(d: int, widths: tuple[int, ...], kind: str) -> None:

@@ -100,6 +100,7 @@ def test_records_are_the_numbers_of_the_network_at_that_step():
         assert record.seconds > 0.0
 
 
+@pytest.mark.slow
 def test_estimates_agree_with_the_exact_local_complexity_of_the_same_record():
     walk = Walk(seed=5)
     history = followed(

@@ -45,7 +45,7 @@ CASES = [
 ]
 
 
-@pytest.mark.sweep(11)
+@pytest.mark.sweep(6)
 @pytest.mark.kernels
 @pytest.mark.parametrize("case", range(len(CASES)))
 @pytest.mark.parametrize("sigma", [0.05, 0.2, 0.8])
@@ -101,6 +101,7 @@ def test_bias_draws_do_not_depend_on_their_number_nor_on_workers():
     assert_allclose(third, locus_volume(enumerate_cells(noisy, box), density).total, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 def test_exact_value_of_one_hidden_layer_equals_the_closed_form():
     # so wide a box that the Gaussian has no mass outside

@@ -112,7 +112,8 @@ class Box(Domain):
 
     @cached_property
     def volume(self) -> float:
-        return float(np.prod(self.high - self.low))
+        with np.errstate(over="ignore", under="ignore"):  # then it is inf or 0, and listing says so
+            return float(np.prod(self.high - self.low))
 
     @cached_property
     def side_names(self) -> tuple[str, ...]:

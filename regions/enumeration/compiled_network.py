@@ -88,8 +88,9 @@ def balanced(
     new_weights, new_biases = [], []
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         power += exponents[layer]
-        pair = np.ldexp(weight, -exponents[layer]), np.ldexp(bias, -power)
-        back = np.ldexp(pair[0], exponents[layer]), np.ldexp(pair[1], power)
+        with np.errstate(over="ignore", under="ignore"):  # what does not come back is refused
+            pair = np.ldexp(weight, -exponents[layer]), np.ldexp(bias, -power)
+            back = np.ldexp(pair[0], exponents[layer]), np.ldexp(pair[1], power)
         if not (np.array_equal(back[0], weight) and np.array_equal(back[1], bias)):
             raise InvalidNetworkError(
                 f"layer {layer}: weights and biases span more than floating point holds once the layers "

@@ -34,6 +34,7 @@ def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> N
     header |= {"format": FILE_FORMAT, "status": fields["status"].value, "domain": frame.domain.to_dict()}
     header |= {"free": frame.free, "reach": frame.half_width if frame.free else None}
     header |= {"network_name": network.name, "relu": list(network.relu)}
+    header |= {"stopped_by": fields["stopped_by"]}
     arrays = {name: fields[name] for name in _ARRAYS}
     arrays |= {"header": np.array(json.dumps(header)), "center": fields["center"], "at": frame.at}
     for k, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
@@ -63,6 +64,7 @@ def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
         frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], half_width)
         fields = {name: header[name] for name in (*_SCALARS, "status")}
         fields |= {name: stored[name] for name in _ARRAYS}
+        fields["stopped_by"] = header.get("stopped_by", "")  # files of 0.1.0 do not say it
         fields["points"] = fields["points"][: header["n_cells"]]  # earlier files kept the frontier's too
     except _BROKEN as error:
         raise InvalidInputError(f"cannot read {str(path)!r} as an exploration: {error}") from error

@@ -6,7 +6,6 @@ their facets are compared with those of the linear programs; beyond, volumes are
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from regions.complexes import CellComplex, FacetTable, Tolerances
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
+from regions.enumeration.limits import Stop
 from regions.enumeration.programs.breadth_first import Listing
 from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.search import NO_LIMIT, WHOLE
@@ -34,7 +34,7 @@ BLOCK = 1 << 14
 
 @dataclass
 class Measured:
-    """What a `CellComplex` holds beside patterns and witnesses."""
+    """What a `CellComplex` holds beside patterns and witnesses; how volumes of facets differ, if they do."""
 
     volumes: NDArray[np.float64]
     centroids: NDArray[np.float64]
@@ -43,6 +43,7 @@ class Measured:
     facets: FacetTable
     kind: str
     errors: NDArray[np.float64] | None = None
+    sides_differ: str = ""
 
 
 def packed_patterns(listing: Listing, network: Network) -> NDArray[np.uint8]:
@@ -76,9 +77,11 @@ def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
 
 
 def measure_by_vertices(
-    listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain, tolerances: Tolerances
-) -> Measured:
+    listing: Listing, net: CompiledNetwork, domain: Domain, tolerances: Tolerances, stop: Stop
+) -> Measured | None:
     """Measure volumes, centroids and facets of listed cells by their vertices, and compare the adjacency.
+
+    None if `stop` ends it early: the listing is TRUNCATED then, its cells are kept without volumes.
 
     Raises
     ------
@@ -88,11 +91,16 @@ def measure_by_vertices(
     geometry = VertexGeometry(
         net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
     )
+    packed = packed_patterns(listing, net.network)
+    outputs = _measure_all(geometry, stop) if listing.complete else _measure(geometry, packed, stop)
+    if outputs is None:
+        listing.complete = False
+        listing.stopped_by = listing.stopped_by or stop.reason(False, 0, None)
+        return None
+    found = join_outputs(outputs, geometry.net)
     if listing.complete:
-        found = _in_order(_measure_all(geometry.net, domain), packed)
-    else:
-        found = join_outputs([geometry.measure(row) for row in packed], geometry.net)
-    table = facet_table(geometry.net, domain, found, listing.complete, tolerances)
+        found = _in_order(found, packed)
+    table, sides_differ = facet_table(geometry.net, domain, found, listing.complete, tolerances)
     inner = table.interior
     pairs = zip(table.cell_a[inner].tolist(), table.cell_b[inner].tolist(), strict=True)
     by_vertices = {(min(a, b), max(a, b)) for a, b in pairs}
@@ -110,15 +118,26 @@ def measure_by_vertices(
         found.n_facets.astype(np.int32),
         table,
         "vertices",
+        sides_differ=sides_differ,
     )
 
 
-def _measure_all(net: CompiledNetwork, domain: Domain) -> Output:
+def _measure_all(geometry: VertexGeometry, stop: Stop) -> list[Output] | None:
     """Measure all cells in one search: the way to a cell, which costs more than it, is shared."""
-    search = VertexSearch(net, domain, Mode.COLLECT)
-    block = search.run(WHOLE, NO_LIMIT, threading.Event(), lambda cells, fraction: None)
+    search = VertexSearch(geometry.net, geometry.domain, Mode.COLLECT)
+    block = search.run(WHOLE, NO_LIMIT, stop, lambda cells, fraction: None)
     search.release()
-    return join_outputs(block.outputs, net)
+    return block.outputs if block.complete else None
+
+
+def _measure(geometry: VertexGeometry, packed: NDArray[np.uint8], stop: Stop) -> list[Output] | None:
+    """Measure some cells, one after the other."""
+    outputs: list[Output] = []
+    for row in packed:
+        if stop.is_set():
+            return None
+        outputs.append(geometry.measure(row))
+    return outputs
 
 
 def _in_order(found: Output, packed: NDArray[np.uint8]) -> Output:

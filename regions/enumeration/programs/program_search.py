@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +10,25 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
 from regions.enumeration.programs.exact_sides import ExactSides
-from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, list_tasks, run_task
+from regions.enumeration.search import (
+    NEVER,
+    NO_LIMIT,
+    WHOLE,
+    Block,
+    Ending,
+    Report,
+    Task,
+    list_tasks,
+    run_task,
+)
 from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.program_walk import search_by_programs, take_witness
+from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
 from regions.kernels.vertices.layer_maps import add_units
 
-STEPS_PER_CALL = 1 << 14
+STEPS_PER_CALL = 1 << 11  # a second where each is a program of a millisecond
 OUT_CELLS = 4096
 
 
@@ -217,7 +226,7 @@ class ProgramSearch:
         """Return the cells found so far, and the part of the whole tree that is done."""
         return self.memory.cells, self.memory.done_parts * 2.0 ** -(40 + self.memory.prefix_length)
 
-    def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
+    def run(self, task: Task, cell_limit: int, stop: Ending, report: Report) -> Block:
         """Search a whole task, until it is done, the limit is reached or `stop` is set."""
         status = run_task(self, task, cell_limit, stop, report)
         return self.close(Block(), status)
@@ -234,9 +243,9 @@ class ProgramSearch:
         block.complete = status == Status.DONE
         return block
 
-    def frontier(self, depth: int) -> list[Task]:
+    def frontier(self, depth: int, stop: Ending = NEVER) -> list[Task]:
         """List subtrees that together make the whole tree, in the order of the search."""
-        return list_tasks(self, depth, self._take_tasks)
+        return list_tasks(self, depth, self._take_tasks, stop)
 
     def _take_tasks(self) -> list[Task]:
         memory, n = self.memory, self.memory.out_cells

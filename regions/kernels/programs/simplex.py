@@ -306,7 +306,7 @@ def maximise(
         scale_rows(A, columns, scales)
         set_slacks(columns, b, scales, point, slacks, noise)
         return (OPTIMAL if feasible(slacks, noise, tolerance) else BAD_INPUT), 0
-    return walk_edges(A, b, c / length, length, tolerance, max_pivots, max_stall, point, multipliers, ray)
+    return follow_edges(A, b, c / length, length, tolerance, max_pivots, max_stall, point, multipliers, ray)
 
 
 @part
@@ -361,7 +361,7 @@ def pivot(tableau: Tableau, c: F64, norm: float, tolerance: float, bland: bool) 
 
 
 @allocating_part
-def walk_edges(
+def follow_edges(
     A: F64,
     b: F64,
     c: F64,

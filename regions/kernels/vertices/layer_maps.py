@@ -11,7 +11,7 @@ from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
 from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
-from regions.kernels.vertices.vertex_signs import clear_signs, mark_signs
+from regions.kernels.vertices.vertex_signs import clear_signs, decide_vertex_signs
 
 
 @part
@@ -201,7 +201,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     for i in range(list_undecided(search, n)):
         k = search.units[i]
         set_bound(search, slot, k, extent)
-        seen = mark_signs(search, top, cuts, k)
+        seen = decide_vertex_signs(search, top, cuts, k)
         search.middles[k] = 1.0 if seen & 3 == 2 else -1.0
         if seen & 3 == 3:
             search.candidate_units[candidates + cuts] = k

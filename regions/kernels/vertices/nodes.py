@@ -203,7 +203,7 @@ def children_maker(touch: Callable[..., None]) -> Callable[..., int]:
         first = search.nodes[top].ring_top
         count_split(search, top, n_new)
         upper = open_children(search, top, unit, wanted)
-        # the negative part first: its events lie below those of the positive part, which is walked first
+        # the negative part first: its events lie below those of the positive part, which is searched first
         for sign in (2, 1):
             if wanted & sign == 0:
                 continue
