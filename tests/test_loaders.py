@@ -115,12 +115,14 @@ def test_torch_refusals_name_the_layer_and_what_is_supported() -> None:
             return 2 * super().forward(x)
 
     refused: list[tuple[Any, str]] = [
-        (nn.Sequential(nn.Linear(2, 3), nn.Tanh()), r"Tanh at Sequential\.1; supported are Linear, ReLU"),
+        (
+            nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.ReLU()),
+            r"Tanh at Sequential\.1; supported are Linear, ReLU.*tanh .* is not piecewise linear",
+        ),
         (
             nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))),
             r"BatchNorm1d at Sequential\.0\.1",
         ),
-        (Twice(nn.Linear(2, 3)), "unsupported layer Twice"),
         (nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5)), r"model\.eval\(\)"),
         (nn.Sequential(nn.Flatten(0), nn.Linear(2, 3)), "start_dim=0"),
         (nn.Sequential(nn.Linear(2, 3).half()), "float16"),
@@ -131,6 +133,7 @@ def test_torch_refusals_name_the_layer_and_what_is_supported() -> None:
         (nn.Linear(2, 3).state_dict(), "state_dict"),
         (np.ones(3), "expected is a torch.nn.Module"),
     ]
+    assert from_torch(Twice(nn.Linear(2, 3))).output_dim == 3
     for model, reason in refused:
         with pytest.raises(InvalidNetworkError, match=reason):
             from_torch(model)
@@ -156,7 +159,7 @@ def test_exported_program_equals_its_module(tmp_path: Path, batch: str) -> None:
 
 
 @needs_torch
-def test_exported_programs_that_branch_or_bend_otherwise_are_refused() -> None:
+def test_exported_programs_may_branch_and_are_refused_if_they_bend_otherwise() -> None:
     import torch
     from torch import nn
 
@@ -173,14 +176,16 @@ def test_exported_programs_that_branch_or_bend_otherwise_are_refused() -> None:
         def forward(self, x: Any) -> Any:
             return x + self.one(x)
 
-    for module, reason in (
-        (Residual(), "unsupported operator add"),
-        (nn.Tanh(), "unsupported operator tanh"),
-    ):
+    for module in (Residual(), Branch()):
+        program = torch.export.export(module, (torch.zeros(2, 3),))
+        network, x = from_torch(program), torch.randn(5, 3)
+        np.testing.assert_allclose(
+            network.forward(x.numpy()), module(x).detach().numpy(), rtol=1e-5, atol=1e-6
+        )
+        assert network.widths == ()
+    for layers, reason in (((nn.Tanh(), nn.ReLU()), "tanh .* not piecewise"), ((nn.ReLU6(),), "hardtanh")):
         with pytest.raises(InvalidNetworkError, match=reason):
-            from_torch(torch.export.export(module, (torch.zeros(2, 3),)))
-    with pytest.raises(InvalidNetworkError, match="plain chains"):
-        from_torch(torch.export.export(Branch(), (torch.zeros(2, 3),)))
+            from_torch(torch.export.export(nn.Sequential(nn.Linear(3, 3), *layers), (torch.zeros(2, 3),)))
 
 
 # ---------------------------------------------------------------- scikit-learn

@@ -35,7 +35,8 @@ class Kind(StrEnum):
 KindOption = Annotated[Kind, typer.Option(help="gradient: facets where the Jacobian jumps.")]
 
 NetworkPath = Annotated[
-    Path, typer.Argument(metavar="NET", help="Network: .npz or .onnx; .pt2, .pt, .joblib with --trust-code.")
+    Path,
+    typer.Argument(metavar="NET", help="Network: .npz, .onnx, .nnet; .pt2, .pt, .joblib with --trust-code."),
 ]
 ComplexPath = Annotated[
     Path, typer.Argument(metavar="OUT.regions", help="Cells written by `regions enumerate -o`.")

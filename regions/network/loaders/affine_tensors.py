@@ -6,7 +6,7 @@ becomes an affine layer of its own. What operators mean is left to `operators` a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -241,7 +241,7 @@ class Layering:
             operand.rows, start = whole, start + count
 
     def _tensors(self) -> Iterable[AffineTensor]:
-        return [value for value in self.live.values() if isinstance(value, AffineTensor)]
+        return list(_held(self.live.values()))
 
     def _sources(self, x: AffineTensor) -> IntArray | None:
         """Return which value of the last layer each entry is, -1 for zeros; None if some are neither."""
@@ -270,6 +270,15 @@ class Layering:
                 f"{entries:,} entries ({self._entries:,} with the layers before); at most {MOST_ENTRIES:,} "
                 f"in one matrix and {MOST_ENTRIES_TOGETHER:,} in all are read"
             )
+
+
+def _held(values: Iterable[Any]) -> Iterator[AffineTensor]:
+    """The affine tensors among values, and in lists of them."""
+    for value in values:
+        if isinstance(value, AffineTensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _held(value)
 
 
 def check_entries(what: str, entries: int, most: int = MOST_ENTRIES) -> None:

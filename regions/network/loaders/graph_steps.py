@@ -77,7 +77,7 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
 
     def keep(k: int, results: Sequence[Any]) -> None:
         for name, result in zip(steps[k].outputs, results, strict=False):
-            layering.spend(prod(result.shape))
+            layering.spend(sum(prod(getattr(part, "shape", ())) for part in _parts(result)))
             if name and uses[name]:
                 values[name] = result
             for consumer in consumers[name]:
@@ -114,6 +114,10 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
         hint = f"{lost.where} waits for a value that no operator gives" if lost else "no operator gives it"
         raise InvalidNetworkError(f"the output {wanted!r} cannot be computed: {hint}")
     return values[wanted]
+
+
+def _parts(result: Any) -> Sequence[Any]:
+    return result if isinstance(result, list | tuple) else [result]
 
 
 def _run(step: Step, arguments: list[Any]) -> Sequence[Any] | Bend:
