@@ -465,8 +465,7 @@ def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOpt
     limit = options.get("max_cells")
     if cells.certificate.stopped_by == "max_seconds":
         raise InvalidInputError(
-            f"max_seconds ended the enumeration after {cells.n_cells} cells: an exact value needs all cells; "
-            "raise it or leave it out, or take a smaller domain"
+            f"max_seconds ended the enumeration after {cells.n_cells} cells; an exact value needs all cells"
         )
     raise_interruption(cells.status, cells.n_cells, limit)
     if cells.status is not Completeness.COMPLETE:
