@@ -22,6 +22,7 @@ from regions.complexes.facet_table import FacetTable
 from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.network import Network
+from regions.network.network_files import read_flags, written_flags
 from regions.reports import replacing
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, Any] = {"header": np.array(json.dumps(_header(cells)))}
     for k, (w, b) in enumerate(zip(cells.network.weights, cells.network.biases, strict=True)):
         arrays[f"W{k}"], arrays[f"b{k}"] = w, b
+    arrays |= written_flags(cells.network.relu, cells.network.slopes)[1]
     arrays |= {name: getattr(cells, name) for name in CELL_ARRAYS}
     arrays |= {f"facet_{name}": getattr(cells.facets, name) for name in FACET_ARRAYS}
     if cells.rings is not None:
@@ -88,7 +90,7 @@ def _header(cells: CellComplex) -> dict[str, Any]:
         "seconds": cells.seconds,
         "domain": cells.domain.to_dict(),
         "network_name": cells.network.name,
-        "relu": [bool(flag) for flag in cells.network.relu],
+        "relu": written_flags(cells.network.relu, cells.network.slopes)[0],
         "volume_kind": cells.volume_kind,
     }
 
@@ -109,11 +111,13 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
     if header["format"] != FILE_FORMAT:
         raise InvalidInputError(f"file format {header['format']!r}; this version reads {FILE_FORMAT!r}")
     n_layers = len(header["relu"])
+    relu, slopes = read_flags(header["relu"], data)
     network = Network.from_arrays(
         [data[f"W{k}"] for k in range(n_layers)],
         [data[f"b{k}"] for k in range(n_layers)],
-        header["relu"],
+        relu,
         name=header["network_name"],
+        slopes=slopes,
     )
     domain = domain_from_dict(header["domain"])
     cells = {name: data[name] for name in CELL_ARRAYS}

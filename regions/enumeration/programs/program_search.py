@@ -17,7 +17,7 @@ from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
 from regions.kernels.programs.program_walk import search_by_programs, set_witness
-from regions.kernels.vertices.layer_maps import add_units
+from regions.kernels.vertices.steps import adder
 
 STEPS_PER_CALL = 1 << 14
 OUT_CELLS = 4096
@@ -87,7 +87,7 @@ class ProgramSearch:
         self.exact: ExactSides | None = None
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
-        self.memory.bind({"add_units": add_units})
+        self.memory.bind({"add_units": adder(net.sloped)})
         self.outputs: list[ProgramOutput] = []
 
     def release(self) -> None:
