@@ -2,8 +2,8 @@
 
     python benchmarks/count_reference.py            # d10_w12x2 and d8_w16x2 by programs, d8 by vertices
 
-Writes one row for each walk to benchmarks/results/lp_counts.csv: box [-1, 1]^d, certified arithmetic; a
-walk stops at --seconds of wall time and is then TRUNCATED. COMPLETE counts of one network must be equal.
+Writes one row for each search to benchmarks/results/lp_counts.csv: box [-1, 1]^d, certified arithmetic; a
+search stops at --seconds of wall time and is then TRUNCATED. COMPLETE counts of one network must be equal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regions import Box, Network, count_cells
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("REGIONS_REFERENCE_DATA", HERE.parents[1] / "shared" / "data"))
 RESULTS = HERE / "results" / "lp_counts.csv"
-WALKS = (("d10_w12x2", "lp"), ("d8_w16x2", "lp"), ("d8_w16x2", "cells"))
+SEARCHES = (("d10_w12x2", "lp"), ("d8_w16x2", "lp"), ("d8_w16x2", "cells"))
 
 
 def count(name: str, engine: str, workers: int, seconds: float) -> dict[str, object]:
@@ -55,11 +55,11 @@ def count(name: str, engine: str, workers: int, seconds: float) -> dict[str, obj
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=300.0, help="wall time of one walk at most")
+    parser.add_argument("--seconds", type=float, default=300.0, help="wall time of one search at most")
     options = parser.parse_args()
     RESULTS.parent.mkdir(exist_ok=True)
     rows = []
-    for name, engine in WALKS:
+    for name, engine in SEARCHES:
         rows.append(count(name, engine, options.workers, options.seconds))
         print(rows[-1], flush=True)
     with RESULTS.open("w", newline="") as file:

@@ -1,8 +1,8 @@
 """Cells per second of both engines over the dimension, and the fit of `regions.cost_model`.
 
 One family of networks, d -> w -> w -> 1 with weights N(0, 2 / fan-in) and biases N(0, 1/4), seed 100 d + w,
-on [-1, 1]^d; certified arithmetic, one thread, CPU time, compiled before. A walk ends after --max-cells
-cells or --seconds, whichever is first; both engines walk the same tree, so they count the same cells.
+on [-1, 1]^d; certified arithmetic, one thread, CPU time, compiled before. A search ends after --max-cells
+cells or --seconds, whichever is first; both engines search the same tree, so they count the same cells.
 
     python benchmarks/dimension_sweep.py              # d = 2..20: results/dimension_sweep.csv and .png
     python benchmarks/dimension_sweep.py --draw-only  # the picture and the fit again, from the table
@@ -57,8 +57,8 @@ def family(d: int, width: int) -> Network:
     return Network.from_arrays(weights, [0.5 * rng.normal(size=b) for b in sizes[1:]])
 
 
-def walker_of(engine: str, network: Network) -> Any:
-    """A walk that counts, over the box."""
+def search_of(engine: str, network: Network) -> Any:
+    """A search that counts, over the box."""
     box = Box(-np.ones(network.input_dim), np.ones(network.input_dim))
     if engine == "lp":
         net = compile_network(network, box, radius=0.0, certified=True, planar=False, vertices=False)
@@ -69,7 +69,7 @@ def walker_of(engine: str, network: Network) -> Any:
 
 def measure(engine: str, network: Network, max_cells: int, seconds: float) -> tuple[int, bool, float]:
     """Cells, whether these are all, and CPU seconds."""
-    search = walker_of(engine, network)
+    search = search_of(engine, network)
     search.step(0)
     search.start(cell_limit=max_cells)
     begin = time.process_time()
@@ -157,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--largest", type=int, default=20, help="largest dimension")
     parser.add_argument("--max-cells", type=int, default=20_000)
-    parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one walk at most")
+    parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one search at most")
     parser.add_argument("--draw-only", action="store_true")
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Counting by linear programs, facets of a cell, and the same walk with HiGHS; run with `pytest benchmarks`.
+"""Counting by linear programs, facets of a cell, and the search with HiGHS; run with `pytest benchmarks`.
 
 Work per cell at d = 10 (d10_w12x2): 3 programs of 9 pivots, a pivot 1.4 kflop on 4 kB (see
 `kernels/programs/unit_sides`): 38 kflop and, were it one dgemm, a microsecond; rows are too short for that.
@@ -7,7 +7,7 @@ The baseline is the same depth-first splitting in plain Python: the node's point
 for nothing, one program by HiGHS says how far the other reaches, and a side counts as inhabited beyond
 1e-9. HiGHS is asked by `scipy.optimize.linprog` (no presolve: faster at this size) and by highspy's own
 interface, which scipy carries, with one model whose rows are added and deleted so that it restarts from the
-last basis. Both count the first cells of the tree, which must be as many as ours where the walk is complete.
+last basis. Both count the first cells of the tree, which must be as many as ours where it is complete.
 `extra_info` has cells per second of all three and the ratios, from the same run.
 """
 

@@ -199,7 +199,7 @@ def test_a_certified_result_passes_the_independent_check() -> None:
 @given(nearly_parallel_networks())
 @examples(100, 10)
 def test_every_radius_holds(case: Case) -> None:
-    """The walk's vertices are within their radii of the exact ones, at every cell."""
+    """The search's vertices are within their radii of the exact ones, at every cell."""
     network, box = problem_of(case)
     net = compile_network(network, box, radius=0.0, certified=True, planar=box.dimension == 2)
     truth = {cell.pattern: cell for cell in solve_naively(network, box).cells}

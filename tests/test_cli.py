@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -202,7 +202,19 @@ def test_a_limit_gives_a_truncated_count_and_no_error(run, wide, points):
     assert code == 0
     assert found["status"] == "TRUNCATED" and found["cells"] >= 3
     _, out, _ = run("count", wide, "--slice", a, b, c, "--max-cells", "3")
-    assert "at least" in out and "TRUNCATED" in out
+    assert "at least" in out and "TRUNCATED: stopped by --max-cells" in out
+
+
+@pytest.mark.kernels
+def test_time_that_is_up_gives_a_truncated_result_and_no_error(run, net, tmp_path):
+    words = ["--box", "-1", "1", "--max-seconds", "1e-9"]
+    code, out, _ = run("count", net, *words, "--json")
+    found = json.loads(out)
+    assert (code, found["status"]) == (0, "TRUNCATED")
+    assert found["certificate"]["stopped_by"] == "max_seconds"
+    code, out, _ = run("enumerate", net, *words, "-o", tmp_path / "part.regions")
+    assert code == 0 and "TRUNCATED: stopped by --max-seconds" in out
+    assert_fails_in_one_line(run("count", net, *words[:-1], "-1"), "max_seconds=-1.0")
 
 
 @pytest.mark.kernels
@@ -371,10 +383,17 @@ def test_regions_are_counted_in_full_lists_only(run, published, monkeypatch):
     from regions.enumeration import enumerate
 
     words = ["count", published, "--box", "-1", "1", "--definition", "open"]
-    assert_fails_in_one_line(run(*words, "--max-cells", "2"), "--max-cells 2")
+    assert_fails_in_one_line(
+        run(*words, "--max-cells", "2"), "at least 2 (TRUNCATED: stopped by --max-cells)"
+    )
+    assert_fails_in_one_line(run(*words, "--max-seconds", "1e-9"), "stopped by --max-seconds")
     whole = enumerate.enumerate_cells
-    # what Ctrl-C leaves: a TRUNCATED result without a limit
-    monkeypatch.setattr(enumerate, "enumerate_cells", lambda *a, max_cells, **k: whole(*a, max_cells=2, **k))
+
+    def interrupted(*given, max_cells, **options):
+        cells = whole(*given, max_cells=2, **options)
+        return replace(cells, certificate=replace(cells.certificate, stopped_by="interrupt"))
+
+    monkeypatch.setattr(enumerate, "enumerate_cells", interrupted)
     code, out, err = run(*words)
     assert (code, out) == (130, "")
     assert "at least" in err and "TRUNCATED" in err

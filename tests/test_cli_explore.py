@@ -53,6 +53,7 @@ def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_pat
         (["--distances", "3"], "choose 2 or inf"),
         (["--radius", "-1"], "radius=-1.0"),
         (["--max-hops", "-1"], "max_hops=-1"),
+        (["--max-seconds", "0"], "max_seconds=0.0"),
         (["--box", "5", "6"], "not in the domain"),
         (["-o", "out.txt"], ".npz or .json"),
     ],
@@ -60,3 +61,15 @@ def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_pat
 def test_mistakes_are_answered_in_one_line(run, files, words, says):
     _, net, point = files
     assert_fails_in_one_line(run("explore", net, "--center", point, *words), says)
+
+
+@pytest.mark.kernels
+def test_what_was_not_searched_is_said(run, files):
+    _, net, point = files
+    words = ["explore", net, "--center", point, "--max-hops", "1"]
+    code, out, _ = run(*words)
+    assert code == 0 and "TRUNCATED: only the box of" in out and "the whole space is not a domain yet" in out
+    code, out, _ = run(*words, "--max-seconds", "1e-9", "--json")
+    found = json.loads(out)
+    assert (code, found["status"], found["stopped_by"]) == (0, "TRUNCATED", "max_seconds")
+    assert len(found["reasons"]) == 2

@@ -86,6 +86,68 @@ def test_on_a_full_disk_the_answer_comes_all_the_same(tmp_path: Path) -> None:
     assert result(start(SMALL, tmp_path)) == [[True, False], 0, []]
 
 
+STEP = """
+import json, sys
+from regions.kernels.memory.compiling import cache_problems
+from regions.kernels.memory.layouts import address_of
+from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
+from regions.kernels.vertices.predicates import report_doubt
+
+memory = VERTEX_SEARCH.make({})
+memory.bind({"settle_doubt": report_doubt})
+
+status = memory.settle_doubt(0, 0, 0, 1.5)
+print(json.dumps([status, memory.asked, "numba" in sys.modules, cache_problems()]))
+"""
+
+
+def kept_step(cache: Path) -> Path:
+    (file,) = cache.glob("*.step")
+    return file
+
+
+def test_a_kept_step_is_called_without_numba(tmp_path: Path) -> None:
+    first = result(start(STEP, tmp_path))
+    assert first[2:] == [True, []]
+    assert result(start(STEP, tmp_path)) == [*first[:2], False, []]
+    checked = {"NUMBA_BOUNDSCHECK": "0" if config.BOUNDSCHECK else "1"}
+    assert result(start(STEP, tmp_path, **checked))[2]
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "foreign"])
+def test_a_damaged_step_is_compiled_again(tmp_path: Path, damage: str) -> None:
+    first = result(start(STEP, tmp_path))
+    file = kept_step(tmp_path)
+    whole = file.read_bytes()
+    other = bytes([whole[-1] ^ 1])
+    file.write_bytes(
+        {"cut": whole[:-9], "changed": whole[:-1] + other, "empty": b"", "foreign": b"[]"}[damage]
+    )
+    assert result(start(STEP, tmp_path)) == first
+    assert kept_step(tmp_path).read_bytes()[-100:] == whole[-100:]
+    assert not result(start(STEP, tmp_path))[2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
+def test_on_a_full_disk_no_step_is_kept_in_part(tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
+    *_, problems = result(start(STEP, tmp_path, limit=limit))
+    assert len(problems) == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["auto", "lp"])
+def test_the_second_count_needs_no_numba(tmp_path: Path, small_nets: Path, engine: str) -> None:
+    code = (
+        "import json, sys; from regions import Box, count_cells, load_network;"
+        "found = count_cells(load_network(sys.argv[1]), Box([-1.0, -1.0], [1.0, 1.0]), engine=sys.argv[2]);"
+        "print(json.dumps([found.cells, 'numba' in sys.modules]))"
+    )
+    arguments = (small_nets / "d2_w16x2.npz", engine)
+    assert result(start(code, tmp_path, *arguments)) == [333, True]
+    assert result(start(code, tmp_path, *arguments)) == [333, False]
+
+
 @pytest.mark.slow
 def test_four_processes_on_one_empty_cache_do_not_disturb_each_other(
     tmp_path: Path, small_nets: Path

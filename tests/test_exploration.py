@@ -146,8 +146,55 @@ def test_no_domain_is_a_box_as_large(listed) -> None:
     free = explore(network, center, max_cells=None)
     half = free.frame.half_width
     cells = enumerate_cells(network, Box(center - half, center + half))
-    assert free.status.name == "COMPLETE"
     assert pattern_set(free) == set(complex_patterns(cells))
+    assert free.status.name == "TRUNCATED" and free.stopped_by == ""
+    (reason,) = free.reasons
+    assert f"only the box of {half:.3g} to either side of the center was searched" in reason
+    assert "the whole space is not a domain yet" in reason and reason in free.statement()
+
+
+THREE_LINES = Network.from_arrays(
+    [[[0.0, 1.0], [1.0, 0.0], [-1 / 1024, 1.0]], [[1.0, 1.0, 1.0]]], [[0.0, 0.0, -1.0], [0.0]]
+)
+
+
+@pytest.mark.parametrize(("center", "cells"), [([0.1, 0.1], 6), ([2000.0, 1.0], 7)])
+def test_what_lies_beyond_the_box_that_was_searched_makes_no_complete_result(center, cells: int) -> None:
+    """The lines y = 0, x = 0 and y = x / 1024 + 1 have 7 cells, one of them beyond x = -1024."""
+    found = explore(THREE_LINES, center, max_cells=None)
+    assert found.n_cells == cells
+    assert found.status.name == "TRUNCATED" and found.n_frontier == 0
+    domain = Box([-5000.0, -5000.0], [5000.0, 5000.0])
+    inside = explore(THREE_LINES, center, domain, max_cells=None)
+    assert (inside.n_cells, inside.status.name, inside.reasons) == (7, "COMPLETE", [])
+
+
+@pytest.mark.parametrize("radius", [0.05, 1.0, 900.0, 1100.0, 3000.0])
+@pytest.mark.parametrize("center", [[0.1, 0.1], [2000.0, 1.0]])
+def test_the_box_that_is_searched_holds_the_ball_that_is_asked_for(center, radius: float) -> None:
+    """So the cells of a ball are complete without a domain; those within some hops of them may be beyond."""
+    domain = Box([-1e5, -1e5], [1e5, 1e5])
+    free = explore(THREE_LINES, center, max_cells=None, radius=radius)
+    assert free.status.name == "COMPLETE"
+    assert pattern_set(free) == pattern_set(explore(THREE_LINES, center, domain, radius=radius))
+    stepwise = explore(THREE_LINES, center, max_cells=None, radius=radius, max_hops=9)
+    assert stepwise.status.name == "TRUNCATED"
+
+
+def test_what_ended_an_exploration_is_said_and_stored(listed, tmp_path: Path) -> None:
+    network, box, _, center = listed
+    few = explore(network, center, box, max_cells=3)
+    assert few.stopped_by == "max_cells" and few.reasons == ["max_cells ended the search"]
+    short = explore(network, center, box, max_cells=None, max_seconds=1e-6)
+    assert (short.stopped_by, short.n_cells) == ("max_seconds", 0) or short.n_cells > 0
+    assert "max_seconds ended the search" in short.statement()
+    for found in (few, short):
+        found.save(tmp_path / "found.npz")
+        back = Exploration.load(tmp_path / "found.npz")
+        assert (back.stopped_by, back.reasons) == (found.stopped_by, found.reasons)
+    assert pattern_set(short.resume(max_seconds=600)) == set(complex_patterns(listed[2]))
+    step = minimal_perturbation(network, center, box, max_seconds=1e-6)
+    assert step.status.name == "TRUNCATED" and step.lower <= step.upper
 
 
 def test_inputs_that_no_unit_sees_change_nothing() -> None:
@@ -370,7 +417,7 @@ def test_both_finders_agree_without_a_domain(monkeypatch) -> None:
     found = explore(network, center, max_cells=None, max_hops=1)
     monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 0)
     again = explore(network, center, max_cells=None, max_hops=1)
-    assert found.status.name == again.status.name == "COMPLETE"
+    assert found.reasons == again.reasons and len(found.reasons) == 1 and found.stopped_by == ""
     assert pattern_set(found) == pattern_set(again)
     assert named_facets(found) == named_facets(again)
 
@@ -422,7 +469,7 @@ def test_rows_left_undecided_are_counted_and_nothing_is_complete() -> None:
     assert "undecided" in found.statement()
     clear = explore(network, center, max_cells=None, max_hops=1)
     assert clear.undecided.sum() == 0
-    assert clear.status.name == "COMPLETE"
+    assert len(clear.reasons) == 1 and len(found.reasons) == 2
     step = minimal_perturbation(twins, center, max_cells=3)
     assert step.status.name == "TRUNCATED"
     assert step.undecided_rows > 0
@@ -434,7 +481,7 @@ def test_where_nothing_changes_the_bounds_are_infinite() -> None:
     box = minimal_perturbation(network, [0.0, 0.0], Box([-1.0, -1.0], [1.0, 1.0]))
     assert (box.status.name, box.lower, box.upper, box.point) == ("COMPLETE", INF, INF, None)
     free = minimal_perturbation(network, [0.0, 0.0])
-    assert free.status.name == "COMPLETE"
+    assert free.status.name == "TRUNCATED"  # beyond 50 something else may be predicted
     assert (free.upper, free.lower) == (INF, 50.0)
 
 
@@ -475,10 +522,15 @@ def test_what_cannot_be_used_is_an_error() -> None:
         {"max_hops": -1},
         {"radius": 0.0},
         {"radius": np.inf},
+        {"max_seconds": 0.0},
+        {"max_seconds": True},
+        {"max_seconds": np.nan},
         {"arithmetic": "fast"},
     ):
         with pytest.raises(errors.InvalidInputError):
             explore(network, [0.0, 0.0], box, **limits)
+    with pytest.raises(TypeError, match="'cells'"):
+        explore(network, [0.0, 0.0], box, cells=3)
     simplex = Polytope(np.vstack([np.eye(257), -np.ones((1, 257))]), np.ones(258))
     with pytest.raises(errors.BudgetExceededError, match="leave the domain out"):
         explore(random_network(2, (257, 4, 3)), np.zeros(257), simplex)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import subprocess
@@ -13,8 +14,10 @@ import pytest
 from numba import config, njit
 
 import regions
+from regions.kernels.memory.bits import popcount, scale_of, trailing_zeros
 from regions.kernels.memory.compiling import kernels_digest
-from regions.kernels.memory.layouts import Layout, floats, ints, records, type_of, words
+from regions.kernels.memory.layout_types import type_of
+from regions.kernels.memory.layouts import Layout, floats, ints, records, words
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.vertex_layout import NETWORK, VERTEX_SEARCH
 
@@ -69,6 +72,20 @@ def test_kernels_and_python_read_and_write_one_memory() -> None:
     assert made.bits.shape == (0,)
 
 
+@njit
+def operate(word, x):
+    return popcount(word), trailing_zeros(word), scale_of(x)
+
+
+@pytest.mark.small
+@pytest.mark.kernels
+@pytest.mark.parametrize("x", [1.0, 0.5, 0.75, 1.5, 3e-308, 5e-324, 1e300, 2.0**-900, 2.0**901, 1e-200])
+def test_machine_operations_are_what_python_computes(x: float) -> None:
+    word = np.uint64(0b1011000)
+    scale = math.ldexp(1.0, -max(-900, min(900, math.frexp(x)[1])))
+    assert operate(word, x) == (3, 3, scale)
+
+
 @pytest.mark.skipif(not config.BOUNDSCHECK, reason="needs NUMBA_BOUNDSCHECK=1")
 @pytest.mark.kernels
 def test_indices_out_of_bounds_are_errors_where_they_are_checked() -> None:
@@ -108,7 +125,7 @@ def test_everything_declared_says_what_it_means(layout: Layout) -> None:
 def test_kept_signatures_of_layouts_unknown_here_can_be_read() -> None:
     """Two engines share kernels, and a process that uses one of them has not declared the other's layout."""
     code = (
-        "import pickle, sys; from regions.kernels.memory.layouts import type_of;"
+        "import pickle, sys; from regions.kernels.memory.layout_types import type_of;"
         "found = pickle.loads(bytes.fromhex(sys.argv[1])); "
         "from regions.kernels.memory.vertex_layout import NETWORK; assert found != type_of(NETWORK)"
     )

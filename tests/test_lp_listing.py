@@ -1,4 +1,4 @@
-"""Laws of the breadth-first walk over facets: the same cells and neighbours as exact brute force."""
+"""Laws of the breadth-first search over facets: the same cells and neighbours as exact brute force."""
 
 from __future__ import annotations
 
@@ -26,11 +26,17 @@ from regions import (
     to_scipy_sparse,
     verify,
 )
+from regions.complexes import Tolerances
 from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.programs.breadth_first import list_cells
 from regions.enumeration.programs.exact_sides import ExactSides
 from regions.enumeration.programs.facet_finder import FacetFinder
-from regions.enumeration.programs.program_complex import compare_complexes, neighbour_pairs
+from regions.enumeration.programs.program_complex import (
+    compare_complexes,
+    measure_by_vertices,
+    neighbour_pairs,
+    packed_patterns,
+)
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 
 pytestmark = pytest.mark.kernels
@@ -207,6 +213,32 @@ def test_a_facet_seen_from_one_side_is_refused() -> None:
     listing.facets[0].neighbours[hidden] = None
     with pytest.raises(CertificateError, match="one side"):
         neighbour_pairs(listing)
+
+
+@pytest.mark.parametrize(("dimension", "widths"), [(1, (5, 4)), (2, (6, 5)), (3, (6, 3))])
+def test_all_cells_are_measured_alike_at_once_and_one_by_one(dimension: int, widths: tuple[int, ...]) -> None:
+    network, box = network_on_box(dimension, widths, seed=2)
+    net = compile_network(network, box, radius=2.0**-44, certified=True, planar=False)
+    listing = list_cells(net, box, max_cells=None, workers=1, progress=None)
+    packed = packed_patterns(listing, network)
+    at_once = measure_by_vertices(listing, packed, net, box, Tolerances(vertex_radius=2.0**-44))
+    listing.complete = False
+    one_by_one = measure_by_vertices(listing, packed, net, box, Tolerances(vertex_radius=2.0**-44))
+    for name in ("volumes", "centroids", "n_vertices", "n_facets"):
+        np.testing.assert_array_equal(getattr(at_once, name), getattr(one_by_one, name))
+    for name in ("cell_a", "cell_b", "side", "layer", "unit", "volume", "jump", "place"):
+        np.testing.assert_array_equal(getattr(at_once.facets, name), getattr(one_by_one.facets, name))
+
+
+def test_a_listing_that_lacks_a_cell_is_refused() -> None:
+    network, box = network_on_box(2, (6,), seed=0)
+    net = compile_network(network, box, radius=2.0**-44, certified=True, planar=False)
+    listing = list_cells(net, box, max_cells=None, workers=1, progress=None)
+    for part in (listing.states, listing.witnesses, listing.facets):
+        part.pop()
+    packed = packed_patterns(listing, network)
+    with pytest.raises(CertificateError, match="not the same ones"):
+        measure_by_vertices(listing, packed, net, box, Tolerances(vertex_radius=2.0**-44))
 
 
 @pytest.mark.small

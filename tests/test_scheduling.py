@@ -27,7 +27,7 @@ CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 
 @pytest.fixture
 def cut_up(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Makes small walks parallel too; collects the number of tasks of each."""
+    """Makes small searches parallel too; collects the number of tasks of each."""
     numbers: list[int] = []
     cut = threads._cut
 
@@ -88,7 +88,7 @@ def test_workers_do_not_change_which_cells_a_limit_keeps(
 
 @pytest.mark.kernels
 def test_a_limit_stops_all_threads_soon() -> None:
-    """A walk of a hundred tasks whose first ones fill the limit must not do the others."""
+    """A search of a hundred tasks whose first ones fill the limit must not do the others."""
     network, box = network_on_box(3, (200, 200))
     count_cells(network, box, workers=2, max_cells=10)
     start = time.perf_counter()
@@ -171,7 +171,7 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
     real = VertexSearch.step
 
     def interrupt(self: Any, steps: int = 0) -> int:
-        if steps == threads.ALONE_STEPS:
+        if steps == threads.ALONE_CALL:
             raise KeyboardInterrupt
         return real(self, steps)
 

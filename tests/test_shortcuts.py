@@ -34,7 +34,7 @@ def medium(widths: tuple[int, ...], seed: int = 0, dimension: int = 2) -> tuple[
 
 
 def assert_counted_as_made(network: Network, box: Box) -> None:
-    """The walk that lists makes every cell; its facets need not fit together at the error bounds."""
+    """The search that lists makes every cell; its facets need not fit together at the error bounds."""
     radius = 2.0**-44 * float(np.abs(box.vertices).max())
     for arithmetic in ("float", "certified"):
         certified = arithmetic == "certified"
@@ -206,7 +206,7 @@ def test_threads_do_not_share_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not wrong
 
 
-def test_a_walk_that_failed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_failed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     network, box = medium((16, 16, 16))
     expected = without_reuse(network, box, monkeypatch)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from regions import (
     verify,
 )
 from regions.analysis.enclosures import locus_enclosure, volume_enclosures
+from regions.analysis.independent import prove
 from regions.analysis.linear_regions import count_regions
 from regions.analysis.locus import locus_volume
 from regions.analysis.one_cell import cell_halfspaces
@@ -156,6 +158,18 @@ def test_files_of_complexes_and_explorations_keep_slopes(tmp_path: Path) -> None
     found = explore(cells.network, [0.1, 0.2], cells.domain, max_cells=3)
     found.save(tmp_path / "found.npz")
     assert Exploration.load(tmp_path / "found.npz").network == cells.network
+
+
+@pytest.mark.small
+@given(sloped(rational_networks(max_layers=2)))
+@examples(60, 8)
+def test_saved_lists_are_proven_by_the_independent_check(case: Case) -> None:
+    found = enumerate_cells(*problem_of(case))
+    with TemporaryDirectory() as folder:
+        found.save(Path(folder) / "cells.regions")
+        proof = prove(str(Path(folder) / "cells.regions"))
+    assert proof.proven and proof.cells == found.n_cells
+    assert found.network.digest() in proof.lines[0]
 
 
 # The cells, by every engine

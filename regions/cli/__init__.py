@@ -1,8 +1,8 @@
 """The command line: `regions count`, `enumerate`, `graph`, `locus`, `validate`, `compare`, `plot`, ...
 
 Turns words into calls of the library and results into tables or JSON; the only part that prints.
-Exit codes: 0 done, 2 something to correct (one line on stderr), 130 interrupted by Ctrl-C or SIGTERM,
-with what was found so far printed and saved as TRUNCATED.
+Exit codes: 0 done, 1 a file that `verify` does not find right, 2 something to correct (one line on stderr),
+130 interrupted by Ctrl-C or SIGTERM, with what was found so far printed and saved as TRUNCATED.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done; 2 for anything the user can correct, said in one line on stderr; 130 after Ctrl-C or SIGTERM.
+        0 done; 1 if `verify` finds a file wrong; 2 for anything the user can correct, said in one line on
+        stderr; 130 after Ctrl-C or SIGTERM.
 
     Examples
     --------

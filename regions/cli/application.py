@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regions.cli import commands, compare, demo, explore, inequality_report, validate, warmup
+from regions.cli import commands, compare, demo, explore, inequality_report, validate, verify, warmup
 from regions.cli.session import err
 from regions.errors import RegionsError
 
@@ -26,6 +26,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "enumerate": commands.enumerate_,
     "graph": commands.graph,
     "locus": commands.locus,
+    "verify": verify.verify,
     "validate": validate.validate,
     "compare": compare.compare,
     "inequalities": inequality_report.inequalities,

@@ -22,6 +22,7 @@ from regions.cli.options import (
     EngineWords,
     Kind,
     KindOption,
+    MaxSecondsOption,
     NetworkPath,
     TrustCode,
     read_complex,
@@ -34,7 +35,6 @@ from regions.cli.session import (
     print_facts,
     print_json,
     print_table,
-    was_interrupted,
     watched,
 )
 from regions.errors import InvalidInputError
@@ -85,6 +85,7 @@ def count(
             "Default: where d <= 5 and the engine has vertices.",
         ),
     ] = None,
+    max_seconds: MaxSecondsOption = None,
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
@@ -98,7 +99,7 @@ def count(
     network = load_network(net, allow_code=trust_code)
     domain = where.build(network)
     if definition is not Definition.cell:
-        count_definitions(network, domain, definition, how, json)
+        count_definitions(network, domain, definition, {**how.arguments(), "max_seconds": max_seconds}, json)
         return
     from regions.enumeration.enumerate import count_cells
 
@@ -106,13 +107,18 @@ def count(
         check_volumes = True
     with watched("counting") as progress:
         found = count_cells(
-            network, domain, progress=progress, check_volumes=check_volumes, **how.arguments()
+            network,
+            domain,
+            progress=progress,
+            check_volumes=check_volumes,
+            max_seconds=max_seconds,
+            **how.arguments(),
         )
     if json:
         print_json(count_summary(found, network, domain))
     else:
         _print_count(found, network, domain)
-    _leave_if_interrupted(found.status.name, found.cells, how.max_cells)
+    _leave_if_interrupted(found.certificate.stopped_by)
 
 
 @grouped
@@ -121,6 +127,7 @@ def enumerate_(
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
     where: DomainWords,
     how: EngineWords,
+    max_seconds: MaxSecondsOption = None,
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
@@ -136,14 +143,16 @@ def enumerate_(
     from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating") as progress:
-        complex = enumerate_cells(network, domain, progress=progress, **how.arguments())
+        complex = enumerate_cells(
+            network, domain, progress=progress, max_seconds=max_seconds, **how.arguments()
+        )
     with signals.after_writing():
         if json:
             print_json({**summary(complex), "file": str(output)})
         else:
             print_facts({**_facts(complex), "file": str(output)})
         complex.save(output)
-    _leave_if_interrupted(complex.status.name, complex.n_cells, how.max_cells)
+    _leave_if_interrupted(complex.certificate.stopped_by)
 
 
 def graph(
@@ -273,6 +282,7 @@ def certificate(found: Any) -> dict[str, Any]:
         "decisions": found.decisions,
         "exact_signs": found.exact_signs,
         "exact_positions": found.exact_positions,
+        "stopped_by": found.stopped_by,
     }
 
 
@@ -303,7 +313,7 @@ def _print_count(found: Any, network: Any, domain: Any) -> None:
         {
             "network": network.describe(),
             "domain": domain.describe(),
-            "cells": cells_in_words(found.cells, found.status.name),
+            "cells": cells_in_words(found.cells, found.certificate.stopped_by),
             "volume": volume,
             "proven": found.certificate.statement,
             "engine": f"{found.engine}, {found.arithmetic} arithmetic, {found.seconds:.3g} s",
@@ -337,7 +347,7 @@ def _facts(complex: Any) -> dict[str, object]:
     return {
         "network": facts["network"],
         "domain": facts["domain"],
-        "cells": cells_in_words(facts["cells"], facts["status"]),
+        "cells": cells_in_words(facts["cells"], complex.certificate.stopped_by),
         "facets": f"{facts['interior_facets']:,} between cells",
         "volume": f"{volume} of {complex.domain.volume:.9g}",
         "proven": complex.certificate.statement,
@@ -405,7 +415,7 @@ def _locus_parts(complex: Any, found: Any, by: By) -> list[tuple[list[int], floa
     ]
 
 
-def _leave_if_interrupted(status: str, cells: int, max_cells: int | None) -> None:
-    if was_interrupted(status, cells, max_cells):
+def _leave_if_interrupted(stopped_by: str) -> None:
+    if stopped_by == "interrupt":
         err().print("interrupted: what is printed above is a lower bound", style="yellow")
         raise typer.Exit(INTERRUPTED)

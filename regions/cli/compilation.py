@@ -24,16 +24,26 @@ def announced_compilation() -> Iterator[None]:
     A terminal sees one line that changes; a file gets a line for each kernel. Where all kernels are
     kept from earlier runs nothing is said.
     """
-    from numba.core import event
+    from regions.kernels.memory.compiling import before_numba
 
-    _leave_blas()
-    watch = _watcher()
-    event.register("numba:compile", watch)
+    watches: list[Any] = []
+
+    def watch() -> None:
+        _leave_blas()
+        from numba.core import event
+
+        watches.append(_watcher())
+        event.register("numba:compile", watches[-1])
+
+    before_numba(watch)
     try:
         yield
     finally:
-        event.unregister("numba:compile", watch)
-        watch.close()
+        for one in watches:
+            from numba.core import event
+
+            event.unregister("numba:compile", one)
+            one.close()
 
 
 def _leave_blas() -> None:

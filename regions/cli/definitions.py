@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from regions.cli.interruption import INTERRUPTED
-from regions.cli.options import EngineWords
 from regions.cli.session import (
     cells_in_words,
     err,
     print_facts,
     print_json,
     print_table,
-    was_interrupted,
     watched,
 )
 from regions.errors import BudgetExceededError, InvalidInputError
@@ -42,14 +40,14 @@ class Definition(StrEnum):
 
 
 def count_definitions(
-    network: Network, domain: Domain, wanted: Definition, words: EngineWords, as_json: bool
+    network: Network, domain: Domain, wanted: Definition, options: dict[str, Any], as_json: bool
 ) -> None:
     """Enumerate the cells, count them by the definitions wanted, and print the counts.
 
     Raises
     ------
     InvalidInputError
-        If `--max-cells` cut the list of cells short.
+        If `--max-cells` or `--max-seconds` cut the list of cells short.
     BudgetExceededError
         If "activation" alone is wanted of too many cells.
     """
@@ -57,8 +55,8 @@ def count_definitions(
     from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating") as progress:
-        complex = enumerate_cells(network, domain, progress=progress, **words.arguments())
-    _refuse_truncated(complex, words.max_cells)
+        complex = enumerate_cells(network, domain, progress=progress, **options)
+    _refuse_truncated(complex)
     names = list(DEFINITIONS) if wanted is Definition.all else [wanted.value]
     with watched("faces") as progress:
         regions = LinearRegions(complex, progress=progress)
@@ -82,16 +80,17 @@ def count_definitions(
     print_table(["definition", "regions", "meaning"], rows, words=(0, 2))
 
 
-def _refuse_truncated(complex: CellComplex, max_cells: int | None) -> None:
+def _refuse_truncated(complex: CellComplex) -> None:
     """Leave with what was found if the enumeration was interrupted; an error if it was limited."""
-    status, n = complex.status.name, complex.n_cells
-    if was_interrupted(status, n, max_cells):
-        err().print(f"interrupted: cells {cells_in_words(n, status)}; no regions counted", style="yellow")
+    stopped_by = complex.certificate.stopped_by
+    cells = cells_in_words(complex.n_cells, stopped_by)
+    if stopped_by == "interrupt":
+        err().print(f"interrupted: cells {cells}; no regions counted", style="yellow")
         raise typer.Exit(INTERRUPTED)
-    if status != "COMPLETE":
+    if complex.status != "COMPLETE":
         raise InvalidInputError(
-            f"--max-cells {max_cells} cut the list of cells short, and regions are counted in a full list "
-            "only: raise --max-cells or leave it out, or use a smaller domain"
+            f"the list of cells was cut short ({cells}), and regions are counted in a full list only: raise "
+            "the limit or leave it out, or use a smaller domain"
         )
 
 

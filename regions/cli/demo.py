@@ -148,7 +148,7 @@ def _slice(
         "seconds": complex.seconds,
     }
     three = ", ".join(map(str, labels[:-1])) + f" and {labels[-1]}"
-    count = cells_in_words(complex.n_cells, complex.status.name)
+    count = cells_in_words(complex.n_cells, complex.certificate.stopped_by)
     run.say(f"1. A plane through three test images, the digits {three}: {count} cells.")
     run.say("   On each the network is one affine map; together they are all it does on this plane.")
     close = "to the last digit" if gap == 0.0 else f"within a relative {gap:.0e}"
@@ -283,6 +283,8 @@ def _count(run: _Demo, key: str, network: Any, domain: Any) -> None:
     title = "Your network" if key == "own" else f"Not only planes: a box in {domain.dimension} dimensions"
     run.say(f"{7 if key == 'own' else 6}. {title}.")
     run.say(f"   {network.describe()}, {domain.describe()}:")
-    run.say(f"   {cells_in_words(found.cells, found.status.name)} cells in {found.seconds:.2f} s.\n")
+    run.say(
+        f"   {cells_in_words(found.cells, found.certificate.stopped_by)} cells in {found.seconds:.2f} s.\n"
+    )
     if found.status.name != "COMPLETE":
         err().print("interrupted: that count is a lower bound", style="yellow")

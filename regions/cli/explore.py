@@ -13,6 +13,7 @@ from regions.cli.options import (
     AsJson,
     BoxOption,
     DomainWords,
+    MaxSecondsOption,
     NetworkPath,
     TrustCode,
     read_point,
@@ -34,6 +35,7 @@ def explore(
     max_cells: Annotated[
         int, typer.Option(help="Cells to find all facets of; the result says TRUNCATED if more are left.")
     ] = 1000,
+    max_seconds: MaxSecondsOption = None,
     max_hops: Annotated[int | None, typer.Option(help="Facets to cross at most.")] = None,
     radius: Annotated[
         float | None, typer.Option(help="Only cells that meet this ball around the point, nearest first.")
@@ -57,7 +59,9 @@ def explore(
 ) -> None:
     """List the cells around a point, in the order of hops, or of distance with --radius.
 
-    Without --box the whole input space is explored, in as many directions as the first layer sees.
+    Without --box a large box around the point is explored, in as many directions as the first layer sees; the
+    whole space is not a domain yet, so the result is TRUNCATED and says so, but for the cells of a ball
+    (--radius without --max-hops). --max-seconds holds for the cells, and for the perturbation again.
     Ctrl-C prints and saves what was found, marked TRUNCATED, and exits with 130.
     """
     from regions.exploration import explore as explored
@@ -76,12 +80,13 @@ def explore(
             point,
             domain,
             max_cells=max_cells,
+            max_seconds=max_seconds,
             max_hops=max_hops,
             radius=radius,
             arithmetic=cast("Arithmetic", arithmetic),
             progress=progress,
         )
-    interrupted = found.status == "TRUNCATED" and found.n_cells < max_cells and not found.undecided.any()
+    interrupted = found.stopped_by == "interrupt"
     if norm is not None and not interrupted:
         with watched("distances") as progress:
             found.distances(norm, progress=progress)
@@ -89,7 +94,8 @@ def explore(
     if step_norm is not None and not interrupted:
         from regions.exploration import minimal_perturbation
 
-        options: dict[str, Any] = {"norm": step_norm, "max_cells": max_cells, "arithmetic": arithmetic}
+        options: dict[str, Any] = {"norm": step_norm, "max_cells": max_cells, "max_seconds": max_seconds}
+        options["arithmetic"] = arithmetic
         with watched("smallest change of the prediction") as progress:
             step = minimal_perturbation(network, point, domain, progress=progress, **options)
     _report(found, step, output, json)

@@ -110,6 +110,12 @@ ArithmeticOption = Annotated[
 MaxCellsOption = Annotated[
     int | None, typer.Option(help="Stop there; the result says TRUNCATED.", rich_help_panel=_ENGINE)
 ]
+MaxSecondsOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Stop then, compilation not counted; the result says TRUNCATED.", rich_help_panel=_ENGINE
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Threads (default: all cores).", rich_help_panel=_ENGINE)
 ]

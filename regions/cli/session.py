@@ -126,28 +126,18 @@ def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
             bar.close()
 
 
-def was_interrupted(status: str, cells: int, max_cells: int | None) -> bool:
-    """Return whether a TRUNCATED result ended by Ctrl-C and not by the number of cells asked for.
+def cells_in_words(cells: int, stopped_by: str) -> str:
+    """Return a count, and what it is worth if something stopped the search, named as in a certificate.
 
     Examples
     --------
-    >>> was_interrupted("TRUNCATED", 10, 10), was_interrupted("TRUNCATED", 7, None)
-    (False, True)
+    >>> cells_in_words(2869, ""), cells_in_words(10, "max_cells")
+    ('2,869', 'at least 10 (TRUNCATED: stopped by --max-cells)')
     """
-    return status == "TRUNCATED" and (max_cells is None or cells < max_cells)
-
-
-def cells_in_words(cells: int, status: str) -> str:
-    """Return a count, and what it is worth.
-
-    Examples
-    --------
-    >>> cells_in_words(2869, "COMPLETE"), cells_in_words(10, "TRUNCATED")
-    ('2,869', 'at least 10 (TRUNCATED: the enumeration was cut short)')
-    """
-    if status == "COMPLETE":
+    if not stopped_by:
         return f"{cells:,}"
-    return f"at least {cells:,} ({status}: the enumeration was cut short)"
+    what = "Ctrl-C" if stopped_by == "interrupt" else f"--{stopped_by.replace('_', '-')}"
+    return f"at least {cells:,} (TRUNCATED: stopped by {what})"
 
 
 def _finite(value: Any) -> Any:

@@ -4,7 +4,14 @@ Below the engines: the vertices of a cell, which are not stored, come through `C
 """
 
 from regions.complexes.cell_complex import CellComplex
-from regions.complexes.certificate import Arithmetic, Certificate, Completeness, Tolerances, check_arithmetic
+from regions.complexes.certificate import (
+    Arithmetic,
+    Certificate,
+    Completeness,
+    StoppedBy,
+    Tolerances,
+    check_arithmetic,
+)
 from regions.complexes.facet_table import FacetTable
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "Certificate",
     "Completeness",
     "FacetTable",
+    "StoppedBy",
     "Tolerances",
     "check_arithmetic",
 ]

@@ -6,13 +6,15 @@ Finding the cells is left to `enumeration`, drawing to `plotting`, sums over fac
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.complexes.certificate import Arithmetic, Certificate, Completeness, Tolerances
+from regions.complexes.complex_contents import content_problems
 from regions.complexes.complex_files import read_complex, write_complex
 from regions.complexes.facet_table import FacetTable
 from regions.complexes.geometry import CellGeometry, geometry_of
@@ -78,9 +80,17 @@ class CellComplex:
     volume_errors: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        for value in (*vars(self).values(), *vars(self.facets).values()):
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+        for part in (self, self.facets, self.domain):
+            _lock(tuple(vars(part).values()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what is computed on demand is left behind: a copy computes it again
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # copied and pickled arrays come back writable
+        vars(self).update(state)
+        self.__post_init__()
 
     def __repr__(self) -> str:
         return (
@@ -243,6 +253,26 @@ class CellComplex:
         Raises
         ------
         InvalidInputError
-            If the file is missing, damaged or not such a file.
+            If the file is missing, damaged, changed since it was saved or not such a file, or if its numbers
+            cannot be those of a complex.
+
+        Notes
+        -----
+        The file's digest is compared, and what can be read off the arrays is checked: see
+        `complex_contents`. Whether the cells are those of the network, `verify` proves.
         """
-        return cls(**read_complex(path))
+        cells = cls(**read_complex(path))
+        for problem in content_problems(cells):
+            raise InvalidInputError(
+                f"{str(path)!r} holds no sound cell complex: {problem}; enumerate again, or take another copy"
+            )
+        return cells
+
+
+def _lock(value: Any) -> None:
+    """Make an array, or all arrays in nested tuples, read-only."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif isinstance(value, tuple):
+        for part in value:
+            _lock(part)

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from regions.errors import check_choice
 
 Arithmetic = Literal["certified", "float"]
+StoppedBy = Literal["", "max_cells", "max_seconds", "interrupt"]
 
 
 def check_arithmetic(arithmetic: str) -> None:
@@ -61,11 +62,15 @@ class Certificate:
         How many of them the error bounds left open: decided in rational arithmetic if certified,
         taken for zero in float arithmetic.
     exact_positions : int, vertices that were placed by rational arithmetic
+    stopped_by : "max_cells", "max_seconds" or "interrupt", what ended the enumeration early; else ""
+    unchecked : str, which of the result's checks could not be made, and why; else ""
 
     Examples
     --------
     >>> Certificate("certified", True, 100, 2, 0).proven
     True
+    >>> Certificate("certified", False, 100, 2, 0, "max_seconds").statement.split(";")[1]
+    ' others are missing (stopped by max_seconds) for the stored weights on this domain'
     """
 
     arithmetic: Arithmetic
@@ -73,6 +78,8 @@ class Certificate:
     decisions: int
     exact_signs: int
     exact_positions: int
+    stopped_by: StoppedBy = ""
+    unchecked: str = ""
 
     @property
     def proven(self) -> bool:
@@ -90,4 +97,7 @@ class Certificate:
         what = (
             "complete and disjoint" if self.complete else "disjoint, none of them empty; others are missing"
         )
-        return f"cells {what} for the stored weights on this domain; volumes are floating point"
+        if self.stopped_by:
+            what += f" (stopped by {'Ctrl-C' if self.stopped_by == 'interrupt' else self.stopped_by})"
+        rest = f"; {self.unchecked}" if self.unchecked else ""
+        return f"cells {what} for the stored weights on this domain; volumes are floating point{rest}"

@@ -1,14 +1,12 @@
-"""Files of cell complexes: everything in one compressed .npz, with a header in JSON.
+"""Files of cell complexes: everything in one compressed .npz, with a header in JSON and a digest of it all.
 
-Whether the arrays that are read fit together, `complex_arrays` checks.
+Whether the arrays that are read fit together, `complex_arrays` checks, and what they say `complex_contents`.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +17,18 @@ from numpy.typing import NDArray
 from regions.complexes.certificate import Certificate, Completeness, Tolerances
 from regions.complexes.complex_arrays import CELL_ARRAYS, FACET_ARRAYS, check_arrays
 from regions.complexes.facet_table import FacetTable
-from regions.domain import domain_from_dict
+from regions.domain import Domain, domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.network import Network
 from regions.network.network_files import read_flags, written_flags
+from regions.network.npz_members import content_digest, read_members
 from regions.reports import replacing
 
 if TYPE_CHECKING:
     from regions.complexes.cell_complex import CellComplex
 
 FILE_FORMAT = "regions cell complex 2"
+PLANE_ROUNDING = 1e-12
 
 
 def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
@@ -39,18 +39,22 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
     InvalidInputError
         If the file cannot be written.
     """
-    arrays: dict[str, Any] = {"header": np.array(json.dumps(_header(cells)))}
+    arrays: dict[str, Any] = {}
     for k, (w, b) in enumerate(zip(cells.network.weights, cells.network.biases, strict=True)):
         arrays[f"W{k}"], arrays[f"b{k}"] = w, b
     arrays |= written_flags(cells.network.relu, cells.network.slopes)[1]
     arrays |= {name: getattr(cells, name) for name in CELL_ARRAYS}
     arrays |= {f"facet_{name}": getattr(cells.facets, name) for name in FACET_ARRAYS}
+    arrays |= _plane(cells.domain)
     if cells.rings is not None:
         arrays["rings"] = cells.rings
     if cells.volume_errors is not None:
         arrays["volume_errors"] = cells.volume_errors
     if cells.facets.witness is not None:
         arrays["facet_witness"] = cells.facets.witness
+    header = _header(cells)
+    header["digest"] = _digest(header, arrays)
+    arrays = {"header": np.array(json.dumps(header)), **arrays}
     # an open file, because given a path numpy appends ".npz" to names without it
     with replacing(path, "cells") as stream:
         np.savez_compressed(stream, **arrays)
@@ -68,7 +72,7 @@ def read_complex(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not file.is_file():
         raise InvalidInputError(f"no file {str(file)!r}; make one with `regions enumerate NET ... -o FILE`")
     try:
-        return _attributes(_entries(file))
+        return _attributes(read_members(file))
     except RegionsError as error:
         raise InvalidInputError(f"{str(file)!r} holds no cell complex: {error}") from error
     except Exception as error:  # what a damaged file makes numpy and zipfile raise is open-ended
@@ -95,21 +99,40 @@ def _header(cells: CellComplex) -> dict[str, Any]:
     }
 
 
-def _entries(file: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an .npz file, each entry whole, so that its checksum is compared."""
-    with zipfile.ZipFile(file) as stored:
-        return {
-            name.removesuffix(".npy"): np.lib.format.read_array(
-                io.BytesIO(stored.read(name)), allow_pickle=False
-            )
-            for name in stored.namelist()
-        }
+def _digest(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
+    """Return the digest of a file's content: of its arrays, and of its header without the digest itself."""
+    return content_digest({**arrays, "header": np.array(json.dumps(header))})
+
+
+def _plane(domain: Domain) -> dict[str, NDArray[np.float64]]:
+    """Return what a reader without this package needs of a domain: x = origin + basis @ t, A @ t <= b."""
+    A, b = domain.halfspaces
+    return {"domain_origin": domain.origin, "domain_basis": domain.basis, "domain_A": A, "domain_b": b}
+
+
+def _check_plane(domain: Domain, data: dict[str, NDArray[Any]]) -> None:
+    """Raise InvalidInputError unless the arrays of the domain are those of its description, but for rounding.
+
+    A segment's direction is computed from its ends, and another machine may round it otherwise.
+    """
+    for name, expected in _plane(domain).items():
+        stored = data.get(name, expected)
+        scale = PLANE_ROUNDING * float(np.abs(expected).max(initial=0.0))
+        if stored.shape != expected.shape or not (np.abs(stored - expected) <= scale).all():
+            raise InvalidInputError(f"array {name!r} is not that of {domain.describe()}")
 
 
 def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
     header = json.loads(str(data["header"]))
     if header["format"] != FILE_FORMAT:
         raise InvalidInputError(f"file format {header['format']!r}; this version reads {FILE_FORMAT!r}")
+    digest = header.pop("digest", None)  # files of version 0.1 have none
+    arrays = {name: array for name, array in data.items() if name != "header"}
+    if digest is not None and digest != _digest(header, arrays):
+        raise InvalidInputError(
+            "its content is not what was saved (its digest is another): it was changed or damaged since; "
+            "take an unchanged copy, or enumerate again"
+        )
     n_layers = len(header["relu"])
     relu, slopes = read_flags(header["relu"], data)
     network = Network.from_arrays(
@@ -122,8 +145,9 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
     domain = domain_from_dict(header["domain"])
     cells = {name: data[name] for name in CELL_ARRAYS}
     facets = {name: data[f"facet_{name}"] for name in FACET_ARRAYS}
-    rings = data["rings"] if header["engine"] == "planar" else None
+    rings = data.get("rings")
     check_arrays(network, domain, cells, facets, rings)
+    _check_plane(domain, data)
     return {
         "network": network,
         "domain": domain,

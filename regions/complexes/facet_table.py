@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,17 @@ class FacetTable:
     jump: NDArray[np.float64]
     place: NDArray[np.int32]
     witness: NDArray[np.float64] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # without what is computed on demand
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # copied and pickled arrays come back writable
+        for name, value in state.items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+            vars(self)[name] = value
 
     def __len__(self) -> int:
         return int(self.cell_a.shape[0])

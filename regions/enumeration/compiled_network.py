@@ -224,7 +224,9 @@ class CompiledNetwork:
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
-    Jacobian; `sloped` says that some unit is no ReLU; the kernels' output is `2**-power` times the network's.
+    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit
+    is no ReLU. The words `unit_keys` and
+    `facet_keys`, of which the keys of facets are made, are drawn anew each time; no result shows them.
     """
 
     network_ref: weakref.ref[Network]
@@ -285,6 +287,26 @@ def compile_network(
     return net
 
 
+def _facet_keys(n_units: int) -> dict[str, NDArray[Any]]:
+    """Draw new words each time: whoever makes a network cannot know them, and cannot make keys collide."""
+    rng = np.random.default_rng()
+    return {
+        name: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64)
+        for name in ("unit_keys", "facet_keys")
+    }
+
+
+def _slope_arrays(
+    network: Network, slopes: list[Slopes], unit_starts: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Return the slopes of all units, and of each layer whether it has any and how many units cut."""
+    return {
+        "sloped": np.array([pair is not None for pair in slopes], dtype=np.int64),
+        "cutting": np.diff(np.concatenate([[0], np.cumsum(network.cutting)])[unit_starts]),
+        "slopes": np.concatenate([network.unit_slopes, np.zeros((2, 1))], axis=1),
+    }
+
+
 def _compiled(
     network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
 ) -> CompiledNetwork:
@@ -308,22 +330,18 @@ def _compiled(
     is_relu = np.array([*relu[:n_layers], False], dtype=np.int64)
     units = np.concatenate([[0], np.cumsum(width * is_relu)]).astype(np.int64)
     words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
-    rng = np.random.default_rng(20241218)
     n_units = int(units[-1])
     arrays: dict[str, NDArray[Any]] = {
         "widths": width,
         "relus": is_relu,
-        "sloped": np.array([pair is not None for pair in slopes], dtype=np.int64),
-        "cutting": np.diff(np.concatenate([[0], np.cumsum(network.cutting)])[units]),
-        "slopes": np.concatenate([network.unit_slopes, np.zeros((2, 1))], axis=1),
+        **_slope_arrays(network, slopes, units),
         "weights": np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
         "weight_starts": np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
         "biases": np.concatenate(biases),
         "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
         "unit_starts": units,
         "word_starts": words,
-        "unit_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        "facet_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        **_facet_keys(n_units),
         "extents": extent_of(domain),
         "gammas": _gammas(weights, slopes),
     }

@@ -6,7 +6,6 @@ are the two kinds.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -29,6 +28,22 @@ class Task:
 
 
 WHOLE = Task()
+
+
+class Ending(Protocol):
+    """Says when a search is to end early; asked after every call of a kernel."""
+
+    def is_set(self) -> bool:
+        """Tell whether the search is to end."""
+        ...
+
+
+class _Never:
+    def is_set(self) -> bool:
+        return False
+
+
+NEVER = _Never()
 
 
 @dataclass
@@ -56,7 +71,7 @@ class Search(Protocol):
         """Search on for at most so many steps; returns DONE, PAUSED, FLUSH or LIMIT."""
         ...
 
-    def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
+    def run(self, task: Task, cell_limit: int, stop: Ending, report: Report) -> Block:
         """Search a whole task, until it is done, the limit is reached or `stop` is set."""
         ...
 
@@ -64,8 +79,11 @@ class Search(Protocol):
         """Complete the block of a search that ended with `status`."""
         ...
 
-    def frontier(self, depth: int) -> list[Task]:
-        """List subtrees that together make the whole tree, in the order of the search."""
+    def frontier(self, depth: int, stop: Ending = ...) -> list[Task]:
+        """List subtrees that together make the whole tree, in the order of the search.
+
+        None of them if `stop` was set before all were found.
+        """
         ...
 
     def keep_output(self) -> None:
@@ -82,8 +100,10 @@ class Search(Protocol):
 MakeSearch = Callable[[Mode], Search]
 
 
-def list_tasks(search: Search, depth: int, take: Callable[[], list[Task]]) -> list[Task]:
+def list_tasks(search: Search, depth: int, take: Callable[[], list[Task]], stop: Ending) -> list[Task]:
     """List the subtrees at a depth with a search of its own; `take` empties its output of tasks.
+
+    None of them if `stop` is set before all are found.
 
     Raises
     ------
@@ -100,9 +120,11 @@ def list_tasks(search: Search, depth: int, take: Callable[[], list[Task]]) -> li
             tasks += take()
         if status == Status.DONE:
             return tasks
+        if stop.is_set():
+            return []
 
 
-def run_task(search: Search, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Status:
+def run_task(search: Search, task: Task, cell_limit: int, stop: Ending, report: Report) -> Status:
     """Search a task until it is done, the limit is reached or `stop` is set, keeping what it outputs."""
     search.start(task, cell_limit)
     while True:

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from regions.enumeration.search import NO_LIMIT, WHOLE, Block, MakeSearch, Search, Task
+from regions.complexes import StoppedBy
+from regions.enumeration.limits import Stop
+from regions.enumeration.search import NEVER, NO_LIMIT, WHOLE, Block, MakeSearch, Search, Task
 from regions.errors import InvalidInputError
 from regions.kernels.memory.states import Mode, Status
 
 Progress = Callable[[int, float], None]
 
 ALONE_STEPS = 1 << 14  # a search shorter than this is not worth cutting up
+ALONE_CALL = 1 << 11  # of them until Ctrl-C and the time are looked at
 TASKS_PER_WORKER = 24
 DEEPEST_CUT = 24
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -27,10 +30,16 @@ SECONDS_BETWEEN_REPORTS = 0.1
 
 @dataclass
 class Outcome:
-    """Blocks in the order of the search; `complete` when nothing is missing."""
+    """Blocks in the order of the search; `complete` when nothing is missing, else `stopped_by` says why."""
 
     blocks: list[Block]
     complete: bool
+    stopped_by: StoppedBy = ""
+
+    @property
+    def cells(self) -> int:
+        """Number of cells in all blocks."""
+        return sum(block.cells for block in self.blocks)
 
 
 def worker_count(workers: int | None) -> int:
@@ -76,82 +85,127 @@ def compile_search(make: MakeSearch, mode: Mode) -> None:
 
 
 def run_search(
-    make: MakeSearch, mode: Mode, *, max_cells: int | None, workers: int, progress: Progress | None
+    make: MakeSearch,
+    mode: Mode,
+    *,
+    max_cells: int | None,
+    workers: int,
+    progress: Progress | None,
+    stop: Stop | None = None,
 ) -> Outcome:
     """Search the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
 
-    Ctrl-C ends the search, and what was found by then is the outcome.
+    Ctrl-C, or `stop`, ends the search, and what was found by then is the outcome: what the caller's thread
+    found before the tree was cut up, if the threads have not come as far.
     """
+    stop = Stop() if stop is None else stop
     limit = NO_LIMIT if max_cells is None else max_cells
-    search = make(mode)
+    alone = Block()
     try:
-        search.start(cell_limit=limit)
-        status = search.step(ALONE_STEPS)
-        if status in (Status.DONE, Status.LIMIT):
-            block = search.close(Block(), status)
-            search.release()
-            return Outcome([block], block.complete)
-        search.release()
-        tasks, above = _cut(make, mode, workers) if workers > 1 else ([WHOLE], Block())
+        status, alone = _search_alone(make, mode, limit, stop)
+        if status in (Status.DONE, Status.LIMIT) or stop.is_set():
+            outcome = Outcome([alone], alone.complete)
+        else:
+            outcome = _search_in_parts(make, mode, limit, workers, progress, stop)
     except KeyboardInterrupt:
-        return Outcome([], complete=False)
-    outcome = _run_tasks(make, mode, tasks, limit, workers, progress)
+        stop.interrupt()
+        outcome = Outcome([alone], False)
+    if not outcome.complete and alone.cells > outcome.cells:
+        outcome = Outcome([alone], False)
+    outcome.stopped_by = stop.reason(outcome.complete, outcome.cells, max_cells)
+    return outcome
+
+
+def _search_alone(make: MakeSearch, mode: Mode, limit: int, stop: Stop) -> tuple[Status, Block]:
+    """Begin to search the whole tree in the caller's thread."""
+    search = make(mode)
+    search.start(cell_limit=limit)
+    status, left = Status.PAUSED, ALONE_STEPS
+    while left > 0 and status == Status.PAUSED and not stop.is_set():
+        status = search.step(min(left, ALONE_CALL))
+        left -= ALONE_CALL
+    block = search.close(Block(), status)
+    search.release()
+    return status, block
+
+
+def _search_in_parts(
+    make: MakeSearch, mode: Mode, limit: int, workers: int, progress: Progress | None, stop: Stop
+) -> Outcome:
+    """Search the whole tree by subtrees, on several threads if there are several."""
+    tasks, above = _cut(make, mode, workers, stop) if workers > 1 else ([WHOLE], Block())
+    if not tasks:  # it was to end before the tree was cut
+        return Outcome([], False)
+    outcome = _run_tasks(_Work(make, mode, tasks, limit), workers, progress, stop)
     return Outcome([above, *outcome.blocks], outcome.complete)
 
 
-def _cut(make: MakeSearch, mode: Mode, workers: int) -> tuple[list[Task], Block]:
+def _cut(make: MakeSearch, mode: Mode, workers: int, stop: Stop) -> tuple[list[Task], Block]:
     """List subtrees in the order of the search, with a block without cells for the decisions above them."""
     search = make(mode)
     depth = 6
-    tasks = search.frontier(depth)
-    while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT:
+    tasks = search.frontier(depth, stop)
+    while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT and not stop.is_set():
         depth += 2
-        tasks = search.frontier(depth)
+        tasks = search.frontier(depth, stop)
     above = search.close(Block(), Status.DONE)
     search.release()
     return tasks, above
 
 
-def _run_tasks(
-    make: MakeSearch,
-    mode: Mode,
-    tasks: list[Task],
-    limit: int,
-    workers: int,
-    progress: Progress | None,
-) -> Outcome:
-    stop = threading.Event()
+@dataclass(frozen=True)
+class _Work:
+    """Subtrees to search, and how many cells are allowed in all."""
+
+    make: MakeSearch
+    mode: Mode
+    tasks: list[Task]
+    limit: int
+
+
+class _Over:
+    """Ends the threads when `stop` does, and when what they do is no longer needed."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.over, self.stop = False, stop
+
+    def is_set(self) -> bool:
+        return self.over or self.stop.is_set()
+
+
+def _run_tasks(work: _Work, workers: int, progress: Progress | None, stop: Stop) -> Outcome:
+    over = _Over(stop)
     tally = _Tally()
     searches = threading.local()
     made: list[Search] = []
     done: dict[int, Block] = {}
     numbers_of: dict[Future[Block], int] = {}
 
-    def work(number: int) -> Block:
+    def run(number: int) -> Block:
         if not hasattr(searches, "search"):
-            searches.search = make(mode)
+            searches.search = work.make(work.mode)
             made.append(searches.search)
-        block: Block = searches.search.run(tasks[number], limit, stop, tally.report(number))
+        block: Block = searches.search.run(work.tasks[number], work.limit, over, tally.report(number))
         return block
 
     with ThreadPoolExecutor(workers) as pool:
         try:
-            numbers_of.update((pool.submit(work, k), k) for k in range(len(tasks)))
+            numbers_of.update((pool.submit(run, k), k) for k in range(len(work.tasks)))
             pending = set(numbers_of)
-            while pending and not _reached(done, limit):
+            while pending and not _reached(done, work.limit) and not stop.is_set():
                 finished, pending = wait(pending, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
                 done.update((numbers_of[future], future.result()) for future in finished)
                 if progress is not None:
                     progress(*tally.total())
         except KeyboardInterrupt:
-            pass  # what is done by now is kept
+            stop.interrupt()  # what is done by now is kept
         finally:
-            stop.set()
+            over.over = True
             pool.shutdown(cancel_futures=True)
     for search in made:
         search.release()
     done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
-    return _assemble(make, mode, tasks, done, limit)
+    return _assemble(work, done)
 
 
 def _reached(done: dict[int, Block], limit: int) -> bool:
@@ -163,23 +217,23 @@ def _reached(done: dict[int, Block], limit: int) -> bool:
     return cells >= limit
 
 
-def _assemble(make: MakeSearch, mode: Mode, tasks: list[Task], done: dict[int, Block], limit: int) -> Outcome:
-    """Return blocks in order, with the first `limit` cells of the search."""
+def _assemble(work: _Work, done: dict[int, Block]) -> Outcome:
+    """Return blocks in order, with the first cells of the search that the limit allows."""
     blocks: list[Block] = []
-    left = limit
+    left = work.limit
     complete = True
-    for k, task in enumerate(tasks):
+    for k, task in enumerate(work.tasks):
         block = done.get(k)
         if block is None:
             complete = False
             continue
         if block.cells > left:
-            search = make(mode)
-            block = search.run(task, left, threading.Event(), lambda cells, part: None)
+            search = work.make(work.mode)
+            block = search.run(task, left, NEVER, lambda cells, part: None)
             search.release()
             blocks.append(block)
             return Outcome(blocks, False)
         left -= block.cells
         blocks.append(block)
         complete = complete and block.complete
-    return Outcome(blocks, complete and len(done) == len(tasks))
+    return Outcome(blocks, complete)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +12,14 @@ from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.exploration.search_frame import Frame
 from regions.network.network_files import read_flags, written_flags
+from regions.network.npz_members import read_members
 from regions.network.relu_network import Network
 from regions.reports import replacing
 
 FILE_FORMAT = "regions.exploration 1"
 _ARRAYS = ("patterns", "points", "hops", "undecided", "first", "second", "flat_units")
 _SCALARS = ("order", "arithmetic", "max_hops", "radius", "n_cells", "rows", "exact_rows", "seconds")
-_BROKEN = (
-    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, RegionsError),
-)
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, RegionsError)
 
 
 def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -41,6 +36,7 @@ def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> N
     header |= {"free": frame.free, "reach": frame.half_width if frame.free else None}
     flags, slopes = written_flags(network.relu, network.slopes)
     header |= {"network_name": network.name, "relu": flags}
+    header |= {"stopped_by": fields["stopped_by"]}
     arrays = {name: fields[name] for name in _ARRAYS}
     arrays |= slopes
     arrays |= {"header": np.array(json.dumps(header)), "center": fields["center"], "at": frame.at}
@@ -60,8 +56,7 @@ def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file is missing, damaged or not such a file.
     """
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
-            stored = dict(file)
+        stored = read_members(path)
         header = json.loads(str(stored["header"]))
         if header["format"] != FILE_FORMAT:
             raise ValueError(f"its format is {header['format']!r}, expected {FILE_FORMAT!r}")
@@ -73,6 +68,7 @@ def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
         frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], half_width)
         fields = {name: header[name] for name in (*_SCALARS, "status")}
         fields |= {name: stored[name] for name in _ARRAYS}
+        fields["stopped_by"] = header.get("stopped_by", "")  # files of 0.1.0 do not say it
         fields["points"] = fields["points"][: header["n_cells"]]  # earlier files kept the frontier's too
     except _BROKEN as error:
         raise InvalidInputError(f"cannot read {str(path)!r} as an exploration: {error}") from error

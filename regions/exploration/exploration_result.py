@@ -6,7 +6,6 @@ An exploration goes on by itself (`resume`); `explore` starts one, `exploration_
 from __future__ import annotations
 
 import os
-import time
 from array import array
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,11 +16,12 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes import Arithmetic, Completeness, check_arithmetic
+from regions.complexes import Arithmetic, Completeness, StoppedBy, check_arithmetic
+from regions.enumeration.limits import Stop
 from regions.errors import InvalidInputError
 from regions.exploration.centered_cells import CenteredCells, with_row
 from regions.exploration.exploration_files import read_exploration, write_exploration
-from regions.exploration.local_search import Points, Progress, Search, check_limits
+from regions.exploration.local_search import ExplorationLimits, Points, Progress, Search, check_limits
 from regions.exploration.search_frame import Frame
 from regions.network.patterns import hex_names, row_keys, unit_place, unit_places, unpack
 from regions.network.relu_network import Network
@@ -82,7 +82,9 @@ class Exploration:
     network : Network
     frame : Frame, the domain explored and the centre in its coordinates
     center : (n0,) float64
-    status : Completeness; COMPLETE if no cell within the limits was left and no row undecided
+    status : Completeness
+        COMPLETE if no cell within the limits was left, no row is undecided, and a domain was given or the
+        ball of `radius` alone asked for; else TRUNCATED, and `reasons` say why.
     order : SearchOrder, "hops" or "distance", of the numbers
     arithmetic : Arithmetic, "certified" or "float"
     max_hops, radius : the limits, None for none
@@ -95,6 +97,7 @@ class Exploration:
     flat_units : (n_facets,) int64, flat unit numbers
     rows, exact_rows : int, halfspaces decided, and those of them in rational arithmetic
     seconds : float
+    stopped_by : "max_cells", "max_seconds" or "interrupt", what ended the search early; else ""
     """
 
     network: Network
@@ -116,6 +119,7 @@ class Exploration:
     rows: int
     exact_rows: int
     seconds: float
+    stopped_by: StoppedBy = ""
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
@@ -223,6 +227,7 @@ class Exploration:
         self,
         *,
         max_cells: int | None = None,
+        max_seconds: float | None = None,
         max_hops: int | None = None,
         radius: float | None = None,
         progress: Progress | None = None,
@@ -232,6 +237,7 @@ class Exploration:
         Parameters
         ----------
         max_cells : int, cells in all, those found included; None for no limit
+        max_seconds : float, from now on; None for no limit
         max_hops : int or None: as before
         radius : float or None: as before; a larger one only where the order is by distance
         progress : as in `explore`
@@ -241,14 +247,17 @@ class Exploration:
         InvalidInputError
             If a limit cannot be used, or is smaller than before, or changes the order of the search.
         """
-        check_limits(max_cells, max_hops, radius)
+        limits: ExplorationLimits = {"max_cells": max_cells, "max_seconds": max_seconds}
+        check_limits("resume", {**limits, "max_hops": max_hops, "radius": radius})
         hops = self.max_hops if max_hops is None else max_hops
         farthest = self.radius if radius is None else radius
         self._check_growth(hops, farthest)
-        start = time.perf_counter()
-        search = _reopened(self, hops, farthest)
-        complete = search.run(max_cells, progress)
-        return packaged(search, self.center, complete, self.seconds + time.perf_counter() - start)
+        with Stop(max_seconds) as stop:
+            search = _reopened(self, hops, farthest)
+            search.run(max_cells, progress, stop)
+            found = packaged(search, self.center, self.seconds + stop.seconds)
+            stop.deliver(found.stopped_by)
+        return found
 
     def _check_growth(self, hops: int | None, radius: float | None) -> None:
         """Raise InvalidInputError unless new limits are of the kinds of the old ones, and no smaller."""
@@ -274,22 +283,39 @@ class Exploration:
         where = " ".join(limits) or rest
         left = f"{self.n_frontier:,} cells met beyond them are the frontier"
         text = f"{self.n_cells:,} cells around the center ({where}), {self.status.name}; {left}."
+        if self.reasons:
+            text += f" TRUNCATED: {', and '.join(self.reasons)}."
         if self.frame.free:
             width = f"{self.frame.half_width:.3g}"
             text += f" Facets farther than {width} from the center in some direction do not count."
-        if self.undecided.any():
-            text += (
-                f" {int(self.undecided.sum()):,} rows of {np.count_nonzero(self.undecided):,} cells stayed "
-                "undecided: facets, and cells behind them, may be missing."
-            )
         return text
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the result is TRUNCATED, in words; empty if it is COMPLETE."""
+        found = []
+        if self.stopped_by:
+            what = "Ctrl-C" if self.stopped_by == "interrupt" else self.stopped_by
+            found.append(f"{what} ended the search")
+        if _leaves_the_frame(self.frame, self.order):
+            width = f"{self.frame.half_width:.3g}"
+            found.append(
+                f"only the box of {width} to either side of the center was searched; the whole space is not "
+                "a domain yet"
+            )
+        if self.undecided.any():
+            found.append(
+                f"{int(self.undecided.sum()):,} rows of {np.count_nonzero(self.undecided):,} cells stayed "
+                "undecided: facets, and cells behind them, may be missing"
+            )
+        return found
 
     def table(self) -> str:
         """Return the numbers of cells by hops as text, with distances where they were asked for."""
         known = self._distances.get(Norm.EUCLIDEAN) or self._distances.get(Norm.MAXIMUM)
         hops = self.hops[: self.n_cells]
         lines = [f"{'hops':>6}{'cells':>10}" + (f"{'nearest':>12}{'farthest':>12}" if known else "")]
-        for k in range(int(hops.max()) + 1):
+        for k in range(int(hops.max(initial=-1)) + 1):
             here = hops == k
             line = f"{k:>6}{int(here.sum()):>10,}"
             if known and here.any():
@@ -304,6 +330,8 @@ class Exploration:
             "network": self.network.describe(),
             "domain": self.frame.domain.describe(),
             "status": self.status.name,
+            "reasons": self.reasons,
+            "stopped_by": self.stopped_by,
             "order": self.order.value,
             "arithmetic": self.arithmetic,
             "max_hops": self.max_hops,
@@ -357,7 +385,16 @@ class Exploration:
         return cls(**fields)
 
 
-def packaged(search: Search, center: FloatArray, complete: bool, seconds: float) -> Exploration:
+def _leaves_the_frame(frame: Frame, order: SearchOrder) -> bool:
+    """Tell whether cells within the limits may lie beyond the frame that was searched.
+
+    A frame that stands for the whole space holds the ball that a search by distance is limited to, and the
+    way to each of its cells; a search by hops may have to leave it.
+    """
+    return frame.free and order is SearchOrder.HOPS
+
+
+def packaged(search: Search, center: FloatArray, seconds: float) -> Exploration:
     """Make an exploration of a search: cells are renumbered in the order in which they were entered."""
     entered = set(search.entered)
     order = [*search.entered, *(cell for cell in range(len(search.patterns)) if cell not in entered)]
@@ -368,14 +405,16 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
     pairs.sort(axis=1)
     sequence = np.lexsort((pairs[:, 1], pairs[:, 0]))
     hops = search.recounted_hops()
-    clear = complete and not any(search.undecided)
+    order_of_search = SearchOrder.DISTANCE if search.by_distance else SearchOrder.HOPS
+    beyond = _leaves_the_frame(search.frame, order_of_search)
+    clear = not (search.stopped_by or any(search.undecided) or beyond)
     packed = np.frombuffer(b"".join(search.patterns), np.uint8).reshape(len(order), -1)
     return Exploration(
         network=search.network,
         frame=search.frame,
         center=center,
         status=Completeness.COMPLETE if clear else Completeness.TRUNCATED,
-        order=SearchOrder.DISTANCE if search.by_distance else SearchOrder.HOPS,
+        order=order_of_search,
         arithmetic="certified" if search.certified else "float",
         max_hops=search.max_hops,
         radius=None if search.radius == np.inf else search.radius,
@@ -390,6 +429,7 @@ def packaged(search: Search, center: FloatArray, complete: bool, seconds: float)
         rows=search.rows,
         exact_rows=search.exact,
         seconds=seconds,
+        stopped_by=search.stopped_by,
     )
 
 

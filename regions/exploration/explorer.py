@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from regions.complexes import Arithmetic, check_arithmetic
+from regions.enumeration.limits import Stop
 from regions.exploration.centered_cells import CenteredCells
 from regions.exploration.exploration_result import Exploration, packaged
-from regions.exploration.local_search import Progress, Search, check_limits
+from regions.exploration.local_search import ExplorationLimits, Progress, Search, check_limits
 from regions.exploration.search_frame import check_network, checked_center, frame_of
 from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
     from regions.domain import Domain
+
+MAX_CELLS = 1000  # unless something else is asked for
 
 
 def explore(
@@ -24,11 +26,9 @@ def explore(
     center: ArrayLike,
     domain: Domain | None = None,
     *,
-    max_cells: int | None = 1000,
-    max_hops: int | None = None,
-    radius: float | None = None,
     arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
+    **limits: Unpack[ExplorationLimits],
 ) -> Exploration:
     """Find the cells around a point and the facets between them, by hops, or by distance with `radius`.
 
@@ -37,10 +37,13 @@ def explore(
     network : Network, of any input dimension
     center : (n0,) numbers, in a cell: on no unit's zero set
     domain : Domain, optional
-        Default: the whole input space, seen through the row space of the first layer's weights, as many
-        directions as they have rank, each as far as `frame.half_width` (100 times the larger of |center| and
-        the typical distance of the first layer's hyperplanes). Cells and facets beyond do not count.
-    max_cells : int or None, how many cells to enter, that is to find all facets of
+        Default: a box around the centre, in the row space of the first layer's weights, as many directions
+        as they have rank, each as far as `frame.half_width` (100 times the larger of |center| and the typical
+        distance of the first layer's hyperplanes). Cells and facets beyond are not seen: the whole space is
+        not a domain yet, and the result is TRUNCATED, but for the cells of a ball (`radius` alone), which the
+        box holds.
+    max_cells : int or None, how many cells to enter, that is to find all facets of; default 1000
+    max_seconds : float or None, how long to search
     max_hops : int or None, how many facets to cross at most
     radius : float or None, in input units
         Only cells that meet the closed Euclidean ball around the centre; alone, in the order of distance;
@@ -51,8 +54,9 @@ def explore(
     Returns
     -------
     Exploration
-        COMPLETE if no cell within the limits is left; otherwise TRUNCATED, with its frontier, from which
-        `resume` goes on. Ctrl-C ends as a TRUNCATED result. The result does not depend on the threads used.
+        COMPLETE if no cell within the limits is left; otherwise TRUNCATED, with `reasons` and its frontier,
+        from which `resume` goes on. Ctrl-C ends as a TRUNCATED result. The result does not depend on the
+        threads used.
 
     Raises
     ------
@@ -75,20 +79,25 @@ def explore(
     >>> network = Network.from_arrays([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [[1.0, 1.0]]], [[0.5, 0.5], [0.0]])
     >>> found = explore(network, [0.0, 0.0, 0.0], max_hops=1)
     >>> found.status.name, found.n_cells, found.n_frontier, found.hops.tolist()
-    ('COMPLETE', 3, 1, [0, 1, 1, 2])
+    ('TRUNCATED', 3, 1, [0, 1, 1, 2])
+    >>> found.reasons[0].split(";")[0]
+    'only the box of 70.7 to either side of the center was searched'
     >>> found.nearest_facet.unit, round(found.nearest_facet.distance, 6)
     (0, 0.353553)
     """
     check_arithmetic(arithmetic)
     certified = arithmetic == "certified"
     check_network(network)
-    check_limits(max_cells, max_hops, radius)
-    start = time.perf_counter()
-    point = checked_center(network, center)
-    frame = frame_of(network, point, domain, radius or 0.0)
-    by_distance = radius is not None and max_hops is None
-    limit = np.inf if radius is None else float(radius)
-    around = CenteredCells(network, frame)
-    search = Search(network, frame, certified, max_hops, limit, by_distance, around)
-    complete = search.run(max_cells, progress)
-    return packaged(search, point, complete, time.perf_counter() - start)
+    check_limits("explore", limits)
+    max_hops, radius = limits.get("max_hops"), limits.get("radius")
+    with Stop(limits.get("max_seconds")) as stop:
+        point = checked_center(network, center)
+        frame = frame_of(network, point, domain, radius or 0.0)
+        by_distance = radius is not None and max_hops is None
+        limit = np.inf if radius is None else float(radius)
+        around = CenteredCells(network, frame)
+        search = Search(network, frame, certified, max_hops, limit, by_distance, around)
+        search.run(limits.get("max_cells", MAX_CELLS), progress, stop)
+        found = packaged(search, point, stop.seconds)
+        stop.deliver(found.stopped_by)
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
+from regions.complexes import StoppedBy
 from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.limits import Limits, Stop, check_seconds, check_whole, refuse_others
 from regions.enumeration.programs.cell_facets import CellFacets, FindsFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.enumeration.threads import worker_count
@@ -34,6 +36,7 @@ FloatArray = NDArray[np.float64]
 Progress = Callable[[int, float], None]
 Visit = Callable[["Search", int], None]
 
+SECONDS_BETWEEN_LOOKS = 0.1  # at the time and Ctrl-C, while a cell's facets are being found
 MOST_EXACT_DIMENSION = 8  # a cell in rational arithmetic takes seconds there, and hours in 64
 
 
@@ -85,6 +88,7 @@ class Search:
     entered : list of int, cells in order
     undecided : list of int, rows of each cell entered that stayed open
     edges : array of int, three for each facet: two cells and the unit between; twice if seen from both
+    stopped_by : what ended the last run early, "" if no cell within the limits was left
     """
 
     network: Network
@@ -104,6 +108,7 @@ class Search:
     edges: array[int] = field(default_factory=lambda: array("q"))
     rows: int = 0
     exact: int = 0
+    stopped_by: StoppedBy = ""
     _number: dict[bytes, int] = field(default_factory=dict)
     _waiting: list[tuple[float, int]] = field(default_factory=list)
 
@@ -187,35 +192,42 @@ class Search:
         """Bound the distance of all cells that were not entered from below, in a search by distance."""
         return self._waiting[0][0] if self._waiting else np.inf
 
-    def run(self, max_cells: int | None, progress: Progress | None, visit: Visit | None = None) -> bool:
-        """Enter cells until none is left within the limits (True), or `max_cells` are entered, or Ctrl-C.
+    def run(
+        self, max_cells: int | None, progress: Progress | None, stop: Stop, visit: Visit | None = None
+    ) -> None:
+        """Enter cells until none is left within the limits, or `max_cells` are entered, or `stop` is set.
 
         `visit` is called after every cell entered and may lower `radius`.
         """
+        complete = False
         futures: dict[int, Future[CellFacets]] = {}
         workers = worker_count(None)
         pool = ThreadPoolExecutor(workers)
         cell: int | None = None
         try:
             while (cell := self._next()) is not None:
-                if max_cells is not None and len(self.entered) >= max_cells:
-                    return False
+                if stop.is_set() or (max_cells is not None and len(self.entered) >= max_cells):
+                    break
                 ahead = sorted(self._waiting[: 4 * workers])[: 2 * workers] if workers > 1 else []
                 for number in (cell, *(other for _, other in ahead)):
                     if number not in futures:
                         futures[number] = pool.submit(self._find_facets, number)
-                found = futures.pop(cell).result()
-                self._enter(cell, found)
+                while not futures[cell].done() and not stop.is_set():
+                    wait([futures[cell]], SECONDS_BETWEEN_LOOKS)
+                if not futures[cell].done():
+                    break
+                self._enter(cell, futures.pop(cell).result())
                 cell = None
                 if visit is not None:
                     visit(self, self.entered[-1])
                 if progress is not None:
                     done = len(self.entered)
                     progress(done, done / (max_cells or done + len(self._waiting)))
-            return True
+            complete = cell is None
         except KeyboardInterrupt:
-            return False
+            stop.interrupt()
         finally:
+            self.stopped_by = stop.reason(complete, len(self.entered), max_cells)
             if cell is not None and cell not in self.entered[-1:]:
                 self._wait(cell, 0.0)  # with its distance, if that is what counts
             pool.shutdown(wait=True, cancel_futures=True)
@@ -274,17 +286,37 @@ class Search:
         return np.where(np.isfinite(steps), steps, -1.0).astype(np.int64)
 
 
-def check_limits(max_cells: object, max_hops: object, radius: object) -> None:
-    """Raise InvalidInputError unless limits are None or as they must be."""
-    for name, value, least in (("max_cells", max_cells, 1), ("max_hops", max_hops, 0)):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if value is not None and not (whole and value >= least):  # type: ignore[operator]
-            raise InvalidInputError(
-                f"{name}={value!r}; give a whole number from {least}, or None for no limit"
-            )
+class ExplorationLimits(Limits, total=False):
+    """How far an exploration goes, beside `Limits`.
+
+    Attributes
+    ----------
+    max_hops : int from 0, or None for no limit
+    radius : float above 0, in input units, or None for no limit
+    """
+
+    max_hops: int | None
+    radius: float | None
+
+
+def check_limits(function: str, limits: ExplorationLimits) -> None:
+    """Raise an error unless limits are None or as they must be.
+
+    Raises
+    ------
+    TypeError
+        If there are keywords that are no limits.
+    InvalidInputError
+        If a limit cannot be used.
+    """
+    refuse_others(function, limits, ExplorationLimits)
+    check_whole("max_cells", limits.get("max_cells"), 1)
+    check_whole("max_hops", limits.get("max_hops"), 0)
+    check_seconds(limits.get("max_seconds"))
+    radius = limits.get("radius")
     if radius is not None:
         number = isinstance(radius, int | float | np.number) and not isinstance(radius, bool)
-        if not (number and 0.0 < radius < np.inf):  # type: ignore[operator]
+        if not (number and 0.0 < radius < np.inf):
             raise InvalidInputError(
                 f"radius={radius!r}; give a finite number above 0, in input units, or None"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.complexes import Arithmetic, Completeness, check_arithmetic
+from regions.enumeration.limits import Stop
 from regions.errors import InvalidInputError
 from regions.exploration.centered_cells import CenteredCells, with_row
 from regions.exploration.local_search import Progress, Search, check_limits
@@ -36,8 +36,8 @@ class MinimalPerturbation:
     norm : 2.0 or inf
     status : Completeness
         COMPLETE: `upper` is the distance of the nearest other prediction (the bounds differ by 1e-6 relative
-        at most), or none is in the domain and both are inf; without a domain `lower` is then how far the
-        search went. TRUNCATED: only the bounds hold.
+        at most), or none is in the domain and both are inf. TRUNCATED: only the bounds hold. So it is without
+        a domain where none was found: `lower` is then how far the search went.
     lower, upper : float, in input units
         No point nearer than `lower` predicts otherwise (in floating point); points at `upper`, on a decision
         boundary, do right beyond it. inf if none was found.
@@ -78,6 +78,7 @@ def minimal_perturbation(
     *,
     norm: float = 2,
     max_cells: int | None = 10_000,
+    max_seconds: float | None = None,
     arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
 ) -> MinimalPerturbation:
@@ -93,6 +94,7 @@ def minimal_perturbation(
     domain : Domain, optional; steps stay inside. Default: everything, as for `explore`
     norm : 2 or inf, of the step, in input units
     max_cells : int or None
+    max_seconds : float or None
     arithmetic, progress : as in `explore`
 
     Returns
@@ -119,33 +121,43 @@ def minimal_perturbation(
     >>> found.status.name, round(found.upper, 6), found.prediction, found.new_prediction
     ('COMPLETE', 0.5, 0, 1)
     """
-    check_limits(max_cells, None, None)
+    check_limits("minimal_perturbation", {"max_cells": max_cells, "max_seconds": max_seconds})
     check_arithmetic(arithmetic)
     measure, certified = Norm.of(norm), arithmetic == "certified"
     check_network(network)
-    start = time.perf_counter()
-    point = checked_center(network, center)
-    frame = frame_of(network, point, domain)
-    around = CenteredCells(network, frame, measure)
-    best = _NearestOther(network, frame, around)
-    search = Search(network, frame, certified, None, around.far, True, around)
-    complete = search.run(max_cells, progress, best.visit)
-    lower = min(best.lower, best.first_doubt, np.inf if complete else search.next_distance())
-    if frame.free:
+    with Stop(max_seconds) as stop:
+        point = checked_center(network, center)
+        frame = frame_of(network, point, domain)
+        around = CenteredCells(network, frame, measure)
+        best = _NearestOther(network, frame, around)
+        search = Search(network, frame, certified, None, around.far, True, around)
+        search.run(max_cells, progress, stop, best.visit)
+        found = _packaged(search, best, around, stop.seconds)
+        stop.deliver(search.stopped_by)
+    return found
+
+
+def _packaged(
+    search: Search, best: _NearestOther, around: CenteredCells, seconds: float
+) -> MinimalPerturbation:
+    """Say what a search by distance has shown of the nearest other prediction."""
+    lower = min(best.lower, best.first_doubt, search.next_distance() if search.stopped_by else np.inf)
+    if search.frame.free:
         lower = min(lower, around.far)
-    clear = complete and not any(search.undecided)
+    unseen = search.frame.free and best.upper == np.inf
+    clear = not (search.stopped_by or any(search.undecided) or unseen)
     shown = best.shown()
     return MinimalPerturbation(
-        norm=measure.value,
+        norm=around.norm.value,
         status=Completeness.COMPLETE if clear else Completeness.TRUNCATED,
         lower=lower,
         upper=best.upper,
         point=shown,
         prediction=best.prediction,
-        new_prediction=None if shown is None else prediction_of(network.forward(shown)),
+        new_prediction=None if shown is None else prediction_of(search.network.forward(shown)),
         n_cells=len(search.entered),
         undecided_rows=sum(search.undecided),
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
     )
 
 

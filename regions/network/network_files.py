@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.network.npz_members import read_members
 from regions.reports import replacing
 
 _LAYER_KEY = re.compile(r"([Wb])(0|[1-9][0-9]*)")
@@ -124,18 +123,14 @@ def read_flags(
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
-    broken = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            # every entry, for a damaged name would turn a wanted key into one to be left alone
-            if damaged := stored.zip.testzip():
-                raise zipfile.BadZipFile(f"entry {damaged} is damaged")
-            keys = (_LAYER_KEY.fullmatch, _SLOPES_KEY.fullmatch, ("relu", "name").__contains__)
-            return {key: stored[key] for key in stored.files if any(is_wanted(key) for is_wanted in keys)}
-    except (*broken, AttributeError, TypeError) as error:
-        raise InvalidNetworkError(
-            f"cannot read {str(file)!r} as a .npz of plain arrays W0, b0, W1, b1, ...: {error}"
-        ) from error
+        return read_members(file, _is_wanted)
+    except InvalidInputError as error:
+        raise InvalidNetworkError(f"{error}; a network file has arrays W0, b0, W1, b1, ...") from error
+
+
+def _is_wanted(key: str) -> bool:
+    return bool(_LAYER_KEY.fullmatch(key) or _SLOPES_KEY.fullmatch(key)) or key in ("relu", "name")
 
 
 def _count_stored_layers(file: Path, stored: dict[str, NDArray[Any]]) -> int:

@@ -59,6 +59,7 @@ class EnumerationOptions(TypedDict, total=False):
     engine: str
     arithmetic: Arithmetic
     max_cells: int | None
+    max_seconds: float | None
     workers: int | None
     progress: Callable[[int, float], None] | None
 
@@ -428,9 +429,7 @@ def z_score(estimate: Estimate, exact: Estimate) -> float:
 
 
 def with_bias_noise(network: Network, noise: FloatArray) -> Network:
-    """The network with noise `(n_units,)`, in flat order, added to its units' biases (output biases: none).
-
-    Linear units are values that pass through, and get none either.
+    """The network with noise `(n_units,)`, in flat order, added to the biases of units that are not linear.
 
     Examples
     --------
@@ -450,7 +449,7 @@ def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOpt
 
     Raises
     ------
-    InvalidInputError : if max_cells truncates
+    InvalidInputError : if max_cells or max_seconds truncates
     KeyboardInterrupt : after Ctrl-C, which `enumerate_cells` takes for a reason to end TRUNCATED
 
     Examples
@@ -462,6 +461,11 @@ def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOpt
     """
     cells = enumerate_cells(network, domain, **options)
     limit = options.get("max_cells")
+    if cells.certificate.stopped_by == "max_seconds":
+        raise InvalidInputError(
+            f"max_seconds ended the enumeration after {cells.n_cells} cells: an exact value needs all cells; "
+            "raise it or leave it out, or take a smaller domain"
+        )
     raise_interruption(cells.status, cells.n_cells, limit)
     if cells.status is not Completeness.COMPLETE:
         raise InvalidInputError(

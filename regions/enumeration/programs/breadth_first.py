@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.complexes import StoppedBy
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork
+from regions.enumeration.limits import Stop
 from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.errors import SolverError
 
 Progress = Callable[[int, float], None]
 
-CHUNK = 64  # cells after which Ctrl-C and the limit are checked
+CHUNK = 64  # cells a thread after which the limit is checked
+SHARE = 16  # of these a thread takes at a time: to hand them over costs as much as a cell
+SECONDS_BETWEEN_LOOKS = 0.1  # at the time and Ctrl-C
 MOST_STARTS = 100
 
 
@@ -37,6 +41,7 @@ class Listing:
     facets : list of CellFacets, one per cell
     number : dict from pattern to cell; patterns beyond the cells listed are the frontier
     complete : bool
+    stopped_by : what ended the search early, "" if it is complete
     """
 
     states: list[bytes] = field(default_factory=list)
@@ -44,6 +49,7 @@ class Listing:
     facets: list[CellFacets] = field(default_factory=list)
     number: dict[bytes, int] = field(default_factory=dict)
     complete: bool = False
+    stopped_by: StoppedBy = ""
 
 
 def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.float64]]:
@@ -75,38 +81,54 @@ def list_cells(
     max_cells: int | None,
     workers: int,
     progress: Progress | None,
+    stop: Stop | None = None,
 ) -> Listing:
     """Search over the facets from one cell to all others, or to the first `max_cells`.
 
-    Ctrl-C ends the search, and what was found by then is the outcome.
+    Ctrl-C, or `stop`, ends the search, and what was found by then is the outcome.
     """
+    stop = Stop() if stop is None else stop
     local = threading.local()
 
-    def find(item: tuple[bytes, NDArray[np.float64]]) -> CellFacets:
+    def find(share: list[tuple[bytes, NDArray[np.float64]]]) -> list[CellFacets]:
         if not hasattr(local, "finder"):
             local.finder = FacetFinder(net, domain)
-        facets: CellFacets = local.finder.find(*item)
-        return facets
+        return [local.finder.find(states, point) for states, point in share]
 
     listing = Listing()
     limit = max_cells if max_cells is not None else 2**62
     start = first_cell(FacetFinder(net, domain), domain)
     queue = [start]
     listing.number[start[0]] = 0
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            while queue and len(listing.states) < limit:
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while queue and len(listing.states) < limit and not stop.is_set():
                 chunk = queue[: min(CHUNK * workers, limit - len(listing.states))]
-                queue = queue[len(chunk) :]
-                for (states, _), facets in zip(chunk, pool.map(find, chunk), strict=True):
-                    _enter(listing, states, facets, queue)
+                del queue[: len(chunk)]
+                shares = [chunk[at : at + SHARE] for at in range(0, len(chunk), SHARE)]
+                futures = [pool.submit(find, share) for share in shares]
+                for share, future in zip(shares, futures, strict=True):
+                    if not finished_in_time(future, stop):
+                        break
+                    for (states, _), facets in zip(share, future.result(), strict=True):
+                        _enter(listing, states, facets, queue)
                 if progress is not None:
                     done = len(listing.states)
                     progress(done, done / (done + len(queue)))
-    except KeyboardInterrupt:
-        return listing
-    listing.complete = not queue
+        except KeyboardInterrupt:
+            stop.interrupt()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    listing.complete = len(listing.states) == len(listing.number)
+    listing.stopped_by = stop.reason(listing.complete, len(listing.states), max_cells)
     return listing
+
+
+def finished_in_time(future: Future[list[CellFacets]], stop: Stop) -> bool:
+    """Wait until the facets of some cells are found, or until the search is to end; tells which."""
+    while not future.done() and not stop.is_set():
+        wait([future], SECONDS_BETWEEN_LOOKS)
+    return future.done()
 
 
 def _enter(

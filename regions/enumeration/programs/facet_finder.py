@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,8 @@ from regions.enumeration.programs.program_search import ProgramSearch
 from regions.errors import SolverError
 from regions.kernels.memory.states import Mode, RowStatus
 from regions.kernels.programs.facets_of_cell import find_facets, locate
+
+FACET = int(RowStatus.FACET)  # numpy is slow to compare with members of enums
 
 
 class FacetFinder:
@@ -66,35 +69,48 @@ class FacetFinder:
 
     def find(self, pattern: bytes, witness: NDArray[np.float64]) -> CellFacets:
         """Find the facets of the cell of a pattern, from a point `(d,)` inside it or close, or from NaN."""
-        memory, search = self.search.memory, self.search
+        search = self.search
         open_rows = self._decide(pattern, witness)
         if open_rows != 0:
             deeper = self._deep_point()
             open_rows = open_rows if deeper is None else self._decide(pattern, deeper)
         if open_rows != 0 and self._exact:
             return search.asked().facets(pattern, witness)
-        certified, inside = search.net.certified, open_rows >= 0
-        m = int(memory.n_all_rows)
-        labels = memory.all_labels[:m]
-        wanted = (labels >= 0) | self._sides  # a ray may meet a side that nobody asked for
-        rows = np.flatnonzero((memory.facet_status[:m] == RowStatus.FACET) & inside & wanted).tolist()
-        neighbours = [states.tobytes() for states in memory.next_states[rows].astype(np.bool_)]
-        outside = np.full(witness.size, np.nan) if certified else witness.copy()
+        return self._found(open_rows) if open_rows >= 0 else self._nothing_found(witness)
+
+    def _found(self, open_rows: int) -> CellFacets:
+        """Return what the kernel found; for every cell of a listing, so a few operations on whole arrays."""
+        memory, n = self.search.memory, self.search.net.n_units
+        m = memory.n_all_rows
+        is_facet = memory.facet_status[:m] == FACET
+        if not self._sides:  # a ray may meet a side that nobody asked for
+            is_facet &= memory.all_labels[:m] >= 0
+        rows = is_facet.nonzero()[0]
+        labels = memory.all_labels[rows].tolist()
+        patterns = memory.next_states[rows].astype(np.bool_).tobytes()
         return CellFacets(
-            [int(labels[row]) for row in rows],
-            [next_ if labels[row] >= 0 else None for row, next_ in zip(rows, neighbours, strict=True)],
-            [memory.facet_beyond[row].copy() for row in rows],
-            memory.witness.copy() if inside else outside,
+            labels,
+            [patterns[k * n : (k + 1) * n] if label >= 0 else None for k, label in enumerate(labels)],
+            list(memory.facet_beyond[rows]),
+            memory.witness.copy(),
             m,
             0,
-            m if not inside else open_rows if certified else 0,
+            open_rows if self.search.net.certified else 0,
         )
+
+    def _nothing_found(self, witness: NDArray[np.float64]) -> CellFacets:
+        """Return that no row of the cell in hand is decided: no point is inside beyond doubt."""
+        m = self.search.memory.n_all_rows
+        point = np.full(witness.size, np.nan) if self.search.net.certified else witness.copy()
+        return CellFacets([], [], [], point, m, 0, m)
 
     def _decide(self, pattern: bytes, point: NDArray[np.float64]) -> int:
         """Ask the kernel; returns how many rows stay open, -1 if the point is not inside beyond doubt."""
         memory = self.search.memory
         memory.states[:] = np.frombuffer(pattern, np.bool_)
-        memory.witness[:] = np.where(np.isfinite(point), point, 0.0)
+        memory.witness[:] = point
+        if not math.isfinite(sum(point.tolist())):
+            np.nan_to_num(memory.witness, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return int(find_facets(self.search.memory, self.search.n_sides, self._sides))
 
     def _deep_point(self) -> NDArray[np.float64] | None:

@@ -1,7 +1,7 @@
 """A `CellComplex` from the breadth-first search over facets, and the comparison of the two engines.
 
-Up to the dimension that the vertex kernels take, every listed cell is measured by its vertices, and their
-facets are compared with those of the linear programs; beyond, volumes are left out or sampled.
+Up to the dimension that the vertex kernels take, every listed cell is measured by its vertices, and they and
+their facets are compared with those of the linear programs; beyond, volumes are left out or sampled.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from regions.complexes import CellComplex, FacetTable, Tolerances
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
+from regions.enumeration.limits import Stop
 from regions.enumeration.programs.breadth_first import Listing
 from regions.enumeration.programs.cell_facets import CellFacets
+from regions.enumeration.search import NO_LIMIT, WHOLE
 from regions.enumeration.vertices.cell_geometry import VertexGeometry
-from regions.enumeration.vertices.vertex_search import Output
+from regions.enumeration.vertices.vertex_search import Output, VertexSearch
 from regions.errors import CertificateError, InvalidInputError
+from regions.kernels.memory.states import Mode
 from regions.network.patterns import flat_units, pack, row_keys, unit_place, unpack
 from regions.network.relu_network import Network
 
@@ -31,7 +34,7 @@ BLOCK = 1 << 14
 
 @dataclass
 class Measured:
-    """What a `CellComplex` holds beside patterns and witnesses."""
+    """What a `CellComplex` holds beside patterns and witnesses; how volumes of facets differ, if they do."""
 
     volumes: NDArray[np.float64]
     centroids: NDArray[np.float64]
@@ -40,6 +43,7 @@ class Measured:
     facets: FacetTable
     kind: str
     errors: NDArray[np.float64] | None = None
+    sides_differ: str = ""
 
 
 def packed_patterns(listing: Listing, network: Network) -> NDArray[np.uint8]:
@@ -73,20 +77,30 @@ def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
 
 
 def measure_by_vertices(
-    listing: Listing, packed: NDArray[np.uint8], net: CompiledNetwork, domain: Domain, tolerances: Tolerances
-) -> Measured:
+    listing: Listing, net: CompiledNetwork, domain: Domain, tolerances: Tolerances, stop: Stop
+) -> Measured | None:
     """Measure volumes, centroids and facets of listed cells by their vertices, and compare the adjacency.
+
+    None if `stop` ends it early: the listing is TRUNCATED then, its cells are kept without volumes.
 
     Raises
     ------
     CertificateError
-        If the vertices of the cells give other neighbours than the linear programs.
+        If the vertices give other cells or other neighbours than the linear programs.
     """
     geometry = VertexGeometry(
         net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
     )
-    found = join_outputs([geometry.measure(row) for row in packed], geometry.net)
-    table = facet_table(geometry.net, domain, found, listing.complete, tolerances)
+    packed = packed_patterns(listing, net.network)
+    outputs = _measure_all(geometry, stop) if listing.complete else _measure(geometry, packed, stop)
+    if outputs is None:
+        listing.complete = False
+        listing.stopped_by = listing.stopped_by or stop.reason(False, 0, None)
+        return None
+    found = join_outputs(outputs, geometry.net)
+    if listing.complete:
+        found = _in_order(found, packed)
+    table, sides_differ = facet_table(geometry.net, domain, found, listing.complete, tolerances)
     inner = table.interior
     pairs = zip(table.cell_a[inner].tolist(), table.cell_b[inner].tolist(), strict=True)
     by_vertices = {(min(a, b), max(a, b)) for a, b in pairs}
@@ -104,6 +118,61 @@ def measure_by_vertices(
         found.n_facets.astype(np.int32),
         table,
         "vertices",
+        sides_differ=sides_differ,
+    )
+
+
+def _measure_all(geometry: VertexGeometry, stop: Stop) -> list[Output] | None:
+    """Measure all cells in one search: the way to a cell, which costs more than it, is shared."""
+    search = VertexSearch(geometry.net, geometry.domain, Mode.COLLECT)
+    block = search.run(WHOLE, NO_LIMIT, stop, lambda cells, fraction: None)
+    search.release()
+    return block.outputs if block.complete else None
+
+
+def _measure(geometry: VertexGeometry, packed: NDArray[np.uint8], stop: Stop) -> list[Output] | None:
+    """Measure some cells, one after the other."""
+    outputs: list[Output] = []
+    for row in packed:
+        if stop.is_set():
+            return None
+        outputs.append(geometry.measure(row))
+    return outputs
+
+
+def _in_order(found: Output, packed: NDArray[np.uint8]) -> Output:
+    """Put cells, with their facets, in the order of these packed patterns.
+
+    Raises
+    ------
+    CertificateError
+        If they are not the same cells.
+    """
+    patterns = np.ascontiguousarray(found.pattern.view(np.uint8)[:, : packed.shape[1]])
+    place = {key: k for k, key in enumerate(row_keys(patterns))}
+    wanted = row_keys(packed)
+    if len(patterns) != len(wanted) or place.keys() != set(wanted):
+        raise CertificateError(
+            f"vertices find {len(patterns)} cells, linear programs {len(wanted)}, and not the same ones; "
+            "please report this network"
+        )
+    order = np.array([place[key] for key in wanted])
+    counts = found.n_facets[order]
+    firsts = np.cumsum(found.n_facets) - found.n_facets
+    # the facets of the k-th cell go where those of the cells before it end
+    shifts = firsts[order] - (np.cumsum(counts) - counts)
+    facets = np.repeat(shifts, counts) + np.arange(counts.sum())
+    return Output(
+        pattern=found.pattern[order],
+        volume=found.volume[order],
+        centroid=found.centroid[order],
+        n_vertices=found.n_vertices[order],
+        n_facets=counts,
+        jacobian=found.jacobian[order],
+        label=found.label[facets],
+        match=found.match[facets],
+        measure=found.measure[facets],
+        point=found.point,  # of rings only
     )
 
 

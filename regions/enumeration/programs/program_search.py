@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +10,25 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
 from regions.enumeration.programs.exact_sides import ExactSides
-from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, list_tasks, run_task
+from regions.enumeration.search import (
+    NEVER,
+    NO_LIMIT,
+    WHOLE,
+    Block,
+    Ending,
+    Report,
+    Task,
+    list_tasks,
+    run_task,
+)
 from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.program_walk import search_by_programs, set_witness
+from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
 from regions.kernels.vertices.steps import adder
 
-STEPS_PER_CALL = 1 << 14
+STEPS_PER_CALL = 1 << 11  # a second where each is a program of a millisecond
 OUT_CELLS = 4096
 
 
@@ -87,7 +96,9 @@ class ProgramSearch:
         self.exact: ExactSides | None = None
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
-        self.memory.bind({"add_units": adder(net.sloped)})
+        self.memory.bind(
+            {"search": search_by_programs, "take_witness": take_witness, "add_units": adder(net.sloped)}
+        )
         self.outputs: list[ProgramOutput] = []
 
     def release(self) -> None:
@@ -121,17 +132,17 @@ class ProgramSearch:
         memory.right[:m] = np.ldexp(b, -exponents)
         memory.errors[:m] = 0.0
         memory.labels[:m] = -1 - np.arange(m)
-        set_witness(self.memory, self.domain.interior_point())
+        memory.witness[:] = self.domain.interior_point()
+        memory.take_witness()
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, answering questions as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
-            status = Status(search_by_programs(self.memory, steps))
+            status = Status(self.memory.search(steps))
             if status != Status.ASK:
                 return status
             if self.memory.ask_side == THIN_SUBTREE:
-                self._count_thin_subtree()
-                if self.memory.cells >= self.memory.cell_limit:
+                if not self._count_thin_subtree():
                     return Status.LIMIT
             else:
                 self._answer()
@@ -178,11 +189,17 @@ class ProgramSearch:
         self.memory.doubtful += 1
         self.memory.ask_side = 0
 
-    def _count_thin_subtree(self) -> None:
-        """Count all cells below a side that no float is inside of, in rational arithmetic."""
+    def _count_thin_subtree(self) -> bool:
+        """Count the cells below a side that no float is inside of, in rational arithmetic.
+
+        Returns whether these are all of them; otherwise the limit is reached.
+        """
         memory = self.memory
         room = int(memory.cell_limit - memory.cells)
-        patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room)
+        # one more than there is room for tells whether the limit leaves any out
+        patterns, decisions = self.asked().cells_below(self._pattern(), self._rows(), self._unit(), room + 1)
+        all_fit = len(patterns) <= room
+        patterns = patterns[:room]
         memory.cells += len(patterns)
         memory.decisions += decisions
         memory.doubtful += decisions
@@ -194,6 +211,7 @@ class ProgramSearch:
             self.outputs.append(ProgramOutput(states, np.full((len(patterns), self.net.dimension), np.nan)))
         memory.ask_side = 0
         memory.leaving = 1
+        return all_fit
 
     def take_output(self) -> ProgramOutput:
         """Copy what is in the output buffer, and empty it."""
@@ -210,7 +228,7 @@ class ProgramSearch:
         """Return the cells found so far, and the part of the whole tree that is done."""
         return self.memory.cells, self.memory.done_parts * 2.0 ** -(40 + self.memory.prefix_length)
 
-    def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
+    def run(self, task: Task, cell_limit: int, stop: Ending, report: Report) -> Block:
         """Search a whole task, until it is done, the limit is reached or `stop` is set."""
         status = run_task(self, task, cell_limit, stop, report)
         return self.close(Block(), status)
@@ -227,9 +245,9 @@ class ProgramSearch:
         block.complete = status == Status.DONE
         return block
 
-    def frontier(self, depth: int) -> list[Task]:
+    def frontier(self, depth: int, stop: Ending = NEVER) -> list[Task]:
         """List subtrees that together make the whole tree, in the order of the search."""
-        return list_tasks(self, depth, self._take_tasks)
+        return list_tasks(self, depth, self._take_tasks, stop)
 
     def _take_tasks(self) -> list[Task]:
         memory, n = self.memory, self.memory.out_cells

@@ -5,7 +5,6 @@ It knows nothing of results; `enumerate` decides what to do with the cells.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,10 +13,19 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.enumeration.buffer_pool import BufferPool, Kept, Sizes
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
-from regions.enumeration.search import NO_LIMIT, WHOLE, Block, Report, Task, list_tasks, run_task
+from regions.enumeration.search import (
+    NEVER,
+    NO_LIMIT,
+    WHOLE,
+    Block,
+    Ending,
+    Report,
+    Task,
+    list_tasks,
+    run_task,
+)
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
-from regions.kernels.vertices.depth_first import walk
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
 
@@ -262,7 +270,7 @@ class VertexSearch:
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
         while True:
-            status = Status(walk(self.memory, steps))
+            status = Status(self.memory.search(steps))
             if status == Status.GROW:
                 self._grow(self.sizes.doubled())
             elif status == Status.GROW_BITS:
@@ -321,7 +329,7 @@ class VertexSearch:
         """Return the cells found so far, and the part of the whole tree that is done."""
         return self.memory.cells, self.memory.done_parts * 2.0**-40
 
-    def run(self, task: Task, cell_limit: int, stop: threading.Event, report: Report) -> Block:
+    def run(self, task: Task, cell_limit: int, stop: Ending, report: Report) -> Block:
         """Search a whole task, until it is done, the limit is reached or `stop` is set."""
         status = run_task(self, task, cell_limit, stop, report)
         return self.close(Block(), status)
@@ -341,9 +349,9 @@ class VertexSearch:
         block.complete = status == Status.DONE
         return block
 
-    def frontier(self, depth: int) -> list[Task]:
+    def frontier(self, depth: int, stop: Ending = NEVER) -> list[Task]:
         """List subtrees that together make the whole tree, in the order of the search."""
-        return list_tasks(self, depth, self._take_tasks)
+        return list_tasks(self, depth, self._take_tasks, stop)
 
     def _take_tasks(self) -> list[Task]:
         memory, n = self.memory, self.memory.out_cells

@@ -3,17 +3,18 @@
 With `NUMBA_DISABLE_JIT=1` the same names are plain Python functions.
 """
 
+import math
 from typing import Any
 
 import numpy as np
-from numba import config, types
-from numba.extending import intrinsic
+
+from regions.kernels.memory.compiling import JIT_DISABLED, Operation
 
 ONE = np.uint64(1)
 ZERO = np.uint64(0)
 SMALLEST = 2.0**-1000  # far above what underflow can lose, far below any length that matters
 
-if config.DISABLE_JIT:
+if JIT_DISABLED:
 
     def popcount(word: Any) -> int:
         """Number of set bits of a uint64 word."""
@@ -27,31 +28,12 @@ if config.DISABLE_JIT:
         """a * b + c; compiled it is rounded once, here twice: both within the error bounds."""
         return a * b + c
 
+    def scale_of(x: float) -> float:
+        """The power of two, from 2**-900 to 2**900, that brings x > 0 to [0.5, 1) or as near as it can."""
+        return math.ldexp(1.0, -max(-900, min(900, math.frexp(x)[1])))
+
 else:
-
-    @intrinsic
-    def popcount(typingctx, word):  # type: ignore[no-untyped-def]
-        """Number of set bits of a uint64 word."""
-
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return builder.ctpop(args[0])
-
-        return types.int64(types.uint64), codegen
-
-    @intrinsic
-    def trailing_zeros(typingctx, word):  # type: ignore[no-untyped-def]
-        """Index of the lowest set bit of a nonzero uint64 word."""
-
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return builder.cttz(args[0], context.get_constant(types.boolean, True))
-
-        return types.int64(types.uint64), codegen
-
-    @intrinsic
-    def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
-        """a * b + c, rounded once."""
-
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return builder.fma(*args)
-
-        return types.float64(types.float64, types.float64, types.float64), codegen
+    _NUMBA = "regions.kernels.memory.bit_operations"
+    popcount, trailing_zeros, fma, scale_of = (
+        Operation(_NUMBA, name) for name in ("popcount", "trailing_zeros", "fma", "scale_of")
+    )

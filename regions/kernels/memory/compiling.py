@@ -1,20 +1,22 @@
 """How kernels are compiled and kept: each large step once, on its own; small ones into whatever calls them.
 
-numba optimises a function again inside each of its callers. So the cache keeps only what Python calls
-(`entry`) and the steps of a search (`step`, called through their addresses, see `layouts`); the functions
-that these are made of (`part`, `inlined`) exist inside them only.
+numba optimises a function again inside each of its callers. So only what Python calls (`entry`) and the
+steps of a search (`step`, called through their addresses, see `layouts`) are kept; the functions that
+these are made of (`part`, `inlined`) exist inside them only.
+
+numba itself is imported when the first kernel is compiled or an `entry` is called: to import it and to set
+it up takes longer than most counts, and steps that are kept in files (`step_files`) do without it.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property, update_wrapper
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
-
-from numba import config, njit, types
-from numba.core.caching import IndexDataCacheFile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -23,6 +25,7 @@ _BORROWING: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": Fal
 _INSIDE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 _problems: list[str] = []
+_before_numba: list[Callable[[], None]] = []
 
 
 def cache_problems() -> list[str]:
@@ -30,40 +33,142 @@ def cache_problems() -> list[str]:
     return list(_problems)
 
 
+def note_problem(problem: str) -> None:
+    """Remember why a kernel is not kept."""
+    if problem not in _problems:
+        _problems.append(problem)
+
+
+def _setting(name: str) -> bool:
+    """A switch of numba's: as numba read it, or, where numba is not imported, from the environment."""
+    numba = sys.modules.get("numba.core.config")
+    if numba is None and Path(".numba_config.yaml").is_file():
+        from numba.core import config as numba  # type: ignore[no-redef]
+    if numba is not None:
+        return bool(getattr(numba, name))
+    return os.environ.get(f"NUMBA_{name}", "").strip() not in ("", "0")
+
+
+JIT_DISABLED = _setting("DISABLE_JIT")
+BOUNDS_CHECKED = _setting("BOUNDSCHECK")
+
+
+def before_numba(prepare: Callable[[], None]) -> None:
+    """Call `prepare` just before a kernel needs numba for the first time; at once where numba is there."""
+    if "numba" in sys.modules:
+        prepare()
+    else:
+        _before_numba.append(prepare)
+
+
+class Kernel:
+    """A function that numba compiles when it is first needed.
+
+    Parameters
+    ----------
+    function : the function
+    options : of `numba.njit`
+    inside : bool, whether it exists inside other kernels only
+    kept : bool, whether numba keeps what it compiles in its cache
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], options: dict[str, Any], *, inside: bool, kept: bool
+    ) -> None:
+        update_wrapper(self, function)
+        self.py_func = function
+        self._options, self._inside, self._kept = options, inside, kept
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """What numba makes of the function."""
+        while _before_numba:
+            _before_numba.pop()()
+        from numba import njit
+
+        from regions.kernels.memory import layout_types  # noqa: F401  # numba learns what kernels take
+
+        options = dict(self._options)
+        if self._inside:
+            from regions.kernels.memory.part_libraries import PartCompiler
+
+            options["pipeline_class"] = PartCompiler
+        dispatcher = _one_type(njit(**options)(self.py_func))
+        return _keep(dispatcher) if self._kept else dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:
+        # numba asks this of a name that it meets in another kernel
+        return self.dispatcher._numba_type_
+
+    @property
+    def stats(self) -> Any:
+        """How often the cache of numba had the kernel, as numba says it."""
+        return self.dispatcher.stats
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.dispatcher(*arguments)
+
+
+class Operation:
+    """A machine operation that numba does not offer by itself; its numba definition is in another module."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    @property
+    def _numba_type_(self) -> Any:
+        from importlib import import_module
+
+        from numba.core.registry import cpu_target
+
+        definition = getattr(import_module(self._module), self._name)
+        cpu_target.typing_context.refresh()
+        return cpu_target.typing_context.resolve_value_type(definition)
+
+
 def part(function: Function) -> Function:
     """A kernel that other kernels call."""
-    return _one_type(njit(**_BORROWING, **_INSIDE)(function))
+    return _kernel(function, {**_BORROWING, **_INSIDE}, inside=True)
 
 
 def inlined(function: Function) -> Function:
     """A short kernel that is to be part of the machine code of its callers."""
-    return _one_type(njit(forceinline=True, **_BORROWING, **_INSIDE)(function))
+    return _kernel(function, {"forceinline": True, **_BORROWING, **_INSIDE}, inside=True)
 
 
 def allocating_part(function: Function) -> Function:
     """A kernel that makes arrays of its own and that other kernels call."""
-    return _one_type(njit(nogil=True, **_INSIDE)(function))
+    return _kernel(function, {"nogil": True, **_INSIDE}, inside=True)
 
 
 def step(function: Function) -> Function:
-    """A large step of a search, compiled on its own and kept."""
-    return _kept(njit(**_BORROWING, **_INSIDE)(function))  # type: ignore[no-any-return]
+    """A large step of a search, compiled on its own and kept in a file (see `layouts` and `step_files`)."""
+    return _kernel(function, {**_BORROWING, **_INSIDE})
 
 
 def entry(function: Function) -> Function:
     """A kernel that Python calls, kept."""
-    return _kept(njit(**_BORROWING)(function))  # type: ignore[no-any-return]
+    return _kernel(function, _BORROWING, kept=True)
 
 
 def allocating(function: Function) -> Function:
     """A kernel that Python calls and that makes arrays of its own, kept."""
-    return _kept(njit(nogil=True)(function))  # type: ignore[no-any-return]
+    return _kernel(function, {"nogil": True}, kept=True)
+
+
+def _kernel(
+    function: Function, options: dict[str, Any], *, inside: bool = False, kept: bool = False
+) -> Function:
+    if JIT_DISABLED:
+        return function
+    return Kernel(function, options, inside=inside, kept=kept)  # type: ignore[return-value]
 
 
 def _one_type(dispatcher: Any) -> Any:
     """Make a constant a number like any other: numba would compile a kernel again for each constant."""
-    if config.DISABLE_JIT:
-        return dispatcher
+    from numba import types
+
     resolve = dispatcher.get_call_template
 
     def resolve_numbers(arguments: Any, keywords: Any) -> Any:
@@ -84,23 +189,23 @@ def kernels_digest() -> str:
     return digest.hexdigest()
 
 
-def _kept(dispatcher: Any) -> Any:
+def _keep(dispatcher: Any) -> Any:
     """Keep what a dispatcher compiles in numba's cache, or, where no folder can be written, do without."""
-    if config.DISABLE_JIT:
-        return dispatcher
+    from numba.core.caching import IndexDataCacheFile
+
     try:
         dispatcher.enable_caching()
         kept = dispatcher._cache
         # numba would take a kernel for unchanged as long as its own file is, would not ask for checks, and
         # could not read what another version of this package kept: so each has files of its own
-        stamp = f"{kernels_digest()[:16]}{'-checked' if config.BOUNDSCHECK else ''}"
+        stamp = f"{kernels_digest()[:16]}{'-checked' if BOUNDS_CHECKED else ''}"
         kept._cache_file = IndexDataCacheFile(
             cache_path=kept.cache_path,
             filename_base=f"{kept._impl.filename_base}-{stamp}",
             source_stamp=stamp,
         )
     except (OSError, RuntimeError) as error:
-        _note(f"{type(error).__name__}: {error}")
+        note_problem(f"{type(error).__name__}: {error}")
         return dispatcher
     save = kept.save_overload
 
@@ -108,12 +213,7 @@ def _kept(dispatcher: Any) -> Any:
         try:
             save(signature, result)
         except OSError as error:
-            _note(f"{type(error).__name__}: {error}")
+            note_problem(f"{type(error).__name__}: {error}")
 
     kept.save_overload = save_if_possible
     return dispatcher
-
-
-def _note(problem: str) -> None:
-    if problem not in _problems:
-        _problems.append(problem)

@@ -15,17 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import config, types
-from numba.core import cgutils
-from numba.core.imputils import lower_builtin, lower_getattr_generic, lower_setattr_generic
-from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, signature
-from numba.core.typing.typeof import typeof_impl
-from numba.extending import NativeValue, models, register_model, unbox
-from numba.np.numpy_support import from_dtype
 from numpy.typing import DTypeLike, NDArray
 
-from regions.kernels.memory.views import WORD, ViewType, invariant, make_view
+from regions.kernels.memory.compiling import JIT_DISABLED, Kernel
+from regions.kernels.memory.step_files import NativeStep, find_step, keep_step
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
@@ -92,7 +85,7 @@ class Layout:
     counters : dict, name -> meaning of each int64 register
     numbers : dict, name -> meaning of each float64 register
     arrays : dict, name -> Array
-    steps : dict, name -> numba types of the arguments behind the search; steps return int64
+    steps : dict, name -> types of the arguments behind the search, "int64" or "float64"; steps return int64
     """
 
     name: str
@@ -116,8 +109,6 @@ class Layout:
         object.__setattr__(self, "places", places)
         object.__setattr__(self, "size", registers + WORDS_PER_ARRAY * len(self.arrays))
         _layouts[self.name] = self
-        for name in self.steps:
-            lower_builtin((self.name, name), MemoryType, types.VarArg(types.Any))(_lower_step(self, name))
 
     @property
     def digest(self) -> int:
@@ -164,9 +155,23 @@ class Memory:
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any: ...
-
         def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        """Make a step that Python calls for the first time callable; all else is an attribute already."""
+        kinds = self.layout.steps.get(name)
+        if kinds is None:
+            raise AttributeError(f"layout {self.layout.name!r} has no {name!r}")
+        address = int(self._table[self.layout.places[name]])
+        made = NativeStep(name, address, self._address, argument_kinds(kinds))
+        setattr(self, name, made)
+        return made
+
+    @property
+    def _numba_type_(self) -> Any:
+        from regions.kernels.memory.layout_types import type_of
+
+        return type_of(self.layout)
 
     def use(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take these arrays instead of those of the same names.
@@ -185,15 +190,16 @@ class Memory:
             self.held[name] = array
             shown = array.view(np.recarray) if array.dtype.names else array
             setattr(self, name, shown)
-            if config.DISABLE_JIT and not array.dtype.names:
+            if JIT_DISABLED and not array.dtype.names:
                 setattr(self, FLAT + name, array.reshape(-1))
 
     def bind(self, steps: Mapping[str, Any]) -> None:
         """Take these kernels as steps; each is compiled now, unless it is in the cache."""
         for name, kernel in steps.items():
-            if config.DISABLE_JIT:
+            if JIT_DISABLED:
                 setattr(self, name, partial(kernel, self))
             else:
+                self.__dict__.pop(name, None)
                 self._table[self.layout.places[name]] = address_of(kernel, self.layout, name)
 
     def clear(self) -> None:
@@ -235,162 +241,25 @@ def _class_of(layout: Layout) -> type[Memory]:
     return _classes[layout.name]
 
 
-class MemoryType(types.Type):
-    """The numba type of a search's memory: a pointer to its table."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        super().__init__(name=f"{layout.name}#{layout.digest:08x}")
-
-    def __reduce__(self) -> Any:
-        # numba's cache lists the signatures of a kernel; those of layouts that this process, or this
-        # version, does not have must be readable too
-        return _type_of_name, (self.name,)
+def argument_kinds(declared: str) -> list[str]:
+    """Return the types of a step's arguments, as its layout declares them."""
+    return [kind.strip() for kind in declared.split(",")] if declared.strip() else []
 
 
-_types: dict[str, MemoryType] = {}
-
-
-def type_of(layout: Layout) -> MemoryType:
-    """The numba type of a layout's memories."""
-    if layout.name not in _types:
-        _types[layout.name] = MemoryType(layout)
-    return _types[layout.name]
-
-
-def step_signature(layout: Layout, name: str) -> Any:
-    """The numba signature of a step."""
-    arguments = [getattr(types, kind.strip()) for kind in layout.steps[name].split(",")]
-    return signature(types.int64, type_of(layout), *arguments)
+_addresses: dict[tuple[Kernel, str, str], int] = {}
 
 
 def address_of(kernel: Any, layout: Layout, name: str) -> int:
-    """Return the address of a step's machine code; the first call compiles it, or loads it from the cache."""
-    wanted = step_signature(layout, name)
-    compiled = kernel.overloads.get(wanted.args)
-    if compiled is None:
-        kernel.compile(wanted)
-        compiled = kernel.overloads[wanted.args]
-    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+    """Return the address of a step's machine code; the first call compiles it, or loads it from its file."""
+    key = (kernel, layout.name, name)
+    if key not in _addresses:
+        wanted = f"{layout.name}#{layout.digest:08x}({layout.steps[name]})"
+        where = (kernel.__module__, kernel.__name__, wanted)
+        found = find_step(*where)
+        if found is None:
+            from regions.kernels.memory.layout_types import compile_step
 
-
-@register_model(MemoryType)
-class _MemoryModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):  # type: ignore[no-untyped-def]
-        super().__init__(dmm, fe_type, WORD.as_pointer())
-
-
-def _type_of_name(name: str) -> types.Type:
-    """The type of a declared layout, or one that equals none of them."""
-    return next((known for known in _types.values() if known.name == name), types.Opaque(name))
-
-
-@typeof_impl.register(Memory)
-def _typeof_memory(value, context):  # type: ignore[no-untyped-def]
-    return type_of(value.layout)
-
-
-@unbox(MemoryType)
-def _unbox_memory(typ, obj, c):  # type: ignore[no-untyped-def]
-    number = c.pyapi.object_getattr_string(obj, "_address")
-    address = c.pyapi.long_as_longlong(number)
-    c.pyapi.decref(number)
-    error = cgutils.is_not_null(c.builder, c.pyapi.err_occurred())
-    return NativeValue(c.builder.inttoptr(address, WORD.as_pointer()), is_error=error)
-
-
-@infer_getattr
-class _MemoryAttributes(AttributeTemplate):
-    key = MemoryType
-
-    def generic_resolve(self, typ, attr):  # type: ignore[no-untyped-def]
-        layout = typ.layout
-        if attr in layout.counters:
-            return types.int64
-        if attr in layout.numbers:
-            return types.float64
-        if attr in layout.steps:
-            return types.BoundFunction(_step_template(layout, attr), typ)
-        flat = attr.startswith(FLAT)
-        array = layout.arrays.get(attr.removeprefix(FLAT))
-        if array is None:
-            return None
-        return _view_type(array, flat)
-
-
-def _view_type(array: Array, flat: bool) -> types.Type:
-    """The numba type of an attribute; a flat one is a bare pointer, or checked where indices are."""
-    fields = array.dtype.names or ()
-    kind = types.int64 if fields else from_dtype(array.dtype)
-    if flat and not config.BOUNDSCHECK:
-        return types.CPointer(kind)
-    return ViewType(kind, 1 if flat else len(array.axes), fields)
-
-
-@lower_getattr_generic(MemoryType)
-def _lower_read(context, builder, typ, table, attr):  # type: ignore[no-untyped-def]
-    layout = typ.layout
-    if attr in layout.counters or attr in layout.numbers:
-        return builder.load(_register(builder, layout, table, attr))
-    flat = attr.startswith(FLAT)
-    name = attr.removeprefix(FLAT)
-    typ = _view_type(layout.arrays[name], flat)
-    at = layout.places[name]
-    address = invariant(builder, _place(builder, table, at))
-    if isinstance(typ, types.CPointer):
-        return builder.inttoptr(address, context.get_value_type(typ))
-    axes = len(layout.arrays[name].axes)
-    shape = [invariant(builder, _place(builder, table, at + 1 + k)) for k in range(axes)]
-    return make_view(context, builder, typ, address, [_product(builder, shape)] if flat else shape)
-
-
-@lower_setattr_generic(MemoryType)
-def _lower_write(context, builder, sig, args, attr):  # type: ignore[no-untyped-def]
-    table, value = args
-    builder.store(value, _register(builder, sig.args[0].layout, table, attr))
-
-
-def _place(builder, table, at):  # type: ignore[no-untyped-def]
-    return builder.gep(table, [ir.Constant(WORD, at)])
-
-
-def _register(builder, layout, table, name):  # type: ignore[no-untyped-def]
-    place = _place(builder, table, layout.places[name])
-    return place if name in layout.counters else builder.bitcast(place, ir.DoubleType().as_pointer())
-
-
-def _product(builder, factors):  # type: ignore[no-untyped-def]
-    total = factors[0]
-    for factor in factors[1:]:
-        total = builder.mul(total, factor)
-    return total
-
-
-def _step_template(layout, name):  # type: ignore[no-untyped-def]
-    wanted = step_signature(layout, name)
-
-    class StepTemplate(AbstractTemplate):
-        key = (layout.name, name)
-
-        def generic(self, args, kws):  # type: ignore[no-untyped-def]
-            if kws or len(args) != len(wanted.args) - 1:
-                return None
-            return signature(types.int64, *wanted.args[1:], recvr=self.this)
-
-    return StepTemplate
-
-
-def _lower_step(layout, name):  # type: ignore[no-untyped-def]
-    def call(context, builder, sig, args):  # type: ignore[no-untyped-def]
-        wanted = step_signature(layout, name)
-        kind = context.call_conv.get_function_type(wanted.return_type, wanted.args)
-        word = invariant(builder, _place(builder, args[0], layout.places[name]))
-        function = builder.inttoptr(word, kind.as_pointer())
-        status, result = context.call_conv.call_function(
-            builder, function, wanted.return_type, wanted.args, args
-        )
-        with cgutils.if_unlikely(builder, status.is_error):
-            context.call_conv.return_status_propagate(builder, status)
-        return result
-
-    return call
+            compiled, found = compile_step(kernel, layout, name)
+            keep_step(*where, compiled)
+        _addresses[key] = found
+    return _addresses[key]

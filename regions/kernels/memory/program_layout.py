@@ -82,6 +82,8 @@ PROGRAM_SEARCH = Layout(
         "undecided": ints("units", "1 where a unit is 0 on the whole cell in hand"),
     },
     steps={
+        "search": "int64",
+        "take_witness": "",
         "add_units": "int64, int64, int64, int64",
     },
 )

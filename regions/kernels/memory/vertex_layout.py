@@ -188,6 +188,7 @@ VERTEX_SEARCH = Layout(
         "vertex_offsets": floats("d * vertices", "coordinates from the first vertex"),
     },
     steps={
+        "search": "int64",
         "split": "int64, int64",
         "enter_layer": "int64, int64",
         "count_layer": "int64, int64",

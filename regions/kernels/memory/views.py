@@ -11,7 +11,7 @@ import operator
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.core.imputils import lower_builtin, lower_getattr, lower_getattr_generic, lower_setattr_generic
 from numba.core.typing.templates import (
@@ -22,6 +22,8 @@ from numba.core.typing.templates import (
     signature,
 )
 from numba.extending import models, register_model
+
+from regions.kernels.memory.compiling import BOUNDS_CHECKED
 
 WORD = ir.IntType(64)
 
@@ -132,7 +134,7 @@ def _place(context, builder, typ, value, index_type, index):  # type: ignore[no-
             number, bounds = part.start, builder.sub(stop, part.start)
         else:
             number = context.cast(builder, number, kind, types.int64)
-            if config.BOUNDSCHECK:
+            if BOUNDS_CHECKED:
                 _check(context, builder, number, lengths[axis])
         scaled = builder.mul(offset, lengths[axis], flags=("nsw",)) if offset is not None else None
         offset = number if scaled is None else builder.add(scaled, number, flags=("nsw",))

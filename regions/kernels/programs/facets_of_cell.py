@@ -14,7 +14,7 @@ from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import entry, inlined, part
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import RowStatus
-from regions.kernels.programs.program_walk import add_row, enter_next_layer, is_linear, set_witness
+from regions.kernels.programs.depth_first_by_programs import add_row, enter_next_layer, is_linear, set_witness
 from regions.kernels.programs.simplex import NO_EDGE
 from regions.kernels.programs.unit_sides import (
     ENLARGED,

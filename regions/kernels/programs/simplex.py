@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.kernels.memory.bits import scale_of
 from regions.kernels.memory.compiling import allocating, allocating_part, inlined, part
 from regions.kernels.memory.layouts import F64, I64
 
@@ -49,8 +50,7 @@ def scale_rows(A: F64, columns: F64, scales: F64) -> None:
         largest = 0.0
         for j in range(d):
             largest = max(largest, abs(A[i, j]))
-        exponent = math.frexp(largest)[1]
-        scales[i] = math.ldexp(1.0, -max(-900, min(900, exponent)))
+        scales[i] = scale_of(largest) if largest > 0.0 else 1.0
         for j in range(d):
             columns[j, i] = A[i, j] * scales[i]
 
@@ -306,7 +306,7 @@ def maximise(
         scale_rows(A, columns, scales)
         set_slacks(columns, b, scales, point, slacks, noise)
         return (OPTIMAL if feasible(slacks, noise, tolerance) else BAD_INPUT), 0
-    return walk_edges(A, b, c / length, length, tolerance, max_pivots, max_stall, point, multipliers, ray)
+    return follow_edges(A, b, c / length, length, tolerance, max_pivots, max_stall, point, multipliers, ray)
 
 
 @part
@@ -361,7 +361,7 @@ def pivot(tableau: Tableau, c: F64, norm: float, tolerance: float, bland: bool) 
 
 
 @allocating_part
-def walk_edges(
+def follow_edges(
     A: F64,
     b: F64,
     c: F64,

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from regions.kernels.memory.bits import SMALLEST
+from regions.kernels.memory.bits import SMALLEST, scale_of
 from regions.kernels.memory.blocks import BLOCK, advance, bend, combine, nearest
 from regions.kernels.memory.compiling import inlined, part
 from regions.kernels.memory.layouts import F64, SearchMemory
@@ -44,10 +44,7 @@ def power_of_two(search: SearchMemory, layer: int, unit: int) -> float:
     largest = 0.0
     for j in range(search.dimension):
         largest = max(largest, abs(search.slots[layer, j, unit]))
-    if largest == 0.0:
-        return 0.0
-    exponent = math.frexp(largest)[1]
-    return math.ldexp(1.0, -max(-900, min(900, exponent)))
+    return scale_of(largest) if largest > 0.0 else 0.0
 
 
 @inlined

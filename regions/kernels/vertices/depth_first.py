@@ -5,7 +5,7 @@ the reasons to hand back control; its steps are those of `polygon_steps` or of `
 """
 
 from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
-from regions.kernels.memory.compiling import entry, inlined, part
+from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
 
@@ -120,8 +120,8 @@ def leave_prefix(search: SearchMemory, top: int) -> None:
         search.placed = 0
 
 
-@entry
-def walk(search: SearchMemory, steps: int) -> int:
+@step
+def search_by_vertices(search: SearchMemory, steps: int) -> int:
     """Go on with a search for at most `steps` steps; returns a Status, why it stopped.
 
     Each step takes the node on top of the stack. A node with a candidate is split; one without candidates

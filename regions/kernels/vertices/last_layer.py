@@ -11,7 +11,7 @@ from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.error_bounds import carried_radius
 from regions.kernels.vertices.layer_maps import bounding_box, list_undecided, settle_linear
-from regions.kernels.vertices.polygons import mark_vertex
+from regions.kernels.vertices.polygons import set_vertex_signs
 from regions.kernels.vertices.predicates import bounded_sign, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import place_vertex
 
@@ -37,7 +37,7 @@ def spread_vertices(search: SearchMemory, top: int) -> None:
 
 
 @inlined
-def mark_unit(search: SearchMemory, slot: int, unit: int, bit: np.uint64, first: int, count: int) -> int:
+def set_unit_signs(search: SearchMemory, slot: int, unit: int, bit: np.uint64, first: int, count: int) -> int:
     """Set a unit's signs, in `bit`, at `count` vertices from `first` on; 2 if + occurs, plus 1 if - does."""
     constant, a, b = search.slots[slot, 2, unit], search.slots[slot, 0, unit], search.slots[slot, 1, unit]
     bound, factor = search.slots[slot, 5, unit], search.slots[slot, 6, unit]
@@ -80,7 +80,7 @@ def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
             return -1
         bit = ONE << np.uint64(cuts)
         set_bound(search, slot, k, extent)
-        if mark_unit(search, slot, k, bit, first, count) == 3:
+        if set_unit_signs(search, slot, k, bit, first, count) == 3:
             search.candidate_units[units + cuts] = k
             cuts += 1
         else:
@@ -165,7 +165,7 @@ def cut_part(search: SearchMemory, part: int, slot: int, units: int) -> tuple[in
             if search.certified == 1:
                 search.radii[vertex] = carried_radius(search, slot, unit, high, low, fall)
                 search.definitions[vertex, 0] = -1
-            mark_vertex(search, slot, units, others, 0, high, low, vertex)
+            set_vertex_signs(search, slot, units, others, 0, high, low, vertex)
             plus_below |= search.positive[vertex, 0]
             minus_below |= search.negative[vertex, 0]
             plus_above |= search.positive[vertex, 0]

@@ -11,7 +11,7 @@ from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
 from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
-from regions.kernels.vertices.vertex_signs import clear_signs, mark_signs
+from regions.kernels.vertices.vertex_signs import clear_signs, decide_vertex_signs
 
 
 @part
@@ -253,7 +253,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     for i in range(list_undecided(search, n)):
         k = search.units[i]
         set_bound(search, slot, k, extent)
-        seen = mark_signs(search, top, cuts, k)
+        seen = decide_vertex_signs(search, top, cuts, k)
         search.middles[k] = 0.0 if seen & 3 == 3 else (1.0 if seen & 3 == 2 else -1.0)
         if seen & 3 == 3:
             search.candidate_units[candidates + cuts] = k
@@ -306,6 +306,19 @@ def add_event(search: SearchMemory, top: int, hyperplane: int, key: np.uint64) -
     search.nodes[top].event_top = at + 1
 
 
+@part
+def list_fallen(search: SearchMemory, top: int, word: int, fallen: np.uint64, count: int) -> int:
+    """List in `units`, after `count` entries, candidates decided left that have a slope there."""
+    node = search.nodes[top]
+    start = search.unit_starts[node.layer]
+    while fallen != ZERO:
+        unit = search.candidate_units[node.first_unit + (word << 6) + trailing_zeros(fallen)]
+        fallen &= fallen - ONE
+        search.units[count] = ~unit
+        count += 1 if search.slopes[0, start + unit] != 0.0 else 0
+    return count
+
+
 @inlined
 def settle(search: SearchMemory, top: int) -> int:
     """Decide the candidates that no longer cut a child; returns how many of them reach the next layer.
@@ -345,10 +358,5 @@ def settle(search: SearchMemory, top: int) -> int:
             search.units[count] = unit
             count += 1
         if search.sloped[layer] == 1:
-            fallen = before & ~cut & ~search.masks[0, w]
-            while fallen != ZERO:
-                unit = search.candidate_units[node.first_unit + (w << 6) + trailing_zeros(fallen)]
-                fallen &= fallen - ONE
-                search.units[count] = ~unit
-                count += 1 if search.slopes[0, search.unit_starts[layer] + unit] != 0.0 else 0
+            count = list_fallen(search, top, w, before & ~cut & ~search.masks[0, w], count)
     return count

@@ -103,7 +103,8 @@ def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int
             right = search.slopes[1, flat]
             copy_map_with(search, following, slot, search.nodes[upper].next_slot, below, unit, right)
         if wanted & 2 and search.slopes[0, flat] != 0.0:
-            copy_map_with(search, following, slot, slot, below, unit, search.slopes[0, flat])
+            search.units[0] = ~unit
+            search.add_units(following, below, slot, 1)
     return upper
 
 
@@ -209,7 +210,7 @@ def children_maker(touch: Callable[..., None]) -> Callable[..., int]:
         first = search.nodes[top].ring_top
         count_split(search, top, n_new)
         upper = open_children(search, top, unit, wanted)
-        # the negative part first: its events lie below those of the positive part, which is walked first
+        # the negative part first: its events lie below those of the positive part, which is searched first
         for sign in (2, 1):
             if wanted & sign == 0:
                 continue

@@ -56,12 +56,12 @@ def cut_side(search: SearchMemory, top: int, c: int, a: int, b: int, new: int, s
 
 
 @inlined
-def mark_vertex(
+def set_vertex_signs(
     search: SearchMemory, slot: int, units: int, candidates: np.uint64, word: int, a: int, b: int, vertex: int
 ) -> None:
     """Set the signs of one word of candidates at a new vertex between `a` and `b`.
 
-    The signs are found as in `vertex_signs.mark_new_vertices`. `units` is the first entry of the node's
+    The signs are found as in `vertex_signs.set_new_vertex_signs`. `units` is the first entry of the node's
     candidates in `candidate_units`.
     """
     first = units + 64 * word
@@ -142,7 +142,7 @@ def cut_polygon(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
         for w in range((node.n_candidates + 63) >> 6):
             for v in range(n_new):
                 a, b = search.pairs[v, 0], search.pairs[v, 1]
-                mark_vertex(
+                set_vertex_signs(
                     search, node.map_slot, node.first_unit, search.candidates[top, w], w, a, b, new + v
                 )
     for i in range(n_plus):

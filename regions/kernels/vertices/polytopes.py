@@ -16,7 +16,7 @@ from regions.kernels.memory.states import Status
 from regions.kernels.vertices.cell_output import add_half
 from regions.kernels.vertices.error_bounds import carried_radius
 from regions.kernels.vertices.layer_maps import add_event
-from regions.kernels.vertices.vertex_signs import mark_new_vertices, place_vertex, sign_at
+from regions.kernels.vertices.vertex_signs import place_vertex, set_new_vertex_signs, sign_at
 from regions.kernels.volumes.triangulated import list_simplices, open_facets, polytope_volume
 
 
@@ -213,7 +213,7 @@ def cut_cell(search: SearchMemory, top: int, c: int) -> tuple[int, int, int]:
     for i in range(edges):
         cut_vertex(search, top, c, search.pairs[i, 0], search.pairs[i, 1], new + n_zero + i)
     if search.asked <= search.answered:
-        mark_new_vertices(search, top, new + n_zero, edges)
+        set_new_vertex_signs(search, top, new + n_zero, edges)
     # the positive list moves up to make room for the new vertices at the end of the negative one
     for i in range(n_plus):
         search.picked[i] = search.ring[plus + i]

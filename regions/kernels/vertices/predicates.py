@@ -2,7 +2,7 @@
 
 A sign is certain when `|value| > bound`; otherwise it is doubtful. In float arithmetic a doubtful
 sign reads as zero (the vertex lies on the hyperplane); certified arithmetic asks for the exact one.
-Signs that follow from others without arithmetic are taken from there (`vertex_signs.mark_new_vertices`).
+Signs that follow from others without arithmetic are taken from there (`vertex_signs.set_new_vertex_signs`).
 """
 
 from regions.kernels.memory.bits import SMALLEST

@@ -3,6 +3,7 @@
 from typing import Any
 
 from regions.kernels.memory.states import Mode
+from regions.kernels.vertices.depth_first import search_by_vertices
 from regions.kernels.vertices.error_bounds import improve_radius
 from regions.kernels.vertices.last_layer import count_last_layer
 from regions.kernels.vertices.layer_maps import add_sloped_units, add_units
@@ -30,7 +31,11 @@ def adder(sloped: bool) -> Any:
 
 def steps_of(planar: bool, mode: Mode, sloped: bool = False) -> dict[str, Any]:
     """Return the steps of a search, by the names that its layout gives them; no others are compiled."""
-    steps: dict[str, Any] = {"add_units": adder(sloped), "settle_doubt": report_doubt}
+    steps: dict[str, Any] = {
+        "search": search_by_vertices,
+        "add_units": adder(sloped),
+        "settle_doubt": report_doubt,
+    }
     if planar:
         steps["split"] = split_polygon
         steps["enter_layer"] = enter_layer_of_polygon

@@ -39,7 +39,7 @@ def values_at(search: SearchMemory, slot: int, unit: int, first: int, count: int
 
 
 @inlined
-def mark_signs(search: SearchMemory, top: int, c: int, unit: int) -> int:
+def decide_vertex_signs(search: SearchMemory, top: int, c: int, unit: int) -> int:
     """Decide the signs at all vertices of a node, just copied, of a unit that may be its candidate c.
 
     Returns the sum of 2 if + occurs, 1 if -, 4 if zero. If both + and - occur, the signs are kept in the
@@ -90,7 +90,7 @@ def sign_at(search: SearchMemory, vertex: int, c: int) -> int:
 
 
 @part
-def mark_new_vertices(search: SearchMemory, top: int, first: int, count: int) -> None:
+def set_new_vertex_signs(search: SearchMemory, top: int, first: int, count: int) -> None:
     """Set the signs of a node's candidates at `count` new vertices, the i-th inside the edge `pairs[i]`.
 
     Where the ends of the edge do not have opposite signs, the sign inside follows without arithmetic: it is

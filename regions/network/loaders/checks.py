@@ -5,14 +5,15 @@ The check compares numbers, not structure: whatever the source model really comp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
 from regions.network.relu_network import Network
 from regions.network.slopes import put_out
 
@@ -22,6 +23,8 @@ RELATIVE_TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 # a source whose own rounding exceeds the tolerance may differ by this multiple of that rounding
 ROUNDING_MULTIPLE = 8.0
 N_SAMPLES = 48
+# what reading parts that are missing, or arrays that do not fit, may raise
+MALFORMED = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def optional_import(module: str, extra: str, purpose: str) -> Any:
@@ -33,6 +36,17 @@ def optional_import(module: str, extra: str, purpose: str) -> Any:
             f"{purpose} needs {module.partition('.')[0]}, which cannot be imported ({error}); "
             f"install it with: pip install 'relu-regions[{extra}]'"
         ) from error
+
+
+@contextmanager
+def reading(source: str) -> Iterator[None]:
+    """Say of a source that it is malformed where its parts are missing or do not fit."""
+    try:
+        yield
+    except RegionsError:
+        raise
+    except MALFORMED as error:
+        raise InvalidNetworkError(f"{source} is malformed ({type(error).__name__}: {error})") from error
 
 
 def check_against_source(

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from regions.errors import InvalidInputError, InvalidNetworkError
-from regions.network.loaders.checks import optional_import
+from regions.network.loaders.checks import optional_import, reading
+from regions.network.loaders.nnet import from_nnet
 from regions.network.loaders.onnx_graph import from_onnx
 from regions.network.loaders.pytorch import from_torch
 from regions.network.loaders.scikit import from_sklearn
+from regions.network.loaders.unnamed_layers import (
+    from_numbered_arrays,
+    from_state_dict,
+    has_numbered_arrays,
+)
 from regions.network.relu_network import Network
 
 __all__ = ["load_network"]
 
-TORCH_SUFFIXES = (".pt", ".pth", ".pt2")
+SAFE_SUFFIXES = (".npz", ".onnx", ".nnet")
+STATE_SUFFIXES = (".pt", ".pth")
+TORCH_SUFFIXES = (*STATE_SUFFIXES, ".pt2")
 PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle")
 
 
 def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Network:
     """Network stored in a file, of the kind that its extension says.
 
-    `.npz`: arrays `W0, b0, ...`; `.onnx`: a graph; `.pt`, `.pth`: a pickled PyTorch module; `.pt2`: an
-    exported PyTorch program; `.joblib`, `.pkl`, `.pickle`: a scikit-learn model. All but the first two
-    can run any code while they are read, with the rights of this process.
+    `.npz`: arrays `W0, b0, ...`, or `arr_0, arr_1, ...` where their shapes chain; `.onnx`: a graph; `.nnet`:
+    text, with the normalisation that the file states; `.pt`, `.pth`: a state_dict of Linear and BatchNorm1d
+    modules in one order, or a pickled PyTorch module; `.pt2`: an exported PyTorch program; `.joblib`,
+    `.pkl`, `.pickle`: a scikit-learn model. Where a file does not say what stands between its layers, ReLUs
+    are assumed, and the name says so. Modules, programs and scikit-learn models can run any code while they
+    are read, with the rights of this process.
 
     Parameters
     ----------
@@ -52,25 +66,53 @@ def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Netw
     """
     file = Path(path)
     suffix = file.suffix.lower()
-    if suffix not in (".npz", ".onnx", *TORCH_SUFFIXES, *PICKLE_SUFFIXES):
+    if suffix not in (*SAFE_SUFFIXES, *TORCH_SUFFIXES, *PICKLE_SUFFIXES):
         raise InvalidInputError(
-            f"cannot tell from {file.name!r} what it holds; supported are .npz, .onnx and, where running "
-            f"code is allowed, {', '.join(TORCH_SUFFIXES + PICKLE_SUFFIXES)}"
+            f"cannot tell from {file.name!r} what it holds; supported are {', '.join(SAFE_SUFFIXES)} and, "
+            f"where running code is allowed, {', '.join(TORCH_SUFFIXES + PICKLE_SUFFIXES)}"
         )
     if not file.is_file():
         raise InvalidInputError(f"no network file at {str(file)!r}")
     if suffix == ".npz":
-        return Network.load(file)
+        return from_numbered_arrays(file) if has_numbered_arrays(file) else Network.load(file)
     if suffix == ".onnx":
         return from_onnx(file)
+    if suffix == ".nnet":
+        return from_nnet(file)
+    if not allow_code and (state := _read_tensors(file)) is not None:
+        return from_state_dict(state, file.stem)
     if not allow_code:
         raise InvalidInputError(
             f"reading {file.name!r} can run any code that its author put into it; if you trust it, allow "
             f"that (allow_code=True, or --trust-code on the command line), or convert it to .npz or .onnx"
         )
-    if suffix in TORCH_SUFFIXES:
-        return from_torch(_read_torch(file), name=file.stem)
-    return from_sklearn(_read_pickle(file), name=file.stem)
+    model = _read_torch(file) if suffix in TORCH_SUFFIXES else _read_pickle(file)
+    if suffix in TORCH_SUFFIXES and (state := _state_dict(model)) is not None:
+        return from_state_dict(state, file.stem)
+    with reading(str(file)):
+        return (from_torch if suffix in TORCH_SUFFIXES else from_sklearn)(model, name=file.stem)
+
+
+def _read_tensors(file: Path) -> Mapping[str, Any] | None:
+    """The tensors of a state_dict, read without running code; None if the file is or may be anything else."""
+    if file.suffix.lower() not in STATE_SUFFIXES or find_spec("torch") is None:
+        return None
+    torch = optional_import("torch", "torch", f"reading {file.name!r}")
+    # in earlier releases a file could run code all the same
+    if tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2]) < (2, 6):
+        return None
+    try:
+        return _state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    except Exception:
+        return None
+
+
+def _state_dict(model: Any) -> Mapping[str, Any] | None:
+    """The parameters by name, if that is what was stored, alone or beside other things of a training."""
+    if not isinstance(model, Mapping):
+        return None
+    inner = [model[key] for key in ("state_dict", "model_state_dict", "model") if key in model]
+    return _state_dict(inner[0]) if len(inner) == 1 and isinstance(inner[0], Mapping) else model
 
 
 def _read_torch(file: Path) -> Any:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.loaders.chain import Chain
 from regions.network.loaders.checks import FloatArray, check_against_source, optional_import
-from regions.network.loaders.convolutions import Window, average_weight, convolution_matrix
+from regions.network.loaders.convolutions import average, convolution, window
 from regions.network.loaders.torch_program import lower_program, program_forward
 from regions.network.loaders.torch_tensors import linear_arrays, pair, source_dtype
 from regions.network.relu_network import Network
@@ -23,7 +23,8 @@ from regions.network.relu_network import Network
 __all__ = ["from_torch"]
 
 SUPPORTED = (
-    "Linear, ReLU, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, Dropout in eval mode, "
+    "Linear, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, "
+    "Dropout in eval mode, "
     "and nested Sequential"
 )
 
@@ -31,9 +32,10 @@ SUPPORTED = (
 def from_torch(model: Any, *, name: str = "", input_shape: Sequence[int] | None = None) -> Network:
     """Network of a PyTorch `nn.Sequential` (nested too) or of a program exported by `torch.export`.
 
-    Layers: Linear, ReLU, Conv2d (zero padding), AvgPool2d (areas that are powers of two), Flatten,
-    Identity, Dropout in eval mode. float32 weights become the same numbers in float64; convolutions become
-    dense matrices of them, on images flattened channel by channel, row by row.
+    Layers: Linear, ReLU, LeakyReLU, PReLU, ReLU6 and Hardtanh (as two ReLUs for each value), Conv2d (zero
+    padding), AvgPool2d (areas that are powers of two), Flatten, Identity, Dropout in eval mode. float32
+    weights become the same numbers in float64; convolutions become dense matrices of them, on images
+    flattened channel by channel, row by row.
 
     Parameters
     ----------
@@ -107,29 +109,51 @@ def _lower_module(nn: Any, model: Any, shape: tuple[int, ...] | None) -> tuple[C
             current = _append_window(nn, chain, layer, current, where)
         elif isinstance(layer, nn.ReLU):
             chain.relu()
+        elif isinstance(layer, nn.LeakyReLU | nn.PReLU | nn.Hardtanh):
+            _append_units(nn, chain, layer, current, source_dtype(weighted[0].weight, where), where)
         elif isinstance(layer, nn.Flatten):
             current = (chain.width,)
     return chain, weighted[0].weight, shape
 
 
+def _append_units(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], dtype: str, where: str) -> None:
+    """Append units with slopes, or clip values; numbers of the layer are those of the type it computes in."""
+    number = np.dtype(dtype).type
+    if isinstance(layer, nn.Hardtanh):  # ReLU6 is one
+        chain.clip(float(number(layer.min_val)), float(number(layer.max_val)))
+        return
+    if isinstance(layer, nn.LeakyReLU):
+        chain.two_slopes(float(number(layer.negative_slope)))
+        return
+    slopes, _ = linear_arrays(layer.weight, None, where)
+    if slopes.size not in (1, shape[0]):
+        raise InvalidNetworkError(f"{where} has {slopes.size} slopes for {shape[0]} channels")
+    chain.two_slopes(np.repeat(slopes, chain.width // slopes.size))
+
+
 def _append_window(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
     """Append a convolution or average pooling; returns the shape of its result."""
-    if isinstance(layer, nn.Conv2d):
-        if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
-            raise InvalidNetworkError(
-                f"{where} pads with {layer.padding!r}, {layer.padding_mode!r}; supported: numbers, zeros"
-            )
-        weight, bias = linear_arrays(layer.weight, layer.bias, where)
-        window = Window(pair(layer.stride), pair(layer.padding), pair(layer.dilation), int(layer.groups))
-    else:
-        if layer.ceil_mode or layer.divisor_override or not (layer.count_include_pad or layer.padding == 0):
-            raise InvalidNetworkError(
-                f"{where} has ceil_mode, divisor_override or padding that does not count; supported is none"
-            )
-        weight, bias = average_weight(shape[0], pair(layer.kernel_size), where), None
-        window = Window(pair(layer.stride), pair(layer.padding), (1, 1), shape[0])
-    matrix, after = convolution_matrix(weight, window, shape, where)
-    chain.affine(matrix, None if bias is None else np.repeat(bias, after[1] * after[2]))
+    if isinstance(layer, nn.AvgPool2d):
+        if layer.divisor_override:
+            raise InvalidNetworkError(f"{where} has divisor_override; supported is none")
+        matrix, after = average(
+            pair(layer.kernel_size),
+            window(2, pair(layer.stride), pair(layer.padding)),
+            shape,
+            where,
+            padding_counts=bool(layer.count_include_pad),
+            ceil=bool(layer.ceil_mode),
+        )
+        chain.affine(matrix)
+        return after
+    if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
+        raise InvalidNetworkError(
+            f"{where} pads with {layer.padding!r}, {layer.padding_mode!r}; supported: numbers, zeros"
+        )
+    weight, bias = linear_arrays(layer.weight, layer.bias, where)
+    moving = window(2, pair(layer.stride), pair(layer.padding), pair(layer.dilation))
+    matrix, after = convolution(weight, moving, int(layer.groups), shape, where)
+    chain.affine(matrix, None if bias is None else np.repeat(bias, prod(after[1:])))
     return after
 
 
@@ -140,7 +164,8 @@ def _flat_layers(nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
         for key, child in module.named_children():
             yield from _flat_layers(nn, child, f"{where}.{key}")
         return
-    known = (nn.Linear, nn.ReLU, nn.Conv2d, nn.AvgPool2d, nn.Flatten, nn.Identity, nn.Dropout)
+    units = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ReLU6, nn.Hardtanh)
+    known = (*units, nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.Flatten, nn.Identity, nn.Dropout)
     # a subclass counts only if it computes what its base class computes
     if not any(isinstance(module, base) and kind.forward is base.forward for base in known):
         raise InvalidNetworkError(f"unsupported layer {kind.__name__} at {where}; supported are {SUPPORTED}")

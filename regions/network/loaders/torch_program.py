@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.loaders.chain import Chain
 from regions.network.loaders.checks import FloatArray
-from regions.network.loaders.convolutions import Window, average_weight, convolution_matrix
+from regions.network.loaders.convolutions import average, convolution, window
 from regions.network.loaders.torch_tensors import linear_arrays, pair, source_dtype
 
 SUPPORTED_OPERATORS = (
@@ -75,9 +75,9 @@ def _convolution(
     stride, padding, dilation, groups = given + [1, 0, 1, 1][len(given) :]
     if isinstance(padding, str):
         raise InvalidNetworkError(f"{node.name} pads with {padding!r}; supported are numbers")
-    window = Window(pair(stride), pair(padding), pair(dilation), int(groups))
-    matrix, after = convolution_matrix(weight, window, _image_shape(node), node.name)
-    return matrix, None if bias is None else np.repeat(bias, after[1] * after[2])
+    moving = window(2, pair(stride), pair(padding), pair(dilation))
+    matrix, after = convolution(weight, moving, int(groups), _image_shape(node), node.name)
+    return matrix, None if bias is None else np.repeat(bias, prod(after[1:]))
 
 
 def _average(node: Any) -> FloatArray:
@@ -85,13 +85,18 @@ def _average(node: Any) -> FloatArray:
     given = list(node.args[1:7])
     given += [(), (), 0, False, True, None][len(given) :]
     kernel, stride, padding, ceil_mode, counts_padding, divisor = given
-    if ceil_mode or divisor or not (counts_padding or pair(padding) == (0, 0)):
-        raise InvalidNetworkError(
-            f"{node.name} has ceil_mode, divisor_override or padding that does not count; supported is none"
-        )
-    shape = _image_shape(node)
-    window = Window(pair(stride or kernel), pair(padding), (1, 1), shape[0])
-    return convolution_matrix(average_weight(shape[0], pair(kernel), node.name), window, shape, node.name)[0]
+    if divisor:
+        raise InvalidNetworkError(f"{node.name} has divisor_override; supported is none")
+    moving = window(2, pair(stride or kernel), pair(padding))
+    matrix, _ = average(
+        pair(kernel),
+        moving,
+        _image_shape(node),
+        node.name,
+        padding_counts=bool(counts_padding),
+        ceil=bool(ceil_mode),
+    )
+    return matrix
 
 
 def program_forward(torch: Any, program: Any, dtype: str) -> Callable[[FloatArray], NDArray[Any]]:

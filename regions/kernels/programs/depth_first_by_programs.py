@@ -6,7 +6,7 @@ asked of rational arithmetic.
 """
 
 from regions.kernels.memory.blocks import advance, combine, nearest
-from regions.kernels.memory.compiling import entry, inlined, part
+from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
 from regions.kernels.programs.unit_sides import (
@@ -43,13 +43,20 @@ def add_row(search: SearchMemory, layer: int, unit: int, side: int) -> None:
     search.n_rows = row + 1
 
 
-@entry
+@part
 def set_witness(search: SearchMemory, point: F64) -> None:
     """Take a point strictly inside as the polytope's witness."""
     for j in range(search.dimension):
         search.witness[j] = point[j]
     m = search.n_rows
     slacks_at(search.columns, search.right, m, search.witness, search.witness_slacks, search.witness_noise)
+
+
+@step
+def take_witness(search: SearchMemory) -> int:
+    """Take the point in `witness`, which is strictly inside, as the polytope's witness."""
+    set_witness(search, search.witness)
+    return Status.DONE
 
 
 @part
@@ -271,7 +278,7 @@ def decide_unit(search: SearchMemory) -> int:
     return Status.DONE
 
 
-@entry
+@step
 def search_by_programs(search: SearchMemory, steps: int) -> int:
     """Go on with a search for at most `steps` steps; returns a Status, why it stopped (ASK: see `ask_side`).
 

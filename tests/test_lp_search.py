@@ -98,7 +98,7 @@ def test_vertices_and_programs_count_the_same(d: int, seed: int) -> None:
 
 @pytest.fixture
 def cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes small walks parallel too."""
+    """Makes small searches parallel too."""
     monkeypatch.setattr(threads, "ALONE_STEPS", 1)
 
 

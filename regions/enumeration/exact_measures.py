@@ -1,0 +1,145 @@
+"""The volumes of listed cells and of their facets in rational arithmetic, where floats cannot compare them.
+
+Cells come from their patterns alone. Used by the self-checks, for domains so thin or so far from 0 that
+rounded vertices change volumes; intervals for whole complexes are in `analysis.enclosures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.complexes import FacetTable
+from regions.domain import Domain
+from regions.errors import CertificateError
+from regions.network.patterns import flat_units, row_keys, unpack
+from regions.network.relu_network import Network
+from regions.rational import (
+    ExactCell,
+    ExactFacet,
+    ExactNetwork,
+    cell_volume,
+    exact_cell,
+    facet_volume_enclosure,
+)
+
+FloatArray = NDArray[np.float64]
+
+
+class Measures(NamedTuple):
+    """Exact volumes, rounded to floats: of cells (n,) and of the facets of a table (m,)."""
+
+    cells: FloatArray
+    facets: FloatArray
+
+
+def exact_cells(packed: NDArray[np.uint8], exact: ExactNetwork) -> Iterator[ExactCell]:
+    """Find the cells of some patterns, one after the other.
+
+    Raises
+    ------
+    CertificateError
+        If a pattern is listed twice, or has no cell.
+    """
+    if len(set(row_keys(packed))) < len(packed):
+        raise CertificateError("a pattern is listed twice; please report this network")
+    for states in unpack(packed, exact.network.n_units):
+        yield exact_cell(exact, states)
+
+
+def checked_sum(volumes: list[Fraction], exact: ExactNetwork, complete: bool) -> FloatArray:
+    """Round exact volumes of cells of different patterns, after comparing their sum with the domain's.
+
+    Raises
+    ------
+    CertificateError
+        If it is more, or less although the list is complete.
+    """
+    expected = _fraction(cell_volume(exact.domain_polytope))
+    total = sum(volumes, Fraction(0))
+    if total > expected or (complete and total < expected):
+        raise CertificateError(
+            f"the cells' exact volumes sum to {float(total / expected):.17g} times the domain's: the cells "
+            "do not cover the domain exactly once; please report this network"
+        )
+    return np.array([float(volume) for volume in volumes])
+
+
+def exact_volumes(packed: NDArray[np.uint8], network: Network, domain: Domain, complete: bool) -> FloatArray:
+    """Return the exact volumes of the cells of some patterns, rounded to floats.
+
+    Raises
+    ------
+    CertificateError
+        If the cells do not cover the domain once, or more than once where the list is not complete.
+    """
+    exact = ExactNetwork(network, domain)
+    return checked_sum([volume_of(cell) for cell in exact_cells(packed, exact)], exact, complete)
+
+
+def measure_exactly(
+    packed: NDArray[np.uint8], table: FacetTable, problem: tuple[Network, Domain], complete: bool
+) -> Measures:
+    """Measure cells and facets exactly, and compare what both cells of a facet have there.
+
+    Parameters
+    ----------
+    packed : (n, bytes) uint8, patterns
+    table : FacetTable, whose volumes are not read
+    problem : the network and the domain
+    complete : bool, whether no cell is missing
+
+    Raises
+    ------
+    CertificateError
+        If the cells do not cover the domain as they should, or a facet is not the same from both sides.
+    """
+    network, domain = problem
+    exact = ExactNetwork(network, domain)
+    cells = list(exact_cells(packed, exact))
+    volumes = checked_sum([volume_of(cell) for cell in cells], exact, complete)
+    units = flat_units(network.unit_offsets, table.layer, table.unit)
+    facets = np.empty(len(table))
+    rows = zip(table.cell_a.tolist(), table.cell_b.tolist(), table.side.tolist(), units.tolist(), strict=True)
+    for k, (a, b, side, unit) in enumerate(rows):
+        plane = -1 - side if side >= 0 else unit
+        first = _facet(cells[a], plane)
+        if first is None or (
+            b >= 0 and _corners(cells[a], first) != _corners(cells[b], _facet(cells[b], plane))
+        ):
+            raise CertificateError(
+                f"cells {a} and {b} do not have the same facet between them; please report this network"
+            )
+        row = exact.plane_row(cells[a].pattern, plane)
+        facets[k] = float(facet_volume_enclosure(cells[a].polytope, first.on, row=row).mid())
+    return Measures(volumes, facets)
+
+
+def volume_of(cell: ExactCell) -> Fraction:
+    """Return the exact volume of a cell."""
+    return _fraction(cell_volume(cell.polytope))
+
+
+def _fraction(x: object) -> Fraction:
+    return Fraction(int(x.p), int(x.q))  # type: ignore[attr-defined]
+
+
+def _facet(cell: ExactCell, plane: int) -> ExactFacet | None:
+    """Return the facet of a cell on a unit's hyperplane, or on side -1 - plane of the domain."""
+    for facet in cell.facets:
+        if (plane in facet.units) if plane >= 0 else (-1 - plane in facet.sides):
+            return facet
+    return None
+
+
+def _corners(cell: ExactCell, facet: ExactFacet | None) -> set[tuple[int, ...]]:
+    """Return the vertices of a facet, each as coprime integers."""
+    if facet is None:
+        return set()
+    return {
+        tuple(int(x) for x in vertex) for i, vertex in enumerate(cell.polytope.vertices) if facet.on >> i & 1
+    }

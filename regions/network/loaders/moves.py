@@ -1,0 +1,148 @@
+"""Operators that move entries around, on arrays of any kind: constants, or the indices of affine tensors.
+
+The meaning of the numbers is that of ONNX and PyTorch: negative axes count from the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.errors import InvalidNetworkError
+from regions.network.loaders.affine_tensors import AffineTensor, check_shape
+
+__all__ = [
+    "concatenated",
+    "expanded",
+    "moved",
+    "padded",
+    "reshaped",
+    "shape_of",
+    "sliced",
+    "split",
+    "squeezed",
+]
+
+Array = NDArray[Any]
+
+
+def moved(x: Any, move: Callable[[Array], Array]) -> Any:
+    """Apply a move to a constant, or to the entries of an affine tensor."""
+    return x.moved(move(x.index)) if isinstance(x, AffineTensor) else move(x)
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """Shape of a constant or an affine tensor."""
+    return tuple(x.shape)
+
+
+def reshaped(x: Any, target: Sequence[int], batch: int = 1, *, zero_copies: bool = True) -> Any:
+    """Reshape; a size of -1 is what is left, and 0 copies the size before.
+
+    `batch` is the fixed batch that the graph was made for, of which one sample is read: where the target
+    fits the whole batch only, it is that of one sample.
+    """
+    shape = shape_of(x)
+    sizes = [int(size) for size in target]
+    if zero_copies:
+        sizes = [shape[k] if size == 0 and k < len(shape) else size for k, size in enumerate(sizes)]
+    if batch > 1 and sizes and sizes[0] == batch and not _fits(sizes, shape):
+        sizes[0] = 1
+    if sizes.count(-1) == 1:
+        known = prod(size for size in sizes if size != -1)
+        sizes = [prod(shape) // max(known, 1) if size == -1 else size for size in sizes]
+    if prod(sizes) != prod(shape) or min(sizes, default=1) < 0:
+        raise InvalidNetworkError(
+            f"shape {shape} for one sample cannot become {tuple(int(size) for size in target)}; the batch "
+            f"must stay an axis of its own"
+        )
+    return moved(x, lambda entries: entries.reshape(sizes))
+
+
+def squeezed(x: Any, axes: Sequence[int] | None) -> Any:
+    """Leave out these axes of size 1, or all of them."""
+    shape = shape_of(x)
+    ones = (k for k, size in enumerate(shape) if size == 1)
+    chosen = ones if axes is None else (axis_of(axis, len(shape)) for axis in axes)
+    return moved(x, lambda entries: np.squeeze(entries, tuple(chosen)))
+
+
+def expanded(x: Any, target: Sequence[int]) -> Any:
+    """Repeat along axes of size 1 until the shape is the broadcast of x's and the target."""
+    shape = np.broadcast_shapes(shape_of(x), tuple(int(size) for size in target))
+    check_shape("an expanded value", shape)
+    return moved(x, lambda entries: np.broadcast_to(entries, shape))
+
+
+def sliced(
+    x: Any,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None = None,
+    steps: Sequence[int] | None = None,
+) -> Any:
+    """Take `start:end:step` along each of the axes."""
+    rank = len(shape_of(x))
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    cut = [slice(None)] * rank
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        cut[axis_of(axis, rank)] = slice(int(start), int(end), int(step))
+    return moved(x, lambda entries: entries[tuple(cut)])
+
+
+def split(x: Any, axis: int, sizes: Sequence[int]) -> list[Any]:
+    """Cut into parts of these sizes along an axis."""
+    shape = shape_of(x)
+    axis = axis_of(axis, len(shape))
+    if sum(sizes) != shape[axis] or min(sizes) < 0:
+        raise InvalidNetworkError(f"an axis of size {shape[axis]} cannot be split into {list(sizes)}")
+    ends = np.cumsum([int(size) for size in sizes])
+    starts = ends - np.asarray(sizes)
+    return [sliced(x, [start], [end], [axis]) for start, end in zip(starts, ends, strict=True)]
+
+
+def concatenated(layering: Any, parts: Sequence[Any], axis: int) -> Any:
+    """Join along an axis; if any part is an affine tensor, the result is one."""
+    tensors = [part for part in parts if isinstance(part, AffineTensor)]
+    axis = axis_of(axis, len(shape_of(parts[0])))
+    check_shape("a joined value", (sum(prod(shape_of(part)) for part in parts),))
+    if not tensors:
+        return np.concatenate(parts, axis=axis)
+    parts = [
+        part if isinstance(part, AffineTensor) else layering.constant(part, tensors[0].dtype)
+        for part in parts
+    ]
+    if all(part.rows is parts[0].rows for part in parts):
+        return parts[0].moved(np.concatenate([part.index for part in parts], axis=axis))
+    rows, indices = layering.joined(parts)
+    return AffineTensor(rows, np.concatenate(indices, axis=axis), tensors[0].dtype)
+
+
+def padded(layering: Any, x: Any, before: Sequence[int], after: Sequence[int], value: float) -> Any:
+    """Add entries of one value around; negative numbers cut entries off."""
+    shape = shape_of(x)
+    widths = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
+    check_shape("a padded value", (n + b + a for n, (b, a) in zip(shape, widths, strict=True)))
+    cut = tuple(slice(max(-b, 0), n - max(-a, 0)) for n, b, a in zip(shape, before, after, strict=True))
+    x = moved(x, lambda entries: entries[cut])
+    if not isinstance(x, AffineTensor):
+        return np.pad(x, widths, constant_values=value)
+    rows, (index, edge) = layering.joined([x, layering.constant(np.array([value]), x.dtype)])
+    return AffineTensor(rows, np.pad(index, widths, constant_values=edge[0]), x.dtype)
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """Return an axis counted from the beginning."""
+    if not -rank <= axis < rank:
+        raise InvalidNetworkError(f"there is no axis {axis} in {rank} axes")
+    return int(axis) % rank
+
+
+def _fits(sizes: Sequence[int], shape: Sequence[int]) -> bool:
+    known = prod(size for size in sizes if size != -1)
+    return prod(shape) % max(known, 1) == 0 if -1 in sizes else known == prod(shape)

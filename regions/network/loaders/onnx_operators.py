@@ -1,0 +1,500 @@
+"""What each ONNX operator does to affine tensors; operators on constants alone are left to `onnx_constants`.
+
+`OPERATORS` is the list of what is supported, from which the documentation's table is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.errors import InvalidNetworkError
+from regions.network.loaders import moves
+from regions.network.loaders.affine_operators import matrix_product, reduced
+from regions.network.loaders.affine_tensors import AffineTensor, Layering
+from regions.network.loaders.checks import FloatArray
+from regions.network.loaders.convolutions import Window, average, convolution, transposed_convolution
+from regions.network.loaders.graph_steps import Bend
+from regions.network.loaders.onnx_files import float_type
+
+__all__ = ["CURVED", "HEADS", "MOVES", "OPERATORS", "Operator", "floats"]
+
+# read up to, where they come last: they change the order of no two outputs
+HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus")
+
+# said to be what they are where they come earlier
+CURVED = (
+    *HEADS,
+    *("Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish", "HardSwish", "Erf", "Exp", "Log", "Pow"),
+    *("Sqrt", "Reciprocal", "Sin", "Cos", "LRN", "InstanceNormalization", "LayerNormalization"),
+)
+
+
+class Operator(NamedTuple):
+    """One node of a graph, and where its result goes."""
+
+    kind: str
+    where: str
+    attributes: dict[str, Any]
+    opset: int
+    n_outputs: int
+    layering: Layering
+    batch: int
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute of the node."""
+        return self.attributes.get(name, default)
+
+    def integers(self, name: str, arguments: Sequence[Any], position: int) -> list[int] | None:
+        """Integers that are an attribute in old operators, and an input at this position in new ones."""
+        given = self.attributes.get(name)
+        if given is None and len(arguments) > position:
+            given = arguments[position]
+        if isinstance(given, AffineTensor):
+            raise InvalidNetworkError(f"{self.where} has computed {name}; supported are constant ones")
+        return None if given is None else [int(number) for number in np.ravel(given)]
+
+
+def floats(value: Any, where: str) -> FloatArray:
+    """A constant of real numbers, exactly."""
+    if isinstance(value, AffineTensor):
+        raise InvalidNetworkError(f"{where} has computed weights, not constant ones")
+    array = np.asarray(value)
+    if array.dtype.name not in ("float32", "float64"):
+        raise InvalidNetworkError(
+            f"a constant of {where} is {array.dtype}; supported are float32 and float64"
+        )
+    return array.astype(np.float64)
+
+
+# ---------------------------------------------------------------- arithmetic
+
+
+def _sum(node: Operator, x: Any, y: Any) -> Any:
+    if isinstance(x, AffineTensor) and isinstance(y, AffineTensor):
+        return node.layering.added(x, y)
+    value, constant = (x, y) if isinstance(x, AffineTensor) else (y, x)
+    value, constant = _aligned(node, value, constant)
+    return node.layering.shifted(value, constant)
+
+
+def _arithmetic(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, y = _legacy_broadcast(node, arguments)
+    match node.kind:
+        case "Add":
+            return [_sum(node, x, y)]
+        case "Sub":
+            negative = _negative(node, y) if isinstance(y, AffineTensor) else 0.0 - floats(y, node.where)
+            return [_sum(node, x, negative)]
+        case "Mul" if not (isinstance(x, AffineTensor) and isinstance(y, AffineTensor)):
+            value, constant = (x, y) if isinstance(x, AffineTensor) else (y, x)
+            value, constant = _aligned(node, value, constant)
+            return [node.layering.scaled(value, constant)]
+        case "Div" if not isinstance(y, AffineTensor):
+            value, constant = _aligned(node, x, y)
+            if constant.all():
+                return [node.layering.scaled(value, 1.0 / constant)]
+    raise InvalidNetworkError(
+        f"{node.where} multiplies two values that depend on the input, or divides by the value or by zero; "
+        f"that is not piecewise linear"
+    )
+
+
+def _legacy_broadcast(node: Operator, arguments: list[Any]) -> tuple[Any, Any]:
+    """Both operands; before version 7 the second one's axes begin where an attribute says."""
+    x, y = arguments[:2]
+    axis = node.get("axis")
+    if node.opset < 7 and axis is not None:
+        rank = len(moves.shape_of(x))
+        trailing = rank - moves.axis_of(int(axis), rank) - len(moves.shape_of(y))
+        y = moves.moved(y, lambda entries: entries.reshape(*entries.shape, *[1] * max(trailing, 0)))
+    return x, y
+
+
+def _aligned(node: Operator, value: AffineTensor, constant: Any) -> tuple[AffineTensor, FloatArray]:
+    """A tensor and a constant of one shape."""
+    numbers = floats(constant, node.where)
+    try:
+        shape = np.broadcast_shapes(value.shape, numbers.shape)
+    except ValueError:
+        shape = ()
+    # one sample stays one: the first axis does not grow
+    grows = value.shape and len(shape) == len(value.shape) and shape[0] != value.shape[0]
+    if grows or (value.shape and not shape):
+        raise InvalidNetworkError(
+            f"{node.where} joins a value of shape {value.shape} for one sample with a constant of shape "
+            f"{numbers.shape}, which does not broadcast to the value's shape"
+        )
+    return moves.expanded(value, shape), np.broadcast_to(numbers, shape)
+
+
+def _negative(node: Operator, x: AffineTensor) -> AffineTensor:
+    return node.layering.scaled(x, np.array(-1.0))
+
+
+def _add_all(node: Operator, arguments: list[Any]) -> list[Any]:
+    total = arguments[0]
+    for term in arguments[1:]:
+        total = _sum(node, total, term) if _computed(total, term) else total + term
+    return [total]
+
+
+def _batch_norm(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, *given = arguments[:5]
+    scale, bias, mean, variance = (floats(part, node.where) for part in given)
+    if node.get("training_mode", 0) or not node.get("is_test", 1):
+        raise InvalidNetworkError(f"{node.where} is in training mode; export the model for inference")
+    factor = scale / np.sqrt(variance + float(node.get("epsilon", 1e-5)))
+    shape = (1, -1, *[1] * (len(x.shape) - 2))
+    offset = bias - mean * factor
+    return [node.layering.rounded(x, factor.reshape(shape), offset.reshape(shape))]
+
+
+# ---------------------------------------------------------------- products
+
+
+def _matmul(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, y = arguments
+    if _computed(x) and _computed(y):
+        raise InvalidNetworkError(
+            f"{node.where} multiplies two computed values; that is not piecewise linear"
+        )
+    if _computed(x):
+        return [matrix_product(node.layering, x, floats(y, node.where))]
+    # (M x)' = x' M'
+    product = matrix_product(node.layering, y.moved(_swap(y.index)), _swap(floats(x, node.where)))
+    return [product if y.index.ndim == 1 or x.ndim == 1 else product.moved(_swap(product.index))]
+
+
+def _swap(entries: NDArray[Any]) -> NDArray[Any]:
+    return np.swapaxes(entries, -1, -2) if entries.ndim > 1 else entries
+
+
+def _gemm(node: Operator, arguments: list[Any]) -> list[Any]:
+    a, b, c = (*arguments, None)[:3]
+    alpha, beta = float(node.get("alpha", 1.0)), float(node.get("beta", 1.0))
+    a = moves.moved(a, _swap) if node.get("transA", 0) else a
+    b = moves.moved(b, _swap) if node.get("transB", 0) else b
+    if len(moves.shape_of(a)) != 2 or len(moves.shape_of(b)) != 2:
+        raise InvalidNetworkError(
+            f"{node.where} multiplies shapes {moves.shape_of(a)} and {moves.shape_of(b)}, not matrices"
+        )
+    layering = node.layering
+    product = _matmul(node, [a, b])[0] if _computed(a, b) else a @ b
+    if c is None or beta == 0.0:
+        return [layering.scaled(product, np.array(alpha)) if _computed(product) else alpha * product]
+    if (alpha, beta) == (1.0, 1.0):
+        return [_sum(node, product, c)]
+    # factors would round the weights, so they act in a layer of their own, on the two summands side by side
+    if not _computed(product):
+        product = layering.constant(floats(product, node.where), c.dtype)
+    if not _computed(c):
+        c = layering.constant(np.broadcast_to(floats(c, node.where), product.shape), product.dtype)
+    layering.separate(product, c)
+    return [layering.added(layering.scaled(product, np.array(alpha)), layering.scaled(c, np.array(beta)))]
+
+
+def _reduce(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, rank = arguments[0], len(moves.shape_of(arguments[0]))
+    axes = node.integers("axes", arguments, 1)
+    if not axes:
+        if node.get("noop_with_empty_axes", 0):
+            return [x]
+        axes = list(range(rank))
+    chosen = tuple(sorted({moves.axis_of(axis, rank) for axis in axes}))
+    keep = bool(node.get("keepdims", 1))
+    return [reduced(node.layering, x, chosen, keep=keep, mean=node.kind == "ReduceMean")]
+
+
+# ---------------------------------------------------------------- windows
+
+
+def _window(node: Operator, kernel: Sequence[int], shape: Sequence[int]) -> Window:
+    """The window of an operator on an image of this shape (without the batch)."""
+    axes = len(kernel)
+    stride = tuple(int(size) for size in node.get("strides", (1,) * axes))
+    dilation = tuple(int(size) for size in node.get("dilations", (1,) * axes))
+    pads = tuple(int(size) for size in node.get("pads", (0,) * (2 * axes)))
+    auto = node.get("auto_pad", "NOTSET")
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        total = [
+            max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+            for n, s, d, k in zip(shape[1:], stride, dilation, kernel, strict=True)
+        ]
+        small, large = [t // 2 for t in total], [t - t // 2 for t in total]
+        pads = tuple(small + large if auto == "SAME_UPPER" else large + small)
+    elif auto not in ("NOTSET", "VALID"):
+        raise InvalidNetworkError(f"{node.where} has auto_pad={auto!r}, which is not known")
+    if len(pads) != 2 * axes:
+        raise InvalidNetworkError(f"{node.where} has pads {pads}; expected are {2 * axes} numbers")
+    return Window(stride, pads[:axes], pads[axes:], dilation)
+
+
+def _image(node: Operator, x: AffineTensor) -> tuple[int, ...]:
+    if len(x.shape) < 3 or x.shape[0] != 1:
+        raise InvalidNetworkError(
+            f"{node.where} takes one image (1, channels, *lengths), but receives shape {x.shape}"
+        )
+    return x.shape[1:]
+
+
+def _conv(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, weight = arguments[0], floats(arguments[1], node.where)
+    bias = arguments[2] if len(arguments) > 2 else None
+    shape, groups = _image(node, x), int(node.get("group", 1))
+    window = _window(node, weight.shape[2:], shape)
+    if node.kind == "Conv":
+        matrix, after = convolution(weight, window, groups, shape, node.where)
+    else:
+        matrix, after = _transposed(node, weight, window, groups, shape)
+    y = node.layering.linear(x, matrix, (1, *after))
+    if bias is None:
+        return [y]
+    return [node.layering.shifted(y, floats(bias, node.where).reshape(1, -1, *[1] * (len(after) - 1)))]
+
+
+def _transposed(
+    node: Operator, weight: FloatArray, window: Window, groups: int, shape: tuple[int, ...]
+) -> Any:
+    axes = weight.ndim - 2
+    more = tuple(int(size) for size in node.get("output_padding", (0,) * axes))
+    wanted = node.get("output_shape")
+    auto = node.get("auto_pad", "NOTSET")
+    if wanted is not None or auto.startswith("SAME"):
+        lengths = wanted or [n * s for n, s in zip(shape[1:], window.stride, strict=True)]
+        reach = [
+            (n - 1) * s + d * (k - 1) + 1 + m - int(length)
+            for n, s, d, k, m, length in zip(
+                shape[1:], window.stride, window.dilation, weight.shape[2:], more, lengths, strict=True
+            )
+        ]
+        small, large = [t // 2 for t in reach], [t - t // 2 for t in reach]
+        first, last = (small, large) if auto == "SAME_UPPER" else (large, small)
+        window = window._replace(before=tuple(first), after=tuple(last))
+    return transposed_convolution(weight, window, groups, shape, more, node.where)
+
+
+def _average_pool(node: Operator, arguments: list[Any]) -> list[Any]:
+    x = arguments[0]
+    shape, kernel = _image(node, x), tuple(int(size) for size in node.attributes["kernel_shape"])
+    matrix, after = average(
+        kernel,
+        _window(node, kernel, shape),
+        shape,
+        node.where,
+        padding_counts=bool(node.get("count_include_pad", 0)),
+        ceil=bool(node.get("ceil_mode", 0)),
+    )
+    return [node.layering.linear(x, matrix, (1, *after))]
+
+
+def _global_average(node: Operator, arguments: list[Any]) -> list[Any]:
+    x = arguments[0]
+    axes = tuple(range(2, len(_image(node, x)) + 1))
+    return [reduced(node.layering, x, axes, keep=True, mean=True)]
+
+
+# ---------------------------------------------------------------- bends
+
+
+def _relu(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    x = arguments[0]
+    return [x] if node.layering.is_positive(x) else Bend(x.moved(x.index))
+
+
+def _sloped(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    x, *given = arguments
+    if _computed(*given):
+        raise InvalidNetworkError(f"{node.where} has computed slopes; supported are constant ones")
+    left = floats(given[0], node.where) if given else -1.0 if node.kind == "Abs" else node.get("alpha", 0.01)
+    if np.broadcast_shapes(np.shape(left), x.shape) != x.shape:
+        raise InvalidNetworkError(f"{node.where} has slopes of shape {np.shape(left)}, values of {x.shape}")
+    return [x] if node.layering.is_positive(x) else Bend(x.moved(x.index), (left, 1.0))
+
+
+def _clip(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    x, low, high = (*arguments, None, None)[:3]
+    low = node.get("min", low)
+    high = node.get("max", high)
+    bounds = [None if end is None else float(np.asarray(end).ravel()[0]) for end in (low, high)]
+    unbounded = bounds[1] is None or bounds[1] >= np.finfo(x.dtype).max
+    if unbounded and bounds[0] == 0.0:
+        return _relu(node, [x])
+    if unbounded and (bounds[0] is None or bounds[0] <= np.finfo(x.dtype).min):
+        return [x]
+    raise InvalidNetworkError(
+        f"{node.where} clips to {bounds}; supported is a lower bound of 0 alone (a ReLU)"
+    )
+
+
+def _max(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    tensors = [value for value in arguments if _computed(value)]
+    constants = [floats(value, node.where) for value in arguments if not _computed(value)]
+    if len(tensors) != 1 or len(constants) != 1 or constants[0].any():
+        raise InvalidNetworkError(f"{node.where} is a maximum; supported is that with 0 alone (a ReLU)")
+    value, _ = _aligned(node, tensors[0], constants[0].astype(np.float32))
+    return _relu(node, [value])
+
+
+# ---------------------------------------------------------------- moves
+
+
+def _dropout(node: Operator, arguments: list[Any]) -> list[Any]:
+    training = len(arguments) > 2 and arguments[2] is not None and bool(np.asarray(arguments[2]).any())
+    if training or not node.get("is_test", 1):
+        raise InvalidNetworkError(f"{node.where} is in training mode; export the model for inference")
+    return [arguments[0], np.ones(moves.shape_of(arguments[0]), np.bool_)][: node.n_outputs]
+
+
+def _cast(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, target = arguments[0], float_type(int(node.attributes["to"]), node.where)
+    if (x.dtype, target) == ("float64", "float32"):
+        raise InvalidNetworkError(
+            f"{node.where} rounds float64 to float32; supported are casts that lose nothing"
+        )
+    return [AffineTensor(x.rows, x.index, target)]
+
+
+def _reshape(node: Operator, arguments: list[Any]) -> list[Any]:
+    target = node.integers("shape", arguments, 1)
+    if target is None:
+        raise InvalidNetworkError(f"{node.where} has no shape")
+    return [moves.reshaped(arguments[0], target, node.batch, zero_copies=not node.get("allowzero", 0))]
+
+
+def _flatten(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, axis = arguments[0], int(node.get("axis", 1))
+    shape = moves.shape_of(x)
+    if not -len(shape) <= axis <= len(shape):
+        raise InvalidNetworkError(f"{node.where} flattens shape {shape} at axis {axis}")
+    sizes = (prod(shape[:axis]), prod(shape[axis:]))
+    return [moves.moved(x, lambda entries: entries.reshape(sizes))]
+
+
+def _squeeze(node: Operator, arguments: list[Any]) -> list[Any]:
+    axes = node.integers("axes", arguments, 1)
+    if node.kind == "Squeeze":
+        return [moves.squeezed(arguments[0], axes)]
+    if axes is None:
+        raise InvalidNetworkError(f"{node.where} has no axes")
+    return [moves.moved(arguments[0], lambda entries: np.expand_dims(entries, tuple(axes)))]
+
+
+def _transpose(node: Operator, arguments: list[Any]) -> list[Any]:
+    order = node.get("perm")
+    return [moves.moved(arguments[0], lambda entries: np.transpose(entries, order))]
+
+
+def _slice(node: Operator, arguments: list[Any]) -> list[Any]:
+    starts, ends = (node.integers(name, arguments, k) for k, name in enumerate(("starts", "ends"), 1))
+    axes, steps = (node.integers(name, arguments, k) for k, name in enumerate(("axes", "steps"), 3))
+    if starts is None or ends is None:
+        raise InvalidNetworkError(f"{node.where} has no starts or no ends")
+    return [moves.sliced(arguments[0], starts, ends, axes, steps)]
+
+
+def _gather(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, index = arguments[:2]
+    if _computed(index) or np.asarray(index).dtype.kind not in "iu":
+        raise InvalidNetworkError(f"{node.where} has computed indices; supported are constant ones")
+    shape = moves.shape_of(x)
+    axis = moves.axis_of(int(node.get("axis", 0)), len(shape))
+    moves.check_shape(node.where, (*shape[:axis], *index.shape, *shape[axis + 1 :]))
+    return [moves.moved(x, lambda entries: np.take(entries, index, axis=axis))]
+
+
+def _split(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, axis = arguments[0], int(node.get("axis", 0))
+    sizes = node.integers("split", arguments, 1)
+    if sizes is None:
+        length, parts = moves.shape_of(x)[axis], int(node.get("num_outputs", node.n_outputs))
+        share = -(-length // parts)
+        sizes = [max(min(share, length - k * share), 0) for k in range(parts)]
+    return moves.split(x, axis, sizes)
+
+
+def _concat(node: Operator, arguments: list[Any]) -> list[Any]:
+    return [moves.concatenated(node.layering, arguments, int(node.get("axis", 1)))]
+
+
+def _pad(node: Operator, arguments: list[Any]) -> list[Any]:
+    x, mode = arguments[0], node.get("mode", "constant")
+    rank = len(moves.shape_of(x))
+    pads = node.integers("paddings" if node.opset < 2 else "pads", arguments, 1)
+    axes = node.integers("axes", arguments, 3) or list(range(rank))
+    value = node.get("value", arguments[2] if len(arguments) > 2 else None)
+    if mode != "constant" or pads is None or len(pads) != 2 * len(axes):
+        raise InvalidNetworkError(f"{node.where} pads with mode {mode!r} by {pads}; supported are constants")
+    before, after = [0] * rank, [0] * rank
+    for k, axis in enumerate(axes):
+        before[moves.axis_of(axis, rank)], after[moves.axis_of(axis, rank)] = pads[k], pads[len(axes) + k]
+    number = 0.0 if value is None else float(np.asarray(value).ravel()[0])
+    return [moves.padded(node.layering, x, before, after, number)]
+
+
+def _expand(node: Operator, arguments: list[Any]) -> list[Any]:
+    target = node.integers("shape", arguments, 1)
+    return [moves.expanded(arguments[0], target or ())]
+
+
+def _shape(node: Operator, arguments: list[Any]) -> list[Any]:
+    shape = moves.shape_of(arguments[0])
+    return [np.array(shape[node.get("start", 0) : node.get("end")], np.int64)]
+
+
+def _identity(node: Operator, arguments: list[Any]) -> list[Any]:
+    return [arguments[0]]
+
+
+def _computed(*values: Any) -> bool:
+    return any(isinstance(value, AffineTensor) for value in values)
+
+
+Handler = Callable[[Operator, list[Any]], "Sequence[Any] | Bend"]
+
+# these move entries around, of constants too
+MOVES: dict[str, Handler] = {
+    "Identity": _identity,
+    "Dropout": _dropout,
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _squeeze,
+    "Transpose": _transpose,
+    "Slice": _slice,
+    "Gather": _gather,
+    "Split": _split,
+    "Concat": _concat,
+    "Pad": _pad,
+    "Expand": _expand,
+    "Shape": _shape,
+}
+OPERATORS: dict[str, Handler] = {
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "Conv": _conv,
+    "ConvTranspose": _conv,
+    "AveragePool": _average_pool,
+    "GlobalAveragePool": _global_average,
+    "BatchNormalization": _batch_norm,
+    "Add": _arithmetic,
+    "Sub": _arithmetic,
+    "Mul": _arithmetic,
+    "Div": _arithmetic,
+    "Neg": lambda node, arguments: [_negative(node, arguments[0])],
+    "Sum": _add_all,
+    "ReduceSum": _reduce,
+    "ReduceMean": _reduce,
+    "Relu": _relu,
+    "LeakyRelu": _sloped,
+    "PRelu": _sloped,
+    "Abs": _sloped,
+    "Clip": _clip,
+    "Max": _max,
+    "Cast": _cast,
+    **MOVES,
+}
