@@ -54,6 +54,8 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[s
         ("ReLU",),
         ('activation="relu"',),
     ),
+    "units with two slopes": (("LeakyRelu", "PRelu", "Abs"), (), ("LeakyReLU", "PReLU"), ()),
+    "values between two bounds": ((), (), ("ReLU6", "Hardtanh"), ()),
     "shapes": (
         ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Shape"),
         (

@@ -22,9 +22,13 @@ from regions.network.relu_network import Network
 
 __all__ = ["from_torch"]
 
-LAYERS = ("Linear", "ReLU", "Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout")
+LAYERS = (
+    *("Linear", "ReLU", "LeakyReLU", "PReLU", "ReLU6", "Hardtanh"),
+    *("Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout"),
+)
 SUPPORTED = (
-    "Linear, ReLU, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, Dropout in eval mode, "
+    "Linear, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, "
+    "Dropout in eval mode, "
     "and nested Sequential"
 )
 
@@ -34,10 +38,11 @@ def from_torch(
 ) -> Network:
     """Network of a PyTorch module that is affine between one layer of ReLUs and the next.
 
-    An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, Conv2d, AvgPool2d, Flatten, Identity,
-    Dropout. Any other module goes through `torch.export`, and so does what that exported: convolutions of one
-    to three axes and transposed ones, pooling by averages, batch normalisation, branches, slices, products
-    with stored matrices. float32 weights become the same numbers in float64, on inputs flattened row by row;
+    An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, LeakyReLU, PReLU, ReLU6 and Hardtanh
+    (as two ReLUs for each value), Conv2d, AvgPool2d, Flatten, Identity, Dropout. Any other module goes through
+    `torch.export`, and so does what that exported: convolutions of one to three axes and transposed ones,
+    pooling by averages, batch normalisation, branches, slices, products with stored matrices. float32 weights
+    become the same numbers in float64, on inputs flattened row by row;
     what rounds is stated in `from_onnx`. A last softmax, sigmoid or tanh is read up to, and the name says so.
 
     Parameters
@@ -163,9 +168,26 @@ def _lower_module(nn: Any, model: Any, shape: tuple[int, ...] | None) -> tuple[C
             current = _append_window(nn, chain, layer, current, where)
         elif isinstance(layer, nn.ReLU):
             chain.relu()
+        elif isinstance(layer, nn.LeakyReLU | nn.PReLU | nn.Hardtanh):
+            _append_units(nn, chain, layer, current, source_dtype(weighted[0].weight, where), where)
         elif isinstance(layer, nn.Flatten):
             current = (chain.width,)
     return chain, weighted[0].weight, shape
+
+
+def _append_units(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], dtype: str, where: str) -> None:
+    """Append units with slopes, or clip values; numbers of the layer are those of the type it computes in."""
+    number = np.dtype(dtype).type
+    if isinstance(layer, nn.Hardtanh):  # ReLU6 is one
+        chain.clip(float(number(layer.min_val)), float(number(layer.max_val)))
+        return
+    if isinstance(layer, nn.LeakyReLU):
+        chain.two_slopes(float(number(layer.negative_slope)))
+        return
+    slopes, _ = linear_arrays(layer.weight, None, where)
+    if slopes.size not in (1, shape[0]):
+        raise InvalidNetworkError(f"{where} has {slopes.size} slopes for {shape[0]} channels")
+    chain.two_slopes(np.repeat(slopes, chain.width // slopes.size))
 
 
 def _append_window(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
