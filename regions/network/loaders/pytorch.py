@@ -39,10 +39,10 @@ def from_torch(
     """Network of a PyTorch module that is affine between one layer of ReLUs and the next.
 
     An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, LeakyReLU, PReLU, ReLU6 and Hardtanh
-    (as two ReLUs for each value), Conv2d, AvgPool2d, Flatten, Identity, Dropout. Any other module goes through
-    `torch.export`, and so does what that exported: convolutions of one to three axes and transposed ones,
-    pooling by averages, batch normalisation, branches, slices, products with stored matrices. float32 weights
-    become the same numbers in float64, on inputs flattened row by row;
+    (as two ReLUs for each value), Conv2d, AvgPool2d, Flatten, Identity, Dropout. Any other module goes
+    through `torch.export`, and so does what that exported: convolutions of one to three axes and transposed
+    ones, pooling by averages, batch normalisation, branches, slices, products with stored matrices. float32
+    weights become the same numbers in float64, on inputs flattened row by row;
     what rounds is stated in `from_onnx`. A last softmax, sigmoid or tanh is read up to, and the name says so.
 
     Parameters
