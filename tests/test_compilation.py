@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,31 @@ def test_a_damaged_step_is_compiled_again(tmp_path: Path, damage: str) -> None:
     assert result(start(STEP, tmp_path)) == first
     assert kept_step(tmp_path).read_bytes()[-100:] == whole[-100:]
     assert not result(start(STEP, tmp_path))[2]
+
+
+def test_steps_of_earlier_versions_are_removed_when_nobody_has_used_them_for_long(tmp_path: Path) -> None:
+    def days_old(name: str, days: float) -> Path:
+        path = tmp_path / name
+        path.touch()
+        os.utime(path, (time.time() - 86400 * days,) * 2)
+        return path
+
+    unused = days_old("predicates.report_doubt-0123.step", 61)
+    stay = [
+        days_old("predicates.report_doubt-4567.step", 59),
+        days_old("predicates.other-0123.step", 61),
+        days_old("predicates.report_doubt-0123.nbi", 61),
+    ]
+    before = time.time()
+    result(start(STEP, tmp_path))
+    assert not unused.exists() and all(path.exists() for path in stay)
+    (kept,) = (path for path in tmp_path.glob("*.step") if path.stat().st_size)
+    days_old(kept.name, 30)
+    assert not result(start(STEP, tmp_path))[2]
+    assert kept.stat().st_mtime > before - 60.0
+    noted = days_old(kept.name, 0.5).stat().st_mtime
+    assert not result(start(STEP, tmp_path))[2]
+    assert kept.stat().st_mtime == noted
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")

@@ -95,17 +95,11 @@ class UniformBallDensity:
     def pdf(self, t: ArrayLike) -> FloatArray:
         """Values at points: `1 / volume` in the closed ball, else 0.
 
-        Parameters
-        ----------
-        t : (n, d) intrinsic coordinates
-
-        Returns
-        -------
-        values : (n,) float64, per unit of d-volume
+        Shapes and errors are those of `Density.pdf`.
 
         Raises
         ------
-        InvalidInputError : if t has another shape or holds NaN or infinity, or the volume is no float
+        InvalidInputError : also if the volume of the ball is no float
 
         Examples
         --------
@@ -133,19 +127,7 @@ class UniformBallDensity:
     def mass(self, domain: Domain) -> tuple[float, float]:
         """Probability of a domain: 1 if it holds the ball, else as `integrate_simplices`.
 
-        Parameters
-        ----------
-        domain : Domain of the same dimension
-
-        Returns
-        -------
-        value, error : float, float
-
-        Raises
-        ------
-        InvalidDomainError : if the domain has another dimension
-        BudgetExceededError : if the cubature does not reach rtol within max_pieces
-        CertificateError : if the simplices do not fill the domain
+        Arguments, result and errors are those of `Density.mass`.
 
         Examples
         --------

@@ -59,13 +59,41 @@ class Density(Protocol):
         """Number of intrinsic coordinates."""
 
     def pdf(self, t: ArrayLike) -> FloatArray:
-        """Values `(n,)` at the points t `(n, d)`."""
+        """Values at points.
+
+        Parameters
+        ----------
+        t : (n, d) intrinsic coordinates
+
+        Returns
+        -------
+        values : (n,) float64, per unit of d-volume
+
+        Raises
+        ------
+        InvalidInputError : if t has another shape or holds NaN or infinity
+        """
 
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Independent points `(n, d)`, the same for the same state of rng."""
 
     def mass(self, domain: Domain) -> tuple[float, float]:
-        """Integral over a domain, and its error."""
+        """Integral over a domain, and its error.
+
+        Parameters
+        ----------
+        domain : Domain of the same dimension
+
+        Returns
+        -------
+        value, error : float, float
+
+        Raises
+        ------
+        InvalidDomainError : if the domain has another dimension
+        BudgetExceededError : if the cubature does not reach rtol within max_pieces
+        CertificateError : if the simplices do not fill the domain
+        """
 
     def integrate_simplices(self, simplices: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Integrals `(K,)` over k-simplices `(K, k+1, d)` in k-dimensional measure, and their errors."""

@@ -88,17 +88,7 @@ class GaussianDensity:
     def pdf(self, t: ArrayLike) -> FloatArray:
         """Values at points, O(n d^2).
 
-        Parameters
-        ----------
-        t : (n, d) intrinsic coordinates
-
-        Returns
-        -------
-        values : (n,) float64, per unit of d-volume
-
-        Raises
-        ------
-        InvalidInputError : if t has another shape or holds NaN or infinity
+        Shapes and errors are those of `Density.pdf`.
 
         Examples
         --------
@@ -126,19 +116,7 @@ class GaussianDensity:
         With a diagonal cov it is a product of erf on an axis-parallel domain, and in 1-D it is one always.
         For the cubature a polygon is cut into a fan, a polytope into the Delaunay simplices of its vertices.
 
-        Parameters
-        ----------
-        domain : Domain of the same dimension
-
-        Returns
-        -------
-        value, error : float, float
-
-        Raises
-        ------
-        InvalidDomainError : if the domain has another dimension
-        BudgetExceededError : if the cubature does not reach rtol within max_pieces
-        CertificateError : if the simplices do not fill the domain
+        Arguments, result and errors are those of `Density.mass`.
 
         Examples
         --------

@@ -160,18 +160,11 @@ class GaussianMixtureDensity:
     def pdf(self, t: ArrayLike) -> FloatArray:
         """Values at points, O(n K d) if the components share their covariance, else O(n K d^2).
 
-        Parameters
-        ----------
-        t : (n, d) intrinsic coordinates
-
-        Returns
-        -------
-        values : (n,) float64, per unit of d-volume
+        Shapes and errors are those of `Density.pdf`.
 
         Raises
         ------
-        InvalidInputError : if t has another shape or holds NaN or infinity, or a value overflows, as it may
-            in hundreds of dimensions
+        InvalidInputError : also if a value overflows, as it may in hundreds of dimensions
 
         Examples
         --------
@@ -215,19 +208,7 @@ class GaussianMixtureDensity:
 
         That is where the domain is axis-parallel and all covariances are diagonal.
 
-        Parameters
-        ----------
-        domain : Domain of the same dimension
-
-        Returns
-        -------
-        value, error : float, float
-
-        Raises
-        ------
-        InvalidDomainError : if the domain has another dimension
-        BudgetExceededError : if the cubature does not reach rtol within max_pieces
-        CertificateError : if the simplices do not fill the domain
+        Arguments, result and errors are those of `Density.mass`.
 
         Examples
         --------

@@ -89,17 +89,7 @@ class RestrictedDensity:
     def pdf(self, t: ArrayLike) -> FloatArray:
         """Values at points: p over its mass in the closed domain, else 0.
 
-        Parameters
-        ----------
-        t : (n, d) intrinsic coordinates
-
-        Returns
-        -------
-        values : (n,) float64, per unit of d-volume
-
-        Raises
-        ------
-        InvalidInputError : if t has another shape or holds NaN or infinity
+        Shapes and errors are those of `Density.pdf`.
 
         Examples
         --------

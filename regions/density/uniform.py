@@ -56,17 +56,7 @@ class UniformDensity:
     def pdf(self, t: ArrayLike) -> FloatArray:
         """Values at points: `1 / volume` in the closed domain, else 0.
 
-        Parameters
-        ----------
-        t : (n, d) intrinsic coordinates
-
-        Returns
-        -------
-        values : (n,) float64, per unit of d-volume
-
-        Raises
-        ------
-        InvalidInputError : if t has another shape or holds NaN or infinity
+        Shapes and errors are those of `Density.pdf`.
 
         Examples
         --------

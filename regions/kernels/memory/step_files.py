@@ -3,6 +3,7 @@
 A step is a closed piece of machine code: it takes addresses and numbers, allocates nothing, and calls
 other steps through the memory of its search. So one file holds all of it, and LLVM alone makes it
 callable. A file is named by a digest of all that its code depends on, and begins with one of its content.
+Where a step is kept, files of the same kernel that nobody has used for two months are removed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -29,6 +31,8 @@ C_LIBRARY = frozenset(
 )
 # settings of numba that do not change the code
 _HARMLESS = ("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES", "NUMBA_NUM_THREADS")
+_DAY = 86400.0  # seconds; a file's time of change says on which day it was last used
+_UNUSED = 60.0 * _DAY  # after that a file of an earlier version of the package is removed
 _NATIVE = {"int64": ctypes.c_int64, "float64": ctypes.c_double}
 
 _lock = threading.Lock()
@@ -69,8 +73,9 @@ def find_step(module: str, kernel: str, wanted: str) -> int | None:
     wanted : what the step was compiled for (its layout and signature)
     """
     for folder in _folders():
+        path = folder / _file_name(module, kernel, wanted)
         try:
-            content = (folder / _file_name(module, kernel, wanted)).read_bytes()
+            content = path.read_bytes()
         except OSError:
             continue
         header, _, code = content.partition(b"\n")
@@ -80,6 +85,7 @@ def find_step(module: str, kernel: str, wanted: str) -> int | None:
         except (ValueError, KeyError, TypeError):
             continue
         if whole:
+            _note_use(path)
             return _load(code, described["symbol"])
     return None
 
@@ -97,10 +103,27 @@ def keep_step(module: str, kernel: str, wanted: str, compiled: Any) -> None:
     for folder in _folders():
         try:
             _write(folder / _file_name(module, kernel, wanted), header + b"\n" + code)
-            return
         except OSError as error:
             problems.append(f"{type(error).__name__}: {error}")
+            continue
+        _remove_unused(folder, module, kernel)
+        return
     note_problem(problems[0])
+
+
+def _note_use(path: Path) -> None:
+    """Set the time of a file to now, at most once a day; a folder that cannot be written stays as it is."""
+    with suppress(OSError):
+        if time.time() - path.stat().st_mtime > _DAY:
+            os.utime(path)
+
+
+def _remove_unused(folder: Path, module: str, kernel: str) -> None:
+    """Remove the files of a kernel that no process has loaded for long; loaded code needs no file."""
+    for path in folder.glob(f"{_prefix(module, kernel)}*.step"):
+        with suppress(OSError):  # another process was first, or may do more than this one
+            if time.time() - path.stat().st_mtime > _UNUSED:
+                path.unlink()
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -138,7 +161,12 @@ def _folders() -> list[Path]:
 
 def _file_name(module: str, kernel: str, wanted: str) -> str:
     text = json.dumps([_machine(), module, kernel, wanted])
-    return f"{module.rpartition('.')[2]}.{kernel}-{sha256(text.encode()).hexdigest()[:32]}.step"
+    return f"{_prefix(module, kernel)}{sha256(text.encode()).hexdigest()[:32]}.step"
+
+
+def _prefix(module: str, kernel: str) -> str:
+    """Return how the names of all files of a kernel begin, whatever it was compiled for."""
+    return f"{module.rpartition('.')[2]}.{kernel}-"
 
 
 @cache
