@@ -76,6 +76,30 @@ def test_torch_units_with_slopes_are_read_with_the_numbers_they_compute_with(dty
 
 
 @needs_torch
+def test_torch_programs_keep_slopes_and_skips() -> None:
+    import torch
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.slopes = torch.nn.Conv2d(1, 3, 2), torch.nn.PReLU(3)
+            self.inner, self.last = torch.nn.Linear(12, 9), torch.nn.Linear(9, 2)
+            with torch.no_grad():
+                self.slopes.weight.copy_(torch.tensor([0.5, -1.5, 0.1]))
+
+        def forward(self, x: Any) -> Any:
+            h = self.inner(self.slopes(self.conv(x)).flatten(1))
+            return self.last((torch.nn.functional.leaky_relu(h, 0.1) + x.flatten(1)).abs())
+
+    block = Block().eval()
+    network = from_torch(torch.export.export(block, (torch.zeros(1, 1, 3, 3),)))
+    x = np.random.default_rng(3).normal(size=(20, 9)).astype(np.float32)
+    expected = block(torch.as_tensor(x).reshape(-1, 1, 3, 3)).detach().numpy()
+    np.testing.assert_allclose(network.forward(x), expected, rtol=1e-4, atol=1e-6)
+    assert network.n_units - np.count_nonzero(network.cutting) == 18  # the inputs, past two layers
+
+
+@needs_torch
 @pytest.mark.parametrize(
     ("options", "shape"),
     [

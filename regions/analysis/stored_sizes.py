@@ -148,7 +148,7 @@ class StoredSizes:
             return
         columns = self.dimension + 1
         steps = [x - y for k, (x, y) in enumerate(zip(left, right, strict=True)) if (k + 1) % columns]
-        jump = _norm(steps, self.exact.shifts[-1])
+        jump = _norm(steps, self.exact.output_shift)
         if not abs(stored - jump) <= ROUNDING * (jump + self.reach) + np.finfo(np.float64).tiny:
             yield f"row {row} of the facet table: the jump is {jump:.12g}, not {stored:.12g}"
 
@@ -276,7 +276,9 @@ def _largest_jacobian(c: CellComplex) -> float:
     """A bound of what is added up for an entry of a Jacobian, by absolute values; inf where it overflows."""
     bound = np.abs(c.domain.basis)
     with np.errstate(over="ignore", invalid="ignore"):
-        for weight in c.network.weights:
+        for weight, pair in zip(c.network.weights, c.network.slopes, strict=True):
             bound = np.abs(weight) @ bound
+            if pair is not None:
+                bound = np.maximum(1.0, np.abs(pair).max(axis=0))[:, None] * bound
         size = float(np.linalg.norm(bound))
     return size if math.isfinite(size) else math.inf

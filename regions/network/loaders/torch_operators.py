@@ -275,6 +275,18 @@ def _relu(call: Call) -> Any:
     return x if call.layering.is_positive(x) else Bend(x.moved(x.index))
 
 
+def _sloped(call: Call) -> Any:
+    x, left = call.x, call.floats("weight")
+    if call.kind.startswith("leaky"):
+        # the program computes with the slope in the values' own type
+        left = np.asarray(np.dtype(x.dtype).type(call.get("negative_slope", 0.01)), np.float64)
+    elif left is None:
+        left = np.asarray(-1.0)
+    elif call.kind == "prelu" and left.size > 1:
+        left = left.reshape(-1, *[1] * (len(x.shape) - 2))
+    return x if call.layering.is_positive(x) else Bend(x.moved(x.index), (left, 1.0))
+
+
 def _clamp(call: Call) -> Any:
     low, high = (call.arguments.get(name) for name in ("min", "max"))
     if call.kind.startswith("maximum") or "other" in call.arguments:
@@ -425,6 +437,7 @@ TORCH_OPERATORS: dict[str, Handler] = {
     **_all(("neg",), _negative),
     **_all(("sum", "mean"), _reduce),
     **_all(("relu", "relu_"), _relu),
+    **_all(("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "abs"), _sloped),
     **_all(("clamp", "clamp_", "clamp_min", "clamp_min_", "maximum"), _clamp),
     **_all(("clone", "detach", "detach_", "contiguous", "alias", "lift_fresh_copy"), _same),
     **_all(("dropout", "dropout_", "feature_dropout", "alpha_dropout"), _dropout),
