@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, get_args
 
 import numpy as np
@@ -114,8 +115,9 @@ def _steps(engine: str) -> dict[str, tuple[str, Any]]:
     found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
     if planar:
         del found["triangulate"]
-    for mode in Mode:
-        found |= {kernel.__name__: (name, kernel) for name, kernel in steps_of(planar, mode).items()}
+    for mode, sloped in product(Mode, (False, True)):
+        steps = steps_of(planar, mode, sloped)
+        found |= {kernel.__name__: (name, kernel) for name, kernel in steps.items()}
     return found
 
 

@@ -22,6 +22,7 @@ from regions.density import Density
 from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.enumeration.enumerate import enumerate_cells
+from regions.enumeration.limits import interrupts_raised_after
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
 from regions.estimators.estimates import check_noise, check_objects
@@ -198,9 +199,9 @@ def exact_local_complexity(
 ) -> Estimate:
     """Local complexity with no error but that of the bias average: one enumeration per bias draw.
 
-    Every unit's bias (output biases none) gets independent noise N(0, sigma^2), the noisy network is
-    enumerated, and the density is integrated over its facets. With sigma = 0 it is the exact value for
-    the stored biases, with standard error 0.
+    Every unit's bias (output biases and linear units none) gets independent noise N(0, sigma^2), the noisy
+    network is enumerated, and the density is integrated over its facets. With sigma = 0 it is the exact value
+    for the stored biases, with standard error 0.
 
     Parameters
     ----------
@@ -429,7 +430,7 @@ def z_score(estimate: Estimate, exact: Estimate) -> float:
 
 
 def with_bias_noise(network: Network, noise: FloatArray) -> Network:
-    """The network with noise `(n_units,)`, in flat order, added to its units' biases (output biases: none).
+    """The network with noise `(n_units,)`, in flat order, added to the biases of units that are not linear.
 
     Examples
     --------
@@ -437,11 +438,11 @@ def with_bias_noise(network: Network, noise: FloatArray) -> Network:
     >>> with_bias_noise(network, np.array([0.25])).biases
     (array([0.75]), array([0.]))
     """
-    parts = iter(np.split(noise, network.unit_offsets[1:-1]))
+    parts = iter(np.split(np.where(network.cutting, noise, 0.0), network.unit_offsets[1:-1]))
     biases = tuple(
         bias + next(parts) if relu else bias for bias, relu in zip(network.biases, network.relu, strict=True)
     )
-    return Network(network.weights, biases, network.relu, network.name)
+    return Network(network.weights, biases, network.relu, network.name, network.slopes)
 
 
 def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOptions]) -> CellComplex:
@@ -459,12 +460,12 @@ def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOpt
     >>> all_cells(network, Box([-1.0], [1.0])).n_cells
     2
     """
-    cells = enumerate_cells(network, domain, **options)
+    with interrupts_raised_after():
+        cells = enumerate_cells(network, domain, **options)
     limit = options.get("max_cells")
     if cells.certificate.stopped_by == "max_seconds":
         raise InvalidInputError(
-            f"max_seconds ended the enumeration after {cells.n_cells} cells: an exact value needs all cells; "
-            "raise it or leave it out, or take a smaller domain"
+            f"max_seconds ended the enumeration after {cells.n_cells} cells; an exact value needs all cells"
         )
     raise_interruption(cells.status, cells.n_cells, limit)
     if cells.status is not Completeness.COMPLETE:

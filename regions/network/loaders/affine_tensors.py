@@ -1,12 +1,13 @@
 """Tensors whose entries are affine functions of one layer's values, and the layers that they are made of.
 
 A graph of operators is read by running it on such tensors. No step rounds: what cannot be merged exactly
-becomes an affine layer of its own. What operators mean is left to `operators` and to the loaders.
+becomes an affine layer of its own, and what passes by a layer of units is carried by linear units. What
+operators mean is left to `operators` and to the loaders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -90,7 +91,8 @@ class Layering:
     def __init__(self, input_dim: int, live: Mapping[str, Any]) -> None:
         self.input_dim = self.width = input_dim
         self.live = live
-        self._layers: list[tuple[Rows, bool]] = []
+        # the slopes of a layer's units, (2, n); None where it has none
+        self._layers: list[tuple[Rows, FloatArray | None]] = []
         self._entries = self._spent = 0
 
     def inputs(self, shape: tuple[int, ...], dtype: str) -> AffineTensor:
@@ -112,11 +114,6 @@ class Layering:
             raise BudgetExceededError(
                 f"the operators make more than {MOST_ENTRIES_TOGETHER:,} numbers on the way to the output"
             )
-
-    @property
-    def after_relu(self) -> bool:
-        """Whether the values of the last layer are those of ReLUs."""
-        return bool(self._layers) and self._layers[-1][1]
 
     def linear(self, x: AffineTensor, operator: csr_array, shape: tuple[int, ...]) -> AffineTensor:
         """Return `operator @ x` for x flattened row by row, as a tensor of this shape."""
@@ -174,15 +171,27 @@ class Layering:
 
     def separate(self, *operands: AffineTensor) -> None:
         """Append an affine layer whose first values are the entries of the operands, one after another."""
-        self._append([operand.flat() for operand in operands], operands, relu=False)
+        self._append([operand.flat() for operand in operands], operands, None)
 
-    def activate(self, operands: Sequence[AffineTensor]) -> None:
-        """Replace tensors by their positive parts: one layer of ReLUs for all of them."""
-        self._append([operand.flat() for operand in operands], operands, relu=True)
+    def activate(self, operands: Sequence[AffineTensor], pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Replace tensors by what units of these slopes (left, right) make of them: one layer for all.
+
+        Slopes broadcast to the shapes of their tensors. Values that are needed behind the layer and do not
+        go through it are carried by linear units, which never cut.
+        """
+        slopes = [
+            np.stack([np.broadcast_to(side, operand.shape).ravel().astype(np.float64) for side in pair])
+            for operand, pair in zip(operands, pairs, strict=True)
+        ]
+        self._append([operand.flat() for operand in operands], operands, np.concatenate(slopes, axis=1))
 
     def is_positive(self, x: AffineTensor) -> bool:
-        """Whether a ReLU changes nothing, as the entries are values of ReLUs or zeros."""
-        return self.after_relu and self._sources(x) is not None
+        """Whether a ReLU changes nothing, as the entries are zeros or values of units never below."""
+        slopes, sources = self._layers[-1][1] if self._layers else None, self._sources(x)
+        if slopes is None or sources is None:
+            return False
+        never_below = (slopes[0] <= 0.0) & (slopes[1] >= 0.0)
+        return bool(never_below[sources[sources >= 0]].all())
 
     def network(self, output: AffineTensor, name: str) -> Network:
         """Return the network that computes the entries of the output, row by row."""
@@ -190,16 +199,22 @@ class Layering:
         if not (self._layers and places is not None and np.array_equal(places, np.arange(self.width))):
             if not self._layers and places is not None:
                 raise InvalidNetworkError(f"{name} has no layer that computes anything")
-            self._append([output.flat()], [output], relu=False, alone=True)
+            self._append([output.flat()], [output], None, alone=True)
         return Network.from_arrays(
             [rows.matrix for rows, _ in self._layers],
             [rows.offset for rows, _ in self._layers],
-            [relu for _, relu in self._layers],
+            [slopes is not None for _, slopes in self._layers],
             name=name,
+            slopes=[slopes for _, slopes in self._layers],
         )
 
     def _append(
-        self, parts: list[Rows], operands: Sequence[AffineTensor], *, relu: bool, alone: bool = False
+        self,
+        parts: list[Rows],
+        operands: Sequence[AffineTensor],
+        slopes: FloatArray | None,
+        *,
+        alone: bool = False,
     ) -> None:
         """Append a layer, and write the operands and all tensors that are still needed in its values."""
         mine = {id(operand) for operand in operands}
@@ -209,24 +224,20 @@ class Layering:
         start = 0
         for operand in operands:
             numbers = operand.index.ravel()
-            if not relu:
+            if slopes is None:
                 places[id(operand.rows)][numbers[::-1]] = np.arange(start, start + numbers.size)[::-1]
             start += numbers.size
         for rows, used in _used_rows(others):
             place = places[id(rows)]
             carried = used[(place[used] < 0) & ~rows.constant()[used]]
-            if relu and carried.size:
-                raise InvalidNetworkError(
-                    "a value is used on both sides of a layer of ReLUs that it does not go through (a skip "
-                    "connection, or branches of different depth); supported are graphs that are affine "
-                    "between one layer of ReLUs and the next"
-                )
             place[carried] = np.arange(start, start + carried.size)
             parts = [*parts, rows.taken(carried)]
             start += carried.size
         self._check_size(start)
         matrix = csr_array(vstack([part.matrix for part in parts], format="csr"))
-        self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), relu))
+        if slopes is not None:
+            slopes = np.concatenate([slopes, np.ones((2, start - slopes.shape[1]))], axis=1)
+        self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), slopes))
         self.width = start
         renewed = {
             key: _renewed(rows, places[key], start)
@@ -241,7 +252,7 @@ class Layering:
             operand.rows, start = whole, start + count
 
     def _tensors(self) -> Iterable[AffineTensor]:
-        return [value for value in self.live.values() if isinstance(value, AffineTensor)]
+        return list(_held(self.live.values()))
 
     def _sources(self, x: AffineTensor) -> IntArray | None:
         """Return which value of the last layer each entry is, -1 for zeros; None if some are neither."""
@@ -270,6 +281,15 @@ class Layering:
                 f"{entries:,} entries ({self._entries:,} with the layers before); at most {MOST_ENTRIES:,} "
                 f"in one matrix and {MOST_ENTRIES_TOGETHER:,} in all are read"
             )
+
+
+def _held(values: Iterable[Any]) -> Iterator[AffineTensor]:
+    """The affine tensors among values, and in lists of them."""
+    for value in values:
+        if isinstance(value, AffineTensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _held(value)
 
 
 def check_entries(what: str, entries: int, most: int = MOST_ENTRIES) -> None:

@@ -1,6 +1,6 @@
-"""Running a graph of operators on affine tensors, one layer of ReLUs after another.
+"""Running a graph of operators on affine tensors, one layer of units after another.
 
-Steps run as soon as their inputs are there, and ReLUs wait until nothing else can run: so branches that
+Steps run as soon as their inputs are there, and units wait until nothing else can run: so branches that
 bend equally often become one layer. What a step does is left to the reader of its format.
 """
 
@@ -20,9 +20,13 @@ __all__ = ["Bend", "Step", "needed_steps", "run_steps"]
 
 
 class Bend(NamedTuple):
-    """The answer of a step that asks for the positive part of a tensor, which is replaced by it."""
+    """The answer of a step that asks for a unit in each entry of a tensor, which is replaced by its value.
+
+    The slopes left and right of 0 broadcast to the tensor's shape; those of ReLUs are the default.
+    """
 
     tensor: AffineTensor
+    slopes: tuple[Any, Any] = (0.0, 1.0)
 
 
 class Step(NamedTuple):
@@ -58,8 +62,7 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
 
     Raises
     ------
-    InvalidNetworkError : if a step is malformed, a value is missing, or a value would have to pass by a
-        layer of ReLUs
+    InvalidNetworkError : if a step is malformed, or a value is missing
     """
     uses = Counter(name for step in steps for name in step.inputs if name)
     uses[wanted] += 1
@@ -73,11 +76,11 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
         missing[k] = len(absent)
         if not absent:
             heappush(ready, k)
-    bent: list[tuple[int, AffineTensor]] = []
+    bent: list[tuple[int, Bend]] = []
 
     def keep(k: int, results: Sequence[Any]) -> None:
         for name, result in zip(steps[k].outputs, results, strict=False):
-            layering.spend(prod(result.shape))
+            layering.spend(sum(prod(getattr(part, "shape", ())) for part in _parts(result)))
             if name and uses[name]:
                 values[name] = result
             for consumer in consumers[name]:
@@ -97,7 +100,7 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
             if isinstance(result, Bend):
                 # a name that no step has, so that the tensor stays known to the layering
                 values[f"\0{k}"] = result.tensor
-                bent.append((k, result.tensor))
+                bent.append((k, result))
             else:
                 keep(k, result)
         if not bent:
@@ -105,15 +108,19 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
         for k, _ in bent:
             del values[f"\0{k}"]
         bent.sort(key=lambda one: one[0])
-        layering.activate([tensor for _, tensor in bent])
-        for k, tensor in bent:
-            keep(k, [tensor])
+        layering.activate([bend.tensor for _, bend in bent], [bend.slopes for _, bend in bent])
+        for k, bend in bent:
+            keep(k, [bend.tensor])
         bent = []
     if wanted not in values:
         lost = next((step for k, step in enumerate(steps) if missing[k]), None)
         hint = f"{lost.where} waits for a value that no operator gives" if lost else "no operator gives it"
         raise InvalidNetworkError(f"the output {wanted!r} cannot be computed: {hint}")
     return values[wanted]
+
+
+def _parts(result: Any) -> Sequence[Any]:
+    return result if isinstance(result, list | tuple) else [result]
 
 
 def _run(step: Step, arguments: list[Any]) -> Sequence[Any] | Bend:

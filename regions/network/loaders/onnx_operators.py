@@ -306,6 +306,16 @@ def _relu(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     return [x] if node.layering.is_positive(x) else Bend(x.moved(x.index))
 
 
+def _sloped(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    x, *given = arguments
+    if _computed(*given):
+        raise InvalidNetworkError(f"{node.where} has computed slopes; supported are constant ones")
+    left = floats(given[0], node.where) if given else -1.0 if node.kind == "Abs" else node.get("alpha", 0.01)
+    if np.broadcast_shapes(np.shape(left), x.shape) != x.shape:
+        raise InvalidNetworkError(f"{node.where} has slopes of shape {np.shape(left)}, values of {x.shape}")
+    return [x] if node.layering.is_positive(x) else Bend(x.moved(x.index), (left, 1.0))
+
+
 def _clip(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     x, low, high = (*arguments, None, None)[:3]
     low = node.get("min", low)
@@ -480,6 +490,9 @@ OPERATORS: dict[str, Handler] = {
     "ReduceSum": _reduce,
     "ReduceMean": _reduce,
     "Relu": _relu,
+    "LeakyRelu": _sloped,
+    "PRelu": _sloped,
+    "Abs": _sloped,
     "Clip": _clip,
     "Max": _max,
     "Cast": _cast,

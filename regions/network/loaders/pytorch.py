@@ -1,4 +1,4 @@
-"""PyTorch `nn.Sequential` modules; programs exported by `torch.export` are left to `torch_program`.
+"""PyTorch modules: `nn.Sequential` by its layers, any other through `torch.export`.
 
 Only the module's structure is read here; that it tells the truth is for `checks` to find out.
 """
@@ -16,30 +16,41 @@ from regions.errors import InvalidNetworkError
 from regions.network.loaders.chain import Chain
 from regions.network.loaders.checks import FloatArray, check_against_source, optional_import
 from regions.network.loaders.convolutions import average, convolution, window
-from regions.network.loaders.torch_program import lower_program, program_forward
+from regions.network.loaders.torch_program import Program
 from regions.network.loaders.torch_tensors import linear_arrays, pair, source_dtype
 from regions.network.relu_network import Network
 
 __all__ = ["from_torch"]
 
+LAYERS = (
+    *("Linear", "ReLU", "LeakyReLU", "PReLU", "ReLU6", "Hardtanh"),
+    *("Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout"),
+)
 SUPPORTED = (
-    "Linear, ReLU, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, Dropout in eval mode, "
+    "Linear, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, "
+    "Dropout in eval mode, "
     "and nested Sequential"
 )
 
 
-def from_torch(model: Any, *, name: str = "", input_shape: Sequence[int] | None = None) -> Network:
-    """Network of a PyTorch `nn.Sequential` (nested too) or of a program exported by `torch.export`.
+def from_torch(
+    model: Any, *, name: str = "", input_shape: Sequence[int] | None = None, example_input: Any = None
+) -> Network:
+    """Network of a PyTorch module that is affine between one layer of ReLUs and the next.
 
-    Layers: Linear, ReLU, Conv2d (zero padding), AvgPool2d (areas that are powers of two), Flatten,
-    Identity, Dropout in eval mode. float32 weights become the same numbers in float64; convolutions become
-    dense matrices of them, on images flattened channel by channel, row by row.
+    An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, LeakyReLU, PReLU, ReLU6 and Hardtanh
+    (as two ReLUs for each value), Conv2d, AvgPool2d, Flatten, Identity, Dropout. Any other module goes
+    through `torch.export`, and so does what that exported: convolutions of one to three axes and transposed
+    ones, pooling by averages, batch normalisation, branches, slices, products with stored matrices. float32
+    weights become the same numbers in float64, on inputs flattened row by row;
+    what rounds is stated in `from_onnx`. A last softmax, sigmoid or tanh is read up to, and the name says so.
 
     Parameters
     ----------
     model : torch.nn.Module or torch.export.ExportedProgram, weights float32 or float64
     name : str, for reports; default the class name
-    input_shape : (channels, height, width) of one input, needed if a module begins with a convolution
+    input_shape : shape of one input without the batch, where the first layer does not tell it
+    example_input : tensor with a batch axis that the model takes, for `torch.export`
 
     Returns
     -------
@@ -47,10 +58,10 @@ def from_torch(model: Any, *, name: str = "", input_shape: Sequence[int] | None 
 
     Raises
     ------
-    InvalidNetworkError : if a layer is not supported, Dropout is in training mode, or the model does
-        not compute what its layers say
+    InvalidNetworkError : if an operator is not supported, Dropout or BatchNorm is in training mode, values
+        pass by a layer of ReLUs, or the model does not compute what its layers say
     InvalidInputError : if PyTorch is not installed
-    BudgetExceededError : if a convolution has more than 2**27 entries as a matrix
+    BudgetExceededError : if a layer would have more than 2**27 weights
 
     Examples
     --------
@@ -61,12 +72,10 @@ def from_torch(model: Any, *, name: str = "", input_shape: Sequence[int] | None 
     'small: 2 -> 3 -> 1, 3 ReLU units in 1 layer'
     """
     torch = optional_import("torch", "torch", "reading a PyTorch model")
+    model = getattr(model, "_orig_mod", model)  # of torch.compile
     kind = type(model).__name__
-    source = f"the PyTorch {kind}"
     if isinstance(model, torch.export.ExportedProgram):
-        chain, dtype = lower_program(model)
-        forward = program_forward(torch, model, dtype)
-        return check_against_source(chain.network(name or kind), forward, source, dtype)
+        return _from_program(torch, model, name or kind, f"the PyTorch {kind}")
     if not isinstance(model, torch.nn.Module):
         hint = "; this looks like a state_dict: load it into its module and give the module"
         raise InvalidNetworkError(
@@ -74,7 +83,20 @@ def from_torch(model: Any, *, name: str = "", input_shape: Sequence[int] | None 
             f"program{hint if isinstance(model, dict) else ''}"
         )
     shape = None if input_shape is None else tuple(int(size) for size in input_shape)
-    chain, weight, shape = _lower_module(torch.nn, model, shape)
+    if example_input is not None:
+        return _from_export(torch, model, name or kind, example_input)
+    try:
+        chain, weight, shape = _lower_module(torch.nn, model, shape)
+    except _Unsupported as refusal:
+        example = _example(torch, model, shape)
+        if example is None:
+            raise InvalidNetworkError(
+                f"{refusal}; give example_input=, a tensor that the model takes"
+            ) from refusal
+        try:
+            return _from_export(torch, model, name or kind, example)
+        except InvalidNetworkError as error:
+            raise InvalidNetworkError(f"{refusal}, and through torch.export: {error}") from error
 
     def module_forward(x: FloatArray) -> NDArray[Any]:
         with torch.no_grad():
@@ -82,7 +104,46 @@ def from_torch(model: Any, *, name: str = "", input_shape: Sequence[int] | None 
         return np.asarray(y.detach().cpu().numpy()).reshape(len(x), -1)
 
     dtype = source_dtype(weight, "the first layer with weights")
-    return check_against_source(chain.network(name or kind), module_forward, source, dtype)
+    return check_against_source(chain.network(name or kind), module_forward, f"the PyTorch {kind}", dtype)
+
+
+class _Unsupported(InvalidNetworkError):
+    """A layer that is not read by its class."""
+
+
+def _from_program(torch: Any, exported: Any, name: str, source: str) -> Network:
+    program = Program(torch, exported)
+    return check_against_source(program.network(name), program.forward, source, program.dtype)
+
+
+def _from_export(torch: Any, model: Any, name: str, example: Any) -> Network:
+    """Read a module through `torch.export`."""
+    if model.training and any(
+        type(part).__name__.startswith(("Dropout", "BatchNorm")) for part in model.modules()
+    ):
+        raise InvalidNetworkError(f"{name} is in training mode; call model.eval() first")
+    try:
+        exported = torch.export.export(model, (example,))
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InvalidNetworkError(
+            f"torch.export cannot export {name} with an input of shape {tuple(example.shape)} "
+            f"({type(error).__name__}: {reason}); give example_input=, a tensor that the model takes"
+        ) from error
+    return _from_program(torch, exported, name, f"the PyTorch {name}")
+
+
+def _example(torch: Any, model: Any, shape: tuple[int, ...] | None) -> Any:
+    """An input of the given shape, or of as many values as the first linear layer takes."""
+    weights = [
+        part.weight for part in model.modules() if hasattr(part, "in_features") and hasattr(part, "weight")
+    ]
+    given = next(model.parameters(), None)
+    if shape is None and weights and type(weights[0]).__name__ != "UninitializedParameter":
+        shape = (int(weights[0].shape[-1]),)
+    if shape is None or given is None:
+        return None
+    return torch.zeros(1, *shape, dtype=given.dtype, device=given.device)
 
 
 def _lower_module(nn: Any, model: Any, shape: tuple[int, ...] | None) -> tuple[Chain, Any, tuple[int, ...]]:
@@ -107,9 +168,26 @@ def _lower_module(nn: Any, model: Any, shape: tuple[int, ...] | None) -> tuple[C
             current = _append_window(nn, chain, layer, current, where)
         elif isinstance(layer, nn.ReLU):
             chain.relu()
+        elif isinstance(layer, nn.LeakyReLU | nn.PReLU | nn.Hardtanh):
+            _append_units(nn, chain, layer, current, source_dtype(weighted[0].weight, where), where)
         elif isinstance(layer, nn.Flatten):
             current = (chain.width,)
     return chain, weighted[0].weight, shape
+
+
+def _append_units(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], dtype: str, where: str) -> None:
+    """Append units with slopes, or clip values; numbers of the layer are those of the type it computes in."""
+    number = np.dtype(dtype).type
+    if isinstance(layer, nn.Hardtanh):  # ReLU6 is one
+        chain.clip(float(number(layer.min_val)), float(number(layer.max_val)))
+        return
+    if isinstance(layer, nn.LeakyReLU):
+        chain.two_slopes(float(number(layer.negative_slope)))
+        return
+    slopes, _ = linear_arrays(layer.weight, None, where)
+    if slopes.size not in (1, shape[0]):
+        raise InvalidNetworkError(f"{where} has {slopes.size} slopes for {shape[0]} channels")
+    chain.two_slopes(np.repeat(slopes, chain.width // slopes.size))
 
 
 def _append_window(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
@@ -145,10 +223,10 @@ def _flat_layers(nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
         for key, child in module.named_children():
             yield from _flat_layers(nn, child, f"{where}.{key}")
         return
-    known = (nn.Linear, nn.ReLU, nn.Conv2d, nn.AvgPool2d, nn.Flatten, nn.Identity, nn.Dropout)
+    known = [getattr(nn, layer) for layer in LAYERS]
     # a subclass counts only if it computes what its base class computes
     if not any(isinstance(module, base) and kind.forward is base.forward for base in known):
-        raise InvalidNetworkError(f"unsupported layer {kind.__name__} at {where}; supported are {SUPPORTED}")
+        raise _Unsupported(f"unsupported layer {kind.__name__} at {where}; supported are {SUPPORTED}")
     if isinstance(module, nn.Dropout) and module.training and module.p > 0:
         raise InvalidNetworkError(
             f"Dropout at {where} is in training mode, where the model is random; call model.eval() first"

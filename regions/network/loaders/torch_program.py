@@ -1,8 +1,11 @@
-"""Programs exported by `torch.export`: a graph of ATen operators, accepted if it is a plain chain."""
+"""Programs exported by `torch.export`: graphs of ATen operators that are affine between layers of ReLUs.
+
+What the operators mean is left to `torch_operators`; constants computed from constants PyTorch computes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -10,143 +13,190 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders.chain import Chain
+from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
-from regions.network.loaders.convolutions import average, convolution, window
-from regions.network.loaders.torch_tensors import linear_arrays, pair, source_dtype
+from regions.network.loaders.graph_steps import Step, needed_steps, run_steps
+from regions.network.loaders.torch_operators import TORCH_CURVED, TORCH_HEADS, TORCH_OPERATORS, Call
+from regions.network.loaders.torch_tensors import source_dtype
+from regions.network.relu_network import Network
 
-SUPPORTED_OPERATORS = (
-    *("linear", "conv2d", "avg_pool2d", "relu", "relu_"),
-    *("dropout", "flatten", "view", "reshape", "clone", "detach"),
+__all__ = ["Program"]
+
+# may stand between the last nonlinear function and the output
+PASSIVE = (
+    "view",
+    "reshape",
+    "flatten",
+    "squeeze",
+    "unsqueeze",
+    "clone",
+    "contiguous",
+    "detach",
+    "alias",
+    "dropout",
 )
 
 
-def lower_program(program: Any) -> tuple[Chain, str]:
-    """The chain that an exported program computes, and the type that it computes in."""
-    tensors = _stored_tensors(program)
-    current, shape = _user_input(program)
-    chain = Chain(prod(shape[1:]))
-    dtype = ""
-    for node in (node for node in program.graph.nodes if node.op == "call_function"):
-        operator = _operator_name(node)
-        if operator not in SUPPORTED_OPERATORS:
+class Program:
+    """An exported program, read as a network.
+
+    Parameters
+    ----------
+    torch : the module
+    program : torch.export.ExportedProgram
+
+    Raises
+    ------
+    InvalidNetworkError : if it has several inputs or outputs, or sizes that are not fixed behind the batch
+    """
+
+    def __init__(self, torch: Any, program: Any) -> None:
+        self._torch, self._program = torch, program
+        self._nodes = {node.name: node for node in program.graph.nodes}
+        self._input, whole = self._user_input()
+        self.dtype = source_dtype(self._nodes[self._input].meta["val"], "the input")
+        self._batch = whole[0]
+        self.shape = (1, *whole[1:])
+        output = str(program.graph_signature.user_outputs[0])
+        self._wanted, self.head = self._before_head(output)
+
+    def network(self, name: str) -> Network:
+        """Run the operators on affine tensors, and return the network of the output."""
+        values: dict[str, Any] = dict(self._stored_tensors())
+        layering = Layering(prod(self.shape), values)
+        values[self._input] = layering.inputs(self.shape, self.dtype)
+        steps = [self._step(node, layering) for node in self._nodes.values() if node.op == "call_function"]
+        steps = [steps[k] for k in needed_steps(steps, [self._wanted])]
+        used = {self._wanted, *(entry for step in steps for entry in step.inputs)}
+        for unused in set(values) - used:
+            del values[unused]
+        output = run_steps(steps, values, layering, self._wanted)
+        if not isinstance(output, AffineTensor):
             raise InvalidNetworkError(
-                f"unsupported operator {operator} ({node.name}); "
-                f"supported are {', '.join(SUPPORTED_OPERATORS)}"
+                "the output of the exported PyTorch program does not depend on its input"
             )
-        if getattr(node.args[0], "name", None) != current:
-            raise InvalidNetworkError(
-                f"operator {operator} ({node.name}) does not take the output of the operator before it; "
-                f"only plain chains are supported"
-            )
-        if operator in ("linear", "conv2d"):
-            weight, bias = (*node.args[1:3], None)[:2]
-            missing = [arg.name for arg in (weight, bias) if arg is not None and arg.name not in tensors]
-            if missing:
-                raise InvalidNetworkError(f"{node.name} has computed weights ({missing[0]}), not stored ones")
-            stored = tensors[weight.name]
-            dtype = source_dtype(stored, node.name)
-            arrays = linear_arrays(stored, bias and tensors[bias.name], node.name)
-            chain.affine(*(_convolution(node, *arrays) if operator == "conv2d" else arrays))
-        elif operator == "avg_pool2d":
-            chain.affine(_average(node))
-        elif operator.startswith("relu"):
-            chain.relu()
-        elif operator == "dropout" and node.args[2]:
-            raise InvalidNetworkError(
-                f"dropout ({node.name}) is in training mode; call model.eval() before exporting"
-            )
-        current = node.name
-    if not dtype:
-        raise InvalidNetworkError("the exported PyTorch program has no linear operator")
-    return chain, dtype
+        values.clear()
+        return layering.network(output, f"{name} (before {self.head})" if self.head else name)
 
-
-def _image_shape(node: Any) -> tuple[int, ...]:
-    """Shape of one input of an operator."""
-    return tuple(int(size) for size in node.args[0].meta["val"].shape[1:])
-
-
-def _convolution(
-    node: Any, weight: FloatArray, bias: FloatArray | None
-) -> tuple[FloatArray, FloatArray | None]:
-    """Matrix and bias of a convolution."""
-    given = list(node.args[3:7])
-    stride, padding, dilation, groups = given + [1, 0, 1, 1][len(given) :]
-    if isinstance(padding, str):
-        raise InvalidNetworkError(f"{node.name} pads with {padding!r}; supported are numbers")
-    moving = window(2, pair(stride), pair(padding), pair(dilation))
-    matrix, after = convolution(weight, moving, int(groups), _image_shape(node), node.name)
-    return matrix, None if bias is None else np.repeat(bias, prod(after[1:]))
-
-
-def _average(node: Any) -> FloatArray:
-    """Matrix of an average pooling."""
-    given = list(node.args[1:7])
-    given += [(), (), 0, False, True, None][len(given) :]
-    kernel, stride, padding, ceil_mode, counts_padding, divisor = given
-    if divisor:
-        raise InvalidNetworkError(f"{node.name} has divisor_override; supported is none")
-    moving = window(2, pair(stride or kernel), pair(padding))
-    matrix, _ = average(
-        pair(kernel),
-        moving,
-        _image_shape(node),
-        node.name,
-        padding_counts=bool(counts_padding),
-        ceil=bool(ceil_mode),
-    )
-    return matrix
-
-
-def program_forward(torch: Any, program: Any, dtype: str) -> Callable[[FloatArray], NDArray[Any]]:
-    """The program's own forward pass on flat inputs, in batches of the size that it was exported for."""
-    module = program.module()
-    shape = _user_input(program)[1]
-
-    def forward(x: FloatArray) -> NDArray[Any]:
-        batch = shape[0] or len(x)
+    def forward(self, x: FloatArray) -> NDArray[Any]:
+        """The program's own values of the output, on flat inputs, in batches of the size it is made for."""
+        batch = self._batch or len(x)
         outputs = []
-        with torch.no_grad():
+        with self._torch.no_grad():
             for start in range(0, len(x), batch):
                 rows = x[np.arange(start, start + batch) % len(x)]
-                y = module(torch.as_tensor(rows, dtype=getattr(torch, dtype)).reshape(batch, *shape[1:]))
+                given = self._torch.as_tensor(rows, dtype=getattr(self._torch, self.dtype))
+                y = self._run_program(given.reshape(batch, *self.shape[1:]))
                 outputs.append(y.detach().cpu().numpy().reshape(batch, -1))
         return np.concatenate(outputs)[: len(x)]
 
-    return forward
+    def _run_program(self, given: Any) -> Any:
+        if not self.head:
+            return self._program.module()(given)
+        stored, wanted = self._stored_tensors(), self._wanted
+        seen: dict[str, Any] = {}
 
+        class Watched(self._torch.fx.Interpreter):  # type: ignore[name-defined,misc]
+            def run_node(self, node: Any) -> Any:
+                result = super().run_node(node)
+                if node.name == wanted:
+                    seen["value"] = result
+                return result
 
-def _stored_tensors(program: Any) -> dict[str, Any]:
-    """Weights and constants by the name of the placeholder that stands for them."""
-    signature = program.graph_signature
-    names = {
-        **signature.inputs_to_parameters,
-        **signature.inputs_to_buffers,
-        **signature.inputs_to_lifted_tensor_constants,
-    }
-    values = {**program.constants, **program.state_dict}
-    return {placeholder: values[name] for placeholder, name in names.items() if name in values}
+        places = [node.name for node in self._nodes.values() if node.op == "placeholder"]
+        Watched(self._program.graph_module).run(*(stored.get(place, given) for place in places))
+        return seen["value"]
 
+    def _step(self, node: Any, layering: Layering) -> Step:
+        names = [given.name for given in node.all_input_nodes]
+        kind = _operator_name(node)
+        return Step(f"{kind} ({node.name})", names, [node.name], partial(self._call, node, kind, layering))
 
-def _user_input(program: Any) -> tuple[str, tuple[int, ...]]:
-    """Name and shape of the one input; a batch of any size has size 0."""
-    inputs = program.graph_signature.user_inputs
-    if len(inputs) != 1 or len(program.graph_signature.user_outputs) != 1:
-        raise InvalidNetworkError(
-            f"the exported PyTorch program has {len(inputs)} inputs and "
-            f"{len(program.graph_signature.user_outputs)} outputs; supported is one of each"
+    def _call(self, node: Any, kind: str, layering: Layering, values: list[Any]) -> Any:
+        known = dict(zip((given.name for given in node.all_input_nodes), values, strict=True))
+        positional = _resolved(node.args, known)
+        named = _resolved(node.kwargs, known)
+        where = f"{kind} ({node.name})"
+        if not _holds_tensor([positional, named]):
+            with self._torch.no_grad():
+                return [node.target(*positional, **named)]
+        if kind not in TORCH_OPERATORS:
+            reason = "is not piecewise linear" if kind in TORCH_CURVED else "is not supported"
+            raise InvalidNetworkError(
+                f"operator {where} {reason}; supported are {', '.join(TORCH_OPERATORS)}"
+            )
+        schema = getattr(node.target, "_schema", None)
+        keys = (
+            [one.name for one in schema.arguments]
+            if schema is not None
+            else [str(k) for k in range(len(positional))]
         )
-    node = next(node for node in program.graph.nodes if node.name == inputs[0])
-    shape = tuple(size if isinstance(size, int) else 0 for size in node.meta["val"].shape)
-    if len(shape) < 2 or 0 in shape[1:]:
-        raise InvalidNetworkError(
-            f"the exported PyTorch program takes an input of shape {tuple(node.meta['val'].shape)}; expected "
-            f"a batch axis and then fixed sizes"
-        )
-    return str(inputs[0]), shape
+        arguments = {**dict(zip(keys, positional, strict=False)), **named}
+        result = TORCH_OPERATORS[kind](Call(kind, where, arguments, layering, self._batch))
+        return result if type(result).__name__ == "Bend" else [result]
+
+    def _before_head(self, output: str) -> tuple[str, str]:
+        """The value that the last nonlinear function takes, and its name, if it is a monotone one."""
+        node = self._nodes[output]
+        while node.op == "call_function" and node.args:
+            kind = _operator_name(node)
+            if kind in TORCH_HEADS:
+                return str(node.args[0].name), kind.strip("_")
+            if kind not in PASSIVE or not hasattr(node.args[0], "name"):
+                break
+            node = node.args[0]
+        return output, ""
+
+    def _stored_tensors(self) -> dict[str, Any]:
+        """Weights and constants by the name of the placeholder that stands for them."""
+        signature = self._program.graph_signature
+        names = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+        stored = {**self._program.constants, **self._program.state_dict}
+        return {place: stored[name].detach() for place, name in names.items() if name in stored}
+
+    def _user_input(self) -> tuple[str, tuple[int, ...]]:
+        """Name and shape of the one input; a batch of any size has size 0."""
+        signature = self._program.graph_signature
+        inputs, outputs = signature.user_inputs, signature.user_outputs
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise InvalidNetworkError(
+                f"the exported PyTorch program has {len(inputs)} inputs and {len(outputs)} outputs, "
+                f"not one of each"
+            )
+        value = self._nodes[inputs[0]].meta["val"]
+        shape = tuple(size if isinstance(size, int) else 0 for size in value.shape)
+        if len(shape) < 2 or 0 in shape[1:]:
+            raise InvalidNetworkError(
+                f"the exported PyTorch program takes an input of shape {tuple(value.shape)}; expected is a "
+                f"batch axis and then fixed sizes"
+            )
+        return str(inputs[0]), shape
 
 
 def _operator_name(node: Any) -> str:
     schema = getattr(node.target, "_schema", None)
-    return str(schema.name).removeprefix("aten::") if schema is not None else str(node.target)
+    if schema is not None:
+        return str(schema.name).removeprefix("aten::")
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def _resolved(given: Any, known: dict[str, Any]) -> Any:
+    """Arguments with values in the places of nodes."""
+    if isinstance(given, dict):
+        return {key: _resolved(value, known) for key, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [_resolved(value, known) for value in given]
+    name = getattr(given, "name", None)
+    return known[name] if name in known and hasattr(given, "all_input_nodes") else given
+
+
+def _holds_tensor(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_tensor(part) for part in value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds_tensor(part) for part in value)
+    return isinstance(value, AffineTensor)

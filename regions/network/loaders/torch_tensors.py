@@ -32,8 +32,9 @@ def pair(value: Any) -> tuple[int, int]:
 def linear_arrays(weight: Any, bias: Any, where: str) -> tuple[FloatArray, FloatArray | None]:
     """Weight `(out, in)` and bias `(out,)`, if any, of a linear layer."""
     source_dtype(weight, where)
-    return _to_float64(weight), None if bias is None else _to_float64(bias)
+    return to_float64(weight), None if bias is None else to_float64(bias)
 
 
-def _to_float64(tensor: Any) -> FloatArray:
+def to_float64(tensor: Any) -> FloatArray:
+    """The numbers of a tensor, or of one number, as an array."""
     return np.asarray(tensor.detach().cpu().double().numpy())
