@@ -22,10 +22,10 @@ from regions.estimators.estimates import (
     LocusKind,
     Target,
     check_above_zero,
-    check_problem,
 )
 from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
 from regions.estimators.goodness import count_visible, keep_good, sampled_goodness
+from regions.estimators.sampling import SamplingEstimator
 from regions.network import check_kind
 from regions.network.relu_network import Network
 
@@ -137,7 +137,7 @@ def _bell(arguments: list[FloatArray], sigma: float, peak: float | None = None) 
 
 
 @dataclass(frozen=True)
-class Coarea:
+class Coarea(SamplingEstimator):
     """The co-area estimator: `local_complexity` as an object with a name and a target.
 
     Estimates the bias-averaged locus integral, without bias.
@@ -181,18 +181,7 @@ class Coarea:
         """The bias-averaged locus integral at this sigma."""
         return Target.locus(self.sigma, self.kind)
 
-    def estimate(
-        self,
-        network: Network,
-        density: Density,
-        rng: np.random.Generator,
-        budget: int,
-        *,
-        domain: Domain | None = None,
-    ) -> Estimate:
-        """Estimate from `budget` points, each with its own bias noise; cost as `local_complexity`."""
-        check_problem(network, density, budget, domain, rng)
-        chain = Chain(network, domain)
+    def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:
         sums = _sums_of_terms(self._terms, chain, density, self.sigma, budget, rng)
         return Estimate.from_samples(sums, count_visible(chain, self.kind))
 

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
-from regions.domain import Domain
 from regions.errors import InvalidInputError
-from regions.estimators.estimates import Estimate, Target, check_problem
+from regions.estimators.estimates import Estimate, Target
 from regions.estimators.forward_passes import Chain, forward, sampled_blocks, working_rows
+from regions.estimators.sampling import SamplingEstimator
 from regions.network.patterns import pack, packed_size
-from regions.network.relu_network import Network
 
 __all__ = ["CrossPolytope", "DistinctPatterns", "random_frames"]
 
@@ -27,7 +26,7 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class CrossPolytope:
+class CrossPolytope(SamplingEstimator):
     """Cross-polytope sign changes: units whose sign differs among the vertices x +- r v_p.
 
     Mean over points x of the density and random orthonormal directions v_1, ..., v_P of the number of
@@ -40,6 +39,7 @@ class CrossPolytope:
     others from below, since a zero set that bends may enter the hull and leave it again without parting
     the vertices. Never from above: a unit that changes sign is 0 somewhere between. The neighbourhood
     is not clipped to the domain. No bias noise, no gradients; it is no locus integral.
+    Each draw costs 2 P forward passes.
 
     Parameters
     ----------
@@ -58,6 +58,7 @@ class CrossPolytope:
     --------
     >>> from regions.density import UniformDensity
     >>> from regions.domain import Box
+    >>> from regions.network import Network
     >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
     >>> density = UniformDensity(Box([-1.0], [1.0]))
     >>> estimate = CrossPolytope(0.25).estimate(network, density, np.random.default_rng(0), 10_000)
@@ -81,28 +82,17 @@ class CrossPolytope:
             n_directions=self.n_directions,
         )
 
-    def estimate(
-        self,
-        network: Network,
-        density: Density,
-        rng: np.random.Generator,
-        budget: int,
-        *,
-        domain: Domain | None = None,
-    ) -> Estimate:
-        """Estimate from `budget` neighbourhoods; cost 2 P forward passes each."""
-        check_problem(network, density, budget, domain, rng)
+    def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:
         count = directions_of(self.n_directions, density.dimension)
-        chain = Chain(network, domain)
         draws = np.zeros(budget)
         for places, t in sampled_blocks(chain, density, budget, rng):
             frames = random_frames(len(t), density.dimension, count, rng)
             draws[places] = sign_changes(chain, t, self.radius * frames)
-        return Estimate.from_samples(draws, network.n_units)
+        return Estimate.from_samples(draws, int(chain.offsets[-1]))
 
 
 @dataclass(frozen=True)
-class DistinctPatterns:
+class DistinctPatterns(SamplingEstimator):
     """Distinct patterns: how many activation patterns n random points of the domain have.
 
     Notes
@@ -122,6 +112,7 @@ class DistinctPatterns:
     --------
     >>> from regions.density import UniformDensity
     >>> from regions.domain import Box
+    >>> from regions.network import Network
     >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
     >>> density = UniformDensity(Box([-1.0], [1.0]))
     >>> DistinctPatterns().estimate(network, density, np.random.default_rng(0), 100)
@@ -135,18 +126,7 @@ class DistinctPatterns:
         """The number of cells of the domain."""
         return Target("number of cells")
 
-    def estimate(
-        self,
-        network: Network,
-        density: Density,
-        rng: np.random.Generator,
-        budget: int,
-        *,
-        domain: Domain | None = None,
-    ) -> Estimate:
-        """Count from `budget` points; those outside the domain are not counted."""
-        check_problem(network, density, budget, domain, rng)
-        chain = Chain(network, domain)
+    def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:
         n_units = int(chain.offsets[-1])
         seen = [np.zeros((0, packed_size(n_units)), dtype=np.uint8)]
         for _, t in sampled_blocks(chain, density, budget, rng):

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
-from regions.domain import Domain
 from regions.estimators.estimates import (
     Estimate,
     LocusKind,
     Target,
     check_above_zero,
     check_noise,
-    check_problem,
 )
 from regions.estimators.forward_passes import (
     Chain,
@@ -31,8 +29,8 @@ from regions.estimators.forward_passes import (
     within,
 )
 from regions.estimators.goodness import count_visible, is_good_at_zero
+from regions.estimators.sampling import SamplingEstimator
 from regions.network import check_kind
-from regions.network.relu_network import Network
 
 __all__ = ["BoundaryDistance", "FiniteShell"]
 
@@ -41,7 +39,7 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class FiniteShell:
+class FiniteShell(SamplingEstimator):
     """Finite shells: mean number of units whose hyperplane passes within eps, over 2 eps.
 
     Mean of sum_i 1[|z_i(x)| < eps |grad z_i(x)|] 1[i good at x] / (2 eps): the hyperplane is that of the
@@ -73,6 +71,7 @@ class FiniteShell:
     --------
     >>> from regions.density import UniformDensity
     >>> from regions.domain import Box
+    >>> from regions.network import Network
     >>> network = Network.from_arrays([[[2.0]], [[1.0]]], [[0.0], [0.0]])
     >>> density = UniformDensity(Box([-1.0], [1.0]))
     >>> estimate = FiniteShell(0.1).estimate(network, density, np.random.default_rng(0), 10_000)
@@ -95,18 +94,7 @@ class FiniteShell:
         """The locus integral, averaged over bias noise if sigma > 0."""
         return Target.locus(self.sigma, self.kind)
 
-    def estimate(
-        self,
-        network: Network,
-        density: Density,
-        rng: np.random.Generator,
-        budget: int,
-        *,
-        domain: Domain | None = None,
-    ) -> Estimate:
-        """Estimate from `budget` points; those outside the domain count as 0."""
-        check_problem(network, density, budget, domain, rng)
-        chain = Chain(network, domain)
+    def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:
         draws = np.zeros(budget)
         for places, t in sampled_blocks(chain, density, budget, rng):
             noise = chain.noise(self.sigma, len(t), rng)
@@ -173,6 +161,7 @@ class BoundaryDistance(FiniteShell):
     --------
     >>> from regions.density import UniformDensity
     >>> from regions.domain import Box
+    >>> from regions.network import Network
     >>> network = Network.from_arrays([[[1.0], [1.0]], [[1.0, 1.0]]], [[0.0, 0.1], [0.0]])
     >>> density = UniformDensity(Box([-1.0], [1.0]))
     >>> estimate = BoundaryDistance(0.1).estimate(network, density, np.random.default_rng(0), 10_000)
