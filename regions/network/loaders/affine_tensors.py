@@ -7,6 +7,7 @@ becomes an affine layer of its own. What operators mean is left to `operators` a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
@@ -24,6 +25,11 @@ MOST_ENTRIES = 2**27  # of one dense matrix: 1 GiB
 MOST_ENTRIES_TOGETHER = 2**28
 MOST_VALUES = 2**24  # of one tensor on the way
 IntArray = NDArray[np.int64]
+
+
+RELU = (0.0, 1.0)
+IDENTITY = (1.0, 1.0)
+Slopes = FloatArray | None  # (2, n), left and right of the breakpoints at 0; None: no units
 
 
 class Rows(NamedTuple):
@@ -90,7 +96,8 @@ class Layering:
     def __init__(self, input_dim: int, live: Mapping[str, Any]) -> None:
         self.input_dim = self.width = input_dim
         self.live = live
-        self._layers: list[tuple[Rows, bool]] = []
+        self._layers: list[tuple[Rows, Slopes]] = []
+        self._held: list[AffineTensor] = []
         self._entries = self._spent = 0
 
     def inputs(self, shape: tuple[int, ...], dtype: str) -> AffineTensor:
@@ -105,6 +112,15 @@ class Layering:
         index = np.arange(value.size).reshape(value.shape)
         return AffineTensor(Rows(empty, value.astype(np.float64).ravel()), index, dtype)
 
+    @contextmanager
+    def holding(self, *tensors: AffineTensor) -> Iterator[None]:
+        """Keep tensors that have no name yet up to date while others are made."""
+        self._held += tensors
+        try:
+            yield
+        finally:
+            del self._held[len(self._held) - len(tensors) :]
+
     def spend(self, entries: int) -> None:
         """Count what was made on the way; raise BudgetExceededError where a graph does not end to grow."""
         self._spent += entries
@@ -112,11 +128,6 @@ class Layering:
             raise BudgetExceededError(
                 f"the operators make more than {MOST_ENTRIES_TOGETHER:,} numbers on the way to the output"
             )
-
-    @property
-    def after_relu(self) -> bool:
-        """Whether the values of the last layer are those of ReLUs."""
-        return bool(self._layers) and self._layers[-1][1]
 
     def linear(self, x: AffineTensor, operator: csr_array, shape: tuple[int, ...]) -> AffineTensor:
         """Return `operator @ x` for x flattened row by row, as a tensor of this shape."""
@@ -174,15 +185,26 @@ class Layering:
 
     def separate(self, *operands: AffineTensor) -> None:
         """Append an affine layer whose first values are the entries of the operands, one after another."""
-        self._append([operand.flat() for operand in operands], operands, relu=False)
+        self._append([operand.flat() for operand in operands], operands)
 
-    def activate(self, operands: Sequence[AffineTensor]) -> None:
-        """Replace tensors by their positive parts: one layer of ReLUs for all of them."""
-        self._append([operand.flat() for operand in operands], operands, relu=True)
+    def activate(self, operands: Sequence[AffineTensor], slopes: Sequence[tuple[Any, Any]]) -> None:
+        """Replace tensors by what units make of their entries: one layer for all of them.
+
+        A unit has a slope left and one right of 0, given for all entries of a tensor or for each. Other
+        tensors that are still needed pass through the layer as units of equal slopes, which never cut.
+        """
+        pairs = [
+            np.stack([np.broadcast_to(np.asarray(side, np.float64), operand.shape).ravel() for side in pair])
+            for operand, pair in zip(operands, slopes, strict=True)
+        ]
+        self._append([operand.flat() for operand in operands], operands, np.concatenate(pairs, axis=1))
 
     def is_positive(self, x: AffineTensor) -> bool:
-        """Whether a ReLU changes nothing, as the entries are values of ReLUs or zeros."""
-        return self.after_relu and self._sources(x) is not None
+        """Whether a ReLU changes nothing, as the entries are values of ReLUs or the like, or zeros."""
+        sources = self._sources(x)
+        if sources is None or not self._layers or (slopes := self._layers[-1][1]) is None:
+            return False
+        return bool(((slopes[0] <= 0.0) & (slopes[1] >= 0.0))[sources[sources >= 0]].all())
 
     def network(self, output: AffineTensor, name: str) -> Network:
         """Return the network that computes the entries of the output, row by row."""
@@ -190,16 +212,22 @@ class Layering:
         if not (self._layers and places is not None and np.array_equal(places, np.arange(self.width))):
             if not self._layers and places is not None:
                 raise InvalidNetworkError(f"{name} has no layer that computes anything")
-            self._append([output.flat()], [output], relu=False, alone=True)
+            self._append([output.flat()], [output], alone=True)
         return Network.from_arrays(
             [rows.matrix for rows, _ in self._layers],
             [rows.offset for rows, _ in self._layers],
-            [relu for _, relu in self._layers],
+            [slopes is not None for _, slopes in self._layers],
             name=name,
+            slopes=[slopes for _, slopes in self._layers],
         )
 
     def _append(
-        self, parts: list[Rows], operands: Sequence[AffineTensor], *, relu: bool, alone: bool = False
+        self,
+        parts: list[Rows],
+        operands: Sequence[AffineTensor],
+        slopes: Slopes = None,
+        *,
+        alone: bool = False,
     ) -> None:
         """Append a layer, and write the operands and all tensors that are still needed in its values."""
         mine = {id(operand) for operand in operands}
@@ -209,24 +237,21 @@ class Layering:
         start = 0
         for operand in operands:
             numbers = operand.index.ravel()
-            if not relu:
+            if slopes is None:
                 places[id(operand.rows)][numbers[::-1]] = np.arange(start, start + numbers.size)[::-1]
             start += numbers.size
         for rows, used in _used_rows(others):
             place = places[id(rows)]
             carried = used[(place[used] < 0) & ~rows.constant()[used]]
-            if relu and carried.size:
-                raise InvalidNetworkError(
-                    "a value is used on both sides of a layer of ReLUs that it does not go through (a skip "
-                    "connection, or branches of different depth); supported are graphs that are affine "
-                    "between one layer of ReLUs and the next"
-                )
+            if slopes is not None:
+                through = np.broadcast_to(np.array(IDENTITY)[:, None], (2, carried.size))
+                slopes = np.concatenate([slopes, through], axis=1)
             place[carried] = np.arange(start, start + carried.size)
             parts = [*parts, rows.taken(carried)]
             start += carried.size
         self._check_size(start)
         matrix = csr_array(vstack([part.matrix for part in parts], format="csr"))
-        self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), relu))
+        self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), slopes))
         self.width = start
         renewed = {
             key: _renewed(rows, places[key], start)
@@ -241,7 +266,7 @@ class Layering:
             operand.rows, start = whole, start + count
 
     def _tensors(self) -> Iterable[AffineTensor]:
-        return list(_held(self.live.values()))
+        return list(_affine([*self.live.values(), *self._held]))
 
     def _sources(self, x: AffineTensor) -> IntArray | None:
         """Return which value of the last layer each entry is, -1 for zeros; None if some are neither."""
@@ -272,13 +297,13 @@ class Layering:
             )
 
 
-def _held(values: Iterable[Any]) -> Iterator[AffineTensor]:
+def _affine(values: Iterable[Any]) -> Iterator[AffineTensor]:
     """The affine tensors among values, and in lists of them."""
     for value in values:
         if isinstance(value, AffineTensor):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _held(value)
+            yield from _affine(value)
 
 
 def check_entries(what: str, entries: int, most: int = MOST_ENTRIES) -> None:

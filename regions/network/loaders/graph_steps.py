@@ -1,6 +1,6 @@
-"""Running a graph of operators on affine tensors, one layer of ReLUs after another.
+"""Running a graph of operators on affine tensors, one layer of units after another.
 
-Steps run as soon as their inputs are there, and ReLUs wait until nothing else can run: so branches that
+Steps run as soon as their inputs are there, and units wait until nothing else can run: so branches that
 bend equally often become one layer. What a step does is left to the reader of its format.
 """
 
@@ -13,16 +13,23 @@ from math import prod
 from typing import Any, NamedTuple
 
 from regions.errors import InvalidNetworkError, RegionsError
-from regions.network.loaders.affine_tensors import AffineTensor, Layering
+from regions.network.loaders.affine_tensors import RELU, AffineTensor, Layering
 from regions.network.loaders.checks import MALFORMED
 
 __all__ = ["Bend", "Step", "needed_steps", "run_steps"]
 
 
 class Bend(NamedTuple):
-    """The answer of a step that asks for the positive part of a tensor, which is replaced by it."""
+    """The answer of a step that asks for units of these slopes left and right of 0.
+
+    The tensor is replaced by what they put out; `after` makes the step's result of it, with another tensor
+    that is kept until then.
+    """
 
     tensor: AffineTensor
+    slopes: tuple[Any, Any] = RELU
+    kept: AffineTensor | None = None
+    after: Callable[[AffineTensor, AffineTensor | None], AffineTensor] | None = None
 
 
 class Step(NamedTuple):
@@ -58,8 +65,7 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
 
     Raises
     ------
-    InvalidNetworkError : if a step is malformed, a value is missing, or a value would have to pass by a
-        layer of ReLUs
+    InvalidNetworkError : if a step is malformed or a value is missing
     """
     uses = Counter(name for step in steps for name in step.inputs if name)
     uses[wanted] += 1
@@ -73,7 +79,7 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
         missing[k] = len(absent)
         if not absent:
             heappush(ready, k)
-    bent: list[tuple[int, AffineTensor]] = []
+    bent: list[tuple[int, Bend]] = []
 
     def keep(k: int, results: Sequence[Any]) -> None:
         for name, result in zip(steps[k].outputs, results, strict=False):
@@ -95,19 +101,19 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
                     del values[name]
             result = _run(steps[k], arguments)
             if isinstance(result, Bend):
-                # a name that no step has, so that the tensor stays known to the layering
-                values[f"\0{k}"] = result.tensor
-                bent.append((k, result.tensor))
+                # a name that no step has, so that the tensors stay known to the layering
+                values[f"\0{k}"] = [result.tensor, result.kept]
+                bent.append((k, result))
             else:
                 keep(k, result)
         if not bent:
             break
-        for k, _ in bent:
-            del values[f"\0{k}"]
         bent.sort(key=lambda one: one[0])
-        layering.activate([tensor for _, tensor in bent])
-        for k, tensor in bent:
-            keep(k, [tensor])
+        layering.activate([bend.tensor for _, bend in bent], [bend.slopes for _, bend in bent])
+        for k, bend in bent:
+            done = bend.after(bend.tensor, bend.kept) if bend.after else bend.tensor
+            del values[f"\0{k}"]
+            keep(k, [done])
         bent = []
     if wanted not in values:
         lost = next((step for k, step in enumerate(steps) if missing[k]), None)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders import moves
+from regions.network.loaders import bends, moves
 from regions.network.loaders.affine_operators import matrix_product, reduced
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
@@ -301,33 +301,57 @@ def _global_average(node: Operator, arguments: list[Any]) -> list[Any]:
 # ---------------------------------------------------------------- bends
 
 
+def _one(result: AffineTensor | Bend) -> list[Any] | Bend:
+    return result if isinstance(result, Bend) else [result]
+
+
 def _relu(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    return _one(bends.bent(node.layering, arguments[0]))
+
+
+def _leaky(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     x = arguments[0]
-    return [x] if node.layering.is_positive(x) else Bend(x.moved(x.index))
+    if node.kind == "PRelu":
+        slope = np.broadcast_to(floats(arguments[1], node.where), x.shape)
+    else:
+        slope = np.asarray(float(node.get("alpha", 0.01)))
+    return _one(bends.bent(node.layering, x, slope))
+
+
+def _absolute(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    return _one(bends.bent(node.layering, arguments[0], -1.0))
 
 
 def _clip(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
-    x, low, high = (*arguments, None, None)[:3]
-    low = node.get("min", low)
-    high = node.get("max", high)
-    bounds = [None if end is None else float(np.asarray(end).ravel()[0]) for end in (low, high)]
-    unbounded = bounds[1] is None or bounds[1] >= np.finfo(x.dtype).max
-    if unbounded and bounds[0] == 0.0:
-        return _relu(node, [x])
-    if unbounded and (bounds[0] is None or bounds[0] <= np.finfo(x.dtype).min):
-        return [x]
-    raise InvalidNetworkError(
-        f"{node.where} clips to {bounds}; supported is a lower bound of 0 alone (a ReLU)"
+    x, *given = (*arguments, None, None)[:3]
+    largest = float(np.finfo(x.dtype).max)
+    ends = [node.get(name, end) for name, end in zip(("min", "max"), given, strict=True)]
+    if any(_computed(end) for end in ends):
+        raise InvalidNetworkError(f"{node.where} clips to computed values; supported are constants")
+    low, high = (None if end is None else float(np.asarray(end).ravel()[0]) for end in ends)
+    # exporters write the largest float where there is no end
+    low = None if low is None or low <= -largest else low
+    high = None if high is None or high >= largest else high
+    return _one(bends.clipped(node.layering, x, low, high))
+
+
+def _hard_sigmoid(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    layering = node.layering
+    slanted = layering.scaled(arguments[0], np.asarray(float(node.get("alpha", 0.2))))
+    return _one(
+        bends.clipped(layering, layering.shifted(slanted, np.asarray(float(node.get("beta", 0.5)))), 0.0, 1.0)
     )
 
 
-def _max(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+def _maximum(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     tensors = [value for value in arguments if _computed(value)]
-    constants = [floats(value, node.where) for value in arguments if not _computed(value)]
-    if len(tensors) != 1 or len(constants) != 1 or constants[0].any():
-        raise InvalidNetworkError(f"{node.where} is a maximum; supported is that with 0 alone (a ReLU)")
-    value, _ = _aligned(node, tensors[0], constants[0].astype(np.float32))
-    return _relu(node, [value])
+    others = [floats(value, node.where) for value in arguments if not _computed(value)]
+    if len(arguments) == 1:
+        return [arguments[0]]
+    if len(arguments) != 2:
+        raise InvalidNetworkError(f"{node.where} compares {len(arguments)} values; supported are two")
+    other = tensors[1] if len(tensors) == 2 else others[0]
+    return _one(bends.maximum(node.layering, tensors[0], other, -1.0 if node.kind == "Min" else 1.0))
 
 
 # ---------------------------------------------------------------- moves
@@ -480,8 +504,13 @@ OPERATORS: dict[str, Handler] = {
     "ReduceSum": _reduce,
     "ReduceMean": _reduce,
     "Relu": _relu,
+    "LeakyRelu": _leaky,
+    "PRelu": _leaky,
+    "Abs": _absolute,
     "Clip": _clip,
-    "Max": _max,
+    "HardSigmoid": _hard_sigmoid,
+    "Max": _maximum,
+    "Min": _maximum,
     "Cast": _cast,
     **MOVES,
 }
