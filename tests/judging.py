@@ -25,7 +25,13 @@ def random_complex(dimension: int, widths: tuple[int, ...], seed: int = 0, **opt
 
 def solve_naively(network: Network, domain: Domain) -> NaiveComplex:
     return naive_complex(
-        network.weights, network.biases, network.relu, domain.halfspaces, domain.origin, domain.basis
+        network.weights,
+        network.biases,
+        network.relu,
+        domain.halfspaces,
+        domain.origin,
+        domain.basis,
+        network.slopes,
     )
 
 

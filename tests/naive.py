@@ -160,6 +160,7 @@ def naive_complex(
     halfspaces: tuple[Any, Any],
     origin: Any = None,
     basis: Any = None,
+    slopes: Any = None,
 ) -> NaiveComplex:
     """All cells of the network on {t : A t <= b}, with x = origin + basis @ t (default x = t).
 
@@ -170,6 +171,9 @@ def naive_complex(
     relu : whether a ReLU follows the layer
     halfspaces : (A (m, d), b (m,)), bounded and full-dimensional
     origin, basis : (n0,) and (n0, d), optional
+    slopes : one for each layer, None for ReLUs or (2, n_l): what follows multiplies a unit's value by the
+        first where it is negative, by the second where it is positive. Where both are the same, the unit
+        cuts nothing, and its state is True.
 
     Examples
     --------
@@ -190,7 +194,11 @@ def naive_complex(
     start = [Fraction(0)] * len(columns) if origin is None else [Fraction(x) for x in origin]
     state: Map = tuple((c, *row) for c, row in zip(start, columns, strict=True))
     parts: list[tuple[Polytope, tuple[bool, ...], Map]] = [(domain, (), state)]
-    for weight, bias, followed_by_relu in zip(weights, biases, relu, strict=True):
+    pairs = [None] * len(relu) if slopes is None else slopes
+    for weight, bias, followed_by_relu, pair in zip(weights, biases, relu, pairs, strict=True):
+        sides = [(Fraction(0), Fraction(1))] * len(weight)
+        if pair is not None:
+            sides = [(Fraction(a), Fraction(b)) for a, b in zip(*pair, strict=True)]
         exact = [[Fraction(x) for x in row] for row in weight]
         shift = [Fraction(x) for x in bias]
         advanced = []
@@ -199,8 +207,8 @@ def naive_complex(
             if not followed_by_relu:
                 advanced.append((polytope, pattern, z))
                 continue
-            for piece, active in _split_by_units(polytope, z):
-                advanced.append((piece, pattern + active, _relu(z, active)))
+            for piece, active in _split_by_units(polytope, z, [a != b for a, b in sides]):
+                advanced.append((piece, pattern + active, _through(z, active, sides)))
         parts = advanced
     cells = sorted((NaiveCell(pattern, p, z) for p, pattern, z in parts), key=lambda c: c.pattern)
     return NaiveComplex(tuple(cells), domain)
@@ -218,11 +226,16 @@ def naive_box(low: Sequence[float], high: Sequence[float]) -> tuple[Any, Any]:
     return A, b
 
 
-def _split_by_units(polytope: Polytope, z: Map) -> list[tuple[Polytope, tuple[bool, ...]]]:
+def _split_by_units(
+    polytope: Polytope, z: Map, bends: Sequence[bool]
+) -> list[tuple[Polytope, tuple[bool, ...]]]:
     pieces: list[tuple[Polytope, tuple[bool, ...]]] = [(polytope, ())]
-    for row in map(_integers, z):
+    for row, bent in zip(map(_integers, z), bends, strict=True):
         divided: list[tuple[Polytope, tuple[bool, ...]]] = []
         for piece, active in pieces:
+            if not bent:
+                divided.append((piece, (*active, True)))
+                continue
             values = [_dot(row, ray) for ray in piece.vertices]
             if max(values) <= 0:  # also the unit that is zero on the whole piece
                 divided.append((piece, (*active, False)))
@@ -244,9 +257,10 @@ def _apply(weight: list[list[Fraction]], bias: list[Fraction], inputs: Map, d: i
     return tuple(rows)
 
 
-def _relu(z: Map, active: Sequence[bool]) -> Map:
-    zero = tuple(Fraction(0) for _ in z[0])
-    return tuple(row if on else zero for row, on in zip(z, active, strict=True))
+def _through(z: Map, active: Sequence[bool], sides: Sequence[tuple[Fraction, Fraction]]) -> Map:
+    return tuple(
+        tuple(sides[k][int(on)] * x for x in row) for k, (row, on) in enumerate(zip(z, active, strict=True))
+    )
 
 
 def _integers(values: Sequence[Fraction]) -> Row:

@@ -13,7 +13,7 @@ from regions.network.relu_network import Network
 
 
 def network_of(case: Case) -> Network:
-    return Network.from_arrays(case.weights, case.biases, case.relu)
+    return Network.from_arrays(case.weights, case.biases, case.relu, slopes=case.slopes)
 
 
 def box_of(case: Case) -> Box:

@@ -36,6 +36,7 @@ class Case(NamedTuple):
     relu: list[bool]
     low: list[float]
     high: list[float]
+    slopes: list[FloatArray | None] | None = None
 
     @property
     def dimension(self) -> int:
@@ -101,6 +102,28 @@ def rational_networks(
         fan_in = width
     bounds = draw(st.lists(_BOUNDS, min_size=d, max_size=d))
     return Case(weights, biases, relu, [b[0] for b in bounds], [b[1] for b in bounds])
+
+
+_SLOPES = st.sampled_from([0.0, 0.0, 1.0, 1.0, -1.0, 0.5, 0.1, -0.3, 2.0])
+
+
+@st.composite
+def sloped(draw: st.DrawFn, networks: st.SearchStrategy[Case]) -> Case:
+    """A case whose units have slopes of their own: leaky, falling, absolute values, dead and linear ones.
+
+    The last layer may be one of units too.
+    """
+    case = draw(networks)
+    relu = [*case.relu[:-1], draw(st.sampled_from([True] + [False] * 5))]
+    slopes: list[FloatArray | None] = []
+    for bias, units in zip(case.biases, relu, strict=True):
+        if not units or draw(st.sampled_from([True] + [False] * 4)):
+            slopes.append(None)
+            continue
+        pairs = [[draw(_SLOPES) for _ in bias] for _ in range(2)]
+        linear = [draw(st.sampled_from([True] + [False] * 4)) for _ in bias]
+        slopes.append(np.where(linear, pairs[0], pairs))
+    return case._replace(relu=relu, slopes=slopes)
 
 
 @st.composite

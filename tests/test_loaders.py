@@ -55,6 +55,27 @@ def test_torch_relu_first_and_relu_twice_are_kept_as_functions() -> None:
 
 
 @needs_torch
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_torch_units_with_slopes_are_read_with_the_numbers_they_compute_with(dtype: str) -> None:
+    import torch
+
+    nn = torch.nn
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 3, 2), nn.PReLU(3), nn.Flatten(), nn.Linear(12, 5), nn.LeakyReLU(0.1), nn.PReLU()),
+        *(nn.Linear(5, 4), nn.ReLU6(), nn.Linear(4, 4), nn.Hardtanh(-0.3, 0.7), nn.Linear(4, 2)),
+    ).to(getattr(torch, dtype))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([0.5, -1.5, 0.1]))
+    network = from_torch(model, input_shape=(1, 3, 3))
+    rows = [None if pair is None else pair[0] for pair in network.slopes if pair is not None]
+    np.testing.assert_array_equal(rows[0], np.repeat(model[1].weight.detach().numpy(), 4))
+    np.testing.assert_array_equal(rows[1], np.full(5, np.dtype(dtype).type(0.1)))
+    x = np.random.default_rng(3).normal(size=(20, 9)).astype(dtype)
+    expected = model(torch.as_tensor(x).reshape(-1, 1, 3, 3)).detach().numpy()
+    np.testing.assert_allclose(network.forward(x), expected, rtol=1e-4, atol=1e-6)
+
+
+@needs_torch
 @pytest.mark.parametrize(
     ("options", "shape"),
     [
@@ -183,7 +204,10 @@ def test_exported_programs_may_branch_and_are_refused_if_they_bend_otherwise() -
             network.forward(x.numpy()), module(x).detach().numpy(), rtol=1e-5, atol=1e-6
         )
         assert network.widths == ()
-    for layers, reason in (((nn.Tanh(), nn.ReLU()), "tanh .* not piecewise"), ((nn.ReLU6(),), "hardtanh")):
+    for layers, reason in (
+        ((nn.Tanh(), nn.ReLU()), "tanh .* not piecewise"),
+        ((nn.GELU(),), "gelu .* not piecewise"),
+    ):
         with pytest.raises(InvalidNetworkError, match=reason):
             from_torch(torch.export.export(nn.Sequential(nn.Linear(3, 3), *layers), (torch.zeros(2, 3),)))
 
@@ -385,7 +409,6 @@ REFUSED: dict[str, tuple[list[tuple[str, list[str], dict[str, Any]]], str]] = {
         [("Gemm", ["h", "W"], {}), ("Sigmoid", ["h"], {}), ("Relu", ["h"], {})],
         "Sigmoid.*supported are Gemm, MatMul",
     ),
-    "residual": ([("Relu", ["h"], {}), ("Add", ["h", "x"], {})], "skip connection"),
     "division by value": ([("Div", ["s", "h"], {})], "divides by the value"),
     "division by zero": ([("Div", ["h", "zero"], {})], "by zero"),
     "wrong width": ([("MatMul", ["h", "A"], {})], "receives 3 values"),

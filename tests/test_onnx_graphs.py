@@ -94,6 +94,39 @@ CASES: dict[str, tuple[list[Any], dict[str, np.ndarray], tuple[int, ...], int]] 
         (1, 3),
         3,
     ),
+    "a skip past a unit": (
+        [make_node("Relu", ["x"], ["r"]), make_node("Add", ["r", "x"], ["y"])],
+        {},
+        (1, 3),
+        2,
+    ),
+    "residual blocks, a branch deeper than the other": (
+        [
+            make_node("Conv", ["x", "W"], ["h"], pads=[1, 1, 1, 1]),
+            make_node("Relu", ["h"], ["a"]),
+            make_node("Conv", ["a", "V"], ["b"], pads=[1, 1, 1, 1]),
+            make_node("Add", ["b", "x"], ["c"]),
+            make_node("LeakyRelu", ["c"], ["d"], alpha=0.2),
+            make_node("Relu", ["x"], ["e"]),
+            make_node("Concat", ["d", "e"], ["y"], axis=1),
+        ],
+        {"W": numbers(3, 2, 3, 3), "V": numbers(2, 3, 3, 3, seed=1)},
+        (1, 2, 3, 3),
+        2,
+    ),
+    "units with slopes": (
+        [
+            make_node("MatMul", ["x", "A"], ["a"]),
+            make_node("PRelu", ["a", "slope"], ["b"]),
+            make_node("LeakyRelu", ["b"], ["c"]),
+            make_node("Abs", ["c"], ["d"]),
+            make_node("Relu", ["d"], ["e"]),
+            make_node("MatMul", ["e", "B"], ["y"]),
+        ],
+        {"A": numbers(3, 4), "B": numbers(4, 2), "slope": numbers(4)},
+        (1, 3),
+        4,
+    ),
     "split, gather, concat": (
         [
             make_node("Split", ["x", "parts"], ["p", "q"], axis=1),
@@ -374,11 +407,6 @@ def test_old_versions_of_operators_are_read(opset: int) -> None:
 
 
 REFUSED: dict[str, tuple[list[Any], dict[str, np.ndarray], str]] = {
-    "skip": (
-        [make_node("Relu", ["x"], ["r"]), make_node("Add", ["r", "x"], ["y"])],
-        {},
-        "both sides of a layer of ReLUs",
-    ),
     "product": ([make_node("Mul", ["x", "x"], ["y"])], {}, "not piecewise linear"),
     "curved": (
         [make_node("Tanh", ["x"], ["t"]), make_node("Relu", ["t"], ["y"])],

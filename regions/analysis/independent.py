@@ -6,8 +6,10 @@ that they are, and nothing else. All numbers below are integers or fractions, an
 
 The cell of a pattern is P = {t in the domain: z_u(t) >= 0 for active units u, z_u(t) <= 0 for the others},
 where z_u is affine, as the pattern fixes the layers before. Each P is computed with its exact vertices.
-Inside of a full-dimensional P the network has this very pattern (where z_u is 0 on all of P, u counts as
-inactive), so the interiors of different cells are disjoint. No cell is missing for one of two reasons:
+A unit that is no ReLU goes on as z_u times the slope of its side, and one whose two slopes are equal cuts
+nothing: it counts as active in every pattern. Inside of a full-dimensional P the network has this very
+pattern (where z_u is 0 on all of P, u counts as inactive), so the interiors of different cells are
+disjoint. No cell is missing for one of two reasons:
 
 - volumes (d <= 3): the exact volumes sum to the domain's, and a further cell would need room of its own;
 - facets (d >= 4): every facet of a listed cell lies on the domain's boundary, or is a facet of exactly one
@@ -72,11 +74,11 @@ def prove(
         header, arrays = read_file(path)
         relu, (count, width) = header["relu"], arrays["patterns"][0]
         origin, basis, sides = domain_of(header["domain"], arrays)
-        layers = [matrix_of(arrays, k) for k in range(len(relu))]
+        layers = [(*matrix_of(arrays, k), slopes_of(arrays, k, flag)) for k, flag in enumerate(relu)]
         complete = header["status"] == "COMPLETE"
     except Exception as error:  # what a damaged file raises is open-ended
         raise NotDecided(f"{path} is no readable file of cells: {type(error).__name__}: {error}") from error
-    d, n_units = len(sides[0]) - 1, sum(len(rows) for (rows, _), flag in zip(layers, relu) if flag)
+    d, n_units = len(sides[0]) - 1, sum(len(rows) for (rows, _, _), flag in zip(layers, relu) if flag)
     if count > limit or d > LARGEST_DIMENSION:
         raise NotDecided(
             f"{count:,} cells in {d} dimensions are too many for this check, which takes {limit:,} cells "
@@ -148,7 +150,7 @@ def listed_cells(
     patterns: list[bytes], origin: Any, basis: Any, layers: Any, relu: Any, domain: Polytope, n_sides: int
 ) -> Iterator[Polytope]:
     """Compute the cells of sorted patterns; what one shares with the one before is not computed again."""
-    ends = list(accumulate(len(rows) if flag else 0 for (rows, _), flag in zip(layers, relu)))
+    ends = list(accumulate(len(rows) if flag else 0 for (rows, _, _), flag in zip(layers, relu)))
     d = len(basis[0])
     integers, unit = to_integers([x for row, c in zip(basis, origin) for x in (*row, c)])
     inputs = [tuple(integers[k : k + d + 1]) for k in range(0, len(integers), d + 1)]
@@ -158,14 +160,20 @@ def listed_cells(
     for pattern in patterns:
         del states[1 + (sum(pattern[:end] == before[:end] for end in ends) if before else 0) :]
         for k in range(len(states) - 1, len(layers)):
-            (matrix, scale), (inputs, unit, polytope) = layers[k], states[-1]
+            (matrix, scale, slopes), (inputs, unit, polytope) = layers[k], states[-1]
+            left, right, steps = slopes or ([0] * len(matrix), [1] * len(matrix), 1)
             columns = list(zip(*inputs))
             rows = [tuple(sum(map(mul, weights, column)) for column in columns) for weights in matrix]
             if relu[k]:
                 first = ends[k] - len(rows)
                 for u, row in enumerate(rows, first):
-                    polytope = on_side(polytope, row, pattern[u], n_sides + u, d)
-                rows = [row if pattern[u] else (0,) * (d + 1) for u, row in enumerate(rows, first)]
+                    if left[u - first] != right[u - first]:
+                        polytope = on_side(polytope, row, pattern[u], n_sides + u, d)
+                    elif not pattern[u]:
+                        raise Refuted("a pattern has a unit as inactive that is linear, so active everywhere")
+                factors = [(right if pattern[first + i] else left)[i] for i in range(len(rows))]
+                rows = [tuple(factor * x for x in row) for factor, row in zip(factors, rows)]
+                scale *= steps
             states.append(([*rows, (*[0] * d, unit * scale)], unit * scale, polytope))
         before = pattern
         yield states[-1][2]
@@ -278,6 +286,17 @@ def matrix_of(arrays: dict[str, Any], k: int) -> tuple[list[list[int]], int]:
     return [integers[i * (m + 1) : (i + 1) * (m + 1)] for i in range(n)], unit
 
 
+def slopes_of(arrays: dict[str, Any], k: int, flag: int) -> tuple[list[int], list[int], int] | None:
+    """Return the slopes of a layer, left and right, as integers over one power of two, if it has any."""
+    if flag not in (0, 1, 2) or (flag == 2) != (f"slopes{k}" in arrays):
+        raise ValueError(f"layer {k} has the flag {flag}; it is 2 where slopes are saved, else true or false")
+    if flag != 2:
+        return None
+    (_, n), values = arrays[f"slopes{k}"]
+    integers, unit = to_integers(values)
+    return integers[:n], integers[n:], unit
+
+
 def domain_of(given: dict[str, Any], arrays: dict[str, Any]) -> tuple[Any, Any, list[Row]]:
     """Return origin, basis and sides of x = origin + basis t, where a.t + c >= 0 for each side (a, c)."""
     kind = given["kind"]
@@ -308,8 +327,12 @@ def network_digest(arrays: dict[str, Any], relu: list[bool]) -> str:
     for k, flag in enumerate(relu):
         (shape, weights), (_, biases) = arrays[f"W{k}"], arrays[f"b{k}"]
         state.update(
-            f"{shape} {flag};".encode() + struct.pack(f"<{len(weights) + len(biases)}d", *weights, *biases)
+            f"{shape} {bool(flag)};".encode()
+            + struct.pack(f"<{len(weights) + len(biases)}d", *weights, *biases)
         )
+        if flag == 2:
+            slopes = arrays[f"slopes{k}"][1]
+            state.update(b"slopes;" + struct.pack(f"<{len(slopes)}d", *slopes))
     return state.hexdigest()
 
 
@@ -317,7 +340,9 @@ def read_file(path: str) -> tuple[dict[str, Any], dict[str, tuple[tuple[int, ...
     """Return the header, and shape and numbers of those arrays that are needed: numpy's format in a zip."""
     arrays: dict[str, tuple[tuple[int, ...], Any]] = {}
     with zipfile.ZipFile(path) as archive:
-        kept = [m for m in archive.infolist() if m.filename[0] in "Wbdp" or m.filename == "header.npy"]
+        kept = [
+            m for m in archive.infolist() if m.filename[0] in "Wbdp" or m.filename[:6] in ("header", "slopes")
+        ]
         if sum(member.file_size for member in kept) > MOST_BYTES:
             raise ValueError(f"it would expand to more than {MOST_BYTES:,} bytes")
         for member in kept:

@@ -20,6 +20,7 @@ from regions.complexes.facet_table import FacetTable
 from regions.domain import Domain, domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.network import Network
+from regions.network.network_files import read_flags, written_flags
 from regions.network.npz_members import content_digest, read_members
 from regions.reports import replacing
 
@@ -41,6 +42,7 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, Any] = {}
     for k, (w, b) in enumerate(zip(cells.network.weights, cells.network.biases, strict=True)):
         arrays[f"W{k}"], arrays[f"b{k}"] = w, b
+    arrays |= written_flags(cells.network.relu, cells.network.slopes)[1]
     arrays |= {name: getattr(cells, name) for name in CELL_ARRAYS}
     arrays |= {f"facet_{name}": getattr(cells.facets, name) for name in FACET_ARRAYS}
     arrays |= _plane(cells.domain)
@@ -92,7 +94,7 @@ def _header(cells: CellComplex) -> dict[str, Any]:
         "seconds": cells.seconds,
         "domain": cells.domain.to_dict(),
         "network_name": cells.network.name,
-        "relu": [bool(flag) for flag in cells.network.relu],
+        "relu": written_flags(cells.network.relu, cells.network.slopes)[0],
         "volume_kind": cells.volume_kind,
     }
 
@@ -132,11 +134,13 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
             "take an unchanged copy, or enumerate again"
         )
     n_layers = len(header["relu"])
+    relu, slopes = read_flags(header["relu"], data)
     network = Network.from_arrays(
         [data[f"W{k}"] for k in range(n_layers)],
         [data[f"b{k}"] for k in range(n_layers)],
-        header["relu"],
+        relu,
         name=header["network_name"],
+        slopes=slopes,
     )
     domain = domain_from_dict(header["domain"])
     cells = {name: data[name] for name in CELL_ARRAYS}

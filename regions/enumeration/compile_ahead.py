@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -123,8 +124,9 @@ def _steps(engine: Engine) -> dict[str, tuple[str, Any]]:
     found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
     if planar:
         del found["triangulate"]
-    for mode in Mode:
-        found |= {kernel.__name__: (name, kernel) for name, kernel in steps_of(planar, mode).items()}
+    for mode, sloped in product(Mode, (False, True)):
+        steps = steps_of(planar, mode, sloped)
+        found |= {kernel.__name__: (name, kernel) for name, kernel in steps.items()}
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from regions.enumeration.buffer_pool import Recent
 from regions.errors import InvalidDomainError, InvalidNetworkError
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
+from regions.network.slopes import Slopes
 
 UNIT_ROUNDOFF = 2.0**-53
 LARGEST_VALUE = 1e300  # the largest pre-activation; beyond it a sum could overflow
@@ -29,15 +31,29 @@ def rounding(n: int) -> float:
 
 def _affine_chain(
     network: Network,
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[bool]]:
-    """Return weights, biases and ReLU flags with an affine output layer at the end."""
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[bool], list[Slopes]]:
+    """Return weights, biases, ReLU flags and slopes with an affine output layer at the end."""
     weights, biases, relu = list(network.weights), list(network.biases), list(network.relu)
+    slopes = list(network.slopes)
     if relu[-1]:
         n = weights[-1].shape[0]
         weights.append(np.eye(n))
         biases.append(np.zeros(n))
         relu.append(False)
-    return weights, biases, relu
+        slopes.append(None)
+    return weights, biases, relu, slopes
+
+
+def _steepest(slopes: list[Slopes], layer: int) -> NDArray[np.float64] | float:
+    """Return the larger |slope| of each unit of a layer; 1 for ReLUs, and where there are no units."""
+    pair = slopes[layer]
+    return 1.0 if pair is None else np.abs(pair).max(axis=0)
+
+
+def _gammas(weights: list[NDArray[np.float64]], slopes: list[Slopes]) -> NDArray[np.float64]:
+    """Return the rounding of each layer's sums over the layer below; a slope there rounds once more."""
+    more = [0, *(pair is not None for pair in slopes[:-1])]
+    return np.array([rounding(w.shape[1] + 3 + extra) for w, extra in zip(weights, more, strict=True)])
 
 
 def first_map(
@@ -73,7 +89,7 @@ def balanced(
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], int]:
     """Divide layers by powers of two where weights are so extreme that products could leave the floats.
 
-    ReLU networks are positively homogeneous in each layer, so no pattern changes; the output becomes
+    Units with their breakpoint at 0 are positively homogeneous, so no pattern changes; the output becomes
     `2**-power` times what it was.
 
     Raises
@@ -113,11 +129,15 @@ def _underflow(entries: list[NDArray[np.float64]], layers: int) -> float:
 
 
 def _check_magnitude(
-    weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]], size: NDArray[np.float64]
+    weights: list[NDArray[np.float64]],
+    biases: list[NDArray[np.float64]],
+    slopes: list[Slopes],
+    size: NDArray[np.float64],
 ) -> None:
     """Refuse a network whose sums might overflow; `size` bounds the first layer's pre-activations."""
     with np.errstate(over="ignore", invalid="ignore"):
-        for weight, bias in zip(weights[1:], biases[1:], strict=True):
+        for layer, (weight, bias) in enumerate(zip(weights[1:], biases[1:], strict=True)):
+            size = np.maximum(1.0, _steepest(slopes, layer)) * size
             size = np.abs(weight) @ size + np.abs(bias)
     if not size.max(initial=0.0) < LARGEST_VALUE:
         raise InvalidNetworkError(
@@ -136,14 +156,23 @@ def _last_place(values: NDArray[np.float64]) -> int:
     return int((exponents + zeros).min()) - 53
 
 
-def _exact_layers(weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]]) -> int:
+def _exact_layers(
+    weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]], slopes: list[Slopes]
+) -> int:
     """Count the layers, from the input on, whose maps are computed without rounding.
 
     All terms of such a layer's sums are multiples of one power of two, and the sums of their sizes are
-    below 2**53 times that; so is every partial sum (networks of small integers or short fractions).
+    below 2**53 times that; so is every partial sum (networks of small integers or short fractions). Slopes
+    below a layer are factors of its terms, and their products must be exact already.
     """
     unit, size = 0, 1.0  # the identity
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        pair = slopes[layer - 1] if layer else None
+        if pair is not None:
+            unit += _last_place(pair)
+            size *= float(np.abs(pair).max())
+            if not size < 2.0 ** (53 + max(unit, -1000)):
+                return layer
         rows = np.abs(weight).sum(axis=1) if layer else np.abs(weight).max(axis=1, initial=0.0)
         size = float((rows * size + np.abs(bias)).max(initial=0.0))
         products = unit + _last_place(weight)
@@ -153,17 +182,18 @@ def _exact_layers(weights: list[NDArray[np.float64]], biases: list[NDArray[np.fl
     return len(weights)
 
 
-def _jacobian_error(weights: list[NDArray[np.float64]], domain: Domain) -> float:
+def _jacobian_error(weights: list[NDArray[np.float64]], slopes: list[Slopes], domain: Domain) -> float:
     """Bound the Frobenius norm of the rounding error of the output's Jacobian on any cell.
 
-    Layer by layer with absolute values, all units active: sizes `|W| S`, errors `|W| e + gamma |W| (S + e)`.
+    Layer by layer with absolute values, all units active: sizes `|W| S`, errors `|W| e + gamma |W| (S + e)`,
+    after sizes and errors were multiplied by the larger |slope| of each unit.
     """
     basis = np.abs(domain.basis)
     size = np.abs(weights[0]) @ basis
     error = np.zeros_like(size) if domain.is_identity else rounding(weights[0].shape[1] + 2) * size
-    for weight in weights[1:]:
-        absolute = np.abs(weight)
-        error = absolute @ error + rounding(weight.shape[1] + 3) * (absolute @ (size + error)) + SMALLEST
+    for weight, gamma, layer in zip(weights[1:], _gammas(weights, slopes)[1:], count(), strict=False):
+        absolute = np.abs(weight) * _steepest(slopes, layer)
+        error = absolute @ error + gamma * (absolute @ (size + error)) + SMALLEST
         size = absolute @ size
     return float(np.linalg.norm(error)) * (1.0 + 1e-9)
 
@@ -195,7 +225,8 @@ class CompiledNetwork:
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
-    Jacobian; the kernels' output is `2**-power` times the network's. The words `unit_keys` and
+    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit
+    is no ReLU. The words `unit_keys` and
     `facet_keys`, of which the keys of facets are made, are drawn anew each time; no result shows them.
     """
 
@@ -208,6 +239,7 @@ class CompiledNetwork:
     width: NDArray[np.int64]
     word_start: NDArray[np.int64]
     n_units: int
+    sloped: bool
     first: NDArray[np.float64]
     radii: NDArray[np.float64]
     central: bool
@@ -256,6 +288,26 @@ def compile_network(
     return net
 
 
+def _facet_keys(n_units: int) -> dict[str, NDArray[Any]]:
+    """Draw new words each time: whoever makes a network cannot know them, and cannot make keys collide."""
+    rng = np.random.default_rng()
+    return {
+        name: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64)
+        for name in ("unit_keys", "facet_keys")
+    }
+
+
+def _slope_arrays(
+    network: Network, slopes: list[Slopes], unit_starts: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Return the slopes of all units, and of each layer whether it has any and how many units cut."""
+    return {
+        "sloped": np.array([pair is not None for pair in slopes], dtype=np.int64),
+        "cutting": np.diff(np.concatenate([[0], np.cumsum(network.cutting)])[unit_starts]),
+        "slopes": np.concatenate([network.unit_slopes, np.zeros((2, 1))], axis=1),
+    }
+
+
 def _compiled(
     network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
 ) -> CompiledNetwork:
@@ -272,40 +324,39 @@ def _compiled(
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
-    weights, biases, relu = _affine_chain(network)
+    weights, biases, relu, slopes = _affine_chain(network)
     weights, biases, power = balanced(weights, biases)
     n_layers = len(weights) - 1
     width = np.array([w.shape[0] for w in weights], dtype=np.int64)
     is_relu = np.array([*relu[:n_layers], False], dtype=np.int64)
     units = np.concatenate([[0], np.cumsum(width * is_relu)]).astype(np.int64)
     words = np.concatenate([[0], np.cumsum((width * is_relu + 63) // 64)]).astype(np.int64)
-    # new words each time: whoever makes a network cannot know them, so none can be made whose keys collide
-    rng = np.random.default_rng()
     n_units = int(units[-1])
     arrays: dict[str, NDArray[Any]] = {
         "widths": width,
         "relus": is_relu,
+        **_slope_arrays(network, slopes, units),
         "weights": np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
         "weight_starts": np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
         "biases": np.concatenate(biases),
         "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
         "unit_starts": units,
         "word_starts": words,
-        "unit_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
-        "facet_keys": rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64),
+        **_facet_keys(n_units),
         "extents": extent_of(domain),
-        "gammas": np.array([rounding(w.shape[1] + 3) for w in weights]),
+        "gammas": _gammas(weights, slopes),
     }
     plain = domain.is_identity
-    exact = _exact_layers(weights, biases) if plain else 0
+    exact = _exact_layers(weights, biases, slopes) if plain else 0
     arrays["roundings"] = arrays["gammas"] * (np.arange(n_layers + 1) >= exact)
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
-    _check_magnitude(weights, biases, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
+    _check_magnitude(weights, biases, slopes, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
     radii = np.zeros(0)
     if vertices:
         radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
-    underflow = _underflow([arrays["weights"], arrays["biases"], first[: d + 1].ravel()], n_layers)
+    factors = [arrays["weights"], arrays["biases"], first[: d + 1].ravel(), network.unit_slopes.ravel()]
+    underflow = _underflow(factors, n_layers + int(arrays["sloped"].sum()))
     return CompiledNetwork(
         network_ref=weakref.ref(network),
         dimension=d,
@@ -316,11 +367,12 @@ def _compiled(
         width=width,
         word_start=words,
         n_units=n_units,
+        sloped=not network.is_relu,
         first=first,
         radii=radii,
         central=plain and not any(bias.any() for bias in biases),
         underflow=underflow,
-        jacobian_error=_jacobian_error(weights, domain),
+        jacobian_error=_jacobian_error(weights, slopes, domain),
         power=power,
         arrays=arrays,
     )

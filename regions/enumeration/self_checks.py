@@ -174,7 +174,11 @@ def _exact_pattern(network: Network, domain: Domain, point: FloatArray) -> NDArr
     exact = ExactNetwork(network, domain)
     at = [Fraction(x) for x in point.tolist()]
     states = b""
-    for unit in range(network.n_units):
+    for cuts in network.cutting.tolist():
+        unit = len(states)
+        if not cuts:
+            states += b"\1"
+            continue
         row = [int(x) for x in exact.plane_row(states, unit)]
         value = sum((a * x for a, x in zip(row[:-1], at, strict=True)), Fraction(row[-1]))
         if value == 0 and any(row[:-1]):

@@ -50,10 +50,11 @@ def local_complexity(
     """Local complexity by the co-area formula: mean of sum_i |grad z_i(x)| rho(z_i(x)) 1[i good].
 
     The points x are drawn from the density, and every unit's bias gets independent noise
-    N(0, sigma^2) (output biases get none); z_i is the pre-activation with unit i's own noise left out,
-    rho the density of N(0, sigma^2). A unit is good where its gradient jump would not vanish: some
-    path of nonzero weights and active units leads from it to an output, in the state that the later
-    layers have when unit i puts out 0. With `kind="activation"` the indicator is left out.
+    N(0, sigma^2) (output biases and linear units get none); z_i is the pre-activation with unit i's own noise
+    left out, rho the density of N(0, sigma^2), and linear units have no term. A unit is good where its
+    gradient jump would not vanish: some path of nonzero weights and units with a slope (of ReLUs the active
+    ones) leads from it to an output, in the state that the later layers have when unit i puts out 0. With
+    `kind="activation"` the indicator is left out.
 
     Notes
     -----
@@ -117,10 +118,9 @@ def _sums_of_terms(
 ) -> FloatArray:
     """Return the sums `(n_samples,)` of the terms at points with bias noises; 0 outside the domain."""
     sums = np.zeros(n_samples)
-    n_units = int(chain.offsets[-1])
     for places, t in sampled_blocks(chain, density, n_samples, rng):
-        noise = sigma * rng.standard_normal((len(t), n_units))
-        roulette = rng.random((len(t), n_units))
+        noise = chain.noise(sigma, len(t), rng)
+        roulette = rng.random(noise.shape)
         for part in chain.batches(chain.inside(t)):
             state = forward(chain, t[part], noise[part])
             sums[places.start + part] = terms(chain, state, roulette[part]).sum(axis=1)
@@ -197,7 +197,7 @@ class Coarea:
         return Estimate.from_samples(sums, count_visible(chain, self.kind))
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
-        weights = gradient_norms(chain, state.active) * _bell(state.clean, self.sigma)
+        weights = gradient_norms(chain, state.slopes) * _bell(state.clean, self.sigma)
         return keep_good(chain, state, weights, roulette) if self.kind == "gradient" else weights
 
 
@@ -238,7 +238,7 @@ class UnnormalisedCoarea(Coarea):
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
         centred = [clean - bias for clean, bias in zip(state.clean, chain.biases, strict=True)]
-        return gradient_norms(chain, state.active) * _bell(centred, self.sigma, 1.0)
+        return gradient_norms(chain, state.slopes) * _bell(centred, self.sigma, 1.0)
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ class OwnNoiseCoarea(Coarea):
     name: ClassVar[str] = "co-area, own bias noised"
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
-        weights = gradient_norms(chain, state.active) * _bell(state.noisy, self.sigma)
+        weights = gradient_norms(chain, state.slopes) * _bell(state.noisy, self.sigma)
         return keep_good(chain, state, weights, roulette) if self.kind == "gradient" else weights
 
 
@@ -314,5 +314,5 @@ class SampledStateCoarea(Coarea):
             raise InvalidInputError(f"kind is {self.kind!r}; only the gradient locus has an indicator")
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
-        weights = gradient_norms(chain, state.active) * _bell(state.clean, self.sigma)
+        weights = gradient_norms(chain, state.slopes) * _bell(state.clean, self.sigma)
         return np.where(sampled_goodness(chain, state), weights, 0.0)

@@ -127,7 +127,7 @@ class CroftonLines:
         for start in range(0, budget, _BLOCK):
             size = min(_BLOCK, budget - start)
             lines = _random_chords(domain, size, rng)
-            noise = self.sigma * rng.standard_normal((size, network.n_units))
+            noise = chain.noise(self.sigma, size, rng)
             weight = domain.volume / (_mean_cosine(domain.dimension) * (lines.high - lines.low))
             # a line has at most some n_units parts, each with a map of the widest layer
             rows = working_rows(chain.widest * (network.n_units + 1))

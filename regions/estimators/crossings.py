@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.estimators.forward_passes import Chain, within
+from regions.network.slopes import Slopes, activated
 
 __all__ = ["Lines", "find_crossings"]
 
@@ -70,11 +71,11 @@ class _Maps:
     offset_size: FloatArray
     slope_size: FloatArray
 
-    def through(self, chain: Chain, layer: int, noise: FloatArray, active: BoolArray | None) -> _Maps:
-        """Return the pre-activations of the next layer, where these units of the one before are active."""
+    def through(self, chain: Chain, layer: int, noise: FloatArray, passing: BoolArray | None) -> _Maps:
+        """Return the pre-activations of the next layer, where these units of the one before have a slope."""
         offset_size = self.offset_size @ chain.sizes[layer] + chain.bias_sizes[layer] + np.abs(noise) + _TINY
         slope_size = self.slope_size @ chain.sizes[layer] + _TINY
-        nothing = chain.vanishing(layer, active, noise)
+        nothing = chain.vanishing(layer, passing, noise)
         return _Maps(
             self.offset @ chain.transposed[layer] + chain.biases[layer] + noise,
             self.slope @ chain.transposed[layer],
@@ -86,9 +87,15 @@ class _Maps:
         """Return the functions of the part that each new part is of."""
         return _Maps(*(part[parent] for part in vars(self).values()))
 
-    def where(self, active: BoolArray) -> _Maps:
-        """Return the functions where they are active, and 0 for the others."""
-        return _Maps(*(np.where(active, part, 0.0) for part in vars(self).values()))
+    def where(self, active: BoolArray, pair: Slopes) -> _Maps:
+        """Return the functions times the slopes of the units: right of 0 where they are active."""
+        sizes = None if pair is None else np.abs(pair)
+        return _Maps(
+            activated(self.offset, active, pair),
+            activated(self.slope, active, pair),
+            activated(self.offset_size, active, sizes),
+            activated(self.slope_size, active, sizes),
+        )
 
     def at(self, places: FloatArray, rounding: float) -> tuple[FloatArray, FloatArray]:
         """Return the values at a place of each part, and bounds on their rounding."""
@@ -103,14 +110,15 @@ def find_crossings(chain: Chain, lines: Lines, noise: FloatArray) -> tuple[IntAr
     parts = _Parts(np.arange(len(lines.low)), lines.low, lines.high, zeros, zeros)
     is_open = np.zeros(len(lines.low), dtype=bool)
     found: list[tuple[IntArray, FloatArray, IntArray]] = []
-    maps, active = _input_maps(chain, lines), None
+    maps, passing = _input_maps(chain, lines), None
     for layer in range(chain.depth):
         units = chain.units(layer)
-        maps = maps.through(chain, layer, noise[parts.line, units], active)
-        is_open[parts.line[_is_open_at_ends(chain, parts, maps)]] = True
+        cutting = chain.cutting[layer]
+        maps = maps.through(chain, layer, noise[parts.line, units], passing)
+        is_open[parts.line[_is_open_at_ends(chain, parts, maps, cutting)]] = True
         with np.errstate(divide="ignore", invalid="ignore"):
             root = -maps.offset / maps.slope
-        piece, unit = np.nonzero((root > parts.low[:, None]) & (root < parts.high[:, None]))
+        piece, unit = np.nonzero((root > parts.low[:, None]) & (root < parts.high[:, None]) & cutting)
         at = root[piece, unit]
         found.append((parts.line[piece], at, unit + units.start))
         if layer + 1 == chain.depth:
@@ -121,11 +129,12 @@ def find_crossings(chain: Chain, lines: Lines, noise: FloatArray) -> tuple[IntAr
         maps = maps.of(parent)
         values, errors = maps.at(0.5 * (parts.low + parts.high), chain.rounding)
         # the middle is inside the part, and every sign there is beyond rounding
-        unsure = within(np.abs(values), errors).any(axis=1)
+        unsure = (within(np.abs(values), errors) & cutting).any(axis=1)
         unsure |= ~(parts.high - parts.low > 2.0 * (parts.low_error + parts.high_error))
         is_open[parts.line[unsure]] = True
-        active = values > 0.0
-        maps = maps.where(active)
+        active = chain.is_active(layer, values)
+        passing = chain.passing(layer, active)
+        maps = maps.where(active, chain.slopes[layer])
     return _with_exact(chain, lines, noise, found, np.flatnonzero(is_open))
 
 
@@ -142,13 +151,13 @@ def _input_maps(chain: Chain, lines: Lines) -> _Maps:
     )
 
 
-def _is_open_at_ends(chain: Chain, parts: _Parts, maps: _Maps) -> BoolArray:
-    """Parts at whose ends some unit is 0 within its error, so that a crossing may be inside or outside."""
+def _is_open_at_ends(chain: Chain, parts: _Parts, maps: _Maps, cutting: BoolArray) -> BoolArray:
+    """Parts at whose ends a unit that cuts is 0 within its error: a crossing may be inside or outside."""
     is_open = np.zeros(len(parts.line), dtype=bool)
     for end, end_error in ((parts.low, parts.low_error), (parts.high, parts.high_error)):
         values, errors = maps.at(end, chain.rounding)
         errors = errors + np.abs(maps.slope) * end_error[:, None]
-        is_open |= within(np.abs(values), errors).any(axis=1)
+        is_open |= (within(np.abs(values), errors) & cutting).any(axis=1)
     return is_open
 
 

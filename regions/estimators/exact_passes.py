@@ -31,7 +31,8 @@ class ExactPass:
 
     Parameters
     ----------
-    active : list of (width,) bool, whether a unit's pre-activation is above 0, ReLU layer by ReLU layer
+    active : list of (width,) bool, ReLU layer by ReLU layer: whether a unit's pre-activation is above 0, or
+        the unit is linear
     rows : list of lists of integers, a row for each unit: its pre-activation, then its gradient if that was
         asked for, all over the layer's power of two
     """
@@ -67,6 +68,8 @@ class ExactPasses:
             (_matrix(weight), dyadic_integers(bias))
             for weight, bias in zip(network.weights, network.biases, strict=True)
         ]
+        # slopes left and right of 0 as integers, and the power of two under them
+        self._slopes = [None if pair is None else _pair(pair) for pair in network.slopes]
         self._frame = None
         if domain is not None:
             self._frame = _matrix(np.column_stack([domain.basis, domain.origin]))
@@ -91,21 +94,24 @@ class ExactPasses:
         rows, shift = self._start(t, gradients)
         found = ExactPass([], [])
         first = 0
-        for ((matrix, own), (bias, bias_shift)), relu in zip(self._layers, self._relu, strict=True):
+        layers = zip(self._layers, self._relu, self._slopes, strict=True)
+        for ((matrix, own), (bias, bias_shift)), relu, pair in layers:
             rows, shift = (matrix * fmpz_mat(rows)).tolist(), shift + own
             rows, shift = _shifted(rows, shift, bias, bias_shift)
             if not relu:
                 continue
             if noise is not None:
                 rows, shift = _shifted(rows, shift, *dyadic_integers(noise[first : first + len(rows)]))
-            active = [bool(row[0] > 0) for row in rows]
+            left, right, more = pair or ([0] * len(rows), [1] * len(rows), 0)
+            active = [bool(row[0] > 0) or a == b for row, a, b in zip(rows, left, right, strict=True)]
             found.active.append(np.array(active, dtype=bool))
             found.rows.append(rows)
+            factors = [b if on else a for a, b, on in zip(left, right, active, strict=True)]
             if first <= silenced < first + len(rows):
-                active[silenced - first] = False
-            zero = [0] * len(rows[0])
+                factors[silenced - first] = 0
             first += len(rows)
-            rows = [row if on else zero for row, on in zip(rows, active, strict=True)]
+            rows = [[factor * x for x in row] for row, factor in zip(rows, factors, strict=True)]
+            shift += more
         return found
 
     def crossings(
@@ -129,9 +135,11 @@ class ExactPasses:
         pieces = [(Fraction(ends[0]), Fraction(ends[1]), rows)]
         found: list[tuple[float, int]] = []
         first = 0
-        for ((matrix, own), (bias, bias_shift)), relu in zip(self._layers, self._relu, strict=True):
+        layers = zip(self._layers, self._relu, self._slopes, strict=True)
+        for ((matrix, own), (bias, bias_shift)), relu, pair in layers:
             cut, here = [], shift
             width = matrix.nrows()
+            left, right, more = pair or ([0] * width, [1] * width, 0)
             added = noise[first : first + width] if relu and noise is not None else np.zeros(width)
             for low, high, rows in pieces:
                 values, shift = _shifted((matrix * fmpz_mat(rows)).tolist(), here + own, bias, bias_shift)
@@ -139,10 +147,13 @@ class ExactPasses:
                 if not relu:
                     cut.append((low, high, values))
                     continue
-                roots = _roots(values, low, high)
+                roots = [(at, k) for at, k in _roots(values, low, high) if left[k] != right[k]]
                 found.extend((float(root), first + unit) for root, unit in roots)
                 places = [low, *sorted({root for root, _ in roots}), high]
-                cut.extend((a, b, _active_part(values, (a + b) / 2)) for a, b in pairwise(places))
+                cut.extend(
+                    (a, b, _active_part(values, (a + b) / 2, left, right)) for a, b in pairwise(places)
+                )
+            shift += more if relu else 0
             pieces = cut
             first += width if relu else 0
         return found
@@ -190,10 +201,19 @@ def _roots(rows: list[Any], low: Fraction, high: Fraction) -> list[tuple[Fractio
     return [(root, unit) for root, unit in zeros if low < root < high]
 
 
-def _active_part(rows: list[Any], place: Fraction) -> list[Any]:
-    """Return the affine functions c + a s where they are above 0 at a place, and 0 for the others."""
+def _active_part(rows: list[Any], place: Fraction, left: list[int], right: list[int]) -> list[Any]:
+    """Return the affine functions c + a s times their slopes at a place, the right one where above 0."""
     n, d = place.numerator, place.denominator
-    return [row if row[0] * d + row[1] * n > 0 else [0, 0] for row in rows]
+    above = [row[0] * d + row[1] * n > 0 for row in rows]
+    factors = [b if on else a for a, b, on in zip(left, right, above, strict=True)]
+    return [[factor * x for x in row] for row, factor in zip(rows, factors, strict=True)]
+
+
+def _pair(slopes: FloatArray) -> tuple[list[int], list[int], int]:
+    """Return slopes `(2, width)` as integers, left and right, and the power of two under them."""
+    integers, shift = dyadic_integers(slopes)
+    width = slopes.shape[1]
+    return integers[:width], integers[width:], shift
 
 
 def _matrix(values: FloatArray) -> tuple[Any, int]:

@@ -1,4 +1,4 @@
-"""Which units are good at a point: some path of nonzero weights and active units leads to an output.
+"""Which units are good at a point: they bend, and a path of nonzero weights and slopes leads to an output.
 
 Whether the unit's own activation is taken as 0 (right, on its own zero set) or as sampled is the
 difference between two of the estimators.
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from regions.estimators.estimates import LocusKind
 from regions.estimators.forward_passes import Chain, State, reach, within, working_rows
+from regions.network.slopes import activated
 
 __all__ = ["count_visible", "is_good_at_zero", "keep_good", "sampled_goodness"]
 
@@ -26,21 +27,23 @@ def sampled_goodness(chain: Chain, state: State) -> BoolArray:
     good = np.zeros((len(state.active[0]) if chain.depth else 1, int(chain.offsets[-1])), dtype=bool)
     live = np.broadcast_to(chain.output_live, (len(good), chain.output_live.size))
     for layer in reversed(range(chain.depth)):
-        good[:, chain.units(layer)] = live
+        good[:, chain.units(layer)] = live & chain.cutting[layer]
         if layer:
             support = chain.supports[layer]
             backward = None if support is None else support.T
-            live = reach(state.active[layer] & live, backward, len(chain.biases[layer - 1]))
+            live = reach(
+                np.asarray(state.slopes[layer] != 0.0) & live, backward, len(chain.biases[layer - 1])
+            )
     return good
 
 
 def count_visible(chain: Chain, kind: LocusKind) -> int:
-    """How many units may belong to the locus: all, or those that a path of nonzero weights leads from."""
+    """How many units may belong to the locus: all that cut, or of these the ones that a path leads from."""
     if kind == "activation":
-        return int(chain.offsets[-1])
+        return sum(int(np.count_nonzero(cuts)) for cuts in chain.cutting)
     count, live = 0, chain.output_live[None]
     for layer in reversed(range(chain.depth)):
-        count += int(np.count_nonzero(live))
+        count += int(np.count_nonzero(live & chain.cutting[layer]))
         if layer:
             support = chain.supports[layer]
             live = reach(live, None if support is None else support.T, len(chain.biases[layer - 1]))
@@ -55,8 +58,9 @@ def keep_good(chain: Chain, state: State, weights: FloatArray, roulette: FloatAr
     at_stake = np.maximum(weights, weights.sum(axis=1, keepdims=True) / _LOOK_UPS)
     chosen = roulette * at_stake < weights
     for layer in range(chain.depth - 1):
-        # an inactive unit puts out 0 already: there the sampled state is the right one
-        sample, unit = np.nonzero(state.active[layer] & chosen[:, chain.units(layer)])
+        # a unit without a slope on its side puts out 0 already: there the sampled state is the right one
+        passing = np.asarray(state.slopes[layer] != 0.0) & chain.cutting[layer]
+        sample, unit = np.nonzero(passing & chosen[:, chain.units(layer)])
         flat = unit + chain.offsets[layer]
         change = is_good_at_zero(chain, state, layer, sample, unit) * 1.0 - live[sample, flat]
         kept[sample, flat] += change * at_stake[sample, flat]
@@ -68,29 +72,32 @@ def is_good_at_zero(
 ) -> BoolArray:
     """Goodness `(P,)` of units of one layer, each with its own output set to 0 in the sample given."""
     if layer + 1 == chain.depth:
-        return chain.output_live[unit]
+        return np.asarray(chain.output_live[unit] & chain.cutting[layer][unit])
     good = np.empty(len(sample), dtype=bool)
     outgoing = chain.transposed[layer + 1]
     chunk = working_rows(chain.widest)
     for start in range(0, len(sample), chunk):
         part = slice(start, start + chunk)
         rows, columns = sample[part], unit[part]
-        own = np.maximum(state.noisy[layer][rows, columns], 0.0)
+        own = state.out[layer][rows, columns]
         z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
         # twice, for the unit's own part is in it and taken away again
         size = 2.0 * state.sizes[layer + 1][rows]
-        is_open = within(np.abs(z), chain.rounding * size).any(axis=1)
-        live = (z > 0.0) & (outgoing[columns] != 0.0)
+        is_open = (within(np.abs(z), chain.rounding * size) & chain.cutting[layer + 1]).any(axis=1)
+        active = chain.is_active(layer + 1, z)
+        live = chain.passing(layer + 1, active) & (outgoing[columns] != 0.0)
         for later in range(layer + 2, chain.depth):
-            size = np.where(z > 0.0, size, 0.0) @ chain.sizes[later] + chain.bias_sizes[later]
-            z = np.maximum(z, 0.0) @ chain.transposed[later]
+            size = np.abs(chain.slopes_of(later - 1, active)) * size @ chain.sizes[later]
+            size += chain.bias_sizes[later]
+            z = activated(z, active, chain.slopes[later - 1]) @ chain.transposed[later]
             noise = state.noise[later][rows]
             z += chain.biases[later] + noise
             size += np.abs(noise)
-            is_open |= within(np.abs(z), chain.rounding * size).any(axis=1)
-            live = (z > 0.0) & reach(live, chain.supports[later], z.shape[1])
-        good[part] = np.any(live & chain.output_live, axis=1)
-        for place in np.flatnonzero(is_open).tolist():
+            is_open |= (within(np.abs(z), chain.rounding * size) & chain.cutting[later]).any(axis=1)
+            active = chain.is_active(later, z)
+            live = chain.passing(later, active) & reach(live, chain.supports[later], z.shape[1])
+        good[part] = np.any(live & chain.output_live, axis=1) & chain.cutting[layer][columns]
+        for place in np.flatnonzero(is_open & chain.cutting[layer][columns]).tolist():
             good[start + place] = _is_good_exactly(chain, state, layer, int(rows[place]), int(columns[place]))
     return good
 
@@ -98,7 +105,7 @@ def is_good_at_zero(
 def _is_good_exactly(chain: Chain, state: State, layer: int, sample: int, unit: int) -> bool:
     """Goodness of one unit in one sample with its output set to 0, all signs in exact arithmetic."""
     active = state.exact(chain, sample, silenced=int(chain.offsets[layer]) + unit).active
-    live = (active[layer + 1] & (chain.transposed[layer + 1][unit] != 0.0))[None]
+    live = (chain.passing(layer + 1, active[layer + 1]) & (chain.transposed[layer + 1][unit] != 0.0))[None]
     for later in range(layer + 2, chain.depth):
-        live = active[later] & reach(live, chain.supports[later], len(active[later]))
+        live = chain.passing(later, active[later]) & reach(live, chain.supports[later], len(active[later]))
     return bool(np.any(live & chain.output_live))

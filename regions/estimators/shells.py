@@ -109,7 +109,7 @@ class FiniteShell:
         chain = Chain(network, domain)
         draws = np.zeros(budget)
         for places, t in sampled_blocks(chain, density, budget, rng):
-            noise = self.sigma * rng.standard_normal((len(t), network.n_units))
+            noise = chain.noise(self.sigma, len(t), rng)
             for part in chain.batches(chain.inside(t)):
                 state = forward(chain, t[part], noise[part])
                 draws[places.start + part] = self._count(self._near(chain, state))
@@ -122,12 +122,12 @@ class FiniteShell:
         """Return the units `(S, n_units)` whose hyperplane passes within eps and that count for the locus."""
         if not chain.depth:
             return np.zeros((1, 0), dtype=bool)
-        norms = gradient_norms(chain, state.active)
+        norms = gradient_norms(chain, state.slopes)
         distances = np.abs(np.concatenate(state.noisy, axis=1))
-        near = distances < self.eps * norms
+        near = distances < self.eps * norms  # never of units that do not cut: their norm is 0 here
         errors = chain.rounding * np.concatenate(state.sizes, axis=1)
-        errors += self.eps * gradient_errors(chain, state.active)
-        is_open = within(np.abs(distances - self.eps * norms), errors)
+        errors += self.eps * gradient_errors(chain, state.slopes)
+        is_open = within(np.abs(distances - self.eps * norms), errors) & np.concatenate(chain.cutting)
         for row in np.flatnonzero(is_open.any(axis=1)).tolist():
             exact = state.exact(chain, row, gradients=True)
             for flat in np.flatnonzero(is_open[row]).tolist():

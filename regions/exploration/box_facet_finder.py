@@ -21,6 +21,7 @@ from regions.enumeration.programs.exact_sides import ExactSides
 from regions.errors import SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
+from regions.network.slopes import Slopes, activated, right_of, slopes_at
 from regions.optimize import BoxPrograms, LPStatus
 
 FloatArray = NDArray[np.float64]
@@ -137,13 +138,29 @@ class BoxFacetFinder:
                 E = np.where((size + spread) > 0.0, E * (1.0 + 1e-9) + SMALLEST, 0.0)
             X, S = V, E
             if self.network.relu[layer]:
-                values.append(V)
-                errors.append(E)
-                n = V.shape[1]
-                active = V > 0.0 if on is None else np.broadcast_to(on[start : start + n], V.shape)
-                doubtful = (active | (V > -E)) if on is None else active
-                X, S, start = np.where(active, V, 0.0), np.where(doubtful, E, 0.0), start + n
+                n, pair = V.shape[1], self.network.slopes[layer]
+                cuts = self.network.cutting[start : start + n]
+                # what is linear counts as active beyond doubt
+                values.append(np.where(cuts, V, 1.0))
+                errors.append(np.where(cuts, E, 0.0))
+                right = right_of(V, pair) if on is None else np.broadcast_to(on[start : start + n], V.shape)
+                X, S, start = activated(V, right, pair), self._passed_on(V, E, right, pair, on), start + n
         return np.concatenate(values, axis=1), np.concatenate(errors, axis=1)
+
+    def _passed_on(
+        self, V: FloatArray, E: FloatArray, right: BoolArray, pair: Slopes, on: BoolArray | None
+    ) -> FloatArray:
+        """Bound the errors of what units put out: on the sides of a pattern, or on both where V is doubtful.
+
+        A slope rounds the product by it, and may underflow.
+        """
+        if pair is None:
+            return np.where(right | (V > -E) if on is None else right, E, 0.0)
+        steepest = np.abs(slopes_at(pair, right))
+        if on is None:
+            steepest = np.where(np.abs(V) > E, steepest, np.abs(pair).max(axis=0))
+        passed = (steepest * E + 2.0**-52 * steepest * np.abs(V)) * (1.0 + 1e-9) + SMALLEST
+        return np.where((steepest > 0.0) & ((V != 0.0) | (E > 0.0)), passed, 0.0)
 
     def _signs(self, points: FloatArray, on: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Return the same as `_values`, but with no errors in float arithmetic."""
@@ -151,7 +168,7 @@ class BoxFacetFinder:
         return values, errors if self.certified else np.zeros_like(errors)
 
     def _rows(self, on: BoolArray) -> _Rows:
-        """Return the rows of all units that are not constant on a pattern."""
+        """Return the rows of all units that cut and are not constant on a pattern."""
         d = self._extents.size
         C = np.ascontiguousarray(self._first[: d + 1].T)  # coefficients, constant
         E = np.zeros_like(C)
@@ -171,11 +188,16 @@ class BoxFacetFinder:
             if self.network.relu[layer]:
                 maps.append(C)
                 errors.append(E @ sizes * (1.0 + 1e-9))
-                active = on[start : start + C.shape[0], None]
+                right, pair = on[start : start + C.shape[0]], self.network.slopes[layer]
                 start += C.shape[0]
-                C, E = np.where(active, C, 0.0), np.where(active, E, 0.0)
+                passed = activated(C, right, pair, 1)
+                E = activated(E, right, None if pair is None else np.abs(pair), 1)
+                if pair is not None:  # the products round, and may underflow
+                    lost = np.where(C != 0.0, SMALLEST, 0.0) * (slopes_at(pair, right) != 0.0)[:, None]
+                    E = (E + 2.0**-52 * np.abs(passed)) * (1.0 + 1e-9) + lost
+                C = passed
         every = np.concatenate(maps) * np.where(on, -1.0, 1.0)[:, None]
-        kept = np.flatnonzero(every[:, :d].any(axis=1))
+        kept = np.flatnonzero(every[:, :d].any(axis=1) & self.network.cutting)
         lengths = np.linalg.norm(every[kept, :d], axis=1)
         A, b = every[kept, :d] / lengths[:, None], -every[kept, d] / lengths
         # the divisions round once more

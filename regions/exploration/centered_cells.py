@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regions.exploration.search_frame import Frame
 from regions.network.relu_network import Network
+from regions.network.slopes import slopes_at
 from regions.optimize import Norm, Polyhedron, Projection, ProjectionStatus, Scales, project
 
 FloatArray = NDArray[np.float64]
@@ -53,7 +54,7 @@ class CenteredCells:
         return Rows(A / lengths[:, None], slack / lengths, -1 - np.arange(len(b)))
 
     def _maps(self, pattern: NDArray[np.bool_]) -> tuple[LayerMaps, tuple[FloatArray, FloatArray]]:
-        """Return the maps of all ReLU layers before their ReLU, and of the output, in offsets."""
+        """Return the maps of all ReLU layers before their units, and of the output, in offsets."""
         maps, start = [], 0
         A, c = self._first
         for layer, relu in enumerate(self.network.relu):
@@ -63,7 +64,8 @@ class CenteredCells:
             if relu:
                 maps.append((A, c))
                 on = pattern[start : start + c.size]
-                A, c = A * on[:, None], c * on
+                factors = slopes_at(self.network.slopes[layer], on)
+                A, c = A * factors[:, None], c * factors
                 start += c.size
         return maps, (A, c)
 
@@ -74,7 +76,7 @@ class CenteredCells:
         A = np.concatenate([a for a, _ in maps]) * sign[:, None]
         b = -np.concatenate([c for _, c in maps]) * sign
         lengths = np.linalg.norm(A, axis=1)
-        kept = np.flatnonzero(lengths > 0.0)
+        kept = np.flatnonzero((lengths > 0.0) & self.network.cutting)
         A, b = A[kept] / lengths[kept, None], b[kept] / lengths[kept]
         return Rows(A, b, kept) if self._sides is None else _joined(Rows(A, b, kept), self._sides)
 

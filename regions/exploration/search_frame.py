@@ -50,9 +50,10 @@ def check_network(network: Network) -> None:
     """Raise InvalidInputError unless this is a network that has cells."""
     if not isinstance(network, Network):
         raise InvalidInputError(f"network is a {type(network).__name__}; make a Network, see load_network")
-    if network.n_units == 0:
+    if not network.cutting.any():
+        kind = "unit that is not linear" if network.n_units else "ReLU unit"
         raise InvalidInputError(
-            "the network has no ReLU unit: it is one affine map, there is nothing to explore"
+            f"the network has no {kind}: it is one affine map, there is nothing to explore"
         )
 
 
@@ -176,7 +177,10 @@ def exact_start(frame: Frame, network: Network) -> bytes:
     exact = ExactNetwork(network, frame.domain)
     point = [Fraction(x) for x in frame.at.tolist()]
     states = b""
-    for unit in range(network.n_units):
+    for unit, cuts in enumerate(network.cutting.tolist()):
+        if not cuts:
+            states += b"\1"
+            continue
         row = exact.plane_row(states, unit)
         value = sum((int(a) * x for a, x in zip(row[:-1], point, strict=True)), Fraction(int(row[-1])))
         if value == 0 and any(row[:-1]):

@@ -1,4 +1,4 @@
-"""The network as everything else sees it: affine maps in a chain, some followed by a ReLU.
+"""The network as everything else sees it: affine maps in a chain, some followed by units with two slopes.
 
 Validates once, on construction; afterwards shapes, finiteness and immutability can be relied on.
 Its own files are in `network_files`; reading other people's formats is left to `loaders`.
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
 from regions.network.network_files import StoredLayers, read_layers, write_layers
 from regions.network.patterns import checked_states
+from regions.network.slopes import RELU, Slopes, activated, put_out, right_of, slopes_of_layers
 
 __all__ = ["Network"]
 
@@ -31,15 +32,18 @@ BoolArray = NDArray[np.bool_]
 class Network:
     """A chain of affine layers, each followed by a ReLU or not, with exact float64 weights.
 
-    Layer l maps `h` to `weights[l] @ h + biases[l]` and then, iff `relu[l]`, to its positive part.
+    Layer l maps `h` to `weights[l] @ h + biases[l]` and then, iff `relu[l]`, to its positive part, or to what
+    the units' slopes make of it: `slopes[l][0] * z` where z <= 0, and `slopes[l][1] * z` where z > 0.
     A unit is a row of a ReLU layer; units are numbered flat, ReLU layer after ReLU layer.
-    Two networks are equal when their weights, biases and ReLU flags are the same bits.
+    Two networks are equal when their weights, biases, ReLU flags and slopes are the same bits.
 
     Parameters
     ----------
     weights, biases : tuples of (n_l, n_{l-1}) and (n_l,) float64; copied, read-only, C-contiguous
     relu : tuple of bool, one per affine layer
     name : str, for reports only; not part of equality
+    slopes : tuple, one per affine layer: None for ReLUs (and where `relu` is False), or (2, n_l) float64, the
+        slopes left and right of the units' breakpoints; see `from_arrays` for what else may be given
 
     Raises
     ------
@@ -58,6 +62,7 @@ class Network:
     biases: tuple[FloatArray, ...]
     relu: tuple[bool, ...]
     name: str = ""
+    slopes: tuple[Slopes, ...] = ()
 
     def __post_init__(self) -> None:
         weights = _float_arrays("weights", self.weights, 2)
@@ -67,6 +72,9 @@ class Network:
         object.__setattr__(self, "biases", biases)
         object.__setattr__(self, "relu", _relu_flags(self.relu, len(weights)))
         object.__setattr__(self, "name", str(self.name))
+        object.__setattr__(
+            self, "slopes", slopes_of_layers(self.slopes, self.relu, [bias.size for bias in biases])
+        )
 
     def __eq__(self, other: object) -> bool:
         return self.digest() == other.digest() if isinstance(other, Network) else NotImplemented
@@ -76,7 +84,7 @@ class Network:
 
     def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
         # pickled arrays come back writable; going through the constructor freezes them again
-        return (Network, (self.weights, self.biases, self.relu, self.name))
+        return (Network, (self.weights, self.biases, self.relu, self.name, self.slopes))
 
     @classmethod
     def from_arrays(
@@ -86,6 +94,7 @@ class Network:
         relu: Sequence[bool] | None = None,
         *,
         name: str = "",
+        slopes: Sequence[Any] | None = None,
     ) -> Network:
         """Make the network of the given weights `(out, in)` and biases `(out,)`.
 
@@ -95,6 +104,9 @@ class Network:
             Weights may be sparse matrices of scipy; they are stored dense.
         relu : sequence of bool, one per layer; default a ReLU after every layer but the last
         name : str, for reports
+        slopes : sequence, one per layer; default ReLUs
+            For each layer None, "abs" or "identity" for all its units, a number a for leaky ReLUs of the
+            slopes (a, 1), a pair (left, right), or (2, n_l) numbers: a pair for each unit.
 
         Raises
         ------
@@ -104,18 +116,28 @@ class Network:
         --------
         >>> Network.from_arrays([[[1.0, 2.0]]], [[3.0]]).relu
         (False,)
+        >>> leaky = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]], slopes=[0.5, None])
+        >>> leaky.forward([[-2.0], [2.0]]).tolist()
+        [[-1.0], [2.0]]
         """
         if relu is None:
             n_layers = len(weights) if hasattr(weights, "__len__") else 0
             relu = [layer < n_layers - 1 for layer in range(n_layers)]
-        return cls(cast(Any, weights), cast(Any, biases), cast(Any, relu), name)
+        return cls(
+            cast(Any, weights),
+            cast(Any, biases),
+            cast(Any, relu),
+            name,
+            () if slopes is None else cast(Any, slopes),
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
         """Read the network in a `.npz` with keys `W0, b0, W1, b1, ...`, where `W` is `(out, in)`.
 
-        A ReLU follows every layer but the last, unless a key `relu` lists one flag per layer. Keys
-        `name` (a string) and any others not of the form `W3` or `b3` may be there and are left alone.
+        A ReLU follows every layer but the last, unless a key `relu` lists one flag per layer. Where units
+        are no ReLUs the flag is 2, and a key `slopes3` holds the (2, n) slopes of layer 3. Keys `name` (a
+        string) and any others not of these forms may be there and are left alone.
 
         Parameters
         ----------
@@ -137,7 +159,9 @@ class Network:
         """
         stored = read_layers(path)
         try:
-            return cls.from_arrays(stored.weights, stored.biases, stored.relu, name=stored.name)
+            return cls.from_arrays(
+                stored.weights, stored.biases, stored.relu, name=stored.name, slopes=stored.slopes
+            )
         except InvalidNetworkError as error:
             raise InvalidNetworkError(f"{Path(path)}: {error}") from error
 
@@ -160,7 +184,7 @@ class Network:
         ...     os.listdir(folder)
         ['net.npz']
         """
-        write_layers(path, StoredLayers(self.weights, self.biases, self.relu, self.name))
+        write_layers(path, StoredLayers(self.weights, self.biases, self.relu, self.name, self.slopes))
 
     @property
     def n_layers(self) -> int:
@@ -194,6 +218,30 @@ class Network:
         offsets.setflags(write=False)
         return offsets
 
+    @property
+    def is_relu(self) -> bool:
+        """Whether all units are ReLUs."""
+        return all(pair is None for pair in self.slopes)
+
+    @cached_property
+    def unit_slopes(self) -> FloatArray:
+        """Slopes of all units, left and right of their breakpoints: `(2, n_units)`, in flat order."""
+        parts = [
+            np.repeat([[RELU[0]], [RELU[1]]], bias.size, axis=1) if pair is None else pair
+            for bias, relu, pair in zip(self.biases, self.relu, self.slopes, strict=True)
+            if relu
+        ]
+        slopes = np.concatenate([np.zeros((2, 0)), *parts], axis=1)
+        slopes.setflags(write=False)
+        return slopes
+
+    @cached_property
+    def cutting(self) -> BoolArray:
+        """Whether a unit's slopes differ, `(n_units,)`: only such units cut, the others are linear."""
+        cutting = self.unit_slopes[0] != self.unit_slopes[1]
+        cutting.setflags(write=False)
+        return cutting
+
     def forward(self, x: ArrayLike) -> FloatArray:
         """Return the outputs of the network, in float64.
 
@@ -217,7 +265,7 @@ class Network:
         return self._run(x)[0]
 
     def pre_activations(self, x: ArrayLike) -> list[FloatArray]:
-        """Return the values of the units before their ReLU, one array per ReLU layer.
+        """Return the values of the units before their activation, one array per ReLU layer.
 
         Parameters
         ----------
@@ -241,6 +289,9 @@ class Network:
     def activation_pattern(self, x: ArrayLike) -> BoolArray:
         """Say which units are active, in flat order; a unit at exactly 0 is inactive.
 
+        Active means right of the breakpoint, whatever the slopes. Linear units have none, and count as active
+        everywhere.
+
         Parameters
         ----------
         x : (N, input_dim) or (input_dim,) array
@@ -261,7 +312,8 @@ class Network:
                [False, False]])
         """
         output, values = self._run(x)
-        active = [value > 0.0 for value in values]
+        pairs = (pair for pair, relu in zip(self.slopes, self.relu, strict=True) if relu)
+        active = [right_of(value, pair) for value, pair in zip(values, pairs, strict=True)]
         return np.concatenate(active, axis=-1) if active else np.zeros((*output.shape[:-1], 0), np.bool_)
 
     def affine_map(self, pattern: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -311,7 +363,7 @@ class Network:
         return self._compose(pattern)[1]
 
     def digest(self) -> str:
-        """Return the SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all weights.
+        """Return the SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all numbers.
 
         Examples
         --------
@@ -320,10 +372,12 @@ class Network:
         (64, True)
         """
         state = hashlib.sha256()
-        for weight, bias, relu in zip(self.weights, self.biases, self.relu, strict=True):
-            state.update(f"{weight.shape} {relu};".encode())
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            state.update(f"{weight.shape} {self.relu[layer]};".encode())
             state.update(weight.astype("<f8").tobytes())
             state.update(bias.astype("<f8").tobytes())
+            if (pair := self.slopes[layer]) is not None:
+                state.update(b"slopes;" + pair.astype("<f8").tobytes())
         return state.hexdigest()
 
     def describe(self) -> str:
@@ -336,7 +390,10 @@ class Network:
         """
         sizes = " -> ".join(str(size) for size in [self.input_dim, *(bias.size for bias in self.biases)])
         layers = "1 layer" if len(self.widths) == 1 else f"{len(self.widths)} layers"
-        return f"{self.name or 'network'}: {sizes}, {self.n_units} ReLU units in {layers}"
+        kind = "ReLU units" if self.is_relu else "units with two slopes"
+        linear = self.n_units - int(np.count_nonzero(self.cutting))
+        passing = f" ({linear} of them linear)" if linear else ""
+        return f"{self.name or 'network'}: {sizes}, {self.n_units} {kind}{passing} in {layers}"
 
     def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
         value = _float64("x", x, InvalidInputError)
@@ -345,11 +402,12 @@ class Network:
                 f"x has shape {value.shape}; expected (N, {self.input_dim}) or ({self.input_dim},)"
             )
         before_relu = []
-        for weight, bias, relu in zip(self.weights, self.biases, self.relu, strict=True):
+        layers = zip(self.weights, self.biases, self.relu, self.slopes, strict=True)
+        for weight, bias, relu, pair in layers:
             value = value @ weight.T + bias
             if relu:
                 before_relu.append(value)
-                value = np.maximum(value, 0.0)
+                value = put_out(value, pair)
         return value, before_relu
 
     def _compose(
@@ -364,7 +422,8 @@ class Network:
             if relu:
                 unit_maps.append((A, c))
                 on = active[start : start + bias.size]
-                A, c = np.where(on[:, None], A, 0.0), np.where(on, c, 0.0)
+                pair = self.slopes[index]
+                A, c = activated(A, on, pair, 1), activated(c, on, pair)
                 start += bias.size
         return (A, c), unit_maps
 

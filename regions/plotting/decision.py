@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.network.patterns import unpack
+from regions.network.slopes import slopes_at
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -95,14 +96,15 @@ def output_maps(complex: CellComplex, chunk: int = _CHUNK_CELLS) -> Iterator[tup
         # One affine map per run of cells: d rows of coefficients and one of constants.
         maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :]
         layer = 0
-        for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
+        layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+        for weight, bias, relu, pair in layers:
             # One large product: numpy would multiply a stack of small matrices one by one.
             maps = (maps.reshape(-1, weight.shape[1]) @ weight.T).reshape(len(maps), -1, len(weight))
             maps[:, -1, :] += bias
             if relu:
                 own = bits[:, offsets[layer] : offsets[layer + 1]]
                 runs, parent = _refine_runs(runs, own)
-                maps = maps[parent] * own[runs][:, None, :]
+                maps = maps[parent] * slopes_at(pair, own[runs])[:, None, :]
                 layer += 1
         run_of = np.searchsorted(runs, np.arange(stop - start), side="right") - 1
         maps = maps[run_of]

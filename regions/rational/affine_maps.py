@@ -82,6 +82,7 @@ class ExactNetwork:
         n0, columns = self.network.input_dim, self.dimension + 1
         self.input_shifts, self.shifts = [shift], []
         self._matrices, self._unit_matrices = [], []
+        self._slopes: dict[int, tuple[list[int], list[int]]] = {}
         for weight, bias in zip(self.network.weights, self.network.biases, strict=True):
             n, m = weight.shape
             integers, own = dyadic_integers(np.column_stack([weight, bias]))
@@ -90,6 +91,11 @@ class ExactNetwork:
             self._unit_matrices.append(rows)
             self.shifts.append(self.input_shifts[-1] + own)
             self.input_shifts.append(self.shifts[-1])
+            pair = self.network.slopes[len(self.shifts) - 1]
+            if pair is not None:
+                slopes, own = dyadic_integers(pair)
+                self._slopes[len(self.shifts) - 1] = slopes[:n], slopes[n:]
+                self.input_shifts[-1] += own
         rows = [start[k * columns : (k + 1) * columns] for k in range(n0)]
         rows.append([0] * self.dimension + [1 << shift])
         self._inputs_of_first = fmpz_mat(rows)
@@ -114,13 +120,22 @@ class ExactNetwork:
         if found is not None:
             self._inputs.move_to_end(key)
             return found
-        rows = self._map(layer - 1, pattern).tolist()
-        if self.network.relu[layer - 1]:
-            states = pattern[self._units_before[layer - 1] : self._units_before[layer]]
-            zero = [0] * (self.dimension + 1)
-            rows = [row if state else zero for row, state in zip(rows, states, strict=True)]
+        rows = self._activated(layer - 1, pattern)
         rows.append([0] * self.dimension + [1 << self.input_shifts[layer]])
         return self._keep(self._inputs, key, fmpz_mat(rows))
+
+    def _activated(self, layer: int, pattern: bytes) -> list[list[Any]]:
+        """Rows of what affine layer `layer` puts out, over `2**input_shifts[layer + 1]`."""
+        rows: list[list[Any]] = self._map(layer, pattern).tolist()
+        if not self.network.relu[layer]:
+            return rows
+        states = pattern[self._units_before[layer] : self._units_before[layer + 1]]
+        if layer not in self._slopes:
+            zero = [0] * (self.dimension + 1)
+            return [row if state else zero for row, state in zip(rows, states, strict=True)]
+        left, right = self._slopes[layer]
+        factors = [b if state else a for a, b, state in zip(left, right, states, strict=True)]
+        return [[factor * x for x in row] for row, factor in zip(rows, factors, strict=True)]
 
     def _map(self, layer: int, pattern: bytes) -> Any:
         """Values of an affine layer: (width, d + 1) fmpz_mat."""
@@ -173,9 +188,12 @@ class ExactNetwork:
         last = len(self.network.weights) - 1
         if not self.network.relu[last]:
             return self._map(last, key)
-        states = key[self._units_before[last] : self._units_before[last + 1]]
-        rows = self._map(last, key).tolist()
-        return fmpz_mat([row if on else [0] * len(row) for row, on in zip(rows, states, strict=True)])
+        return fmpz_mat(self._activated(last, key))
+
+    @property
+    def output_shift(self) -> int:
+        """The power of two under the integers of the output map."""
+        return self.input_shifts[-1]
 
     def output_map(self, pattern: Pattern | Sequence[bool]) -> tuple[fmpq_mat, list[fmpq]]:
         """The exact output `A t + c` where the network has this pattern.
@@ -193,7 +211,7 @@ class ExactNetwork:
         ([3602879701896397/36028797018963968], [3])
         """
         rows = self._output(self._bytes(pattern, self._units_before[-1])).tolist()
-        unit = fmpz(1) << self.shifts[-1]
+        unit = fmpz(1) << self.output_shift
         matrix = fmpq_mat(len(rows), self.dimension, [fmpq(x, unit) for row in rows for x in row[:-1]])
         return matrix, [fmpq(row[-1], unit) for row in rows]
 

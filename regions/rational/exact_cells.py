@@ -75,9 +75,9 @@ def exact_cell(
 
     Notes
     -----
-    Cuts the domain by the units' halfspaces, hinted ones first. The others are first tried in floats:
-    a row that is positive at every vertex beyond the rounding error of a (d + 1)-term product
-    (Higham 2002, eq. 3.5) stays so when the cell shrinks; the rest is cut exactly.
+    Cuts the domain by the halfspaces of the units that are not linear, hinted ones first. The others are
+    first tried in floats: a row that is positive at every vertex beyond the rounding error of a (d + 1)-term
+    product (Higham 2002, eq. 3.5) stays so when the cell shrinks; the rest is cut exactly.
 
     Examples
     --------
@@ -88,12 +88,13 @@ def exact_cell(
     ([(0, -1, 1), (0, 0, 1), (2, -1, 1), (2, 0, 1)], [(), (), (0,), (1,)])
     """
     key = state_bytes(pattern)
-    n_units = exact.network.n_units
     polytope = exact.domain_polytope
     n_sides = len(exact.halfspace_rows)
     rows = _OrientedRows(exact, key)
     zero: list[int] = []
-    done = np.zeros(n_units, dtype=np.bool_)
+    done = ~exact.network.cutting
+    for unit in np.flatnonzero(done & (rows.orientation < 0.0)).tolist():
+        raise CertificateError(f"unit {unit} is linear, so active everywhere, but is listed as inactive")
     for unit in hints:
         if not done[unit]:
             done[unit] = True

@@ -81,7 +81,7 @@ def _norm_of_difference(exact: ExactNetwork, first: bytes, second: bytes) -> flo
     # the root of an integer of at least 128 bits, then one division: relative error below 2**-52
     lift = max(0, 128 - squares.bit_length() + 1) // 2
     try:
-        norm = isqrt(squares << (2 * lift)) / (1 << (exact.shifts[-1] + lift))
+        norm = isqrt(squares << (2 * lift)) / (1 << (exact.output_shift + lift))
     except OverflowError:
         return sys.float_info.max
     return max(norm, float(np.finfo(np.float64).smallest_subnormal))

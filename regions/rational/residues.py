@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Domain
 from regions.network.relu_network import Network
+from regions.network.slopes import Slopes, activated
 from regions.rational.integer_rows import dyadic_integers
 
 _CHUNK = 1 << 22  # entries of the largest array
@@ -42,10 +43,11 @@ def map_residues(network: Network, domain: Domain, patterns: NDArray[np.bool_]) 
     d, n = domain.dimension, patterns.shape[0]
     start, shift = _residues(np.column_stack([domain.basis, domain.origin]), p)
     layers = []
-    for weight, bias in zip(network.weights, network.biases, strict=True):
+    for weight, bias, pair in zip(network.weights, network.biases, network.slopes, strict=True):
         matrix, own = _residues(np.column_stack([weight, bias]), p)
-        layers.append((matrix[:, :-1], matrix[:, -1] * pow(2, shift, p) % p))
-        shift += own
+        slopes, more = (None, 0) if pair is None else _residues(pair, p)
+        layers.append((matrix[:, :-1], matrix[:, -1] * pow(2, shift, p) % p, slopes))
+        shift += own + more
     first = layers[0][0] @ start % p
     first[:, -1] = (first[:, -1] + layers[0][1]) % p
     step = max(1, _CHUNK // (max(w.shape[0] for w in network.weights) * (d + 1)))
@@ -55,7 +57,7 @@ def map_residues(network: Network, domain: Domain, patterns: NDArray[np.bool_]) 
 
 def _chain(
     network: Network,
-    layers: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    layers: list[tuple[NDArray[np.float64], NDArray[np.float64], Slopes]],
     first: NDArray[np.float64],
     active: NDArray[np.bool_],
     p: int,
@@ -65,12 +67,12 @@ def _chain(
     unit = 0
     for layer, relu in enumerate(network.relu):
         if layer:
-            weight, bias = layers[layer]
+            weight, bias, _ = layers[layer]
             maps = np.matmul(weight, maps) % p
             maps[:, :, -1] = (maps[:, :, -1] + bias) % p
         if relu:
             width = maps.shape[1]
-            maps = np.where(active[:, unit : unit + width, None], maps, 0.0)
+            maps = activated(maps, active[:, unit : unit + width], layers[layer][2], 1) % p
             unit += width
     return maps.reshape(active.shape[0], -1).astype(np.int64)
 

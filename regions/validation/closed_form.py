@@ -23,7 +23,8 @@ def one_hidden_layer_local_complexity(
     """Local complexity of a network with one ReLU layer, for Gaussian data on the whole input space.
 
     In closed form: sum of |w_i| N(-b_i; w_i . mean, w_i . cov . w_i + sigma^2) over the units with nonzero
-    outgoing weights. By theorem 2 it is the mean of |w_i| rho(z_i(x)), and z_i(x) is itself Gaussian.
+    outgoing weights that are not linear. By theorem 2 it is the mean of |w_i| rho(z_i(x)), and z_i(x) is
+    itself Gaussian.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def one_hidden_layer_local_complexity(
     variance = np.einsum("ij,jk,ik->i", A, data.cov, A) + sigma * sigma
     centre = A @ data.mean + c
     # a unit whose weights are all 0 has no locus, whatever its variance
-    bends = seen & np.any(A != 0.0, axis=1)
+    bends = seen & np.any(A != 0.0, axis=1) & network.cutting
     centre, variance = centre[bends], variance[bends]
     bells = np.exp(-0.5 * centre * centre / variance) / np.sqrt(2.0 * math.pi * variance)
     return math.fsum((np.linalg.norm(A[bends], axis=1) * bells).tolist())

@@ -147,6 +147,7 @@ def units_in_neighbourhood(
         (domain.basis @ arms.T, *network.weights),
         (domain.to_input(t), *network.biases),
         (False, *network.relu),
+        slopes=(None, *network.slopes),
     )
     signs = np.array(list(product((-1.0, 1.0), repeat=count)))
     cells = all_cells(restricted, Polytope(signs, np.ones(len(signs))), **options)

@@ -264,8 +264,8 @@ def check_inequalities(
     Raises
     ------
     InvalidInputError
-        If a number is out of range, the network has no ReLU, the density does not fit, or max_cells
-        truncates.
+        If a number is out of range, the network has units that are no ReLUs or none at all, the density does
+        not fit, or max_cells truncates.
     KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if a cubature (Gaussian density, d >= 2) does not reach its tolerance
 
@@ -404,6 +404,11 @@ def compare_sides(
 
 
 def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:
+    if not network.is_relu:
+        raise InvalidInputError(
+            f"{network.describe()}: the inequalities are proven for ReLUs, and this network has units with "
+            "other slopes"
+        )
     if not network.n_units:
         raise InvalidInputError(f"{network.describe()} has no ReLU unit; there is nothing to bound")
     if not (math.isfinite(sigma) and sigma > 0.0):

@@ -198,9 +198,9 @@ def exact_local_complexity(
 ) -> Estimate:
     """Local complexity with no error but that of the bias average: one enumeration per bias draw.
 
-    Every unit's bias (output biases none) gets independent noise N(0, sigma^2), the noisy network is
-    enumerated, and the density is integrated over its facets. With sigma = 0 it is the exact value for
-    the stored biases, with standard error 0.
+    Every unit's bias (output biases and linear units none) gets independent noise N(0, sigma^2), the noisy
+    network is enumerated, and the density is integrated over its facets. With sigma = 0 it is the exact value
+    for the stored biases, with standard error 0.
 
     Parameters
     ----------
@@ -429,7 +429,7 @@ def z_score(estimate: Estimate, exact: Estimate) -> float:
 
 
 def with_bias_noise(network: Network, noise: FloatArray) -> Network:
-    """The network with noise `(n_units,)`, in flat order, added to its units' biases (output biases: none).
+    """The network with noise `(n_units,)`, in flat order, added to the biases of units that are not linear.
 
     Examples
     --------
@@ -437,11 +437,11 @@ def with_bias_noise(network: Network, noise: FloatArray) -> Network:
     >>> with_bias_noise(network, np.array([0.25])).biases
     (array([0.75]), array([0.]))
     """
-    parts = iter(np.split(noise, network.unit_offsets[1:-1]))
+    parts = iter(np.split(np.where(network.cutting, noise, 0.0), network.unit_offsets[1:-1]))
     biases = tuple(
         bias + next(parts) if relu else bias for bias, relu in zip(network.biases, network.relu, strict=True)
     )
-    return Network(network.weights, biases, network.relu, network.name)
+    return Network(network.weights, biases, network.relu, network.name, network.slopes)
 
 
 def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOptions]) -> CellComplex:

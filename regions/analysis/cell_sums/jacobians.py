@@ -16,6 +16,7 @@ from regions.complexes import CellComplex
 from regions.domain import Domain
 from regions.network.patterns import unpack
 from regions.network.relu_network import Network
+from regions.network.slopes import activated
 
 __all__ = ["ForwardMaps", "RestMaps", "blocks_of_cells", "forward_maps", "rest_maps", "unpack_states"]
 
@@ -109,13 +110,14 @@ def forward_maps(network: Network, domain: Domain, states: BoolArray) -> Forward
     """
     jacobians, offsets = [], []
     A, c, start = domain.basis[None], domain.origin[None], 0
-    for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
+    layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+    for weight, bias, relu, pair in layers:
         A, c = weight @ A, c @ weight.T + bias
         if relu:
             jacobians.append(A)
             offsets.append(c)
             on = states[:, start : start + bias.size]
-            A, c = np.where(on[:, :, None], A, 0.0), np.where(on, c, 0.0)
+            A, c = activated(A, on, pair, 1), activated(c, on, pair)
             start += bias.size
     return ForwardMaps(jacobians, offsets, A)
 
@@ -146,14 +148,15 @@ def rest_maps(network: Network, states: BoolArray) -> RestMaps:
     jacobians, silent = [], []
     G = np.eye(network.output_dim)[None]
     size, roundings, end = np.abs(G), 0, network.n_units
-    for weight, bias, relu in zip(
-        reversed(network.weights), reversed(network.biases), reversed(network.relu), strict=True
-    ):
+    layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+    for weight, bias, relu, pair in reversed(list(layers)):
         if relu:
             jacobians.append(G)
             silent.append(np.all(np.abs(G) <= roundings * _EPS * size, axis=1))
             on = states[:, None, end - bias.size : end]
-            G, size = np.where(on, G, 0.0), np.where(on, size, 0.0)
+            G = activated(G, on, pair)
+            size = activated(size, on, None if pair is None else np.abs(pair))
+            roundings += pair is not None
             end -= bias.size
         G, size = G @ weight, size @ np.abs(weight)
         # a sum of n products is off by at most n eps of the sum of their sizes; 2 leaves room for size's own

@@ -117,7 +117,10 @@ def cell_index(complex: CellComplex, cell: Any) -> int:
 
 
 def bounding_planes(complex: CellComplex, cell: int, *, facets_only: bool) -> tuple[list[int], bool]:
-    """Hyperplanes of a cell: flat unit numbers, -1 - k for side k; and whether each is a facet's."""
+    """Hyperplanes of a cell: flat numbers of units, -1 - k for side k; and whether each is a facet's.
+
+    Linear units have none.
+    """
     table = complex.facets
     if facets_only:
         rows = np.flatnonzero((table.cell_a == cell) | (table.cell_b == cell))
@@ -127,7 +130,7 @@ def bounding_planes(complex: CellComplex, cell: int, *, facets_only: bool) -> tu
             order = np.argsort(planes, kind="stable")
             return planes[order].tolist(), True
     sides = [-1 - k for k in range(complex.domain.n_sides)]
-    return [*sides, *range(complex.network.n_units)], False
+    return [*sides, *np.flatnonzero(complex.network.cutting).tolist()], False
 
 
 def exact_rows(

@@ -36,6 +36,7 @@ class ExactSides:
     def __init__(self, network: Network, domain: Domain) -> None:
         self._exact = ExactNetwork(network, domain)
         self._network = network
+        self._cutting = network.cutting.tolist()
         # a.x <= b of the row a.x + c >= 0
         self._sides = [(*(-int(x) for x in row[:-1]), int(row[-1])) for row in self._exact.halfspace_rows]
 
@@ -111,6 +112,9 @@ class ExactSides:
             if len(states) == self._network.n_units:
                 found.append(states)
                 continue
+            if not self._cutting[len(states)]:
+                stack.append((states + b"\1", cuts, inside))
+                continue
             decisions += 2
             low, high = (self._side_point(states, cuts, inside, positive) for positive in (False, True))
             at = len(states)
@@ -143,7 +147,7 @@ class ExactSides:
         rows = list(self._sides)
         for unit in range(self._network.n_units):
             row = self._row(pattern, unit, pattern[unit] == 1)
-            if any(row[:-1]):
+            if self._cutting[unit] and any(row[:-1]):
                 labels.append(unit)
                 rows.append(row)
         start = [Fraction(x) for x in near.tolist()] if np.isfinite(near).all() else [Fraction(0)] * d
@@ -192,7 +196,7 @@ class ExactSides:
                 rows = [*self._sides]
                 for unit in range(len(states)):
                     row = self._row(states, unit, states[unit] == 1)
-                    if any(row[:-1]):
+                    if self._cutting[unit] and any(row[:-1]):
                         rows.append(row)
                 return states, _floats_inside(rows, point)
             part /= 2
@@ -205,6 +209,9 @@ class ExactSides:
         """Return the pattern of the cell that a point is inside of; None if it is on the border of one."""
         states = b""
         for unit in range(self._network.n_units):
+            if not self._cutting[unit]:
+                states += b"\1"
+                continue
             row = self._row(states, unit, True)
             slack = _slack(row, point)
             if slack == 0 and any(row[:-1]):

@@ -293,7 +293,8 @@ def _rows_of_cell(
 
 def output_jacobians(packed: NDArray[np.uint8], net: CompiledNetwork) -> NDArray[np.float64]:
     """Return the Jacobians of the compiled network's output on cells, flat: (n, d * outputs)."""
-    states = unpack(packed, net.n_units).astype(np.float64)
+    left, right = net.arrays["slopes"][:, : net.n_units]
+    states = np.where(unpack(packed, net.n_units), right, left)
     weights, starts = net.arrays["weights"], net.arrays["weight_starts"]
     units = net.arrays["unit_starts"]
     d, count = net.dimension, packed.shape[0]

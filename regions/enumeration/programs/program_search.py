@@ -26,7 +26,7 @@ from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
 from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
-from regions.kernels.vertices.layer_maps import add_units
+from regions.kernels.vertices.steps import adder
 
 STEPS_PER_CALL = 1 << 11  # a second where each is a program of a millisecond
 OUT_CELLS = 4096
@@ -96,7 +96,9 @@ class ProgramSearch:
         self.exact: ExactSides | None = None
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
-        self.memory.bind({"search": search_by_programs, "take_witness": take_witness, "add_units": add_units})
+        self.memory.bind(
+            {"search": search_by_programs, "take_witness": take_witness, "add_units": adder(net.sloped)}
+        )
         self.outputs: list[ProgramOutput] = []
 
     def release(self) -> None:

@@ -189,7 +189,7 @@ class VertexSearch:
         self.sizes = sizes
         collect = mode == Mode.COLLECT
         widths = (net.width.tobytes(), net.word_start.tobytes())
-        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, *widths)
+        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, *widths)
         kept = pool.take(self.shape, net)
         if kept is not None:
             self.sizes, self.memory = kept.sizes, kept.memory
@@ -203,7 +203,7 @@ class VertexSearch:
                     **_output(net, 4096, (1 << 16) if collect else 512, outputs),
                 }
             )
-            self.memory.bind(steps_of(net.planar, mode))
+            self.memory.bind(steps_of(net.planar, mode, net.sloped))
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)

@@ -33,7 +33,7 @@ PROGRAM_SEARCH = Layout(
     arrays={
         **NETWORK_ARRAYS,
         "slots": floats("layers, d + 3, widest", "maps: coefficients, constant, error, error passed on"),
-        "units": ints("widest", "a list of units"),
+        "units": ints("widest", "a list of units; ~unit: one left of its breakpoint"),
         # the polytope in hand
         "columns": floats("d, rows", "coefficients"),
         "right": floats("rows", "right sides"),

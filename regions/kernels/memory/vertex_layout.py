@@ -4,7 +4,10 @@ from regions.kernels.memory.layouts import Layout, floats, ints, records, words
 
 NETWORK_ARRAYS = {
     "widths": ints("layers", "units of each layer; the last is the output"),
-    "relus": ints("layers", "1 where a ReLU follows"),
+    "relus": ints("layers", "1 where units follow: ReLUs, or others with two slopes"),
+    "sloped": ints("layers", "1 where some of them are no ReLUs"),
+    "cutting": ints("layers", "units that cut: those whose two slopes differ"),
+    "slopes": floats("2, units", "slopes left and right of the breakpoints"),
     "weights": floats("entries", "all W_l transposed: W_l[k, j] at weight_starts[l] + j * width + k"),
     "weight_starts": ints("layers", "first entry of a layer's weights"),
     "biases": floats("entries", "all biases"),
@@ -122,7 +125,7 @@ VERTEX_SEARCH = Layout(
         "middles": floats("widest", "values at the middle of the box, 0 where undecided"),
         "spreads": floats("widest", "how far the values at the vertices may be from those"),
         "box": floats("2, d", "middle and half-widths of the box around a polytope"),
-        "units": ints("widest", "a list of units"),
+        "units": ints("widest", "a list of units; ~unit: one left of its breakpoint"),
         "work": ints("entries", "a list of vertices, units or sides"),
         "masks": words("4, candidate words", "candidates with + somewhere, - somewhere, zero somewhere"),
         "pairs": ints("cut edges, 2", "ends of the edges that are cut"),

@@ -194,6 +194,13 @@ def branch(search: SearchMemory) -> None:
     take_side(search, first, kind)
 
 
+@inlined
+def is_linear(search: SearchMemory, layer: int, unit: int) -> bool:
+    """Whether a unit's slopes are equal, so that it counts as active everywhere."""
+    flat = search.unit_starts[layer] + unit
+    return search.slopes[0, flat] == search.slopes[1, flat]
+
+
 @part
 def enter_next_layer(search: SearchMemory) -> None:
     """Compute the map of the next layer from that of the one that is decided."""
@@ -202,6 +209,11 @@ def enter_next_layer(search: SearchMemory) -> None:
     for k in range(search.widths[layer]):
         search.units[count] = k
         count += 1 if search.relus[layer] == 0 or search.states[search.unit_starts[layer] + k] == 1 else 0
+    if search.sloped[layer] == 1:
+        start = search.unit_starts[layer]
+        for k in range(search.widths[layer]):
+            search.units[count] = ~k
+            count += 1 if search.states[start + k] == 0 and search.slopes[0, start + k] != 0.0 else 0
     pass_on(search, layer, layer)
     start_map(search, layer + 1, layer + 1)
     search.add_units(layer + 1, layer, layer + 1, count)
@@ -296,6 +308,8 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
                 enter_next_layer(search)
             else:
                 search.layer = layer + 1
+        elif is_linear(search, layer, search.unit):
+            settle_unit(search, 1)
         else:
             status = decide_unit(search)
             if status == Status.DONE:

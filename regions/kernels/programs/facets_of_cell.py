@@ -14,7 +14,7 @@ from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import entry, inlined, part
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import RowStatus
-from regions.kernels.programs.depth_first_by_programs import add_row, enter_next_layer, set_witness
+from regions.kernels.programs.depth_first_by_programs import add_row, enter_next_layer, is_linear, set_witness
 from regions.kernels.programs.simplex import NO_EDGE
 from regions.kernels.programs.unit_sides import (
     ENLARGED,
@@ -54,6 +54,8 @@ def load_rows(search: SearchMemory) -> bool:
             for unit in range(search.widths[layer]):
                 side = search.states[search.unit_starts[layer] + unit]
                 search.undecided[search.unit_starts[layer] + unit] = 0
+                if is_linear(search, layer, unit):
+                    continue
                 if power_of_two(search, layer, unit) > 0.0:
                     add_row(search, layer, unit, side)
                 else:
@@ -240,6 +242,9 @@ def set_states(search: SearchMemory) -> bool:
     for layer in range(search.relu_layers):
         if search.relus[layer] == 1:
             for unit in range(search.widths[layer]):
+                if is_linear(search, layer, unit):
+                    search.states[search.unit_starts[layer] + unit] = 1
+                    continue
                 value, bound = height_at(search, layer, unit, 1.0, search.point)
                 if abs(value) <= bound and not is_exactly_zero(search, layer, unit):
                     return False

@@ -91,7 +91,7 @@ def cells_of_layer(search: SearchMemory, top: int) -> int:
         search.decisions, search.doubtful = decisions, doubtful
         search.asked = 0
         return -1
-    search.decisions += search.widths[node.layer + 1] * node.n_vertices
+    search.decisions += search.cutting[node.layer + 1] * node.n_vertices
     return cells
 
 

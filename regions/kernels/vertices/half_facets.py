@@ -172,6 +172,15 @@ def differing_units(patterns: U64, a: int, b: int) -> int:
 
 
 @part
+def unit_slope(search: SearchMemory, patterns: U64, cell: int, layer: int, unit: int) -> float:
+    """Slope of a unit in a cell; 1 for the values of a layer without units."""
+    if search.relus[layer] == 0:
+        return 1.0
+    flat = search.unit_starts[layer] + unit
+    return search.slopes[1 if is_active(patterns, cell, flat) else 0, flat]
+
+
+@part
 def unit_gradient(
     search: SearchMemory, first: F64, patterns: U64, cell: int, layer: int, unit: int, a: F64, b: F64
 ) -> float:
@@ -186,14 +195,14 @@ def unit_gradient(
             for k in range(n):
                 b[i, k] = 0.0
         for j in range(below):
-            if search.relus[step - 1] == 1 and not is_active(
-                patterns, cell, search.unit_starts[step - 1] + j
-            ):
+            slope = unit_slope(search, patterns, cell, step - 1, j)
+            if slope == 0.0:
                 continue
             at = search.weight_starts[step] + j * n
             for i in range(d):
+                passed = slope * a[i, j]
                 for k in range(n):
-                    b[i, k] += search.weights[at + k] * a[i, j]
+                    b[i, k] += search.weights[at + k] * passed
         a, b = b, a
     total = 0.0
     for i in range(d):
@@ -222,12 +231,13 @@ def rest_column(search: SearchMemory, patterns: U64, cell: int, layer: int, unit
             v[2, k] = 0.0
             v[3, k] = 0.0
         for j in range(below):
-            if search.relus[step] == 1 and not is_active(patterns, cell, search.unit_starts[step] + j):
+            slope = unit_slope(search, patterns, cell, step, j)
+            if slope == 0.0:
                 continue
             at = search.weight_starts[step + 1] + j * n
             for k in range(n):
-                v[2, k] += search.weights[at + k] * v[0, j]
-                v[3, k] += abs(search.weights[at + k]) * v[1, j]
+                v[2, k] += search.weights[at + k] * (slope * v[0, j])
+                v[3, k] += abs(search.weights[at + k]) * (abs(slope) * v[1, j])
         for k in range(n):
             v[0, k] = v[2, k]
             v[1, k] = v[3, k]
@@ -244,10 +254,10 @@ def refine_jumps(
 ) -> None:
     """Recompute the jumps that a difference of Jacobians cannot tell from zero.
 
-    Where one unit flips, the jump is (derivative of the output by it) times (its gradient), a
-    product without cancellation between the cells; it is 0.0 when no active path leads from the
-    unit to the output, or when the sum over the paths is within its rounding error. Where several
-    units flip at once, a difference within the rounding of both Jacobians is 0.0.
+    Where one unit flips, the jump is (derivative of the output by it) times (the difference of its slopes)
+    times (its gradient), a product without cancellation between the cells; it is 0.0 when no active path
+    leads from the unit to the output, or when the sum over the paths is within its rounding error. Where
+    several units flip at once, a difference within the rounding of both Jacobians is 0.0.
     """
     widest = 0
     gamma = 0.0
@@ -273,4 +283,5 @@ def refine_jumps(
         if column == 0.0:
             jump[f] = 0.0
         else:
-            jump[f] = column * unit_gradient(search, first, patterns, cell_a[f], layer, k, a, b)
+            bend = abs(search.slopes[1, unit] - search.slopes[0, unit])
+            jump[f] = column * bend * unit_gradient(search, first, patterns, cell_a[f], layer, k, a, b)

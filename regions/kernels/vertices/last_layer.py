@@ -10,7 +10,7 @@ from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.error_bounds import carried_radius
-from regions.kernels.vertices.layer_maps import bounding_box, list_undecided
+from regions.kernels.vertices.layer_maps import bounding_box, list_undecided, settle_linear
 from regions.kernels.vertices.polygons import set_vertex_signs
 from regions.kernels.vertices.predicates import bounded_sign, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import place_vertex
@@ -68,6 +68,8 @@ def count_last_layer(search: SearchMemory, top: int, _: int) -> int:
     screen_layer(search, layer, slot, extent, radius)
     first = node.vertex_top
     units = node.first_unit + node.n_candidates
+    if search.cutting[layer] < search.widths[layer]:
+        settle_linear(search, layer)
     cuts = 0
     n_open = list_undecided(search, search.widths[layer])
     if n_open > 0:

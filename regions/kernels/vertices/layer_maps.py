@@ -1,6 +1,6 @@
 """Affine maps and unit states on the way down the splitting tree, whatever the polytope is made of.
 
-`add_units` keeps the next layer's map, `decide_layer` sorts a layer's units into active ones, inactive ones
+`add_units` keeps the next layer's map; `decide_layer` sorts a layer's units into active ones, inactive ones
 and candidates, which cut the polytope, and `settle` sorts the candidates again after a split.
 """
 
@@ -35,28 +35,33 @@ def start_map(search: SearchMemory, layer: int, slot: int) -> None:
 
 
 @part
-def copy_map_with(search: SearchMemory, layer: int, source: int, target: int, below: int, unit: int) -> None:
-    """Copy the map of `layer` from one slot to another, adding one active unit of the map in `below`."""
+def copy_map_with(
+    search: SearchMemory, layer: int, source: int, target: int, below: int, unit: int, slope: float
+) -> None:
+    """Copy the map of `layer` from one slot to another, adding `slope` times one unit of the map in `below`.
+
+    The two slots may be the same one.
+    """
     n = search.widths[layer]
     d = search.dimension
     at = search.weight_starts[layer] + unit * n
     column = search.weights[at : at + n]
     for i in range(d + 1):
-        factor = search.slots[below, i, unit]
+        factor = slope * search.slots[below, i, unit]
         old = search.slots[source, i]
         new = search.slots[target, i]
         for k in range(n):
             new[k] = fma(column[k], factor, old[k])
-    factor = search.slots[below, d + 2, unit]
+    factor = abs(slope) * search.slots[below, d + 2, unit]
     old = search.slots[source, d + 1]
     new = search.slots[target, d + 1]
     for k in range(n):
         new[k] = fma(abs(column[k]), factor, old[k])
 
 
-@step
-def add_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
-    """Add `count` active units (listed in `units`) of the map in `source` to the map of `layer`.
+@part
+def add_active(search: SearchMemory, layer: int, source: int, target: int, count: int) -> None:
+    """Add `count` units of slope 1 (listed in `units`) of the map in `source` to the map of `layer`.
 
     `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
     target row serves four products; the error row takes `|W[k, j]|` times what a unit passes on.
@@ -82,7 +87,7 @@ def add_units(search: SearchMemory, layer: int, source: int, target: int, count:
                     abs(search.weights[start + search.units[u] * n + k]), low[d + 2, search.units[u]], total
                 )
             high[d + 1, k] = total
-        return Status.DONE
+        return
     while done + 4 <= count:
         j0, j1, j2, j3 = (
             search.units[done],
@@ -119,6 +124,31 @@ def add_units(search: SearchMemory, layer: int, source: int, target: int, count:
         for k in range(n):
             row[k] = fma(abs(w0[k]), m0, row[k])
         done += 1
+
+
+@step
+def add_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Add `count` active units (listed in `units`) of the map in `source` to the map of `layer`."""
+    add_active(search, layer, source, target, count)
+    return Status.DONE
+
+
+@step
+def add_sloped_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Do what `add_units` does, for networks with other units than ReLUs: each is added times its slope.
+
+    An entry of `units` that is `~unit` means the slope left of the breakpoint. The product by the slope
+    rounds once more than the bounds of `pass_on` would need without it, which `roundings` has counted.
+    """
+    below = layer - 1
+    if search.sloped[below] == 0:
+        add_active(search, layer, source, target, count)
+        return Status.DONE
+    for u in range(count):
+        entry = search.units[u]
+        unit = entry if entry >= 0 else ~entry
+        slope = search.slopes[1 if entry >= 0 else 0, search.unit_starts[below] + unit]
+        copy_map_with(search, layer, target, target, source, unit, slope)
     return Status.DONE
 
 
@@ -166,14 +196,34 @@ def list_undecided(search: SearchMemory, n: int) -> int:
 
 
 @part
-def decide_layer(search: SearchMemory, top: int) -> int:
-    """Sort the units of a node's layer; returns how many are active on all of it (in `units`).
+def settle_linear(search: SearchMemory, layer: int) -> None:
+    """Call the units of a layer whose slopes are equal active, as if their values were 1: they never cut."""
+    start = search.unit_starts[layer]
+    for k in range(search.widths[layer]):
+        if search.slopes[0, start + k] == search.slopes[1, start + k]:
+            search.middles[k] = 1.0
 
-    Most units have one sign in the whole box around the polytope, which one pass over the layer finds; the
-    others are evaluated at the vertices. A unit with both signs becomes a candidate. A unit that only
-    touches the polytope is decided too: the active ones are listed in `work[1:]`, their number is in
-    `work[0]`, their signs are in `values`, and the caller finds the facets on which they vanish. -1: exact
-    signs are asked for, and the caller restores the node.
+
+@part
+def list_left(search: SearchMemory, layer: int, count: int) -> int:
+    """List in `units`, after `count` entries, the units that are decided left and have a slope there."""
+    start = search.unit_starts[layer]
+    for k in range(search.widths[layer]):
+        search.units[count] = ~k
+        count += 1 if search.middles[k] < 0.0 and search.slopes[0, start + k] != 0.0 else 0
+    return count
+
+
+@part
+def decide_layer(search: SearchMemory, top: int) -> int:
+    """Sort the units of a node's layer; returns how many reach the next one on all of it (in `units`).
+
+    These are the active ones and, as `~unit`, those left of their breakpoints with a slope there. Most units
+    have one sign in the whole box around the polytope, which one pass over the layer finds; the others are
+    evaluated at the vertices. A unit with both signs becomes a candidate. A unit that only touches the
+    polytope is decided too: the active ones are listed in `work[1:]`, their number is in `work[0]`, their
+    signs are in `values`, and the caller finds the facets on which they vanish. -1: exact signs are asked
+    for, and the caller restores the node.
     """
     node = search.nodes[top]
     layer = node.layer
@@ -192,6 +242,8 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     screen_layer(search, layer, slot, extent, radius)
     search.ask_layer = layer
     search.ask_facets = node.first_facet
+    if search.cutting[layer] < n:
+        settle_linear(search, layer)
     clear_signs(search, top)
     key = search.keys[top]
     first = search.word_starts[layer]
@@ -202,7 +254,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
         k = search.units[i]
         set_bound(search, slot, k, extent)
         seen = decide_vertex_signs(search, top, cuts, k)
-        search.middles[k] = 1.0 if seen & 3 == 2 else -1.0
+        search.middles[k] = 0.0 if seen & 3 == 3 else (1.0 if seen & 3 == 2 else -1.0)
         if seen & 3 == 3:
             search.candidate_units[candidates + cuts] = k
             cuts += 1
@@ -222,7 +274,9 @@ def decide_layer(search: SearchMemory, top: int) -> int:
             word = ZERO
     if search.asked > search.answered:
         return -1
-    search.decisions += n * node.n_vertices
+    if search.sloped[layer] == 1:
+        active = list_left(search, layer, active)
+    search.decisions += search.cutting[layer] * node.n_vertices
     search.keys[top] = key
     search.work[0] = touching
     node.n_candidates = cuts
@@ -252,11 +306,25 @@ def add_event(search: SearchMemory, top: int, hyperplane: int, key: np.uint64) -
     search.nodes[top].event_top = at + 1
 
 
+@part
+def list_fallen(search: SearchMemory, top: int, word: int, fallen: np.uint64, count: int) -> int:
+    """List in `units`, after `count` entries, candidates decided left that have a slope there."""
+    node = search.nodes[top]
+    start = search.unit_starts[node.layer]
+    while fallen != ZERO:
+        unit = search.candidate_units[node.first_unit + (word << 6) + trailing_zeros(fallen)]
+        fallen &= fallen - ONE
+        search.units[count] = ~unit
+        count += 1 if search.slopes[0, start + unit] != 0.0 else 0
+    return count
+
+
 @inlined
 def settle(search: SearchMemory, top: int) -> int:
-    """Decide the candidates that no longer cut a child; returns how many became active.
+    """Decide the candidates that no longer cut a child; returns how many of them reach the next layer.
 
-    They are listed in `units`. On return, row 2 of `masks` has those of them that vanish at some vertex.
+    They are listed in `units`, as in `decide_layer`. On return, row 2 of `masks` has those that became active
+    and vanish at some vertex.
     """
     node = search.nodes[top]
     words = (node.n_candidates + 63) >> 6
@@ -289,4 +357,6 @@ def settle(search: SearchMemory, top: int) -> int:
             set_active(search, top, layer, unit)
             search.units[count] = unit
             count += 1
+        if search.sloped[layer] == 1:
+            count = list_fallen(search, top, w, before & ~cut & ~search.masks[0, w], count)
     return count

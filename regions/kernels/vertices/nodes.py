@@ -86,7 +86,8 @@ def count_split(search: SearchMemory, top: int, n_new: int) -> None:
 def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int:
     """Make room for the children of a node that was cut; returns the place of the positive one.
 
-    Each child has a map of the next layer; that of the positive child includes the unit.
+    Each child has a map of the next layer, which includes the unit times its slope on that side; the negative
+    one keeps the node's own, and a ReLU adds nothing to it.
     """
     node = search.nodes[top]
     following = node.layer + 1
@@ -96,8 +97,14 @@ def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int
         copy_node(search, top, upper)
         if needs_map(search, following):
             search.nodes[upper].next_slot = node.next_slot + 1
-    if wanted & 1 and needs_map(search, following):
-        copy_map_with(search, following, node.next_slot, search.nodes[upper].next_slot, node.map_slot, unit)
+    if needs_map(search, following):
+        slot, below, flat = node.next_slot, node.map_slot, search.unit_starts[node.layer] + unit
+        if wanted & 1:
+            right = search.slopes[1, flat]
+            copy_map_with(search, following, slot, search.nodes[upper].next_slot, below, unit, right)
+        if wanted & 2 and search.slopes[0, flat] != 0.0:
+            search.units[0] = ~unit
+            search.add_units(following, below, slot, 1)
     return upper
 
 
@@ -118,7 +125,7 @@ def start_child(
 
 @inlined
 def settle_child(search: SearchMemory, at: int, unit: int) -> int:
-    """Decide the candidates that no longer cut a child; returns how many became active (in `units`).
+    """Decide the candidates that no longer cut a child; returns how many reach the next layer (in `units`).
 
     `unit` is the unit that the cut made active, -1 in the negative child. On return, row 2 of `masks`
     has those of the active ones that vanish at some vertex.
@@ -130,7 +137,7 @@ def settle_child(search: SearchMemory, at: int, unit: int) -> int:
 
 @inlined
 def extend_map(search: SearchMemory, at: int, count: int) -> None:
-    """Add `count` units (in `units`) that became active to the next layer's map of a child."""
+    """Add `count` units (in `units`) that were decided to the next layer's map of a child."""
     child = search.nodes[at]
     if count > 0 and needs_map(search, child.layer + 1):
         search.add_units(child.layer + 1, child.map_slot, child.next_slot, count)
@@ -155,7 +162,7 @@ def advance_layer(search: SearchMemory, top: int) -> None:
 
 @inlined
 def open_layer(search: SearchMemory, top: int, active: int) -> None:
-    """Begin the next layer's map with the `active` units (in `units`) that are active on a whole node."""
+    """Begin the next layer's map with `active` units (in `units`) that are decided on a whole node."""
     search.answered = 0
     search.asked = 0
     node = search.nodes[top]

@@ -6,7 +6,7 @@ from regions.kernels.memory.states import Mode
 from regions.kernels.vertices.depth_first import search_by_vertices
 from regions.kernels.vertices.error_bounds import improve_radius
 from regions.kernels.vertices.last_layer import count_last_layer
-from regions.kernels.vertices.layer_maps import add_units
+from regions.kernels.vertices.layer_maps import add_sloped_units, add_units
 from regions.kernels.vertices.polygon_steps import (
     enter_layer_of_polygon,
     list_polygon,
@@ -24,11 +24,16 @@ from regions.kernels.vertices.predicates import report_doubt, settle_doubt
 from regions.kernels.volumes.simple import measure_simple
 
 
-def steps_of(planar: bool, mode: Mode) -> dict[str, Any]:
+def adder(sloped: bool) -> Any:
+    """Return the step that adds units to the next layer's map: times their slopes, or ReLUs only."""
+    return add_sloped_units if sloped else add_units
+
+
+def steps_of(planar: bool, mode: Mode, sloped: bool = False) -> dict[str, Any]:
     """Return the steps of a search, by the names that its layout gives them; no others are compiled."""
     steps: dict[str, Any] = {
         "search": search_by_vertices,
-        "add_units": add_units,
+        "add_units": adder(sloped),
         "settle_doubt": report_doubt,
     }
     if planar:

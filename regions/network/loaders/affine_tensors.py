@@ -1,7 +1,8 @@
 """Tensors whose entries are affine functions of one layer's values, and the layers that they are made of.
 
 A graph of operators is read by running it on such tensors. No step rounds: what cannot be merged exactly
-becomes an affine layer of its own. What operators mean is left to `operators` and to the loaders.
+becomes an affine layer of its own, and what passes by a layer of units is carried by linear units. What
+operators mean is left to the loaders.
 """
 
 from __future__ import annotations

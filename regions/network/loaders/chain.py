@@ -5,6 +5,8 @@ Every step is exact. What cannot be merged without rounding becomes an affine la
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ class Chain:
         self._weights: list[FloatArray] = []
         self._biases: list[FloatArray] = []
         self._relu: list[bool] = []
+        self._slopes: list[Any] = []
 
     @property
     def width(self) -> int:
@@ -38,6 +41,7 @@ class Chain:
         self._weights.append(weight)
         self._biases.append(np.zeros(weight.shape[0]) if bias is None else bias)
         self._relu.append(False)
+        self._slopes.append(None)
 
     def shift(self, offset: FloatArray) -> None:
         """Append `h -> h + offset`, merged into the layer before where that is exact."""
@@ -70,10 +74,47 @@ class Chain:
         """Append a ReLU; a second one in a row changes nothing and is left out."""
         if not self._weights:
             self.affine(np.eye(self.input_dim))
+        if self._slopes[-1] is not None:
+            self.affine(np.eye(self.width))
         self._relu[-1] = True
+
+    def two_slopes(self, left: FloatArray | float, right: FloatArray | float = 1.0) -> None:
+        """Append units with slopes left and right of their breakpoint at 0, for all values or for each.
+
+        Leaky ReLUs have a right slope of 1, absolute values (-1, 1), values that pass through (1, 1).
+        """
+        if not self._weights or self._relu[-1]:
+            self.affine(np.eye(self.width))
+        slopes = np.empty((2, self.width))
+        slopes[0], slopes[1] = left, right
+        self._relu[-1], self._slopes[-1] = True, slopes
+
+    def clip(self, low: float, high: float) -> None:
+        """Append `h -> min(max(h, low), high)` for every value, by two ReLUs each; an end may be infinite.
+
+        Such a unit has two breakpoints. Above `low` it is `low + relu(h - low) - relu(h - high)`, and every
+        step of that is an affine layer of exact numbers.
+        """
+        if not low < high:
+            raise InvalidNetworkError(f"values cannot be clipped to [{low}, {high}]: the range is empty")
+        one = np.eye(self.width)
+        ends = [(end, sign) for end, sign in ((low, 1.0), (high, -1.0)) if np.isfinite(end)]
+        if not ends:
+            return
+        # where only the upper end is finite, high - relu(high - h)
+        turn = -1.0 if not np.isfinite(low) else 1.0
+        self.affine(
+            np.vstack([turn * one for _ in ends]),
+            np.concatenate([np.full(len(one), -turn * end) for end, _ in ends]),
+        )
+        self.relu()
+        base = low if np.isfinite(low) else high
+        self.affine(np.hstack([sign * one for _, sign in ends]), np.full(len(one), base))
 
     def network(self, name: str) -> Network:
         """The finished network."""
         if not self._weights:
             raise InvalidNetworkError(f"{name} has no layer that computes anything")
-        return Network(tuple(self._weights), tuple(self._biases), tuple(self._relu), name)
+        return Network(
+            tuple(self._weights), tuple(self._biases), tuple(self._relu), name, tuple(self._slopes)
+        )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
 from regions.network.relu_network import Network
+from regions.network.slopes import put_out
 
 FloatArray = NDArray[np.float64]
 
@@ -103,9 +104,10 @@ def _own_rounding(network: Network, inputs: FloatArray, dtype: str) -> float:
     """Largest rounding error of a plain forward pass in the given type; 0 for float64."""
     value = inputs.astype(dtype)
     with np.errstate(all="ignore"):
-        for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
+        layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+        for weight, bias, relu, pair in layers:
             value = value @ weight.T.astype(dtype) + bias.astype(dtype)
             if relu:
-                value = np.maximum(value, 0)
+                value = put_out(value, None if pair is None else pair.astype(dtype))
     rounding = float(np.abs(value - network.forward(inputs)).max())
     return rounding if np.isfinite(rounding) else 0.0

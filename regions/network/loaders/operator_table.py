@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[s
     "two slopes": (
         ("LeakyRelu", "PRelu", "Abs"),
         ("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "abs"),
-        (),
+        ("LeakyReLU", "PReLU"),
         (),
     ),
     "clipping": (
@@ -61,7 +61,7 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[s
             *("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_"),
             *("hardtanh", "hardtanh_", "relu6", "relu6_"),
         ),
-        (),
+        ("ReLU6", "Hardtanh"),
         (),
     ),
     "the larger or smaller of two": (("Max", "Min"), ("maximum", "minimum"), (), ()),

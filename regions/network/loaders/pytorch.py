@@ -22,9 +22,11 @@ from regions.network.relu_network import Network
 
 __all__ = ["from_torch"]
 
-LAYERS = ("Linear", "ReLU", "Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout")
+UNITS = ("ReLU", "LeakyReLU", "PReLU", "ReLU6", "Hardtanh")
+LAYERS = (*UNITS, "Linear", "Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout")
 SUPPORTED = (
-    "Linear, ReLU, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, Dropout in eval mode, "
+    "Linear, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, "
+    "Dropout in eval mode, "
     "and nested Sequential"
 )
 
@@ -32,13 +34,14 @@ SUPPORTED = (
 def from_torch(
     model: Any, *, name: str = "", input_shape: Sequence[int] | None = None, example_input: Any = None
 ) -> Network:
-    """Network of a PyTorch module that is affine between one layer of ReLUs and the next.
+    """Network of a PyTorch module that is affine between one layer of units and the next.
 
-    An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, Conv2d, AvgPool2d, Flatten, Identity,
-    Dropout. Any other module goes through `torch.export`, and so does what that exported: convolutions of one
-    to three axes and transposed ones, pooling by averages, batch normalisation, branches, slices, products
-    with stored matrices. float32 weights become the same numbers in float64, on inputs flattened row by row;
-    what rounds is stated in `from_onnx`. A last softmax, sigmoid or tanh is read up to, and the name says so.
+    An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh,
+    Conv2d, AvgPool2d, Flatten, Identity, Dropout. Any other module goes through `torch.export`, and so does
+    what that exported: convolutions of one to three axes and transposed ones, pooling by averages, batch
+    normalisation, branches and skips, slices, products with stored matrices. float32 weights become the same
+    numbers in float64, on inputs flattened row by row; what rounds is stated in `from_onnx`. A last softmax,
+    sigmoid or tanh is read up to, and the name says so.
 
     Parameters
     ----------
@@ -54,7 +57,7 @@ def from_torch(
     Raises
     ------
     InvalidNetworkError : if an operator is not supported, Dropout or BatchNorm is in training mode, values
-        pass by a layer of ReLUs, or the model does not compute what its layers say
+        are multiplied, or the model does not compute what its layers say
     InvalidInputError : if PyTorch is not installed
     BudgetExceededError : if a layer would have more than 2**27 weights
 
@@ -163,9 +166,26 @@ def _lower_module(nn: Any, model: Any, shape: tuple[int, ...] | None) -> tuple[C
             current = _append_window(nn, chain, layer, current, where)
         elif isinstance(layer, nn.ReLU):
             chain.relu()
+        elif isinstance(layer, nn.LeakyReLU | nn.PReLU | nn.Hardtanh):
+            _append_units(nn, chain, layer, current, source_dtype(weighted[0].weight, where), where)
         elif isinstance(layer, nn.Flatten):
             current = (chain.width,)
     return chain, weighted[0].weight, shape
+
+
+def _append_units(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], dtype: str, where: str) -> None:
+    """Append units with slopes, or clip values; numbers of the layer are those of the type it computes in."""
+    number = np.dtype(dtype).type
+    if isinstance(layer, nn.Hardtanh):  # ReLU6 is one
+        chain.clip(float(number(layer.min_val)), float(number(layer.max_val)))
+        return
+    if isinstance(layer, nn.LeakyReLU):
+        chain.two_slopes(float(number(layer.negative_slope)))
+        return
+    slopes, _ = linear_arrays(layer.weight, None, where)
+    if slopes.size not in (1, shape[0]):
+        raise InvalidNetworkError(f"{where} has {slopes.size} slopes for {shape[0]} channels")
+    chain.two_slopes(np.repeat(slopes, chain.width // slopes.size))
 
 
 def _append_window(nn: Any, chain: Chain, layer: Any, shape: tuple[int, ...], where: str) -> tuple[int, ...]:

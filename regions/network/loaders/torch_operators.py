@@ -208,7 +208,11 @@ def _batch_norm(call: Call) -> Any:
 
 
 def _constant(call: Call, value: Any) -> FloatArray:
-    return to_float64(value) if hasattr(value, "detach") else np.asarray(float(value))
+    """The numbers of a constant; one that is no tensor has the type that PyTorch computes with."""
+    if hasattr(value, "detach"):
+        return to_float64(value)
+    dtypes = (part.dtype for part in call.arguments.values() if isinstance(part, AffineTensor))
+    return np.asarray(np.dtype(next(dtypes, "float64")).type(value), np.float64)
 
 
 def _sum(call: Call, x: Any, y: Any, factor: float = 1.0) -> AffineTensor:
@@ -283,7 +287,7 @@ def _leaky(call: Call) -> Any:
         return bends.bent(
             call.layering, x, np.broadcast_to(weight.reshape(-1, *[1] * (x.index.ndim - 2)), x.shape)
         )
-    return bends.bent(call.layering, x, float(call.get("negative_slope", 0.01)))
+    return bends.bent(call.layering, x, _constant(call, call.get("negative_slope", 0.01)))
 
 
 def _absolute(call: Call) -> Any:
