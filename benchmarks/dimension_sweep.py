@@ -1,4 +1,4 @@
-"""Cells per second of both engines over the dimension, and the fit of `regions.cost_model`.
+"""Cells per second of both engines over the dimension, and the fit of `regions.enumeration.cost_model`.
 
 One family of networks, d -> w -> w -> 1 with weights N(0, 2 / fan-in) and biases N(0, 1/4), seed 100 d + w,
 on [-1, 1]^d; certified arithmetic, one thread, CPU time, compiled before. A search ends after --max-cells
@@ -8,7 +8,7 @@ cells or --seconds, whichever is first; both engines search the same tree, so th
     python benchmarks/dimension_sweep.py --draw-only  # the picture and the fit again, from the table
 
 The fit, printed at the end, is least squares of log2 of the seconds per cell; its coefficients are those
-of `regions/cost_model.py`.
+of `regions/enumeration/cost_model.py`.
 """
 
 from __future__ import annotations

@@ -40,8 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)  # before the workers are started
 def pytest_cmdline_main(config: pytest.Config) -> None:
     # the whole suite runs on several cores, a file at a time; `-n 0` runs it in one process
+    if hasattr(config, "workerinput"):  # this is one of them
+        return
     wanted = config.option
-    if wanted.numprocesses is None and not (wanted.file_or_dir or wanted.usepdb or wanted.collectonly):
+    alone = wanted.file_or_dir or wanted.usepdb or wanted.collectonly
+    if getattr(wanted, "numprocesses", 0) is None and not alone:
         wanted.numprocesses, wanted.dist = min(os.cpu_count() or 1, MOST_PROCESSES), "loadfile"
 
 

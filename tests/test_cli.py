@@ -81,7 +81,7 @@ def test_no_words_show_the_commands(run):
     [
         (["count", "nowhere.npz", "--box", "-1", "1"], "nowhere.npz"),
         (["count", "NET"], "--box LO HI"),
-        (["count", "NET", "--box", "1", "-1"], "low >= high in coordinate 0"),
+        (["count", "NET", "--box", "1", "-1"], "low > high in coordinate 0"),
         (["count", "NET", "--box", "-1", "one"], "'one'"),
         (["count", "NET", "--box", "-1,-1,-1", "1"], "3 numbers, the network has 2 inputs"),
         (["count", "NET", "--box", "-1"], "--box"),

@@ -185,7 +185,7 @@ def test_after_warming_up_nothing_is_compiled(tmp_path: Path, small_nets: Path) 
 
 
 def test_engines_that_do_not_exist_are_not_warmed_up() -> None:
-    with pytest.raises(InvalidInputError, match="available: 'planar', 'cells', 'lp'"):
+    with pytest.raises(InvalidInputError, match="engine is 'spheres'; choose 'planar', 'cells' or 'lp'"):
         warm_up(["spheres"])
 
 

@@ -330,8 +330,8 @@ NAN = float("nan")
 THREE = ([0, 0, 0], [1, 0, 0], [0, 1, 0])
 E3 = np.eye(3)
 REFUSED: dict[str, tuple[Any, str]] = {
-    "low above high": (lambda: Box([0, 1], [1, 0]), "low >= high in coordinate 1"),
-    "low equal high": (lambda: Box([0, 1], [1, 1]), "low >= high in coordinate 1"),
+    "low above high": (lambda: Box([0, 1], [1, 0]), "low > high in coordinate 1"),
+    "all inputs fixed": (lambda: Box([0, 1], [0, 1]), "low == high in every coordinate"),
     "nan bound": (lambda: Box([0, NAN], [1, 1]), "low holds nan at index"),
     "infinite bound": (lambda: Box([0, 0], [1, np.inf]), "high holds inf at index"),
     "unequal bounds": (lambda: Box([0], [1, 2]), "one low and one high"),

@@ -18,7 +18,7 @@ from regions import Box, CellComplex, Network, count_cells, enumerate_cells
 from regions.complexes import Completeness
 from regions.enumeration import enumerate as enumeration
 from regions.enumeration import limits, threads
-from regions.enumeration.limits import Stop
+from regions.enumeration.limits import Stop, interrupts_raised_after
 from regions.errors import InvalidInputError
 
 pytestmark = pytest.mark.small
@@ -40,7 +40,7 @@ def assert_limits_keep_as_many_cells_as_they_allow(network: Network, box: Box) -
 
 
 @pytest.mark.kernels
-@examples(60, 10)
+@examples(40, 10)
 @given(case=rational_networks() | float_networks(2, 2, 3))
 def test_every_limit_means_the_same_to_all_engines(case: Case) -> None:
     network = Network.from_arrays(case.weights, case.biases, case.relu)
@@ -224,6 +224,12 @@ def test_a_late_interrupt_of_short_work_comes_out_and_handlers_come_back(
 
 
 def test_searches_inside_of_searches_share_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), interrupts_raised_after():
+        with Stop() as within:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert within.interrupted
+    with interrupts_raised_after(), Stop():
+        pass
     with Stop() as outer:
         with Stop() as inner:
             os.kill(os.getpid(), signal.SIGINT)

@@ -160,15 +160,30 @@ def test_wrong_vertex_and_facet_numbers_fail(generic: CellComplex) -> None:
         assert not verify(replace(generic, **{name: counts}), strict=False).ok
 
 
-def test_a_witness_outside_is_repaired(generic: CellComplex) -> None:
+def test_a_witness_that_is_elsewhere_fails(generic: CellComplex) -> None:
+    for wrong in (generic.witnesses[5], [np.nan, np.nan]):
+        witnesses = generic.witnesses.copy()
+        witnesses[2] = wrong
+        assert_fails(replace(generic, witnesses=witnesses), "the witness of cell 2")
+
+
+def test_a_witness_that_only_rounding_puts_outside_is_repaired(generic: CellComplex) -> None:
     witnesses = generic.witnesses.copy()
-    witnesses[2] = generic.witnesses[5]
-    witnesses[4] = np.nan
+    for cell in (2, 4):
+        corner = generic.vertices(cell)[0]
+        witnesses[cell] = corner + 1e-13 * (corner - generic.centroids[cell])
     report = verify(replace(generic, witnesses=witnesses))
     assert report.ok and [repair.cell for repair in report.repairs] == [2, 4]
     assert all(repair.rounded_inside for repair in report.repairs)
     found = generic.locate(np.array([repair.rounded for repair in report.repairs]))
     assert found.tolist() == [2, 4]
+
+
+@pytest.mark.kernels
+def test_listings_by_programs_without_volumes_pass() -> None:
+    for options in ({"volumes": False}, {"volumes": np.random.default_rng(0)}, {}):
+        report = verify(complex_of(random_case(2, (4, 3), seed=1), engine="lp", **options))
+        assert report.ok and any("no cell is missing" in text for text in report.proven)
 
 
 def test_a_truncated_result_passes_and_claims_no_completeness() -> None:

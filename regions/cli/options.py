@@ -57,6 +57,26 @@ BoxOption = Annotated[
         metavar="LO HI", help="Input box: numbers, or comma lists (-1,0 1,2).", rich_help_panel=_DOMAIN
     ),
 ]
+FixOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I=V,...", help="With --box: inputs that are fixed, and at what.", rich_help_panel=_DOMAIN
+    ),
+]
+FreeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I,...",
+        help="With --box and --at: the inputs that are free; all others are fixed.",
+        rich_help_panel=_DOMAIN,
+    ),
+]
+AtOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="X.npy", help="With --free: the point that fixes the other inputs.", rich_help_panel=_DOMAIN
+    ),
+]
 SliceOption = Annotated[
     tuple[Path, Path, Path] | None,
     typer.Option(
@@ -127,6 +147,9 @@ class DomainWords:
     """The options that name a domain, as typed."""
 
     box: BoxOption = None
+    fix: FixOption = None
+    free: FreeOption = None
+    at: AtOption = None
     slice: SliceOption = None
     segment: SegmentOption = None
     margin: MarginOption = None
@@ -141,7 +164,7 @@ class DomainWords:
         self._check_combination()
         n = network.input_dim
         if self.box is not None:
-            return _box(self.box, n)
+            return self._box(self.box, n)
         from regions.domain import Segment, Slice
 
         if self.segment is not None:
@@ -159,6 +182,20 @@ class DomainWords:
             return Slice.pca(data, center, half_width=self.half_width, clip=clip)
         assert center is not None  # by _check_combination
         return Slice.around(center, self._directions(n), self.half_width, clip)
+
+    def _box(self, words: tuple[str, str], n: int) -> Domain:
+        """Return the input box with what --fix, or --free and --at, fix of it."""
+        from regions.domain import Box
+
+        low, high = _box_bounds(words, n)
+        fixed = {} if self.fix is None else fixed_inputs(self.fix, n)
+        if self.free is not None:
+            assert self.at is not None  # by _check_combination
+            point, free = read_point(self.at, n), input_numbers(self.free, n)
+            fixed.update((k, float(point[k])) for k in range(n) if k not in free)
+        for k, value in fixed.items():
+            low[k] = high[k] = value
+        return Box(low, high)
 
     def _directions(self, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         import numpy as np
@@ -190,11 +227,16 @@ class DomainWords:
             raise InvalidDomainError("--center and --data need --half-width H, half the side of the square")
         for name, value, needs, present in (
             ("--half-width", self.half_width, "--center or --data", around),
+            ("--fix", self.fix, "--box", self.box is not None),
+            ("--free", self.free, "--box and --at", self.box is not None and self.at is not None),
+            ("--at", self.at, "--box and --free", self.box is not None and self.free is not None),
             ("--margin", self.margin, "--slice", self.slice is not None),
             ("--clip", self.clip, "a slice", around or self.slice is not None),
         ):
             if value is not None and not present:
-                raise InvalidDomainError(f"{name} goes with {needs}, not with {chosen[0]}")
+                raise InvalidDomainError(f"{name} goes with {needs}; got {chosen[0]} without")
+        if self.fix is not None and self.free is not None:
+            raise InvalidDomainError("give --fix or --free with --at, not both")
 
 
 @dataclass(frozen=True)
@@ -331,10 +373,8 @@ def _bound(text: str, n: int) -> Any:
     return np.array(values) if len(values) > 1 else values[0]
 
 
-def _box(words: tuple[str, str], n: int) -> Domain:
-    """Return the input box; a single number holds for every coordinate."""
-    from regions.domain import Box
-
+def _box_bounds(words: tuple[str, str], n: int) -> tuple[list[float], list[float]]:
+    """Return the bounds of the input box; a single number holds for every coordinate."""
     bounds = [numbers(text, "--box") for text in words]
     for text, values in zip(words, bounds, strict=True):
         if len(values) not in (1, n):
@@ -342,4 +382,46 @@ def _box(words: tuple[str, str], n: int) -> Domain:
                 f"--box: {text!r} has {len(values)} numbers, the network has {n} inputs; give one, or {n}"
             )
     low, high = (values * n if len(values) == 1 else values for values in bounds)
-    return Box(low, high)
+    return low, high
+
+
+def input_numbers(text: str, n: int) -> list[int]:
+    """Return the inputs that a comma list names.
+
+    Raises
+    ------
+    InvalidDomainError
+        If a part is no input of the network, or named twice.
+
+    Examples
+    --------
+    >>> input_numbers("3,0", 5)
+    [3, 0]
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        if not part.strip().isdecimal() or int(part) >= n or int(part) in found:
+            raise InvalidDomainError(f"{part!r} in {text!r}: give each of the inputs 0 to {n - 1} once")
+        found.append(int(part))
+    return found
+
+
+def fixed_inputs(text: str, n: int) -> dict[int, float]:
+    """Return which inputs a list such as 2=0.0,5=1 fixes, and at what.
+
+    Raises
+    ------
+    InvalidDomainError
+        If a part is not of the form INPUT=VALUE, or an input is none of the network's, or named twice.
+
+    Examples
+    --------
+    >>> fixed_inputs("2=0.5,0=-1", 3)
+    {2: 0.5, 0: -1.0}
+    """
+    parts = [part.partition("=") for part in text.split(",")]
+    for _, sign, value in parts:
+        if not sign or not value.strip():
+            raise InvalidDomainError(f"--fix: {text!r}; give INPUT=VALUE, several with commas: 2=0.0,5=1")
+    inputs = input_numbers(",".join(name for name, _, _ in parts), n)
+    return dict(zip(inputs, numbers(",".join(value for _, _, value in parts), "--fix"), strict=True))

@@ -118,7 +118,11 @@ def _check_plane(domain: Domain, data: dict[str, NDArray[Any]]) -> None:
     for name, expected in _plane(domain).items():
         stored = data.get(name, expected)
         scale = PLANE_ROUNDING * float(np.abs(expected).max(initial=0.0))
-        if stored.shape != expected.shape or not (np.abs(stored - expected) <= scale).all():
+        if (
+            stored.dtype != np.float64
+            or stored.shape != expected.shape
+            or not (np.abs(stored - expected) <= scale).all()
+        ):
             raise InvalidInputError(f"array {name!r} is not that of {domain.describe()}")
 
 
@@ -134,6 +138,9 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
             "take an unchanged copy, or enumerate again"
         )
     n_layers = len(header["relu"])
+    odd = [name for k in range(n_layers) for name in (f"W{k}", f"b{k}") if data[name].dtype != np.float64]
+    if odd:
+        raise InvalidInputError(f"array {odd[0]!r} is {data[odd[0]].dtype}, expected float64")
     relu, slopes = read_flags(header["relu"], data)
     network = Network.from_arrays(
         [data[f"W{k}"] for k in range(n_layers)],

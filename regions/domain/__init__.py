@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from regions.domain.fixed_box import FixedBox
 from regions.domain.frame_box import FrameBox
 from regions.domain.intrinsic import Coordinates, Domain, check_coordinates
 from regions.domain.shapes import Box, Polytope, Segment
@@ -20,6 +21,7 @@ __all__ = [
     "Box",
     "Coordinates",
     "Domain",
+    "FixedBox",
     "FrameBox",
     "Polytope",
     "Segment",
@@ -53,6 +55,8 @@ def domain_from_dict(data: Mapping[str, Any]) -> Domain:
                 return Slice(data["origin"], data["basis"], (A, b), tuple(data["names"]))
             case "polytope":
                 return Polytope(data["A"], data["b"])
+            case "frame_box" if "box" in data:
+                return Box(data["box"]["low"], data["box"]["high"])
             case "frame_box":
                 return FrameBox(data["origin"], data["basis"], data["low"], data["high"])
             case kind:

@@ -266,11 +266,15 @@ def float_array(values: npt.ArrayLike, name: str) -> FloatArray:
     return array.astype(np.float64)
 
 
-def check_order(low: FloatArray, high: FloatArray, what: str) -> None:
-    """Raise InvalidDomainError unless low < high in every coordinate."""
-    if np.any(low >= high):
-        k = int(np.argmax(low >= high))
-        raise InvalidDomainError(f"low >= high in coordinate {k} of the {what}: {low[k]} >= {high[k]}")
+def check_order(low: FloatArray, high: FloatArray, what: str, *, strict: bool = True) -> None:
+    """Raise InvalidDomainError unless low < high in every coordinate, or low <= high if not `strict`."""
+    wrong = low >= high if strict else low > high
+    if np.any(wrong):
+        k = int(np.argmax(wrong))
+        sign = ">=" if strict else ">"
+        raise InvalidDomainError(
+            f"low {sign} high in coordinate {k} of the {what}: {low[k]} {sign} {high[k]}"
+        )
 
 
 def halfspace_arrays(

@@ -32,6 +32,9 @@ _MAX_BOX_VERTEX_DIMENSION = 16
 class Box(Domain):
     """The set of all x with low <= x <= high; its intrinsic coordinates are x itself.
 
+    Where low == high in some coordinates, these inputs are fixed, and `Box(low, high)` is the box of the
+    others: a `FixedBox`, whose dimension and volume are those of the free inputs.
+
     Halfspaces are ordered low side, high side of coordinate 0, then of coordinate 1, ...;
     for d = 2 counterclockwise from the bottom: x1 = low, x0 = high, x1 = high, x0 = low.
 
@@ -42,7 +45,7 @@ class Box(Domain):
     Raises
     ------
     InvalidDomainError
-        On other shapes, NaN or infinite bounds, or low >= high in some coordinate.
+        On other shapes, NaN or infinite bounds, low > high in some coordinate, or low == high in all.
     BudgetExceededError
         When vertices are asked for in more than 16 dimensions.
 
@@ -58,17 +61,18 @@ class Box(Domain):
     low: FloatArray
     high: FloatArray
 
+    def __new__(cls, *bounds: npt.ArrayLike, **named: npt.ArrayLike) -> Box:
+        """Make a `FixedBox` where some inputs are fixed."""
+        if cls is Box and (bounds or named):
+            from regions.domain.fixed_box import FixedBox  # a box itself
+
+            low, high = input_bounds(*bounds, **named)
+            if np.any(low == high):
+                return object.__new__(FixedBox)
+        return object.__new__(cls)
+
     def __init__(self, low: npt.ArrayLike, high: npt.ArrayLike) -> None:
-        low = np.atleast_1d(finite_array(low, "low"))
-        high = np.atleast_1d(finite_array(high, "high"))
-        if low.ndim != 1 or low.shape != high.shape or low.size == 0:
-            raise InvalidDomainError(
-                f"low has shape {low.shape} and high has shape {high.shape}; "
-                "a box needs one low and one high number per coordinate"
-            )
-        check_order(low, high, "box")
-        if np.any(high / 2 - low / 2 > np.finfo(np.float64).max / 2):
-            raise InvalidDomainError("the box is wider than the largest float; make it smaller")
+        low, high = input_bounds(low, high)
         d = low.size
         store(self, low=low, high=high, origin=np.zeros(d), basis=np.eye(d))
 
@@ -171,6 +175,27 @@ class Box(Domain):
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "box", "low": self.low.tolist(), "high": self.high.tolist()}
+
+
+def input_bounds(low: npt.ArrayLike, high: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return the bounds of a box as arrays (d,) with low <= high.
+
+    Raises
+    ------
+    InvalidDomainError
+        On other shapes, NaN or infinite bounds, or low > high.
+    """
+    low = np.atleast_1d(finite_array(low, "low"))
+    high = np.atleast_1d(finite_array(high, "high"))
+    if low.ndim != 1 or low.shape != high.shape or low.size == 0:
+        raise InvalidDomainError(
+            f"low has shape {low.shape} and high has shape {high.shape}; "
+            "a box needs one low and one high number per coordinate"
+        )
+    check_order(low, high, "box", strict=False)
+    if np.any(high / 2 - low / 2 > np.finfo(np.float64).max / 2):
+        raise InvalidDomainError("the box is wider than the largest float; make it smaller")
+    return low, high
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from regions.domain import Box
+from regions.enumeration.cost_model import Engine
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.enumeration.threads import worker_count
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, check_choice
 from regions.kernels.memory.compiling import cache_problems
 from regions.kernels.memory.layouts import address_of
 from regions.kernels.memory.states import Mode
@@ -28,15 +28,7 @@ from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.network import Network
 
-__all__ = ["Engine", "Warmed", "warm_up"]
-
-
-class Engine(StrEnum):
-    """What may be compiled beforehand."""
-
-    PLANAR = "planar"
-    CELLS = "cells"
-    LP = "lp"
+__all__ = ["Warmed", "warm_up"]
 
 
 @dataclass(frozen=True)
@@ -81,18 +73,17 @@ def warm_up(
     >>> warm_up(["spheres"])
     Traceback (most recent call last):
     ...
-    regions.errors.InvalidInputError: engine 'spheres'; available: 'planar', 'cells', 'lp'
+    regions.errors.InvalidInputError: engine is 'spheres'; choose 'planar', 'cells' or 'lp'
     """
-    known = [engine.value for engine in Engine]
-    chosen = known if engines is None else list(engines)
+    known = get_args(Engine)
+    chosen = list(known if engines is None else engines)
     for engine in chosen:
-        if engine not in known:
-            raise InvalidInputError(f"engine {engine!r}; available: {', '.join(map(repr, known))}")
+        check_choice("engine", engine, known)
     done: list[Warmed] = []
     count = worker_count(workers)
     # a fresh interpreter each: numba's compiler must not be forked in the middle of its work
     with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        steps = {name: engine for engine in chosen for name in _steps(Engine(engine))}
+        steps = {name: engine for engine in chosen for name in _steps(engine)}
         # twice: what steps and problems have in common is compiled by the steps
         for jobs in (
             [pool.submit(_compile_step, engine, name) for name, engine in steps.items()],
@@ -116,11 +107,11 @@ def _finished(jobs: list[Future[tuple[Warmed, list[str]]]]) -> Iterator[Warmed]:
         yield part
 
 
-def _steps(engine: Engine) -> dict[str, tuple[str, Any]]:
+def _steps(engine: str) -> dict[str, tuple[str, Any]]:
     """Map the names of kernels that are steps, in any mode, to the names of the steps and the kernels."""
-    if engine is Engine.LP:
+    if engine == "lp":
         return {}
-    planar = engine is Engine.PLANAR
+    planar = engine == "planar"
     found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
     if planar:
         del found["triangulate"]
@@ -132,7 +123,7 @@ def _steps(engine: Engine) -> dict[str, tuple[str, Any]]:
 
 def _compile_step(engine: str, kernel: str) -> tuple[Warmed, list[str]]:
     start = time.perf_counter()
-    name, dispatcher = _steps(Engine(engine))[kernel]
+    name, dispatcher = _steps(engine)[kernel]
     address_of(dispatcher, VERTEX_SEARCH, name)
     return Warmed(kernel, time.perf_counter() - start), cache_problems()
 
@@ -140,7 +131,7 @@ def _compile_step(engine: str, kernel: str) -> tuple[Warmed, list[str]]:
 def _run_problem(engine: str, listed: bool) -> tuple[Warmed, list[str]]:
     """Count, or list, the cells of a small network with an engine."""
     start = time.perf_counter()
-    d = 2 if engine == Engine.PLANAR else 3
+    d = 2 if engine == "planar" else 3
     network, box = _problem(d), Box([-1.0] * d, [1.0] * d)
     if listed:
         cells = enumerate_cells(network, box, engine=engine, workers=1)

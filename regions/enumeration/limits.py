@@ -11,7 +11,8 @@ import numbers
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, TypedDict
 
@@ -185,3 +186,15 @@ class Stop:
 def status_of(stopped_by: StoppedBy) -> Completeness:
     """Return COMPLETE where nothing ended a search early."""
     return Completeness.TRUNCATED if stopped_by else Completeness.COMPLETE
+
+
+@contextmanager
+def interrupts_raised_after() -> Iterator[None]:
+    """Raise a Ctrl-C that came during a search once it is over, also where the result is complete.
+
+    For whoever searches again and again, and is to end then.
+    """
+    with Stop() as stop:
+        yield
+    if stop.interrupted:
+        raise KeyboardInterrupt

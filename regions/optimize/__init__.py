@@ -1,8 +1,8 @@
 """The one door to every linear, quadratic, conic and integer program; each answer is checked here.
 
 Modules, from the lowest: `highs` and `conic_programs` know the solvers; `linear_programs`, `box_programs`,
-`integer_programs`, `judged_programs` and `projections` choose one and check its answer; `feasibility` proves
-in rational arithmetic.
+`integer_programs`, `judged_programs` and `projections` choose one and check its answer. `feasibility` proves
+in rational arithmetic; it is there for users of this room, and the rest of the package does not call it.
 """
 
 from regions.optimize.box_programs import BoxOptimum, BoxPrograms

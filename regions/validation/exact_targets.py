@@ -16,6 +16,7 @@ from regions.density import Density
 from regions.density.densities import check_domain
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells
+from regions.enumeration.limits import interrupts_raised_after
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Target
 from regions.estimators.counts import directions_of, random_frames
@@ -87,7 +88,8 @@ def exact_value(
             network, domain, density, target.sigma, n_draws, rng, kind=target.kind, **options
         )
     if target.quantity == "number of cells":
-        count = count_cells(network, domain, **options)
+        with interrupts_raised_after():
+            count = count_cells(network, domain, **options)
         _check_complete(count.status, count.cells, options.get("max_cells"))
         return Estimate(float(count.cells), 0.0, 1)
     if n_draws < 2:

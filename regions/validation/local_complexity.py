@@ -22,6 +22,7 @@ from regions.density import Density
 from regions.density.densities import check_domain
 from regions.domain import Domain
 from regions.enumeration.enumerate import enumerate_cells
+from regions.enumeration.limits import interrupts_raised_after
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
 from regions.estimators.estimates import check_noise, check_objects
@@ -459,12 +460,12 @@ def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOpt
     >>> all_cells(network, Box([-1.0], [1.0])).n_cells
     2
     """
-    cells = enumerate_cells(network, domain, **options)
+    with interrupts_raised_after():
+        cells = enumerate_cells(network, domain, **options)
     limit = options.get("max_cells")
     if cells.certificate.stopped_by == "max_seconds":
         raise InvalidInputError(
-            f"max_seconds ended the enumeration after {cells.n_cells} cells: an exact value needs all cells; "
-            "raise it or leave it out, or take a smaller domain"
+            f"max_seconds ended the enumeration after {cells.n_cells} cells; an exact value needs all cells"
         )
     raise_interruption(cells.status, cells.n_cells, limit)
     if cells.status is not Completeness.COMPLETE:

@@ -20,14 +20,13 @@ from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.limits import Stop
 from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
-from regions.errors import SolverError
 
 Progress = Callable[[int, float], None]
 
 CHUNK = 64  # cells a thread after which the limit is checked
 SHARE = 16  # of these a thread takes at a time: to hand them over costs as much as a cell
 SECONDS_BETWEEN_LOOKS = 0.1  # at the time and Ctrl-C
-MOST_STARTS = 100
+MOST_STARTS = 20
 
 
 @dataclass
@@ -53,12 +52,10 @@ class Listing:
 
 
 def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.float64]]:
-    """Find the pattern at some point of the domain that is on no unit's zero set.
+    """Find the pattern at some point of the domain that is on no unit's zero set, and the point.
 
-    Raises
-    ------
-    SolverError
-        If a hundred points are all on one.
+    Where a domain holds few floats, as one of some units in the last place, a rational point is taken; its
+    coordinates are NaN.
     """
     rng = np.random.default_rng(20241218)
     centre = domain.interior_point()
@@ -67,7 +64,7 @@ def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.f
         states = finder.pattern_at(point)
         if states is not None:
             return states, point
-    raise SolverError(f"{MOST_STARTS} points of {domain.describe()} are all on the zero set of some unit")
+    return finder.pattern_somewhere(rng), np.full(domain.dimension, np.nan)
 
 
 def _random_point(domain: Domain, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -219,6 +219,24 @@ class ExactSides:
             states += b"\1" if slack > 0 else b"\0"
         return states
 
+    def pattern_somewhere(self, rng: np.random.Generator) -> bytes:
+        """Return the pattern of the cell around a rational point inside the domain, drawn until there is one.
+
+        Zero sets have no volume, so nearly all points are in some cell.
+        """
+        vertices = self._exact.domain_polytope.vertices
+        corners = [[Fraction(int(x), int(vertex[-1])) for x in vertex[:-1]] for vertex in vertices]
+        while True:
+            parts = [Fraction(int(w)) for w in rng.integers(1, 1 << 40, size=len(corners))]
+            whole = sum(parts, Fraction(0))
+            point = [
+                sum((part * x for part, x in zip(parts, column, strict=True)), Fraction(0)) / whole
+                for column in zip(*corners, strict=True)
+            ]
+            states = self.pattern_at(point)
+            if states is not None:
+                return states
+
 
 def _slack(row: IntegerRow, point: Sequence[Fraction]) -> Fraction:
     return row[-1] - sum((a * x for a, x in zip(row[:-1], point, strict=True)), Fraction(0))

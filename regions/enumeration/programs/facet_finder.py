@@ -67,6 +67,10 @@ class FacetFinder:
             return memory.states.astype(np.bool_).tobytes()
         return self.search.asked().pattern_at([Fraction(x) for x in point.tolist()])
 
+    def pattern_somewhere(self, rng: np.random.Generator) -> bytes:
+        """Return the pattern of some cell, from rational points inside the domain."""
+        return self.search.asked().pattern_somewhere(rng)
+
     def find(self, pattern: bytes, witness: NDArray[np.float64]) -> CellFacets:
         """Find the facets of the cell of a pattern, from a point `(d,)` inside it or close, or from NaN."""
         search = self.search

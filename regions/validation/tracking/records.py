@@ -19,6 +19,7 @@ from regions.complexes import CellComplex, Completeness
 from regions.density import Density
 from regions.domain import Domain
 from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.enumeration.limits import interrupts_raised_after
 from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Coarea, Target
 from regions.network.relu_network import Network
@@ -155,13 +156,15 @@ def measure(
     options: dict[str, Any] = {**what.options}
     options["progress"] = lambda _, fraction: progress(fraction / (1 + draws))
     if what.quantities & (_SUMS | _LOCI):
-        found = enumerate_cells(network, domain, **options)
+        with interrupts_raised_after():
+            found = enumerate_cells(network, domain, **options)
         record = Record(step, name, found.status.name, found.n_cells, 0.0)
         raise_interruption(found.status, found.n_cells, limit)
         if found.status is Completeness.COMPLETE:
             record = replace(record, **_from_cells(found, density, what))
     else:
-        count = count_cells(network, domain, **options)
+        with interrupts_raised_after():
+            count = count_cells(network, domain, **options)
         record = Record(step, name, count.status.name, count.cells, 0.0)
         raise_interruption(count.status, count.cells, limit)
     if draws and record.complete:
