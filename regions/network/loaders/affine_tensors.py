@@ -2,12 +2,13 @@
 
 A graph of operators is read by running it on such tensors. No step rounds: what cannot be merged exactly
 becomes an affine layer of its own, and what passes by a layer of units is carried by linear units. What
-operators mean is left to `operators` and to the loaders.
+operators mean is left to the loaders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
@@ -25,6 +26,11 @@ MOST_ENTRIES = 2**27  # of one dense matrix: 1 GiB
 MOST_ENTRIES_TOGETHER = 2**28
 MOST_VALUES = 2**24  # of one tensor on the way
 IntArray = NDArray[np.int64]
+
+
+RELU = (0.0, 1.0)
+IDENTITY = (1.0, 1.0)
+Slopes = FloatArray | None  # (2, n), left and right of the breakpoints at 0; None: no units
 
 
 class Rows(NamedTuple):
@@ -91,8 +97,8 @@ class Layering:
     def __init__(self, input_dim: int, live: Mapping[str, Any]) -> None:
         self.input_dim = self.width = input_dim
         self.live = live
-        # the slopes of a layer's units, (2, n); None where it has none
-        self._layers: list[tuple[Rows, FloatArray | None]] = []
+        self._layers: list[tuple[Rows, Slopes]] = []
+        self._held: list[AffineTensor] = []
         self._entries = self._spent = 0
 
     def inputs(self, shape: tuple[int, ...], dtype: str) -> AffineTensor:
@@ -106,6 +112,15 @@ class Layering:
         empty = csr_array((value.size, self.width), dtype=np.float64)
         index = np.arange(value.size).reshape(value.shape)
         return AffineTensor(Rows(empty, value.astype(np.float64).ravel()), index, dtype)
+
+    @contextmanager
+    def holding(self, *tensors: AffineTensor) -> Iterator[None]:
+        """Keep tensors that have no name yet up to date while others are made."""
+        self._held += tensors
+        try:
+            yield
+        finally:
+            del self._held[len(self._held) - len(tensors) :]
 
     def spend(self, entries: int) -> None:
         """Count what was made on the way; raise BudgetExceededError where a graph does not end to grow."""
@@ -171,27 +186,26 @@ class Layering:
 
     def separate(self, *operands: AffineTensor) -> None:
         """Append an affine layer whose first values are the entries of the operands, one after another."""
-        self._append([operand.flat() for operand in operands], operands, None)
+        self._append([operand.flat() for operand in operands], operands)
 
-    def activate(self, operands: Sequence[AffineTensor], pairs: Sequence[tuple[Any, Any]]) -> None:
-        """Replace tensors by what units of these slopes (left, right) make of them: one layer for all.
+    def activate(self, operands: Sequence[AffineTensor], slopes: Sequence[tuple[Any, Any]]) -> None:
+        """Replace tensors by what units make of their entries: one layer for all of them.
 
-        Slopes broadcast to the shapes of their tensors. Values that are needed behind the layer and do not
-        go through it are carried by linear units, which never cut.
+        A unit has a slope left and one right of 0, given for all entries of a tensor or for each. Other
+        tensors that are still needed pass through the layer as units of equal slopes, which never cut.
         """
-        slopes = [
-            np.stack([np.broadcast_to(side, operand.shape).ravel().astype(np.float64) for side in pair])
-            for operand, pair in zip(operands, pairs, strict=True)
+        pairs = [
+            np.stack([np.broadcast_to(np.asarray(side, np.float64), operand.shape).ravel() for side in pair])
+            for operand, pair in zip(operands, slopes, strict=True)
         ]
-        self._append([operand.flat() for operand in operands], operands, np.concatenate(slopes, axis=1))
+        self._append([operand.flat() for operand in operands], operands, np.concatenate(pairs, axis=1))
 
     def is_positive(self, x: AffineTensor) -> bool:
-        """Whether a ReLU changes nothing, as the entries are zeros or values of units never below."""
-        slopes, sources = self._layers[-1][1] if self._layers else None, self._sources(x)
-        if slopes is None or sources is None:
+        """Whether a ReLU changes nothing, as the entries are values of ReLUs or the like, or zeros."""
+        sources = self._sources(x)
+        if sources is None or not self._layers or (slopes := self._layers[-1][1]) is None:
             return False
-        never_below = (slopes[0] <= 0.0) & (slopes[1] >= 0.0)
-        return bool(never_below[sources[sources >= 0]].all())
+        return bool(((slopes[0] <= 0.0) & (slopes[1] >= 0.0))[sources[sources >= 0]].all())
 
     def network(self, output: AffineTensor, name: str) -> Network:
         """Return the network that computes the entries of the output, row by row."""
@@ -199,7 +213,7 @@ class Layering:
         if not (self._layers and places is not None and np.array_equal(places, np.arange(self.width))):
             if not self._layers and places is not None:
                 raise InvalidNetworkError(f"{name} has no layer that computes anything")
-            self._append([output.flat()], [output], None, alone=True)
+            self._append([output.flat()], [output], alone=True)
         return Network.from_arrays(
             [rows.matrix for rows, _ in self._layers],
             [rows.offset for rows, _ in self._layers],
@@ -212,7 +226,7 @@ class Layering:
         self,
         parts: list[Rows],
         operands: Sequence[AffineTensor],
-        slopes: FloatArray | None,
+        slopes: Slopes = None,
         *,
         alone: bool = False,
     ) -> None:
@@ -230,13 +244,14 @@ class Layering:
         for rows, used in _used_rows(others):
             place = places[id(rows)]
             carried = used[(place[used] < 0) & ~rows.constant()[used]]
+            if slopes is not None:
+                through = np.broadcast_to(np.array(IDENTITY)[:, None], (2, carried.size))
+                slopes = np.concatenate([slopes, through], axis=1)
             place[carried] = np.arange(start, start + carried.size)
             parts = [*parts, rows.taken(carried)]
             start += carried.size
         self._check_size(start)
         matrix = csr_array(vstack([part.matrix for part in parts], format="csr"))
-        if slopes is not None:
-            slopes = np.concatenate([slopes, np.ones((2, start - slopes.shape[1]))], axis=1)
         self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), slopes))
         self.width = start
         renewed = {
@@ -252,7 +267,7 @@ class Layering:
             operand.rows, start = whole, start + count
 
     def _tensors(self) -> Iterable[AffineTensor]:
-        return list(_held(self.live.values()))
+        return list(_affine([*self.live.values(), *self._held]))
 
     def _sources(self, x: AffineTensor) -> IntArray | None:
         """Return which value of the last layer each entry is, -1 for zeros; None if some are neither."""
@@ -283,13 +298,13 @@ class Layering:
             )
 
 
-def _held(values: Iterable[Any]) -> Iterator[AffineTensor]:
+def _affine(values: Iterable[Any]) -> Iterator[AffineTensor]:
     """The affine tensors among values, and in lists of them."""
     for value in values:
         if isinstance(value, AffineTensor):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _held(value)
+            yield from _affine(value)
 
 
 def check_entries(what: str, entries: int, most: int = MOST_ENTRIES) -> None:

@@ -13,20 +13,23 @@ from math import prod
 from typing import Any, NamedTuple
 
 from regions.errors import InvalidNetworkError, RegionsError
-from regions.network.loaders.affine_tensors import AffineTensor, Layering
+from regions.network.loaders.affine_tensors import RELU, AffineTensor, Layering
 from regions.network.loaders.checks import MALFORMED
 
 __all__ = ["Bend", "Step", "needed_steps", "run_steps"]
 
 
 class Bend(NamedTuple):
-    """The answer of a step that asks for a unit in each entry of a tensor, which is replaced by its value.
+    """The answer of a step that asks for units of these slopes left and right of 0.
 
-    The slopes left and right of 0 broadcast to the tensor's shape; those of ReLUs are the default.
+    The tensor is replaced by what they put out; `after` makes the step's result of it, with another tensor
+    that is kept until then.
     """
 
     tensor: AffineTensor
-    slopes: tuple[Any, Any] = (0.0, 1.0)
+    slopes: tuple[Any, Any] = RELU
+    kept: AffineTensor | None = None
+    after: Callable[[AffineTensor, AffineTensor | None], AffineTensor] | None = None
 
 
 class Step(NamedTuple):
@@ -62,7 +65,7 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
 
     Raises
     ------
-    InvalidNetworkError : if a step is malformed, or a value is missing
+    InvalidNetworkError : if a step is malformed or a value is missing
     """
     uses = Counter(name for step in steps for name in step.inputs if name)
     uses[wanted] += 1
@@ -98,19 +101,19 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
                     del values[name]
             result = _run(steps[k], arguments)
             if isinstance(result, Bend):
-                # a name that no step has, so that the tensor stays known to the layering
-                values[f"\0{k}"] = result.tensor
+                # a name that no step has, so that the tensors stay known to the layering
+                values[f"\0{k}"] = [result.tensor, result.kept]
                 bent.append((k, result))
             else:
                 keep(k, result)
         if not bent:
             break
-        for k, _ in bent:
-            del values[f"\0{k}"]
         bent.sort(key=lambda one: one[0])
         layering.activate([bend.tensor for _, bend in bent], [bend.slopes for _, bend in bent])
         for k, bend in bent:
-            keep(k, [bend.tensor])
+            done = bend.after(bend.tensor, bend.kept) if bend.after else bend.tensor
+            del values[f"\0{k}"]
+            keep(k, [done])
         bent = []
     if wanted not in values:
         lost = next((step for k, step in enumerate(steps) if missing[k]), None)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import moves
-from regions.network.loaders.onnx_operators import MOVES, Operator
+from regions.network.loaders.onnx_nodes import Operator
+from regions.network.loaders.onnx_operators import MOVES
 
 __all__ = ["CONSTANT_OPERATORS", "folded"]
 

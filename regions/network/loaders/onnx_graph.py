@@ -1,4 +1,4 @@
-"""ONNX graphs that are affine between one layer of ReLUs and the next.
+"""ONNX graphs that are affine between one layer of units and the next.
 
 Shapes are followed for a batch of one. Each operator runs on affine tensors; that they compute what the
 model computes is for `onnx_runtime` and `checks` to find out.
@@ -27,7 +27,8 @@ from regions.network.loaders.onnx_files import (
     read_model,
     sample_shape,
 )
-from regions.network.loaders.onnx_operators import CURVED, HEADS, OPERATORS, Operator
+from regions.network.loaders.onnx_nodes import Operator
+from regions.network.loaders.onnx_operators import CURVED, HEADS, OPERATORS
 from regions.network.loaders.onnx_runtime import source_forward
 from regions.network.relu_network import Network
 
@@ -38,7 +39,7 @@ PASSIVE = ("Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsq
 
 
 def from_onnx(model: Any, *, name: str = "", output: str | None = None) -> Network:
-    """Network of an ONNX model whose graph is affine between one layer of ReLUs and the next.
+    """Network of an ONNX model whose graph is affine between one layer of units and the next.
 
     Affine operators become the matrices that they are, without rounding a weight: what cannot be merged
     exactly becomes a layer of its own. Three steps round a weight once, and it is then the stored one:
@@ -62,8 +63,8 @@ def from_onnx(model: Any, *, name: str = "", output: str | None = None) -> Netwo
 
     Raises
     ------
-    InvalidNetworkError : if the model is malformed, an operator is not supported, values pass by a layer of
-        ReLUs, or the layers do not compute what the model computes
+    InvalidNetworkError : if the model is malformed, an operator is not supported, or the layers do not
+        compute what the model computes
     BudgetExceededError : if a layer would have more than 2**27 weights
     InvalidInputError : if there is no such file or output, or onnx is not installed
 

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders import moves
+from regions.network.loaders import bends, moves
 from regions.network.loaders.affine_operators import matrix_product, reduced
-from regions.network.loaders.affine_tensors import AffineTensor, Layering
+from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.checks import FloatArray
-from regions.network.loaders.convolutions import Window, average, convolution, transposed_convolution
 from regions.network.loaders.graph_steps import Bend
 from regions.network.loaders.onnx_files import float_type
+from regions.network.loaders.onnx_nodes import Operator, floats
+from regions.network.loaders.onnx_windows import averaged, averaged_whole, convolved
 
-__all__ = ["CURVED", "HEADS", "MOVES", "OPERATORS", "Operator", "floats"]
+__all__ = ["CURVED", "HEADS", "MOVES", "OPERATORS"]
 
 # read up to, where they come last: they change the order of no two outputs
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus")
@@ -32,43 +33,6 @@ CURVED = (
     *("Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish", "HardSwish", "Erf", "Exp", "Log", "Pow"),
     *("Sqrt", "Reciprocal", "Sin", "Cos", "LRN", "InstanceNormalization", "LayerNormalization"),
 )
-
-
-class Operator(NamedTuple):
-    """One node of a graph, and where its result goes."""
-
-    kind: str
-    where: str
-    attributes: dict[str, Any]
-    opset: int
-    n_outputs: int
-    layering: Layering
-    batch: int
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """An attribute of the node."""
-        return self.attributes.get(name, default)
-
-    def integers(self, name: str, arguments: Sequence[Any], position: int) -> list[int] | None:
-        """Integers that are an attribute in old operators, and an input at this position in new ones."""
-        given = self.attributes.get(name)
-        if given is None and len(arguments) > position:
-            given = arguments[position]
-        if isinstance(given, AffineTensor):
-            raise InvalidNetworkError(f"{self.where} has computed {name}; supported are constant ones")
-        return None if given is None else [int(number) for number in np.ravel(given)]
-
-
-def floats(value: Any, where: str) -> FloatArray:
-    """A constant of real numbers, exactly."""
-    if isinstance(value, AffineTensor):
-        raise InvalidNetworkError(f"{where} has computed weights, not constant ones")
-    array = np.asarray(value)
-    if array.dtype.name not in ("float32", "float64"):
-        raise InvalidNetworkError(
-            f"a constant of {where} is {array.dtype}; supported are float32 and float64"
-        )
-    return array.astype(np.float64)
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -210,134 +174,60 @@ def _reduce(node: Operator, arguments: list[Any]) -> list[Any]:
     return [reduced(node.layering, x, chosen, keep=keep, mean=node.kind == "ReduceMean")]
 
 
-# ---------------------------------------------------------------- windows
-
-
-def _window(node: Operator, kernel: Sequence[int], shape: Sequence[int]) -> Window:
-    """The window of an operator on an image of this shape (without the batch)."""
-    axes = len(kernel)
-    stride = tuple(int(size) for size in node.get("strides", (1,) * axes))
-    dilation = tuple(int(size) for size in node.get("dilations", (1,) * axes))
-    pads = tuple(int(size) for size in node.get("pads", (0,) * (2 * axes)))
-    auto = node.get("auto_pad", "NOTSET")
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        total = [
-            max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
-            for n, s, d, k in zip(shape[1:], stride, dilation, kernel, strict=True)
-        ]
-        small, large = [t // 2 for t in total], [t - t // 2 for t in total]
-        pads = tuple(small + large if auto == "SAME_UPPER" else large + small)
-    elif auto not in ("NOTSET", "VALID"):
-        raise InvalidNetworkError(f"{node.where} has auto_pad={auto!r}, which is not known")
-    if len(pads) != 2 * axes:
-        raise InvalidNetworkError(f"{node.where} has pads {pads}; expected are {2 * axes} numbers")
-    return Window(stride, pads[:axes], pads[axes:], dilation)
-
-
-def _image(node: Operator, x: AffineTensor) -> tuple[int, ...]:
-    if len(x.shape) < 3 or x.shape[0] != 1:
-        raise InvalidNetworkError(
-            f"{node.where} takes one image (1, channels, *lengths), but receives shape {x.shape}"
-        )
-    return x.shape[1:]
-
-
-def _conv(node: Operator, arguments: list[Any]) -> list[Any]:
-    x, weight = arguments[0], floats(arguments[1], node.where)
-    bias = arguments[2] if len(arguments) > 2 else None
-    shape, groups = _image(node, x), int(node.get("group", 1))
-    window = _window(node, weight.shape[2:], shape)
-    if node.kind == "Conv":
-        matrix, after = convolution(weight, window, groups, shape, node.where)
-    else:
-        matrix, after = _transposed(node, weight, window, groups, shape)
-    y = node.layering.linear(x, matrix, (1, *after))
-    if bias is None:
-        return [y]
-    return [node.layering.shifted(y, floats(bias, node.where).reshape(1, -1, *[1] * (len(after) - 1)))]
-
-
-def _transposed(
-    node: Operator, weight: FloatArray, window: Window, groups: int, shape: tuple[int, ...]
-) -> Any:
-    axes = weight.ndim - 2
-    more = tuple(int(size) for size in node.get("output_padding", (0,) * axes))
-    wanted = node.get("output_shape")
-    auto = node.get("auto_pad", "NOTSET")
-    if wanted is not None or auto.startswith("SAME"):
-        lengths = wanted or [n * s for n, s in zip(shape[1:], window.stride, strict=True)]
-        reach = [
-            (n - 1) * s + d * (k - 1) + 1 + m - int(length)
-            for n, s, d, k, m, length in zip(
-                shape[1:], window.stride, window.dilation, weight.shape[2:], more, lengths, strict=True
-            )
-        ]
-        small, large = [t // 2 for t in reach], [t - t // 2 for t in reach]
-        first, last = (small, large) if auto == "SAME_UPPER" else (large, small)
-        window = window._replace(before=tuple(first), after=tuple(last))
-    return transposed_convolution(weight, window, groups, shape, more, node.where)
-
-
-def _average_pool(node: Operator, arguments: list[Any]) -> list[Any]:
-    x = arguments[0]
-    shape, kernel = _image(node, x), tuple(int(size) for size in node.attributes["kernel_shape"])
-    matrix, after = average(
-        kernel,
-        _window(node, kernel, shape),
-        shape,
-        node.where,
-        padding_counts=bool(node.get("count_include_pad", 0)),
-        ceil=bool(node.get("ceil_mode", 0)),
-    )
-    return [node.layering.linear(x, matrix, (1, *after))]
-
-
-def _global_average(node: Operator, arguments: list[Any]) -> list[Any]:
-    x = arguments[0]
-    axes = tuple(range(2, len(_image(node, x)) + 1))
-    return [reduced(node.layering, x, axes, keep=True, mean=True)]
-
-
 # ---------------------------------------------------------------- bends
 
 
+def _one(result: AffineTensor | Bend) -> list[Any] | Bend:
+    return result if isinstance(result, Bend) else [result]
+
+
 def _relu(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    return _one(bends.bent(node.layering, arguments[0]))
+
+
+def _leaky(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     x = arguments[0]
-    return [x] if node.layering.is_positive(x) else Bend(x.moved(x.index))
+    if node.kind == "PRelu":
+        slope = np.broadcast_to(floats(arguments[1], node.where), x.shape)
+    else:
+        slope = np.asarray(float(node.get("alpha", 0.01)))
+    return _one(bends.bent(node.layering, x, slope))
 
 
-def _sloped(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
-    x, *given = arguments
-    if _computed(*given):
-        raise InvalidNetworkError(f"{node.where} has computed slopes; supported are constant ones")
-    left = floats(given[0], node.where) if given else -1.0 if node.kind == "Abs" else node.get("alpha", 0.01)
-    if np.broadcast_shapes(np.shape(left), x.shape) != x.shape:
-        raise InvalidNetworkError(f"{node.where} has slopes of shape {np.shape(left)}, values of {x.shape}")
-    return [x] if node.layering.is_positive(x) else Bend(x.moved(x.index), (left, 1.0))
+def _absolute(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    return _one(bends.bent(node.layering, arguments[0], -1.0))
 
 
 def _clip(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
-    x, low, high = (*arguments, None, None)[:3]
-    low = node.get("min", low)
-    high = node.get("max", high)
-    bounds = [None if end is None else float(np.asarray(end).ravel()[0]) for end in (low, high)]
-    unbounded = bounds[1] is None or bounds[1] >= np.finfo(x.dtype).max
-    if unbounded and bounds[0] == 0.0:
-        return _relu(node, [x])
-    if unbounded and (bounds[0] is None or bounds[0] <= np.finfo(x.dtype).min):
-        return [x]
-    raise InvalidNetworkError(
-        f"{node.where} clips to {bounds}; supported is a lower bound of 0 alone (a ReLU)"
+    x, *given = (*arguments, None, None)[:3]
+    largest = float(np.finfo(x.dtype).max)
+    ends = [node.get(name, end) for name, end in zip(("min", "max"), given, strict=True)]
+    if any(_computed(end) for end in ends):
+        raise InvalidNetworkError(f"{node.where} clips to computed values; supported are constants")
+    low, high = (None if end is None else float(np.asarray(end).ravel()[0]) for end in ends)
+    # exporters write the largest float where there is no end
+    low = None if low is None or low <= -largest else low
+    high = None if high is None or high >= largest else high
+    return _one(bends.clipped(node.layering, x, low, high))
+
+
+def _hard_sigmoid(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    layering = node.layering
+    slanted = layering.scaled(arguments[0], np.asarray(float(node.get("alpha", 0.2))))
+    return _one(
+        bends.clipped(layering, layering.shifted(slanted, np.asarray(float(node.get("beta", 0.5)))), 0.0, 1.0)
     )
 
 
-def _max(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+def _maximum(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     tensors = [value for value in arguments if _computed(value)]
-    constants = [floats(value, node.where) for value in arguments if not _computed(value)]
-    if len(tensors) != 1 or len(constants) != 1 or constants[0].any():
-        raise InvalidNetworkError(f"{node.where} is a maximum; supported is that with 0 alone (a ReLU)")
-    value, _ = _aligned(node, tensors[0], constants[0].astype(np.float32))
-    return _relu(node, [value])
+    others = [floats(value, node.where) for value in arguments if not _computed(value)]
+    if len(arguments) == 1:
+        return [arguments[0]]
+    if len(arguments) != 2:
+        raise InvalidNetworkError(f"{node.where} compares {len(arguments)} values; supported are two")
+    other = tensors[1] if len(tensors) == 2 else others[0]
+    return _one(bends.maximum(node.layering, tensors[0], other, -1.0 if node.kind == "Min" else 1.0))
 
 
 # ---------------------------------------------------------------- moves
@@ -476,10 +366,10 @@ MOVES: dict[str, Handler] = {
 OPERATORS: dict[str, Handler] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
-    "Conv": _conv,
-    "ConvTranspose": _conv,
-    "AveragePool": _average_pool,
-    "GlobalAveragePool": _global_average,
+    "Conv": convolved,
+    "ConvTranspose": convolved,
+    "AveragePool": averaged,
+    "GlobalAveragePool": averaged_whole,
     "BatchNormalization": _batch_norm,
     "Add": _arithmetic,
     "Sub": _arithmetic,
@@ -490,11 +380,13 @@ OPERATORS: dict[str, Handler] = {
     "ReduceSum": _reduce,
     "ReduceMean": _reduce,
     "Relu": _relu,
-    "LeakyRelu": _sloped,
-    "PRelu": _sloped,
-    "Abs": _sloped,
+    "LeakyRelu": _leaky,
+    "PRelu": _leaky,
+    "Abs": _absolute,
     "Clip": _clip,
-    "Max": _max,
+    "HardSigmoid": _hard_sigmoid,
+    "Max": _maximum,
+    "Min": _maximum,
     "Cast": _cast,
     **MOVES,
 }

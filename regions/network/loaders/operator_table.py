@@ -48,14 +48,23 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[s
         (),
         (),
     ),
-    "ReLU": (
-        ("Relu", "Clip", "Max"),
-        ("relu", "relu_", "clamp", "clamp_", "clamp_min", "clamp_min_", "maximum"),
-        ("ReLU",),
-        ('activation="relu"',),
+    "ReLU": (("Relu",), ("relu", "relu_"), ("ReLU",), ('activation="relu"',)),
+    "two slopes": (
+        ("LeakyRelu", "PRelu", "Abs"),
+        ("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "abs"),
+        ("LeakyReLU", "PReLU"),
+        (),
     ),
-    "units with two slopes": (("LeakyRelu", "PRelu", "Abs"), (), ("LeakyReLU", "PReLU"), ()),
-    "values between two bounds": ((), (), ("ReLU6", "Hardtanh"), ()),
+    "clipping": (
+        ("Clip", "HardSigmoid"),
+        (
+            *("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_"),
+            *("hardtanh", "hardtanh_", "relu6", "relu6_"),
+        ),
+        ("ReLU6", "Hardtanh"),
+        (),
+    ),
+    "the larger or smaller of two": (("Max", "Min"), ("maximum", "minimum"), (), ()),
     "shapes": (
         ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Shape"),
         (

@@ -22,10 +22,8 @@ from regions.network.relu_network import Network
 
 __all__ = ["from_torch"]
 
-LAYERS = (
-    *("Linear", "ReLU", "LeakyReLU", "PReLU", "ReLU6", "Hardtanh"),
-    *("Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout"),
-)
+UNITS = ("ReLU", "LeakyReLU", "PReLU", "ReLU6", "Hardtanh")
+LAYERS = (*UNITS, "Linear", "Conv2d", "AvgPool2d", "Flatten", "Identity", "Dropout")
 SUPPORTED = (
     "Linear, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Conv2d, AvgPool2d, Flatten(start_dim=1), Identity, "
     "Dropout in eval mode, "
@@ -36,14 +34,14 @@ SUPPORTED = (
 def from_torch(
     model: Any, *, name: str = "", input_shape: Sequence[int] | None = None, example_input: Any = None
 ) -> Network:
-    """Network of a PyTorch module that is affine between one layer of ReLUs and the next.
+    """Network of a PyTorch module that is affine between one layer of units and the next.
 
-    An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, LeakyReLU, PReLU, ReLU6 and Hardtanh
-    (as two ReLUs for each value), Conv2d, AvgPool2d, Flatten, Identity, Dropout. Any other module goes
-    through `torch.export`, and so does what that exported: convolutions of one to three axes and transposed
-    ones, pooling by averages, batch normalisation, branches, slices, products with stored matrices. float32
-    weights become the same numbers in float64, on inputs flattened row by row;
-    what rounds is stated in `from_onnx`. A last softmax, sigmoid or tanh is read up to, and the name says so.
+    An `nn.Sequential` (nested too) is read by its layers: Linear, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh,
+    Conv2d, AvgPool2d, Flatten, Identity, Dropout. Any other module goes through `torch.export`, and so does
+    what that exported: convolutions of one to three axes and transposed ones, pooling by averages, batch
+    normalisation, branches and skips, slices, products with stored matrices. float32 weights become the same
+    numbers in float64, on inputs flattened row by row; what rounds is stated in `from_onnx`. A last softmax,
+    sigmoid or tanh is read up to, and the name says so.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ def from_torch(
     Raises
     ------
     InvalidNetworkError : if an operator is not supported, Dropout or BatchNorm is in training mode, values
-        pass by a layer of ReLUs, or the model does not compute what its layers say
+        are multiplied, or the model does not compute what its layers say
     InvalidInputError : if PyTorch is not installed
     BudgetExceededError : if a layer would have more than 2**27 weights
 

@@ -13,12 +13,11 @@ import numpy as np
 from scipy.sparse import csr_array, kron
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders import moves
+from regions.network.loaders import bends, moves
 from regions.network.loaders.affine_operators import matrix_product, reduced
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.convolutions import average, convolution, transposed_convolution, window
-from regions.network.loaders.graph_steps import Bend
 from regions.network.loaders.torch_tensors import source_dtype, to_float64
 
 __all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_OPERATORS", "Call"]
@@ -209,7 +208,11 @@ def _batch_norm(call: Call) -> Any:
 
 
 def _constant(call: Call, value: Any) -> FloatArray:
-    return to_float64(value) if hasattr(value, "detach") else np.asarray(float(value))
+    """The numbers of a constant; one that is no tensor has the type that PyTorch computes with."""
+    if hasattr(value, "detach"):
+        return to_float64(value)
+    dtypes = (part.dtype for part in call.arguments.values() if isinstance(part, AffineTensor))
+    return np.asarray(np.dtype(next(dtypes, "float64")).type(value), np.float64)
 
 
 def _sum(call: Call, x: Any, y: Any, factor: float = 1.0) -> AffineTensor:
@@ -271,31 +274,45 @@ def _reduce(call: Call) -> Any:
 
 
 def _relu(call: Call) -> Any:
+    return bends.bent(call.layering, call.x)
+
+
+def _leaky(call: Call) -> Any:
     x = call.x
-    return x if call.layering.is_positive(x) else Bend(x.moved(x.index))
+    if "prelu" in call.kind:
+        weight = call.floats("weight")
+        if weight is None:
+            raise InvalidNetworkError(f"{call.where} has no weight")
+        # one slope for each channel, which is axis 1
+        return bends.bent(
+            call.layering, x, np.broadcast_to(weight.reshape(-1, *[1] * (x.index.ndim - 2)), x.shape)
+        )
+    return bends.bent(call.layering, x, _constant(call, call.get("negative_slope", 0.01)))
 
 
-def _sloped(call: Call) -> Any:
-    x, left = call.x, call.floats("weight")
-    if call.kind.startswith("leaky"):
-        # the program computes with the slope in the values' own type
-        left = np.asarray(np.dtype(x.dtype).type(call.get("negative_slope", 0.01)), np.float64)
-    elif left is None:
-        left = np.asarray(-1.0)
-    elif call.kind == "prelu" and left.size > 1:
-        left = left.reshape(-1, *[1] * (len(x.shape) - 2))
-    return x if call.layering.is_positive(x) else Bend(x.moved(x.index), (left, 1.0))
+def _absolute(call: Call) -> Any:
+    return bends.bent(call.layering, call.x, -1.0)
 
 
 def _clamp(call: Call) -> Any:
     low, high = (call.arguments.get(name) for name in ("min", "max"))
-    if call.kind.startswith("maximum") or "other" in call.arguments:
-        low, high = call.arguments.get("other"), None
-    if high is None and low is not None and not _computed(low) and not np.any(_constant(call, low)):
-        return _relu(call)
-    raise InvalidNetworkError(
-        f"{call.where} clips to [{low}, {high}]; supported is a lower bound of 0 alone (a ReLU)"
+    if call.kind.startswith("hardtanh"):
+        low, high = (float(call.get(f"{end}_val", default)) for end, default in (("min", -1.0), ("max", 1.0)))
+    elif call.kind.startswith("relu6"):
+        low, high = 0.0, 6.0
+    ends = [None if end is None else _constant(call, end) for end in (low, high)]
+    if any(end is not None and end.size != 1 for end in ends):
+        raise InvalidNetworkError(f"{call.where} clips to several values; supported is one for all")
+    return bends.clipped(
+        call.layering, call.x, *(None if end is None else float(end.ravel()[0]) for end in ends)
     )
+
+
+def _maximum(call: Call) -> Any:
+    x, y = list(call.arguments.values())[:2]
+    x, y = (x, y) if _computed(x) else (y, x)
+    sign = -1.0 if call.kind.startswith("min") else 1.0
+    return bends.maximum(call.layering, x, y if _computed(y) else _constant(call, y), sign)
 
 
 # ---------------------------------------------------------------- moves
@@ -437,8 +454,11 @@ TORCH_OPERATORS: dict[str, Handler] = {
     **_all(("neg",), _negative),
     **_all(("sum", "mean"), _reduce),
     **_all(("relu", "relu_"), _relu),
-    **_all(("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "abs"), _sloped),
-    **_all(("clamp", "clamp_", "clamp_min", "clamp_min_", "maximum"), _clamp),
+    **_all(("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel"), _leaky),
+    **_all(("abs",), _absolute),
+    **_all(("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_"), _clamp),
+    **_all(("hardtanh", "hardtanh_", "relu6", "relu6_"), _clamp),
+    **_all(("maximum", "minimum"), _maximum),
     **_all(("clone", "detach", "detach_", "contiguous", "alias", "lift_fresh_copy"), _same),
     **_all(("dropout", "dropout_", "feature_dropout", "alpha_dropout"), _dropout),
     **_all(("to", "_to_copy"), _cast),

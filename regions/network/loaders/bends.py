@@ -1,0 +1,91 @@
+"""What bends: units with two slopes, and functions made of them, on affine tensors, for every format.
+
+Every step on the way is exact: what a clipped value or a maximum needs besides its units is affine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from regions.errors import InvalidNetworkError
+from regions.network.loaders import moves
+from regions.network.loaders.affine_tensors import RELU, AffineTensor, Layering
+from regions.network.loaders.checks import FloatArray
+from regions.network.loaders.graph_steps import Bend
+
+__all__ = ["bent", "clipped", "maximum"]
+
+
+def bent(
+    layering: Layering, x: AffineTensor, left: Any = RELU[0], right: Any = RELU[1]
+) -> AffineTensor | Bend:
+    """Units of these slopes: ReLUs unless others are given, for all entries or for each."""
+    if np.all(np.asarray(right) == 1.0) and layering.is_positive(x):
+        return x
+    return Bend(x.moved(x.index), (left, right))
+
+
+def clipped(
+    layering: Layering, x: AffineTensor, low: float | None, high: float | None
+) -> AffineTensor | Bend:
+    """Return min(max(x, low), high), where an end that is infinite or None does nothing.
+
+    Raises
+    ------
+    InvalidNetworkError
+        If the range is empty.
+    """
+    bottom, top = (None if end is None or np.isinf(end) else float(end) for end in (low, high))
+    if bottom is None and top is None:
+        return x
+    if top is None:
+        return maximum(layering, x, np.asarray(bottom))
+    if bottom is None:
+        return maximum(layering, x, np.asarray(top), sign=-1.0)
+    if not bottom <= top:
+        raise InvalidNetworkError(f"values cannot be clipped to [{bottom}, {top}]: the range is empty")
+    count = x.index.size
+    # low + relu(x - low) - relu(x - high)
+    with layering.holding(x):
+        first = layering.shifted(x, np.asarray(0.0 - bottom))
+        with layering.holding(first):
+            second = layering.shifted(x, np.asarray(0.0 - top))
+    rows, indices = layering.joined([first, second])
+    both = AffineTensor(rows, np.concatenate([index.ravel() for index in indices]), x.dtype)
+
+    def after(units: AffineTensor, _: AffineTensor | None) -> AffineTensor:
+        first, second = (units.moved(part.reshape(x.shape)) for part in np.split(units.index, [count]))
+        difference = layering.added(first, layering.scaled(second, np.asarray(-1.0)))
+        return layering.shifted(difference, np.asarray(bottom))
+
+    return Bend(both, RELU, None, after)
+
+
+def maximum(
+    layering: Layering, x: AffineTensor, y: AffineTensor | FloatArray, sign: float = 1.0
+) -> AffineTensor | Bend:
+    """Return the larger of x and y, y + relu(x - y), or with sign -1 the smaller one, y - relu(y - x)."""
+    if not isinstance(y, AffineTensor):
+        shape = np.broadcast_shapes(x.shape, y.shape)
+        x, numbers = moves.expanded(x, shape), np.broadcast_to(y, shape)
+        if sign > 0.0 and not numbers.any():
+            return bent(layering, x)
+        shifted = layering.shifted(layering.scaled(x, np.asarray(sign)), 0.0 - sign * numbers)
+        return Bend(
+            shifted.moved(shifted.index),
+            RELU,
+            None,
+            lambda units, _: layering.shifted(layering.scaled(units, np.asarray(sign)), numbers),
+        )
+    kept = y.moved(y.index)
+    with layering.holding(kept):
+        difference = layering.added(x, layering.scaled(kept, np.asarray(-1.0)))
+        difference = layering.scaled(difference, np.asarray(sign))
+
+    def after(units: AffineTensor, other: AffineTensor | None) -> AffineTensor:
+        assert other is not None
+        return layering.added(layering.scaled(units, np.asarray(sign)), other)
+
+    return Bend(difference.moved(difference.index), RELU, kept, after)
