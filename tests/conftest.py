@@ -16,7 +16,7 @@ from regions.cli import main
 
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
 settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=100)
-settings.register_profile("short", settings.get_profile("all"), max_examples=10)
+settings.register_profile("short", settings.get_profile("all"), max_examples=6)
 
 MOST_PROCESSES = 4  # each compiles what it needs first
 

@@ -114,7 +114,7 @@ def shut_by_its_own_output(weight):
     return Network.from_arrays([[[1.0]], [[weight]], [[1.0]]], [[0.0], [-math.copysign(0.6, weight)], [0.0]])
 
 
-@pytest.mark.sweep(1)
+@pytest.mark.slow
 @pytest.mark.kernels
 @pytest.mark.parametrize(("weight", "sign"), [(-4.0, -1), (4.0, 1)])
 def test_goodness_in_the_sampled_state_is_biased_in_either_direction(weight, sign):

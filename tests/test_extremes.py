@@ -10,7 +10,7 @@ from naive import naive_box, naive_complex
 from strategies import Case, examples, rational_networks
 
 from regions import Box, Network, Slice, count_cells, enumerate_cells, locus_volume
-from regions.errors import InvalidDomainError, InvalidNetworkError
+from regions.errors import InvalidDomainError, InvalidNetworkError, SolverError
 
 CROSS = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
 AFFINE = Network.from_arrays([[[1.0, 2.0]]], [[0.5]], [False])
@@ -114,3 +114,18 @@ def test_a_bend_is_a_bend_whatever_its_size(power: int, arithmetic: str) -> None
     assert locus_volume(cells).total == 1.0
     if abs(power) <= 500:
         assert inner[0] == scale * scale
+
+
+def test_a_process_that_flushes_subnormal_numbers_is_told_so() -> None:
+    """Error bounds count on gradual underflow; torch can turn it off for the whole thread."""
+    torch = pytest.importorskip("torch")
+    network = Network.from_arrays([[[1.0, 1.0]]], [[0.0]])
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot")
+    try:
+        for engine in ("planar", "cells", "lp"):
+            with pytest.raises(SolverError, match="set_flush_denormal"):
+                count_cells(network, Box([-1.0, -1.0], [1.0, 1.0]), engine=engine)
+    finally:
+        torch.set_flush_denormal(False)
+    assert count_cells(network, Box([-1.0, -1.0], [1.0, 1.0])).cells == 1

@@ -136,6 +136,7 @@ else:
 """
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.kernels
 @pytest.mark.parametrize(

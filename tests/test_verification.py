@@ -96,7 +96,7 @@ def test_one_cell_removed_fails(cells: CellComplex) -> None:
         assert_fails(without_cell(cells, gone, facets_too=False), "not listed")
 
 
-@pytest.mark.sweep(1)
+@pytest.mark.slow
 def test_one_pattern_bit_flipped_fails(cells: CellComplex) -> None:
     for cell in range(0, cells.n_cells, max(1, cells.n_cells // 5)):
         for unit in range(cells.network.n_units):

@@ -79,8 +79,6 @@ def log_spaced(steps: int, count: int) -> tuple[int, ...]:
 def train(spec: TrainingSpec, records: tuple[int, ...]) -> Iterator[Moment]:
     """Train, and stop at each of the steps `records` (ascending) for a look."""
     torch.set_num_threads(1)
-    # late losses have gradients below the smallest normal float32, at which processors crawl
-    torch.set_flush_denormal(True)
     data = [make_data(spec.dataset, seed) for seed in spec.seeds]
     stack = _Stack(spec, data[0].train_x.shape[1], data[0].outputs)
     x = torch.tensor(np.stack([one.train_x for one in data]), dtype=torch.float32)
@@ -93,6 +91,9 @@ def train(spec: TrainingSpec, records: tuple[int, ...]) -> Iterator[Moment]:
     rngs = [case_rng("batches", spec.dataset, seed) for seed in spec.seeds]
     seed_of, done = torch.arange(len(data))[:, None], 0
     for stop in records:
+        # late losses have gradients below the smallest normal float32, at which processors crawl; whoever
+        # looks at the networks in between needs all floats
+        torch.set_flush_denormal(True)
         while done < stop:
             chunk = min(_CHUNK, stop - done)
             picks = [rng.integers(x.shape[1], size=(chunk, spec.batch)) for rng in rngs]
@@ -102,6 +103,7 @@ def train(spec: TrainingSpec, records: tuple[int, ...]) -> Iterator[Moment]:
                 stack.losses(x[seed_of, pick], y[seed_of, pick]).sum().backward()
                 optimizer.step()
             done += chunk
+        torch.set_flush_denormal(False)
         with torch.no_grad():
             loss = stack.losses(x, y).double().numpy()
         yield Moment(done, stack.models, loss)

@@ -164,8 +164,8 @@ class StoredSizes:
         if self.unknown_witnesses:
             yield f"witnesses of {self.unknown_witnesses} facets, for which no float was found"
         yield (
-            "what the enumeration says of itself: arithmetic, numbers of decisions, tolerances, seconds, "
-            "engine_reason; and the names of network and sides"
+            "what the enumeration says of itself: arithmetic, what ended it, what it could not check, "
+            "numbers of decisions, tolerances, seconds, engine_reason; and the names of network and sides"
         )
 
     def places(self, *, last: bool) -> Iterator[str]:

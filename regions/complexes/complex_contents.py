@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes.certificate import Completeness
+from regions.complexes.certificate import Completeness, StoppedBy
 from regions.network.patterns import pack, row_keys
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def _words(c: CellComplex) -> Iterator[str]:
         yield f"the arithmetic is {c.arithmetic!r}, in the certificate {certificate.arithmetic!r}"
     if certificate.complete is not (c.status is Completeness.COMPLETE):
         yield f"the status is {c.status.value}, the certificate says complete: {certificate.complete}"
+    if certificate.stopped_by not in get_args(StoppedBy) or (certificate.stopped_by and certificate.complete):
+        yield f"the certificate says stopped by {certificate.stopped_by!r}, complete: {certificate.complete}"
     counts = (certificate.decisions, certificate.exact_signs, certificate.exact_positions)
     if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts):
         yield f"the certificate counts {counts}; counts are whole and not negative"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
-from regions.errors import InvalidDomainError, InvalidNetworkError
+from regions.errors import InvalidDomainError, InvalidNetworkError, SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.relu_network import Network
 from regions.network.slopes import Slopes
@@ -279,13 +279,25 @@ def compile_network(
         If the domain does not live in the network's input space.
     InvalidNetworkError
         If its sums could leave the range of floating point.
+    SolverError
+        If this process takes subnormal numbers for 0.
     """
+    _check_subnormals()
     options = (radius, certified, planar, vertices)
     net = recent.find(network, domain, options)
     if net is None:
         net = _compiled(network, domain, *options)
         recent.keep(network, domain, options, net, net.arrays["weights"].nbytes)
     return net
+
+
+def _check_subnormals() -> None:
+    """Raise SolverError where the processor flushes subnormal numbers: no error bound would hold then."""
+    if np.ldexp(1.0, -1060) * 1.0 == 0.0:
+        raise SolverError(
+            "this process takes subnormal numbers for 0 (flush to zero), so that no error bound holds: "
+            "torch.set_flush_denormal(False) turns it off, or run regions in a process of its own"
+        )
 
 
 def _facet_keys(n_units: int) -> dict[str, NDArray[Any]]:
