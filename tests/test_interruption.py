@@ -159,7 +159,7 @@ def test_an_interrupt_during_imports_is_one_line(tmp_path, module):
         "from regions.cli import main\n"
         f"sys.exit(main(['count', {str(tmp_path / 'net.npz')!r}, '--box', '-1', '1']))\n"
     )
-    nothing_kept = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    nothing_kept = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
     run = subprocess.run([sys.executable, "-c", script], env=nothing_kept, capture_output=True, text=True)
     assert run.returncode == 130
     assert run.stdout == "" and run.stderr.count("\n") == 1 and "interrupted" in run.stderr

@@ -21,8 +21,6 @@ from regions.enumeration import limits, threads
 from regions.enumeration.limits import Stop, interrupts_raised_after
 from regions.errors import InvalidInputError
 
-pytestmark = pytest.mark.small
-
 
 def engines(dimension: int) -> list[str]:
     return ["planar", "cells", "lp"] if dimension == 2 else ["cells", "lp"]
@@ -41,6 +39,7 @@ def assert_limits_keep_as_many_cells_as_they_allow(network: Network, box: Box) -
 
 @pytest.mark.kernels
 @examples(40, 10)
+@pytest.mark.small
 @given(case=rational_networks() | float_networks(2, 2, 3))
 def test_every_limit_means_the_same_to_all_engines(case: Case) -> None:
     network = Network.from_arrays(case.weights, case.biases, case.relu)
@@ -48,6 +47,7 @@ def test_every_limit_means_the_same_to_all_engines(case: Case) -> None:
 
 
 @pytest.mark.kernels
+@pytest.mark.small
 def test_a_limit_that_the_last_thin_subtree_fills_leaves_nothing_out() -> None:
     """The zeros 1/3 of two units are one real number and two floats: a cell between them holds no float."""
     network = Network.from_arrays([[[1.0], [3.0]], [[1.0, 1.0]]], [[-1 / 3, -1.0], [0.0]])
@@ -68,6 +68,7 @@ def test_thin_subtrees_of_many_cells_are_cut_where_the_limit_says(steps: int) ->
     assert_limits_keep_as_many_cells_as_they_allow(network, Box([0.0, -0.5], [1.0, 0.5]))
 
 
+@pytest.mark.small
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, "3", [1.0]])
 def test_time_is_a_number_above_zero(value: Any) -> None:
     network, box = network_on_box(2, (3,))
@@ -223,6 +224,7 @@ def test_a_late_interrupt_of_short_work_comes_out_and_handlers_come_back(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.small
 def test_searches_inside_of_searches_share_an_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt), interrupts_raised_after():
         with Stop() as within:
@@ -240,6 +242,7 @@ def test_searches_inside_of_searches_share_an_interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.small
 def test_a_second_interrupt_is_the_same_at_once_and_gives_up_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with Stop() as stop:
         os.kill(os.getpid(), signal.SIGINT)
