@@ -302,6 +302,10 @@ def test_convolutions_and_averages_are_what_onnxruntime_computes(case: tuple[Any
         with pytest.raises(InvalidNetworkError):
             from_onnx(model)
         return
+    if np.array_equal(expected, x.ravel()):  # such as a convolution of one by one with weight 1
+        with pytest.raises(InvalidNetworkError, match="no layer that computes anything"):
+            from_onnx(model)
+        return
     network = from_onnx(model)
     np.testing.assert_allclose(network.forward(x.ravel()), expected, rtol=1e-4, atol=1e-4)
 
