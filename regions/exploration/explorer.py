@@ -81,7 +81,7 @@ def explore(
     >>> found.status.name, found.n_cells, found.n_frontier, found.hops.tolist()
     ('TRUNCATED', 3, 1, [0, 1, 1, 2])
     >>> found.reasons[0].split(";")[0]
-    'only the box of 70.7 to either side of the center was searched'
+    'only the box of 42.7 to either side of the center was searched'
     >>> found.nearest_facet.unit, round(found.nearest_facet.distance, 6)
     (0, 0.353553)
     """
