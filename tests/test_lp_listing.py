@@ -27,15 +27,17 @@ from regions import (
     verify,
 )
 from regions.complexes import Tolerances
-from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.compiled_network import CompiledNetwork, compile_network
 from regions.enumeration.limits import Stop
-from regions.enumeration.programs.breadth_first import list_cells
+from regions.enumeration.programs.breadth_first import Listing, list_cells
 from regions.enumeration.programs.exact_sides import ExactSides
 from regions.enumeration.programs.facet_finder import FacetFinder
 from regions.enumeration.programs.program_complex import (
+    Measured,
     compare_complexes,
     measure_by_vertices,
     neighbour_pairs,
+    packed_patterns,
 )
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 
@@ -215,14 +217,23 @@ def test_a_facet_seen_from_one_side_is_refused() -> None:
         neighbour_pairs(listing)
 
 
+def measured_by_vertices(listing: Listing, net: CompiledNetwork, box: Box) -> Measured | None:
+    packed = packed_patterns(listing, net.network)
+    return measure_by_vertices(listing, packed, net, box, Tolerances(vertex_radius=2.0**-44), Stop())
+
+
 @pytest.mark.parametrize(("dimension", "widths"), [(1, (5, 4)), (2, (6, 5)), (3, (6, 3))])
 def test_all_cells_are_measured_alike_at_once_and_one_by_one(dimension: int, widths: tuple[int, ...]) -> None:
     network, box = network_on_box(dimension, widths, seed=2)
     net = compile_network(network, box, radius=2.0**-44, certified=True, planar=False)
     listing = list_cells(net, box, max_cells=None, workers=1, progress=None)
-    at_once = measure_by_vertices(listing, net, box, Tolerances(vertex_radius=2.0**-44), Stop())
+    at_once = measure_by_vertices(
+        listing, packed_patterns(listing, network), net, box, Tolerances(vertex_radius=2.0**-44), Stop()
+    )
     listing.complete = False
-    one_by_one = measure_by_vertices(listing, net, box, Tolerances(vertex_radius=2.0**-44), Stop())
+    one_by_one = measure_by_vertices(
+        listing, packed_patterns(listing, network), net, box, Tolerances(vertex_radius=2.0**-44), Stop()
+    )
     assert at_once is not None and one_by_one is not None
     for name in ("volumes", "centroids", "n_vertices", "n_facets"):
         np.testing.assert_array_equal(getattr(at_once, name), getattr(one_by_one, name))
@@ -237,7 +248,9 @@ def test_a_listing_that_lacks_a_cell_is_refused() -> None:
     for part in (listing.states, listing.witnesses, listing.facets):
         part.pop()
     with pytest.raises(CertificateError, match="not the same ones"):
-        measure_by_vertices(listing, net, box, Tolerances(vertex_radius=2.0**-44), Stop())
+        measure_by_vertices(
+            listing, packed_patterns(listing, network), net, box, Tolerances(vertex_radius=2.0**-44), Stop()
+        )
 
 
 @pytest.mark.small

@@ -225,9 +225,9 @@ class CompiledNetwork:
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
-    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit
-    is no ReLU. The words `unit_keys` and
-    `facet_keys`, of which the keys of facets are made, are drawn anew each time; no result shows them.
+    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some
+    unit is no ReLU. The words `unit_keys` and `facet_keys`, of which the keys of facets are made, are drawn
+    anew each time; no result shows them.
     """
 
     network_ref: weakref.ref[Network]

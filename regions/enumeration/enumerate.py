@@ -372,7 +372,7 @@ def _enumerate_by_facets(
         plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress, stop=stop
     )
     packed = by_programs.packed_patterns(listed, network)
-    measured, unchecked = _measured(plan, domain, listed, volumes, stop)
+    measured, unchecked = _measured(plan, domain, listed, packed, volumes, stop)
     witnesses = np.array(listed.witnesses).reshape(len(packed), d)
     unknown = np.isnan(witnesses).any(axis=1)  # no float is inside of these cells
     witnesses[unknown] = measured.centroids[unknown]
@@ -413,16 +413,20 @@ def _enumerate_by_facets(
 
 
 def _measured(
-    plan: Plan, domain: Domain, listed: Listing, volumes: bool | np.random.Generator | None, stop: Stop
+    plan: Plan,
+    domain: Domain,
+    listed: Listing,
+    packed: NDArray[np.uint8],
+    volumes: bool | np.random.Generator | None,
+    stop: Stop,
 ) -> tuple[Measured, str]:
     """Measure the cells that linear programs listed, as is asked for; also say what could not be checked."""
     from regions.enumeration.programs import program_complex as by_programs  # slow to import
 
     network, unchecked = plan.net.network, ""
-    packed = by_programs.packed_patterns(listed, network)
     measured = None
     if volumes is True or (volumes is None and domain.dimension <= LARGEST_LISTED_DIMENSION):
-        measured = by_programs.measure_by_vertices(listed, plan.net, domain, plan.tolerances, stop)
+        measured = by_programs.measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances, stop)
     if measured is None:
         measured = by_programs.without_volumes(listed, packed, plan.net, domain)
     else:

@@ -25,6 +25,7 @@ from regions.rational import (
     cell_volume,
     exact_cell,
     facet_volume_enclosure,
+    to_fraction,
 )
 
 FloatArray = NDArray[np.float64]
@@ -59,7 +60,7 @@ def checked_sum(volumes: list[Fraction], exact: ExactNetwork, complete: bool) ->
     CertificateError
         If it is more, or less although the list is complete.
     """
-    expected = _fraction(cell_volume(exact.domain_polytope))
+    expected = to_fraction(cell_volume(exact.domain_polytope))
     total = sum(volumes, Fraction(0))
     if total > expected or (complete and total < expected):
         raise CertificateError(
@@ -121,11 +122,7 @@ def measure_exactly(
 
 def volume_of(cell: ExactCell) -> Fraction:
     """Return the exact volume of a cell."""
-    return _fraction(cell_volume(cell.polytope))
-
-
-def _fraction(x: object) -> Fraction:
-    return Fraction(int(x.p), int(x.q))  # type: ignore[attr-defined]
+    return to_fraction(cell_volume(cell.polytope))
 
 
 def _facet(cell: ExactCell, plane: int) -> ExactFacet | None:

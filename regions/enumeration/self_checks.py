@@ -173,17 +173,9 @@ def _exact_pattern(network: Network, domain: Domain, point: FloatArray) -> NDArr
 
     exact = ExactNetwork(network, domain)
     at = [Fraction(x) for x in point.tolist()]
-    states = b""
-    for cuts in network.cutting.tolist():
-        unit = len(states)
-        if not cuts:
-            states += b"\1"
-            continue
-        row = [int(x) for x in exact.plane_row(states, unit)]
-        value = sum((a * x for a, x in zip(row[:-1], at, strict=True)), Fraction(row[-1]))
-        if value == 0 and any(row[:-1]):
-            return None
-        states += b"\1" if value > 0 else b"\0"
+    states = exact.states_at(at)
+    if len(states) < network.n_units:
+        return None
     sides = [(*(-int(x) for x in row[:-1]), int(row[-1])) for row in exact.halfspace_rows]
     return np.frombuffer(states, np.bool_) if inside_all(sides, at) else None
 

@@ -174,20 +174,11 @@ def exact_start(frame: Frame, network: Network) -> bytes:
     InvalidInputError
         If a unit that is not constant around it is 0 there.
     """
-    exact = ExactNetwork(network, frame.domain)
-    point = [Fraction(x) for x in frame.at.tolist()]
-    states = b""
-    for unit, cuts in enumerate(network.cutting.tolist()):
-        if not cuts:
-            states += b"\1"
-            continue
-        row = exact.plane_row(states, unit)
-        value = sum((int(a) * x for a, x in zip(row[:-1], point, strict=True)), Fraction(int(row[-1])))
-        if value == 0 and any(row[:-1]):
-            layer, number = unit_place(network.unit_offsets, unit)
-            raise InvalidInputError(
-                f"the center is on the zero set of unit ({layer}, {number}), "
-                "between cells, so it has no cell of its own; move it a little to the side that you mean"
-            )
-        states += b"\1" if value > 0 else b"\0"
+    states = ExactNetwork(network, frame.domain).states_at([Fraction(x) for x in frame.at.tolist()])
+    if len(states) < network.n_units:
+        layer, number = unit_place(network.unit_offsets, len(states))
+        raise InvalidInputError(
+            f"the center is on the zero set of unit ({layer}, {number}), "
+            "between cells, so it has no cell of its own; move it a little to the side that you mean"
+        )
     return states

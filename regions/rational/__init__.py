@@ -26,7 +26,14 @@ from regions.rational.intervals import (
     squared_volume,
 )
 from regions.rational.residues import map_residues
-from regions.rational.systems import balances, decide_interior, halfspace_rows, inside_all, solve_on_support
+from regions.rational.systems import (
+    balances,
+    decide_interior,
+    halfspace_rows,
+    inside_all,
+    solve_on_support,
+    to_fraction,
+)
 
 __all__ = [
     "ExactCell",
@@ -56,4 +63,5 @@ __all__ = [
     "solve_vertex",
     "squared_volume",
     "strictly_inside",
+    "to_fraction",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -250,6 +251,32 @@ class ExactNetwork:
         if plane < 0:
             return self.halfspace_rows[-1 - plane]
         return self.unit_row(pattern, *unit_place(self.network.unit_offsets, plane))
+
+    def states_at(self, point: Sequence[Fraction]) -> bytes:
+        """The states of the units around a point (d,), up to the first unit on whose zero set it lies.
+
+        They are all units' where the point is inside of a cell. Units that are constant around it, and
+        linear ones, have a state everywhere.
+
+        Examples
+        --------
+        >>> from regions import Box, Network
+        >>> network = Network.from_arrays([[[1.0], [1.0], [0.0]]], [[0.0, -1.0, 0.0]], [True])
+        >>> exact = ExactNetwork(network, Box([-2.0], [2.0]))
+        >>> list(exact.states_at([Fraction(1, 3)])), list(exact.states_at([Fraction(1)]))
+        ([1, 0, 0], [1])
+        """
+        states = b""
+        for unit, cuts in enumerate(self.network.cutting.tolist()):
+            active = True
+            if cuts:
+                *a, c = (int(x) for x in self.plane_row(states, unit))
+                value = sum((k * x for k, x in zip(a, point, strict=True)), Fraction(c))
+                if value == 0 and any(a):
+                    break
+                active = value > 0
+            states += b"\1" if active else b"\0"
+        return states
 
     def vertex(self, rows: Sequence[Sequence[Any]]) -> Row:
         """The point on d hyperplanes, as integers (x_1, ..., x_d, w) with w > 0; see `solve_vertex`."""

@@ -78,7 +78,7 @@ def solve_on_support(rows: Rows, support: Sequence[int], values: Sequence[Fracti
         total = fmpq(0)
         for k in free:
             total -= matrix[r, k] * fmpq(values[k].numerator, values[k].denominator)
-        result[pivot] = _fraction(total)
+        result[pivot] = to_fraction(total)
     return result
 
 
@@ -144,13 +144,13 @@ def decide_interior(
     active = [-1] * (d + 1)
     for _ in range(max_pivots):
         if point[d] > 0:
-            return tuple(_fraction(x) for x in point[:d]), None
+            return tuple(to_fraction(x) for x in point[:d]), None
         p = _bland_edge(edges, active)
         if p < 0:
             multipliers = [Fraction(0)] * len(right)
             for row, edge in zip(active, edges, strict=True):
                 if row >= 0:
-                    multipliers[row] = _fraction(edge[d])
+                    multipliers[row] = to_fraction(edge[d])
             return None, tuple(multipliers[:-1])
         sign = 1 if edges[p][d] > 0 else -1
         direction = [sign * x for x in edges[p]]
@@ -181,5 +181,6 @@ def _exchange(edges: list[list[Any]], row: Sequence[int], p: int) -> None:
             edges[k] = [x - factor * y for x, y in zip(edge, edges[p], strict=True)]
 
 
-def _fraction(x: Any) -> Fraction:
+def to_fraction(x: Any) -> Fraction:
+    """Return a rational number of python-flint as one of Python's."""
     return Fraction(int(x.p), int(x.q))

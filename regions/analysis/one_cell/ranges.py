@@ -15,6 +15,7 @@ from regions.complexes.cell_complex import CellComplex
 from regions.domain import Coordinates, check_coordinates
 from regions.errors import InvalidInputError
 from regions.optimize import NO_SOLVER, SolverReport, maximise_judged
+from regions.rational import to_fraction
 
 FloatArray = NDArray[np.float64]
 
@@ -92,7 +93,7 @@ def output_range(
     for weight, gradient, offset in zip(weights, table, offsets, strict=True):
         if weight:
             terms = (*gradient, offset)
-            row = [r + weight * Fraction(int(x.p), int(x.q)) for r, x in zip(row, terms, strict=True)]
+            row = [r + weight * to_fraction(x) for r, x in zip(row, terms, strict=True)]
     return _range(frame, row, coordinates, "range of an output")
 
 

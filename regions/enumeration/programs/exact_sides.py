@@ -207,17 +207,8 @@ class ExactSides:
 
     def pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
         """Return the pattern of the cell that a point is inside of; None if it is on the border of one."""
-        states = b""
-        for unit in range(self._network.n_units):
-            if not self._cutting[unit]:
-                states += b"\1"
-                continue
-            row = self._row(states, unit, True)
-            slack = _slack(row, point)
-            if slack == 0 and any(row[:-1]):
-                return None
-            states += b"\1" if slack > 0 else b"\0"
-        return states
+        states = self._exact.states_at(point)
+        return states if len(states) == self._network.n_units else None
 
     def pattern_somewhere(self, rng: np.random.Generator) -> bytes:
         """Return the pattern of the cell around a rational point inside the domain, drawn until there is one.

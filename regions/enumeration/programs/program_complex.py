@@ -77,7 +77,12 @@ def neighbour_pairs(listing: Listing) -> set[tuple[int, int]]:
 
 
 def measure_by_vertices(
-    listing: Listing, net: CompiledNetwork, domain: Domain, tolerances: Tolerances, stop: Stop
+    listing: Listing,
+    packed: NDArray[np.uint8],
+    net: CompiledNetwork,
+    domain: Domain,
+    tolerances: Tolerances,
+    stop: Stop,
 ) -> Measured | None:
     """Measure volumes, centroids and facets of listed cells by their vertices, and compare the adjacency.
 
@@ -91,7 +96,6 @@ def measure_by_vertices(
     geometry = VertexGeometry(
         net.network, domain, tolerances.vertex_radius, planar=False, certified=net.certified
     )
-    packed = packed_patterns(listing, net.network)
     outputs = _measure_all(geometry, stop) if listing.complete else _measure(geometry, packed, stop)
     if outputs is None:
         listing.complete = False
