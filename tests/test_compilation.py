@@ -27,7 +27,7 @@ from regions.kernels.memory.pattern_lookup import find_rows
 rows = np.arange(8, dtype=np.uint8).reshape(4, 2)
 found = np.zeros(2, np.bool_)
 find_rows(rows[[3, 0]] + np.uint8([[0], [9]]), rows, np.full(4, -1), np.empty(2, np.int64), found)
-hits = sum(find_rows.stats.cache_hits.values())
+hits = sum(find_rows.dispatcher.stats.cache_hits.values())
 print(json.dumps([found.tolist(), hits, cache_problems()]))
 """
 

@@ -14,7 +14,7 @@ import typer
 
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
-from regions.cli.interruption import INTERRUPTED, signals
+from regions.cli.interruption import signals
 from regions.cli.options import (
     AsJson,
     ComplexPath,
@@ -31,7 +31,7 @@ from regions.cli.options import (
 )
 from regions.cli.session import (
     cells_in_words,
-    err,
+    leave_if,
     print_facts,
     print_json,
     print_table,
@@ -416,6 +416,4 @@ def _locus_parts(complex: Any, found: Any, by: By) -> list[tuple[list[int], floa
 
 
 def _leave_if_interrupted(stopped_by: str) -> None:
-    if stopped_by == "interrupt":
-        err().print("interrupted: what is printed above is a lower bound", style="yellow")
-        raise typer.Exit(INTERRUPTED)
+    leave_if(stopped_by == "interrupt", "what is printed above is a lower bound")

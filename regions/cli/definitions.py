@@ -5,12 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from regions.cli.interruption import INTERRUPTED
 from regions.cli.session import (
     cells_in_words,
-    err,
+    leave_if,
     print_facts,
     print_json,
     print_table,
@@ -84,9 +81,7 @@ def _refuse_truncated(complex: CellComplex) -> None:
     """Leave with what was found if the enumeration was interrupted; an error if it was limited."""
     stopped_by = complex.certificate.stopped_by
     cells = cells_in_words(complex.n_cells, stopped_by)
-    if stopped_by == "interrupt":
-        err().print(f"interrupted: cells {cells}; no regions counted", style="yellow")
-        raise typer.Exit(INTERRUPTED)
+    leave_if(stopped_by == "interrupt", f"cells {cells}; no regions counted")
     if complex.status != "COMPLETE":
         raise InvalidInputError(
             f"the list of cells was cut short ({cells}), and regions are counted in a full list only: raise "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from regions.cli.interruption import INTERRUPTED, signals
+from regions.cli.interruption import signals
 from regions.cli.options import (
     ArithmeticOption,
     AsJson,
@@ -19,7 +19,7 @@ from regions.cli.options import (
     read_point,
     writable,
 )
-from regions.cli.session import err, print_facts, print_json, print_text, watched
+from regions.cli.session import leave_if, print_facts, print_json, print_text, watched
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ def explore(
         with watched("smallest change of the prediction") as progress:
             step = minimal_perturbation(network, point, domain, progress=progress, **options)
     _report(found, step, output, json)
-    if interrupted:
-        err().print("interrupted: these are the cells that were found", style="yellow")
-        raise typer.Exit(INTERRUPTED)
+    leave_if(interrupted, "these are the cells that were found")
 
 
 def _norm(text: str | None, option: str) -> float | None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
-from regions.cli.interruption import INTERRUPTED, signals
+from regions.cli.interruption import signals
 from regions.cli.options import AsJson, DomainWords, EngineWords, NetworkPath, TrustCode, writable
-from regions.cli.session import err, print_json, print_text, watched
+from regions.cli.session import leave_if, print_json, print_text, watched
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -120,6 +120,4 @@ def answer(words: ProblemWords, label: str, unit: str, ask: Callable[[Problem], 
 
 def leave_if_interrupted(report: Report, draws: str) -> None:
     """End the command with its own exit code if the report is of fewer draws than were asked for."""
-    if not report.complete:
-        err().print(f"interrupted: these are the {draws} that were done", style="yellow")
-        raise typer.Exit(INTERRUPTED)
+    leave_if(not report.complete, f"these are the {draws} that were done")

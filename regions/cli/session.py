@@ -108,6 +108,13 @@ class _LateBar:
             self._bar = None
 
 
+def leave_if(interrupted: bool, what: str) -> None:
+    """End an interrupted command with its own exit code, saying what there is."""
+    if interrupted:
+        err().print(f"interrupted: {what}", style="yellow")
+        raise typer.Exit(INTERRUPTED)
+
+
 @contextmanager
 def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
     """Show the progress of what takes long, and a notice when kernels are compiled for long.

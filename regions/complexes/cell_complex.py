@@ -19,6 +19,7 @@ from regions.complexes.complex_files import read_complex, write_complex
 from regions.complexes.facet_table import FacetTable
 from regions.complexes.geometry import CellGeometry, geometry_of
 from regions.domain import Coordinates, Domain, check_coordinates
+from regions.domain.intrinsic import lock_arrays
 from regions.errors import InvalidInputError
 from regions.network import Network
 from regions.network.patterns import hex_names, pack, row_keys, unpack
@@ -80,8 +81,8 @@ class CellComplex:
     volume_errors: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        for part in (self, self.facets, self.domain):
-            _lock(tuple(vars(part).values()))
+        for part in (self, self.facets):
+            lock_arrays(tuple(vars(part).values()))
 
     def __getstate__(self) -> dict[str, Any]:
         # what is computed on demand is left behind: a copy computes it again
@@ -267,12 +268,3 @@ class CellComplex:
                 f"{str(path)!r} holds no sound cell complex: {problem}; enumerate again, or take another copy"
             )
         return cells
-
-
-def _lock(value: Any) -> None:
-    """Make an array, or all arrays in nested tuples, read-only."""
-    if isinstance(value, np.ndarray):
-        value.flags.writeable = False
-    elif isinstance(value, tuple):
-        for part in value:
-            _lock(part)

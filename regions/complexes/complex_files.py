@@ -19,9 +19,9 @@ from regions.complexes.complex_arrays import CELL_ARRAYS, FACET_ARRAYS, check_ar
 from regions.complexes.facet_table import FacetTable
 from regions.domain import Domain, domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
-from regions.network import Network
-from regions.network.network_files import read_flags, written_flags
+from regions.network.network_files import from_entries, to_entries
 from regions.network.npz_members import content_digest, read_members
+from regions.network.relu_network import Network
 from regions.reports import replacing
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
     InvalidInputError
         If the file cannot be written.
     """
-    arrays: dict[str, Any] = {}
-    for k, (w, b) in enumerate(zip(cells.network.weights, cells.network.biases, strict=True)):
-        arrays[f"W{k}"], arrays[f"b{k}"] = w, b
-    arrays |= written_flags(cells.network.relu, cells.network.slopes)[1]
+    arrays: dict[str, Any]
+    flags, arrays = to_entries(cells.network)
     arrays |= {name: getattr(cells, name) for name in CELL_ARRAYS}
     arrays |= {f"facet_{name}": getattr(cells.facets, name) for name in FACET_ARRAYS}
     arrays |= _plane(cells.domain)
@@ -52,7 +50,7 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
         arrays["volume_errors"] = cells.volume_errors
     if cells.facets.witness is not None:
         arrays["facet_witness"] = cells.facets.witness
-    header = _header(cells)
+    header = {**_header(cells), "relu": flags}
     header["digest"] = _digest(header, arrays)
     arrays = {"header": np.array(json.dumps(header)), **arrays}
     # an open file, because given a path numpy appends ".npz" to names without it
@@ -94,7 +92,6 @@ def _header(cells: CellComplex) -> dict[str, Any]:
         "seconds": cells.seconds,
         "domain": cells.domain.to_dict(),
         "network_name": cells.network.name,
-        "relu": written_flags(cells.network.relu, cells.network.slopes)[0],
         "volume_kind": cells.volume_kind,
     }
 
@@ -141,14 +138,7 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
     odd = [name for k in range(n_layers) for name in (f"W{k}", f"b{k}") if data[name].dtype != np.float64]
     if odd:
         raise InvalidInputError(f"array {odd[0]!r} is {data[odd[0]].dtype}, expected float64")
-    relu, slopes = read_flags(header["relu"], data)
-    network = Network.from_arrays(
-        [data[f"W{k}"] for k in range(n_layers)],
-        [data[f"b{k}"] for k in range(n_layers)],
-        relu,
-        name=header["network_name"],
-        slopes=slopes,
-    )
+    network = Network.from_arrays(**from_entries(header["relu"], data, header["network_name"])._asdict())
     domain = domain_from_dict(header["domain"])
     cells = {name: data[name] for name in CELL_ARRAYS}
     facets = {name: data[f"facet_{name}"] for name in FACET_ARRAYS}

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.domain.intrinsic import lock_arrays
+
 
 @dataclass(frozen=True, eq=False)
 class FacetTable:
@@ -45,10 +47,8 @@ class FacetTable:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # copied and pickled arrays come back writable
-        for name, value in state.items():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-            vars(self)[name] = value
+        vars(self).update(state)
+        lock_arrays(tuple(state.values()))
 
     def __len__(self) -> int:
         return int(self.cell_a.shape[0])

@@ -6,6 +6,7 @@ vertices come from `exact_polytope`. The kinds of domain are in `shapes` and `sl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from math import fsum
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
@@ -174,6 +175,11 @@ class Domain:
     def __hash__(self) -> int:
         return hash((type(self).__name__, self.input_dim, self.dimension))
 
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        # copied and pickled arrays come back writable
+        vars(self).update(state)
+        lock_arrays(tuple(state.values()))
+
 
 def check_coordinates(coordinates: str) -> None:
     """Raise InvalidInputError unless a string names the coordinates that points are given in."""
@@ -224,6 +230,23 @@ def read_only(array: _AnyArray) -> _AnyArray:
     array = np.ascontiguousarray(array)  # type: ignore[assignment]
     array.setflags(write=False)
     return array
+
+
+def lock_arrays(value: Any) -> None:
+    """Make an array, or all arrays in nested tuples, read-only.
+
+    Examples
+    --------
+    >>> array = np.zeros(2)
+    >>> lock_arrays(("name", (array,)))
+    >>> array.flags.writeable
+    False
+    """
+    if isinstance(value, np.ndarray):
+        value.setflags(write=False)
+    elif isinstance(value, tuple):
+        for part in value:
+            lock_arrays(part)
 
 
 def store(domain: Domain, **attributes: Any) -> None:

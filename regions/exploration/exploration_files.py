@@ -11,7 +11,7 @@ import numpy as np
 from regions.domain import domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
 from regions.exploration.search_frame import Frame
-from regions.network.network_files import read_flags, written_flags
+from regions.network.network_files import from_entries, to_entries
 from regions.network.npz_members import read_members
 from regions.network.relu_network import Network
 from regions.reports import replacing
@@ -34,14 +34,12 @@ def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> N
     header = {name: fields[name] for name in _SCALARS}
     header |= {"format": FILE_FORMAT, "status": fields["status"].value, "domain": frame.domain.to_dict()}
     header |= {"free": frame.free, "reach": frame.half_width if frame.free else None}
-    flags, slopes = written_flags(network.relu, network.slopes)
+    flags, layers = to_entries(network)
     header |= {"network_name": network.name, "relu": flags}
     header |= {"stopped_by": fields["stopped_by"]}
     arrays = {name: fields[name] for name in _ARRAYS}
-    arrays |= slopes
+    arrays |= layers
     arrays |= {"header": np.array(json.dumps(header)), "center": fields["center"], "at": frame.at}
-    for k, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
-        arrays[f"W{k}"], arrays[f"b{k}"] = w, b
     # an open file, because given a path numpy appends ".npz" to names without it
     with replacing(path, "exploration") as stream:
         np.savez_compressed(stream, **arrays)
@@ -60,10 +58,9 @@ def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
         header = json.loads(str(stored["header"]))
         if header["format"] != FILE_FORMAT:
             raise ValueError(f"its format is {header['format']!r}, expected {FILE_FORMAT!r}")
-        n_layers = len(header["relu"])
-        weights, biases = ([stored[f"{kind}{k}"] for k in range(n_layers)] for kind in "Wb")
-        relu, slopes = read_flags(header["relu"], stored)
-        network = Network.from_arrays(weights, biases, relu, name=header["network_name"], slopes=slopes)
+        network = Network.from_arrays(
+            **from_entries(header["relu"], stored, header["network_name"])._asdict()
+        )
         half_width = header["reach"] if header["free"] else np.inf
         frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], half_width)
         fields = {name: header[name] for name in (*_SCALARS, "status")}

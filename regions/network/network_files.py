@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,37 @@ _TWO_SLOPES = 2  # flag of a layer whose units are no ReLUs; releases that do no
 
 
 class StoredLayers(NamedTuple):
-    """What a file holds of a network; `relu` is None where the file does not say."""
+    """What a file holds of a network, as `Network.from_arrays` takes it; `relu` is None where it is not said."""
 
     weights: Sequence[NDArray[Any]]
     biases: Sequence[NDArray[Any]]
     relu: Sequence[bool] | None
     name: str
     slopes: Sequence[NDArray[Any] | None] | None = None
+
+
+class Layers(Protocol):
+    """What has layers: a network, or what is stored of one."""
+
+    @property
+    def weights(self) -> Sequence[NDArray[Any]]:
+        """The weights of all layers, (out, in) each."""
+
+    @property
+    def biases(self) -> Sequence[NDArray[Any]]:
+        """The biases of all layers."""
+
+    @property
+    def relu(self) -> Sequence[bool] | None:
+        """Whether units follow each layer."""
+
+    @property
+    def name(self) -> str:
+        """A name for reports."""
+
+    @property
+    def slopes(self) -> Sequence[NDArray[Any] | None] | None:
+        """The slopes of the units of each layer, None where they are ReLUs."""
 
 
 def read_layers(path: str | os.PathLike[str]) -> StoredLayers:
@@ -47,26 +71,20 @@ def read_layers(path: str | os.PathLike[str]) -> StoredLayers:
     if not file.is_file():
         raise InvalidInputError(f"no network file at {str(file)!r}; give the path of a .npz file")
     stored = _read_npz(file)
-    layers = range(_count_stored_layers(file, stored))
+    count = _count_stored_layers(file, stored)
     relu = stored.get("relu")
     if relu is not None and (relu.ndim != 1 or relu.dtype not in (np.bool_, np.uint8)):
         raise InvalidNetworkError(
             f"{file}: key 'relu' is {relu.dtype} of shape {relu.shape}; store one bool per layer"
         )
+    name = str(stored.get("name", file.stem))
     try:
-        flags, slopes = read_flags([] if relu is None else relu.tolist(), stored)
+        return from_entries(None if relu is None else relu.tolist(), stored, name, count)
     except InvalidNetworkError as error:
         raise InvalidNetworkError(f"{file}: {error}") from error
-    return StoredLayers(
-        [stored[f"W{layer}"] for layer in layers],
-        [stored[f"b{layer}"] for layer in layers],
-        None if relu is None else flags,
-        str(stored.get("name", file.stem)),
-        slopes,
-    )
 
 
-def write_layers(path: str | os.PathLike[str], layers: StoredLayers) -> None:
+def write_layers(path: str | os.PathLike[str], layers: Layers) -> None:
     """Write layers in the form that `read_layers` reads back bit for bit.
 
     Raises
@@ -74,52 +92,58 @@ def write_layers(path: str | os.PathLike[str], layers: StoredLayers) -> None:
     InvalidInputError
         If the file cannot be written.
     """
+    flags, entries = to_entries(layers)
+    relu = np.array(flags, np.uint8 if _TWO_SLOPES in flags else np.bool_)
     # the flags come first, so that damage which hides the last entries cannot hide their absence
-    flags, slopes = written_flags(layers.relu or (), layers.slopes or ())
-    relu = np.array(flags, np.uint8 if slopes else np.bool_)
-    stored: dict[str, Any] = {"relu": relu, "name": np.array(layers.name)}
-    stored |= {f"W{layer}": weight for layer, weight in enumerate(layers.weights)}
-    stored |= {f"b{layer}": bias for layer, bias in enumerate(layers.biases)}
-    stored |= slopes
+    stored: dict[str, Any] = {"relu": relu, "name": np.array(layers.name), **entries}
     # an open file, because given a path numpy appends ".npz" to names without it
     with replacing(path, "network") as file:
         np.savez(file, **stored)
 
 
-def written_flags(
-    relu: Sequence[bool], slopes: Sequence[NDArray[Any] | None]
-) -> tuple[list[bool | int], dict[str, NDArray[Any]]]:
-    """Return a flag for each layer as files have it, and the slopes by the names of their entries.
+def to_entries(layers: Layers) -> tuple[list[bool | int], dict[str, NDArray[Any]]]:
+    """Return a flag for each layer as files have it, and the arrays by the names of their entries.
 
     Examples
     --------
-    >>> flags, entries = written_flags([True, True, False], [None, np.array([[0.1], [1.0]]), None])
+    >>> one = np.array([[0.5]])
+    >>> slopes = [np.array([[0.1], [1.0]]), None]
+    >>> flags, entries = to_entries(StoredLayers([one] * 2, [one[0]] * 2, [True, False], "", slopes))
     >>> flags, list(entries)
-    ([True, 2, False], ['slopes1'])
+    ([2, False], ['W0', 'W1', 'b0', 'b1', 'slopes0'])
     """
-    entries = {f"slopes{k}": pair for k, pair in enumerate(slopes) if pair is not None}
-    flags = [_TWO_SLOPES if f"slopes{k}" in entries else bool(flag) for k, flag in enumerate(relu)]
-    return flags, entries
+    entries = {f"W{k}": weight for k, weight in enumerate(layers.weights)}
+    entries |= {f"b{k}": bias for k, bias in enumerate(layers.biases)}
+    entries |= {f"slopes{k}": pair for k, pair in enumerate(layers.slopes or ()) if pair is not None}
+    relu = layers.relu or ()
+    return [_TWO_SLOPES if f"slopes{k}" in entries else bool(flag) for k, flag in enumerate(relu)], entries
 
 
-def read_flags(
-    flags: Sequence[Any], stored: Mapping[str, NDArray[Any]]
-) -> tuple[list[bool], list[NDArray[Any] | None]]:
-    """Return whether units follow each layer, and their slopes, from what `written_flags` gave.
+def from_entries(
+    flags: Sequence[Any] | None, stored: Mapping[str, NDArray[Any]], name: str, count: int | None = None
+) -> StoredLayers:
+    """Return layers from what `to_entries` gave; without flags, `count` layers that do not say what follows.
 
     Raises
     ------
     InvalidNetworkError
         If flags and slopes do not fit together.
     """
+    given = list(flags or ())
     named = sorted(int(match[1]) for key in stored if (match := _SLOPES_KEY.fullmatch(key)))
-    if [k for k, flag in enumerate(flags) if flag == _TWO_SLOPES] != named or not set(flags) <= {0, 1, 2}:
+    if [k for k, flag in enumerate(given) if flag == _TWO_SLOPES] != named or not set(given) <= {0, 1, 2}:
         raise InvalidNetworkError(
-            f"key 'relu' says {list(flags)} and there are slopes of the layers {named}; the flag is "
+            f"key 'relu' says {given} and there are slopes of the layers {named}; the flag is "
             f"{_TWO_SLOPES} where a layer has slopes, else 0 or 1"
         )
-    slopes = [stored.get(f"slopes{k}") for k in range(len(flags))]
-    return [bool(flag) for flag in flags], slopes
+    layers = range(len(given) if count is None else count)
+    return StoredLayers(
+        [stored[f"W{k}"] for k in layers],
+        [stored[f"b{k}"] for k in layers],
+        None if flags is None else [bool(flag) for flag in given],
+        name,
+        [stored.get(f"slopes{k}") for k in range(len(given))],
+    )
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:

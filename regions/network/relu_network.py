@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
-from regions.network.network_files import StoredLayers, read_layers, write_layers
+from regions.network.network_files import read_layers, write_layers
 from regions.network.patterns import checked_states
 from regions.network.slopes import RELU, Slopes, activated, put_out, right_of, slopes_of_layers
 
@@ -159,9 +159,7 @@ class Network:
         """
         stored = read_layers(path)
         try:
-            return cls.from_arrays(
-                stored.weights, stored.biases, stored.relu, name=stored.name, slopes=stored.slopes
-            )
+            return cls.from_arrays(**stored._asdict())
         except InvalidNetworkError as error:
             raise InvalidNetworkError(f"{Path(path)}: {error}") from error
 
@@ -184,7 +182,7 @@ class Network:
         ...     os.listdir(folder)
         ['net.npz']
         """
-        write_layers(path, StoredLayers(self.weights, self.biases, self.relu, self.name, self.slopes))
+        write_layers(path, self)
 
     @property
     def n_layers(self) -> int:

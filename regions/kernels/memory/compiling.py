@@ -101,11 +101,6 @@ class Kernel:
         # numba asks this of a name that it meets in another kernel
         return self.dispatcher._numba_type_
 
-    @property
-    def stats(self) -> Any:
-        """How often the cache of numba had the kernel, as numba says it."""
-        return self.dispatcher.stats
-
     def __call__(self, *arguments: Any) -> Any:
         return self.dispatcher(*arguments)
 
