@@ -21,13 +21,11 @@ from regions.estimators.estimates import (
     LocusKind,
     Target,
     check_noise,
-    check_objects,
-    check_problem,
 )
 from regions.estimators.forward_passes import Chain, forward, working_rows
 from regions.estimators.goodness import count_visible, sampled_goodness
+from regions.estimators.sampling import SamplingEstimator
 from regions.network import check_kind
-from regions.network.relu_network import Network
 
 __all__ = ["CroftonLines"]
 
@@ -39,7 +37,7 @@ _BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class CroftonLines:
+class CroftonLines(SamplingEstimator):
     """Crofton lines: the density summed over the crossings of random lines with the locus.
 
     A line goes through a uniform point of the domain in a uniform direction u. With L the length of its
@@ -72,7 +70,7 @@ class CroftonLines:
 
     Raises
     ------
-    InvalidInputError : if sigma or kind is out of range
+    InvalidInputError : if sigma or kind is out of range; of `estimate`, also if there is no domain
 
     References
     ----------
@@ -81,6 +79,7 @@ class CroftonLines:
     Examples
     --------
     >>> from regions.domain import Box
+    >>> from regions.network import Network
     >>> box = Box([-1.0, -1.0], [1.0, 1.0])
     >>> network = Network.from_arrays([[[1.0, 0.0]], [[1.0]]], [[0.3], [0.0]])
     >>> estimate = CroftonLines().estimate(network, UniformDensity(box), np.random.default_rng(0), 2000)
@@ -101,28 +100,17 @@ class CroftonLines:
         """The locus integral, averaged over bias noise if sigma > 0."""
         return Target.locus(self.sigma, self.kind)
 
-    def estimate(
-        self,
-        network: Network,
-        density: Density,
-        rng: np.random.Generator,
-        budget: int,
-        *,
-        domain: Domain | None = None,
-    ) -> Estimate:
-        """Estimate from `budget` lines; without a domain, that of a uniform density is taken.
-
-        Raises
-        ------
-        InvalidInputError : if there is no domain, fewer than 2 lines, or the arguments do not fit
-        """
-        check_objects(network, density, domain, rng)
+    def _domain(self, density: Density, domain: Domain | None) -> Domain:
+        """Return the domain that lines are drawn in; without one, that of a uniform density."""
         if domain is None and isinstance(density, UniformDensity):
             domain = density.domain
         if domain is None:
             raise InvalidInputError("domain is None; Crofton lines need a bounded domain, give one")
-        check_problem(network, density, budget, domain, rng)
-        chain = Chain(network, domain)
+        return domain
+
+    def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:
+        domain = chain.domain
+        assert domain is not None  # see `_domain`
         draws = np.zeros(budget)
         for start in range(0, budget, _BLOCK):
             size = min(_BLOCK, budget - start)
@@ -130,7 +118,7 @@ class CroftonLines:
             noise = chain.noise(self.sigma, size, rng)
             weight = domain.volume / (_mean_cosine(domain.dimension) * (lines.high - lines.low))
             # a line has at most some n_units parts, each with a map of the widest layer
-            rows = working_rows(chain.widest * (network.n_units + 1))
+            rows = working_rows(chain.widest * (int(chain.offsets[-1]) + 1))
             for first in range(0, size, rows):
                 part = slice(first, min(first + rows, size))
                 sums = self._sums(chain, density, lines.part(part), noise[part])

@@ -8,7 +8,7 @@ import numpy as np
 
 from regions.density import Density
 from regions.domain import Domain
-from regions.estimators.estimates import Estimate, check_problem
+from regions.estimators.estimates import Estimate, check_objects, check_problem
 from regions.estimators.forward_passes import Chain
 from regions.network.relu_network import Network
 
@@ -16,7 +16,7 @@ __all__ = ["SamplingEstimator"]
 
 
 class SamplingEstimator(ABC):
-    """An estimator that draws points of a density and passes them through the network."""
+    """An estimator by independent draws: of points of a density, or of lines."""
 
     def estimate(
         self,
@@ -27,7 +27,7 @@ class SamplingEstimator(ABC):
         *,
         domain: Domain | None = None,
     ) -> Estimate:
-        """Estimate the target from `budget` points; those outside the domain count as 0.
+        """Estimate the target from `budget` draws; points outside the domain count as 0.
 
         Parameters
         ----------
@@ -41,8 +41,14 @@ class SamplingEstimator(ABC):
         ------
         InvalidInputError : if the budget is below 2, or density, domain and network do not fit
         """
+        check_objects(network, density, domain, rng)
+        domain = self._domain(density, domain)
         check_problem(network, density, budget, domain, rng)
         return self._estimate(Chain(network, domain), density, rng, budget)
+
+    def _domain(self, density: Density, domain: Domain | None) -> Domain | None:
+        """Return the domain to take: the one that is given, or None for the whole input space."""
+        return domain
 
     @abstractmethod
     def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:

@@ -58,9 +58,8 @@ def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
         header = json.loads(str(stored["header"]))
         if header["format"] != FILE_FORMAT:
             raise ValueError(f"its format is {header['format']!r}, expected {FILE_FORMAT!r}")
-        network = Network.from_arrays(
-            **from_entries(header["relu"], stored, header["network_name"])._asdict()
-        )
+        layers = from_entries(header["relu"], stored, header["network_name"])
+        network = Network.from_arrays(**layers._asdict())
         half_width = header["reach"] if header["free"] else np.inf
         frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], half_width)
         fields = {name: header[name] for name in (*_SCALARS, "status")}

@@ -24,7 +24,7 @@ _TWO_SLOPES = 2  # flag of a layer whose units are no ReLUs; releases that do no
 
 
 class StoredLayers(NamedTuple):
-    """What a file holds of a network, as `Network.from_arrays` takes it; `relu` is None where it is not said."""
+    """What a file holds of a network, as `Network.from_arrays` takes it; `relu` is None if not said."""
 
     weights: Sequence[NDArray[Any]]
     biases: Sequence[NDArray[Any]]

@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering, check_entries
 from regions.network.loaders.checks import FloatArray
 
-__all__ = ["matrix_product", "reduced"]
+__all__ = ["matrix_product", "normalised", "product", "reduced", "swapped"]
+
+
+def swapped(entries: NDArray[Any]) -> NDArray[Any]:
+    """The last two axes exchanged, where there are two."""
+    return np.swapaxes(entries, -1, -2) if entries.ndim > 1 else entries
+
+
+def product(
+    layering: Layering, x: AffineTensor | FloatArray, y: AffineTensor | FloatArray, where: str
+) -> AffineTensor:
+    """x @ y, of which one is a tensor and the other holds numbers.
+
+    Raises
+    ------
+    InvalidNetworkError : if both are tensors
+    """
+    if isinstance(x, AffineTensor) and isinstance(y, AffineTensor):
+        raise InvalidNetworkError(f"{where} multiplies two computed values; that is not piecewise linear")
+    if isinstance(x, AffineTensor):
+        assert not isinstance(y, AffineTensor)
+        return matrix_product(layering, x, y)
+    assert isinstance(y, AffineTensor)
+    # (M x)' = x' M'
+    turned = matrix_product(layering, y.moved(swapped(y.index)), swapped(x))
+    return turned if y.index.ndim == 1 or x.ndim == 1 else turned.moved(swapped(turned.index))
+
+
+def normalised(
+    layering: Layering, x: AffineTensor, scale: Any, bias: Any, mean: FloatArray, variance: FloatArray
+) -> AffineTensor:
+    """Batch normalisation over axis 1; each weight is rounded once, and epsilon is in the variance."""
+    factor = scale / np.sqrt(variance)
+    shape = (-1, *[1] * (len(x.shape) - 2))
+    return layering.rounded(x, factor.reshape(shape), (bias - mean * factor).reshape(shape))
 
 
 def matrix_product(layering: Layering, x: AffineTensor, matrix: FloatArray) -> AffineTensor:

@@ -19,6 +19,7 @@ from scipy.sparse import coo_array, csr_array, vstack
 from regions.errors import BudgetExceededError, InvalidNetworkError
 from regions.network.loaders.checks import FloatArray
 from regions.network.relu_network import Network
+from regions.network.slopes import UNIT_KINDS
 
 __all__ = ["MOST_ENTRIES", "AffineTensor", "Layering", "check_entries"]
 
@@ -28,8 +29,7 @@ MOST_VALUES = 2**24  # of one tensor on the way
 IntArray = NDArray[np.int64]
 
 
-RELU = (0.0, 1.0)
-IDENTITY = (1.0, 1.0)
+IDENTITY = UNIT_KINDS["identity"]
 Slopes = FloatArray | None  # (2, n), left and right of the breakpoints at 0; None: no units
 
 

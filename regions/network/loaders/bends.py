@@ -11,9 +11,10 @@ import numpy as np
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import moves
-from regions.network.loaders.affine_tensors import RELU, AffineTensor, Layering
+from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.graph_steps import Bend
+from regions.network.slopes import RELU
 
 __all__ = ["bent", "clipped", "maximum"]
 

@@ -13,8 +13,9 @@ from math import prod
 from typing import Any, NamedTuple
 
 from regions.errors import InvalidNetworkError, RegionsError
-from regions.network.loaders.affine_tensors import RELU, AffineTensor, Layering
+from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import MALFORMED
+from regions.network.slopes import RELU
 
 __all__ = ["Bend", "Step", "needed_steps", "run_steps"]
 

@@ -10,11 +10,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import bends, moves
-from regions.network.loaders.affine_operators import matrix_product, reduced
+from regions.network.loaders.affine_operators import normalised, product, reduced, swapped
 from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.graph_steps import Bend
@@ -112,37 +111,23 @@ def _batch_norm(node: Operator, arguments: list[Any]) -> list[Any]:
     scale, bias, mean, variance = (floats(part, node.where) for part in given)
     if node.get("training_mode", 0) or not node.get("is_test", 1):
         raise InvalidNetworkError(f"{node.where} is in training mode; export the model for inference")
-    factor = scale / np.sqrt(variance + float(node.get("epsilon", 1e-5)))
-    shape = (1, -1, *[1] * (len(x.shape) - 2))
-    offset = bias - mean * factor
-    return [node.layering.rounded(x, factor.reshape(shape), offset.reshape(shape))]
+    variance = variance + float(node.get("epsilon", 1e-5))
+    return [normalised(node.layering, x, scale, bias, mean, variance)]
 
 
 # ---------------------------------------------------------------- products
 
 
 def _matmul(node: Operator, arguments: list[Any]) -> list[Any]:
-    x, y = arguments
-    if _computed(x) and _computed(y):
-        raise InvalidNetworkError(
-            f"{node.where} multiplies two computed values; that is not piecewise linear"
-        )
-    if _computed(x):
-        return [matrix_product(node.layering, x, floats(y, node.where))]
-    # (M x)' = x' M'
-    product = matrix_product(node.layering, y.moved(_swap(y.index)), _swap(floats(x, node.where)))
-    return [product if y.index.ndim == 1 or x.ndim == 1 else product.moved(_swap(product.index))]
-
-
-def _swap(entries: NDArray[Any]) -> NDArray[Any]:
-    return np.swapaxes(entries, -1, -2) if entries.ndim > 1 else entries
+    x, y = (value if _computed(value) else floats(value, node.where) for value in arguments)
+    return [product(node.layering, x, y, node.where)]
 
 
 def _gemm(node: Operator, arguments: list[Any]) -> list[Any]:
     a, b, c = (*arguments, None)[:3]
     alpha, beta = float(node.get("alpha", 1.0)), float(node.get("beta", 1.0))
-    a = moves.moved(a, _swap) if node.get("transA", 0) else a
-    b = moves.moved(b, _swap) if node.get("transB", 0) else b
+    a = moves.moved(a, swapped) if node.get("transA", 0) else a
+    b = moves.moved(b, swapped) if node.get("transB", 0) else b
     if len(moves.shape_of(a)) != 2 or len(moves.shape_of(b)) != 2:
         raise InvalidNetworkError(
             f"{node.where} multiplies shapes {moves.shape_of(a)} and {moves.shape_of(b)}, not matrices"

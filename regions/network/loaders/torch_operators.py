@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, kron
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import bends, moves
-from regions.network.loaders.affine_operators import matrix_product, reduced
+from regions.network.loaders.affine_operators import matrix_product, normalised, product, reduced
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.convolutions import average, convolution, transposed_convolution, window
@@ -81,17 +81,8 @@ def _computed(value: Any) -> bool:
 
 
 def _product(call: Call, x: Any, y: Any) -> AffineTensor:
-    if _computed(x) and _computed(y):
-        raise InvalidNetworkError(f"{call.where} multiplies two values that depend on the input")
-    if _computed(x):
-        return matrix_product(call.layering, x, to_float64(y))
-    turned = y.moved(_swap(y.index))
-    product = matrix_product(call.layering, turned, _swap(to_float64(x)))
-    return product if y.index.ndim == 1 or x.ndim == 1 else product.moved(_swap(product.index))
-
-
-def _swap(entries: Any) -> Any:
-    return np.swapaxes(entries, -1, -2) if entries.ndim > 1 else entries
+    x, y = (value if _computed(value) else to_float64(value) for value in (x, y))
+    return product(call.layering, x, y, call.where)
 
 
 def _with_bias(call: Call, y: AffineTensor, axis: int = -1) -> AffineTensor:
@@ -197,10 +188,9 @@ def _batch_norm(call: Call) -> Any:
     if call.get("training", False) or mean is None or variance is None:
         raise InvalidNetworkError(f"{call.where} is in training mode; call model.eval() first")
     weight, bias = call.floats("weight"), call.floats("bias")
-    factor = (1.0 if weight is None else weight) / np.sqrt(variance + float(call.arguments["eps"]))
-    offset = (0.0 if bias is None else bias) - mean * factor
-    shape = (-1, *[1] * (len(call.x.shape) - 2))
-    y = call.layering.rounded(call.x, factor.reshape(shape), offset.reshape(shape))
+    scale, offset = 1.0 if weight is None else weight, 0.0 if bias is None else bias
+    variance = variance + float(call.arguments["eps"])
+    y = normalised(call.layering, call.x, scale, offset, mean, variance)
     return y if call.kind == "batch_norm" else [y]
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
-from regions.network.loaders.graph_steps import Step, needed_steps, run_steps
+from regions.network.loaders.graph_steps import Bend, Step, needed_steps, run_steps
 from regions.network.loaders.torch_operators import TORCH_CURVED, TORCH_HEADS, TORCH_OPERATORS, Call
 from regions.network.loaders.torch_tensors import source_dtype
 from regions.network.relu_network import Network
@@ -110,20 +110,21 @@ class Program:
     def _step(self, node: Any, layering: Layering) -> Step:
         names = [given.name for given in node.all_input_nodes]
         kind = _operator_name(node)
-        return Step(f"{kind} ({node.name})", names, [node.name], partial(self._call, node, kind, layering))
+        where = f"{kind} ({node.name})"
+        call = Call(kind, where, {}, layering, self._batch)
+        return Step(where, names, [node.name], partial(self._run, node, call))
 
-    def _call(self, node: Any, kind: str, layering: Layering, values: list[Any]) -> Any:
+    def _run(self, node: Any, call: Call, values: list[Any]) -> Any:
         known = dict(zip((given.name for given in node.all_input_nodes), values, strict=True))
         positional = _resolved(node.args, known)
         named = _resolved(node.kwargs, known)
-        where = f"{kind} ({node.name})"
         if not _holds_tensor([positional, named]):
             with self._torch.no_grad():
                 return [node.target(*positional, **named)]
-        if kind not in TORCH_OPERATORS:
-            reason = "is not piecewise linear" if kind in TORCH_CURVED else "is not supported"
+        if call.kind not in TORCH_OPERATORS:
+            reason = "is not piecewise linear" if call.kind in TORCH_CURVED else "is not supported"
             raise InvalidNetworkError(
-                f"operator {where} {reason}; supported are {', '.join(TORCH_OPERATORS)}"
+                f"operator {call.where} {reason}; supported are {', '.join(TORCH_OPERATORS)}"
             )
         schema = getattr(node.target, "_schema", None)
         keys = (
@@ -132,8 +133,8 @@ class Program:
             else [str(k) for k in range(len(positional))]
         )
         arguments = {**dict(zip(keys, positional, strict=False)), **named}
-        result = TORCH_OPERATORS[kind](Call(kind, where, arguments, layering, self._batch))
-        return result if type(result).__name__ == "Bend" else [result]
+        result = TORCH_OPERATORS[call.kind](call._replace(arguments=arguments))
+        return result if isinstance(result, Bend) else [result]
 
     def _before_head(self, output: str) -> tuple[str, str]:
         """The value that the last nonlinear function takes, and its name, if it is a monotone one."""
