@@ -112,7 +112,7 @@ def volume_enclosures(
 
     Notes
     -----
-    Cost: 0.5 ms per cell for d = 2, 0.7 for d = 3, 2 for d = 4, 14 for d = 5 (two or three layers).
+    Cost: 0.7 ms per cell for d = 2, 5 for d = 4, 38 for d = 5 (two or three layers).
 
     Examples
     --------

@@ -144,7 +144,7 @@ def verify(
 
     Notes
     -----
-    Cost: 2.6 ms per cell for d = 2 on 2 x 40 units, more in higher dimension. Places of facets
+    Cost: 2.2 ms per cell for d = 2 on 2 x 40 units, more in higher dimension. Places of facets
     are numbers in the engine's own order, so where no rings are stored (all but engine "planar") that
     part alone asks the engine to find the facets again, through `CellGeometry`.
 

@@ -119,7 +119,7 @@ def count_cells(
 
     Notes
     -----
-    Certified arithmetic costs 1.0 to 1.7 times as much as float on networks in general position, and
+    Certified arithmetic costs 0.8 to 2.3 times as much as float on networks in general position, and
     10 to 40 microseconds for each sign or vertex that needs exact arithmetic.
 
     References
