@@ -29,6 +29,7 @@ from regions.rational import (
     bounds,
     cell_volume,
     exact_cell,
+    facet_row,
     facet_volume_enclosure,
     map_residues,
     neighbour_pattern,
@@ -319,7 +320,7 @@ def _weight(listing: _Listing, density: Density | None, normalise: bool) -> tupl
         return integral, fmpq(1)
 
     def volume(cell: ExactCell, facet: ExactFacet) -> arb:
-        row = listing.exact.plane_row(cell.pattern, facet.units[0])
+        row = facet_row(listing.exact, cell.pattern, facet)
         return facet_volume_enclosure(cell.polytope, facet.on, BITS, row)
 
     if not isinstance(density, UniformDensity):

@@ -76,6 +76,8 @@ def prove(
         origin, basis, sides = domain_of(header["domain"], arrays)
         layers = [(*matrix_of(arrays, k), slopes_of(arrays, k, flag)) for k, flag in enumerate(relu)]
         complete = header["status"] == "COMPLETE"
+    except NotDecided:
+        raise
     except Exception as error:  # what a damaged file raises is open-ended
         raise NotDecided(f"{path} is no readable file of cells: {type(error).__name__}: {error}") from error
     d, n_units = len(sides[0]) - 1, sum(len(rows) for (rows, _, _), flag in zip(layers, relu) if flag)
@@ -288,6 +290,8 @@ def matrix_of(arrays: dict[str, Any], k: int) -> tuple[list[list[int]], int]:
 
 def slopes_of(arrays: dict[str, Any], k: int, flag: int) -> tuple[list[int], list[int], int] | None:
     """Return the slopes of a layer, left and right, as integers over one power of two, if it has any."""
+    if flag == 3:
+        raise NotDecided(f"layer {k} has max units: the independent check takes no max units yet")
     if flag not in (0, 1, 2) or (flag == 2) != (f"slopes{k}" in arrays):
         raise ValueError(f"layer {k} has the flag {flag}; it is 2 where slopes are saved, else true or false")
     if flag != 2:

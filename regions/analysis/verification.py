@@ -164,6 +164,8 @@ def verify(
     not checked: whether network and domain are those that were meant: they are taken as they are stored, ...
     """
     check_complex(complex)
+    if complex.status is not Completeness.COMPLETE:
+        complex.network.refuse_max_units("verify of a TRUNCATED complex")
     start = time.perf_counter()
     chosen = _choose(complex.n_cells, max_cells, rng)
     check = _Check(complex)

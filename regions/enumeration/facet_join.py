@@ -81,13 +81,19 @@ def facet_table(
     firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
     starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
+    table, n_units = net.network.max_units, max(1, net.n_units)
+    units = facet_kernels.Units(
+        starts,
+        np.full(n_units, -1) if table is None else table.first,
+        np.ones(n_units, np.int64) if table is None else table.size,
+    )
     other_side = np.empty(m)
     facet_kernels.list_facets(
-        found.label, mate, found.measure, found.pattern, firsts, starts, rows, other_side
+        found.label, mate, found.measure, found.pattern, firsts, units, rows, other_side
     )
     _check_sides_of_units(rows, found, starts)
-    table = FacetTable(**rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b)))
-    return table, _compare_both_sides(rows.volume, other_side, domain, tolerances)
+    facets = FacetTable(**rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b)))
+    return facets, _compare_both_sides(rows.volume, other_side, domain, tolerances)
 
 
 def jumps_of(

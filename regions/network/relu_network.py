@@ -17,10 +17,22 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
+from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.network.checked_layers import check_chain, float64_array, float_arrays, relu_flags
+from regions.network.max_units import (
+    MaxUnits,
+    Sizes,
+    check_slopes,
+    joined_layers,
+    output_of_layer,
+    refuse_max_units,
+    sizes_of_layers,
+    states_of_layer,
+    table_of,
+)
 from regions.network.network_files import read_layers, write_layers
 from regions.network.patterns import checked_states
-from regions.network.slopes import RELU, Slopes, activated, put_out, right_of, slopes_of_layers
+from regions.network.slopes import RELU, Slopes, activated, slopes_of_layers
 
 __all__ = ["Network"]
 
@@ -34,8 +46,10 @@ class Network:
 
     Layer l maps `h` to `weights[l] @ h + biases[l]` and then, iff `relu[l]`, to its positive part, or to what
     the units' slopes make of it: `slopes[l][0] * z` where z <= 0, and `slopes[l][1] * z` where z > 0.
-    A unit is a row of a ReLU layer; units are numbered flat, ReLU layer after ReLU layer.
-    Two networks are equal when their weights, biases, ReLU flags and slopes are the same bits.
+    A unit is a row of a ReLU layer; units are numbered flat, ReLU layer after ReLU layer. Consecutive rows
+    may be the candidates of one max unit: the largest puts out its value, the others 0; a tie goes to the
+    first. Two networks are equal when their weights, biases, ReLU flags, slopes and max units are the same
+    bits.
 
     Parameters
     ----------
@@ -44,6 +58,8 @@ class Network:
     name : str, for reports only; not part of equality
     slopes : tuple, one per affine layer: None for ReLUs (and where `relu` is False), or (2, n_l) float64, the
         slopes left and right of the units' breakpoints; see `from_arrays` for what else may be given
+    maxima : tuple, one per affine layer: None, or the number of rows of each unit in turn, int64; those of
+        more than one row are max units, and the next layer has the same column for all rows of one
 
     Raises
     ------
@@ -63,18 +79,28 @@ class Network:
     relu: tuple[bool, ...]
     name: str = ""
     slopes: tuple[Slopes, ...] = ()
+    maxima: tuple[Sizes, ...] = ()
 
     def __post_init__(self) -> None:
-        weights = _float_arrays("weights", self.weights, 2)
-        biases = _float_arrays("biases", self.biases, 1)
-        _check_chain(weights, biases)
+        weights = float_arrays("weights", self.weights, 2)
+        biases = float_arrays("biases", self.biases, 1)
+        if len(biases) != len(weights):
+            check_chain(weights, biases)
+        relu, widths = relu_flags(self.relu, len(weights)), [bias.size for bias in biases]
+        maxima, slopes = (
+            sizes_of_layers(self.maxima, relu, widths),
+            slopes_of_layers(self.slopes, relu, widths),
+        )
+        check_slopes(maxima, slopes)
+        weights, biases = joined_layers(weights, biases, maxima)
+        check_chain(weights, biases)
+        added = len(weights) - len(relu)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "biases", biases)
-        object.__setattr__(self, "relu", _relu_flags(self.relu, len(weights)))
+        object.__setattr__(self, "relu", (*relu, *(False,) * added))
         object.__setattr__(self, "name", str(self.name))
-        object.__setattr__(
-            self, "slopes", slopes_of_layers(self.slopes, self.relu, [bias.size for bias in biases])
-        )
+        object.__setattr__(self, "slopes", (*slopes, *(None,) * added))
+        object.__setattr__(self, "maxima", (*maxima, *(None,) * added))
 
     def __eq__(self, other: object) -> bool:
         return self.digest() == other.digest() if isinstance(other, Network) else NotImplemented
@@ -84,7 +110,7 @@ class Network:
 
     def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
         # pickled arrays come back writable; going through the constructor freezes them again
-        return (Network, (self.weights, self.biases, self.relu, self.name, self.slopes))
+        return (Network, (self.weights, self.biases, self.relu, self.name, self.slopes, self.maxima))
 
     @classmethod
     def from_arrays(
@@ -95,6 +121,7 @@ class Network:
         *,
         name: str = "",
         slopes: Sequence[Any] | None = None,
+        maxima: Sequence[Any] | None = None,
     ) -> Network:
         """Make the network of the given weights `(out, in)` and biases `(out,)`.
 
@@ -102,11 +129,16 @@ class Network:
         ----------
         weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) arrays
             Weights may be sparse matrices of scipy; they are stored dense.
-        relu : sequence of bool, one per layer; default a ReLU after every layer but the last
+        relu : sequence of bool, one per layer; default units after every layer but the last, and after the
+            last if it has max units
         name : str, for reports
         slopes : sequence, one per layer; default ReLUs
             For each layer None, "abs" or "identity" for all its units, a number a for leaky ReLUs of the
             slopes (a, 1), a pair (left, right), or (2, n_l) numbers: a pair for each unit.
+        maxima : sequence, one per layer; default no max units
+            For each layer None, a number k for max units of k consecutive rows each (maxout of rank k), or
+            the numbers of rows of all units in turn, 1 for ordinary units. The next layer takes one input
+            for each unit; a max unit of negated rows is a minimum, negated.
 
         Raises
         ------
@@ -119,16 +151,22 @@ class Network:
         >>> leaky = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]], slopes=[0.5, None])
         >>> leaky.forward([[-2.0], [2.0]]).tolist()
         [[-1.0], [2.0]]
+        >>> maxout = Network.from_arrays([[[1.0], [-1.0], [0.5]]], [[0.0, 0.0, 1.0]], maxima=[3])
+        >>> maxout.forward([[-3.0], [0.0], [4.0]]).tolist()
+        [[3.0], [1.0], [4.0]]
         """
         if relu is None:
             n_layers = len(weights) if hasattr(weights, "__len__") else 0
             relu = [layer < n_layers - 1 for layer in range(n_layers)]
+            if relu and maxima is not None and hasattr(maxima, "__getitem__") and len(maxima) == n_layers:
+                relu[-1] = maxima[-1] is not None
         return cls(
             cast(Any, weights),
             cast(Any, biases),
             cast(Any, relu),
             name,
             () if slopes is None else cast(Any, slopes),
+            () if maxima is None else cast(Any, maxima),
         )
 
     @classmethod
@@ -136,8 +174,9 @@ class Network:
         """Read the network in a `.npz` with keys `W0, b0, W1, b1, ...`, where `W` is `(out, in)`.
 
         A ReLU follows every layer but the last, unless a key `relu` lists one flag per layer. Where units
-        are no ReLUs the flag is 2, and a key `slopes3` holds the (2, n) slopes of layer 3. Keys `name` (a
-        string) and any others not of these forms may be there and are left alone.
+        are no ReLUs the flag is 2, and a key `slopes3` holds the (2, n) slopes of layer 3; where some are max
+        units it is 3, and a key `maxima3` holds the numbers of rows of all units. Keys `name` (a string) and
+        any others not of these forms may be there and are left alone.
 
         Parameters
         ----------
@@ -219,7 +258,17 @@ class Network:
     @property
     def is_relu(self) -> bool:
         """Whether all units are ReLUs."""
-        return all(pair is None for pair in self.slopes)
+        return all(pair is None for pair in (*self.slopes, *self.maxima))
+
+    @cached_property
+    def max_units(self) -> MaxUnits | None:
+        """Which rows are candidates of which max unit, and how their pairs are numbered; None without any."""
+        layers = zip(self.maxima, self.biases, self.relu, strict=True)
+        return table_of([bias.size if sizes is None else sizes for sizes, bias, relu in layers if relu])
+
+    def refuse_max_units(self, what: str) -> None:
+        """Raise InvalidNetworkError, saying that `what` takes no max units, if there are any."""
+        refuse_max_units(self.maxima, what)
 
     @cached_property
     def unit_slopes(self) -> FloatArray:
@@ -235,7 +284,10 @@ class Network:
 
     @cached_property
     def cutting(self) -> BoolArray:
-        """Whether a unit's slopes differ, `(n_units,)`: only such units cut, the others are linear."""
+        """Whether a unit's slopes differ, `(n_units,)`: only such units cut, the others are linear.
+
+        Candidates of max units are among them: each cuts where it ties with the winner.
+        """
         cutting = self.unit_slopes[0] != self.unit_slopes[1]
         cutting.setflags(write=False)
         return cutting
@@ -288,7 +340,7 @@ class Network:
         """Say which units are active, in flat order; a unit at exactly 0 is inactive.
 
         Active means right of the breakpoint, whatever the slopes. Linear units have none, and count as active
-        everywhere.
+        everywhere. Of a max unit's candidates one is active, the first largest.
 
         Parameters
         ----------
@@ -310,8 +362,9 @@ class Network:
                [False, False]])
         """
         output, values = self._run(x)
-        pairs = (pair for pair, relu in zip(self.slopes, self.relu, strict=True) if relu)
-        active = [right_of(value, pair) for value, pair in zip(values, pairs, strict=True)]
+        layers = zip(self.slopes, self.maxima, self.relu, strict=True)
+        kinds = ((pair, sizes) for pair, sizes, relu in layers if relu)
+        active = [states_of_layer(value, *kind) for value, kind in zip(values, kinds, strict=True)]
         return np.concatenate(active, axis=-1) if active else np.zeros((*output.shape[:-1], 0), np.bool_)
 
     def affine_map(self, pattern: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -376,6 +429,8 @@ class Network:
             state.update(bias.astype("<f8").tobytes())
             if (pair := self.slopes[layer]) is not None:
                 state.update(b"slopes;" + pair.astype("<f8").tobytes())
+            if (sizes := self.maxima[layer]) is not None:
+                state.update(b"maxima;" + sizes.astype("<i8").tobytes())
         return state.hexdigest()
 
     def describe(self) -> str:
@@ -388,24 +443,29 @@ class Network:
         """
         sizes = " -> ".join(str(size) for size in [self.input_dim, *(bias.size for bias in self.biases)])
         layers = "1 layer" if len(self.widths) == 1 else f"{len(self.widths)} layers"
-        kind = "ReLU units" if self.is_relu else "units with two slopes"
+        kind = "ReLU units" if all(pair is None for pair in self.slopes) else "units with two slopes"
         linear = self.n_units - int(np.count_nonzero(self.cutting))
         passing = f" ({linear} of them linear)" if linear else ""
-        return f"{self.name or 'network'}: {sizes}, {self.n_units} {kind}{passing} in {layers}"
+        rows = [k for sizes in self.maxima if sizes is not None for k in sizes.tolist() if k > 1]
+        parts = (
+            [f"{self.n_units - sum(rows)} {kind}{passing}"] if self.n_units > sum(rows) or not rows else []
+        )
+        parts += [f"{len(rows)} max units of {sum(rows)} candidates"] if rows else []
+        return f"{self.name or 'network'}: {sizes}, {' and '.join(parts)} in {layers}"
 
     def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
-        value = _float64("x", x, InvalidInputError)
+        value = float64_array("x", x, InvalidInputError)
         if value.ndim not in (1, 2) or value.shape[-1] != self.input_dim:
             raise InvalidInputError(
                 f"x has shape {value.shape}; expected (N, {self.input_dim}) or ({self.input_dim},)"
             )
         before_relu = []
-        layers = zip(self.weights, self.biases, self.relu, self.slopes, strict=True)
-        for weight, bias, relu, pair in layers:
+        layers = zip(self.weights, self.biases, self.relu, self.slopes, self.maxima, strict=True)
+        for weight, bias, relu, pair, sizes in layers:
             value = value @ weight.T + bias
             if relu:
                 before_relu.append(value)
-                value = put_out(value, pair)
+                value = output_of_layer(value, pair, sizes)
         return value, before_relu
 
     def _compose(
@@ -424,71 +484,3 @@ class Network:
                 A, c = activated(A, on, pair, 1), activated(c, on, pair)
                 start += bias.size
         return (A, c), unit_maps
-
-
-def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
-    """Return a C-contiguous float64 copy; raise the given error if that would round or is not finite."""
-    try:
-        given = value.toarray() if hasattr(value, "toarray") else np.asarray(value)  # scipy's sparse ones
-    except (TypeError, ValueError) as failure:
-        raise error(f"{what} is not an array of numbers: {failure}") from failure
-    if given.dtype.kind not in "biuf":
-        raise error(f"{what} has dtype {given.dtype}; expected real numbers that float64 can hold")
-    array = np.array(given, dtype=np.float64, order="C")
-    if not np.isfinite(array).all():
-        at = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
-        raise error(f"{what} holds {array[at]} at index {at}; every number must be finite")
-    if given.dtype.kind in "iu":
-        rounded = bool(((given > 2**53) | (given < -(2**53))).any())
-    else:
-        rounded = given.dtype.itemsize > 8 and bool((array != given).any())
-    if rounded:
-        raise error(f"{what} ({given.dtype}) would be rounded by float64; round it yourself if that is meant")
-    return array
-
-
-def _listed(what: str, values: Any) -> list[Any]:
-    try:
-        return list(values)
-    except TypeError as error:
-        raise InvalidNetworkError(f"{what} is a {type(values).__name__}; give one per layer") from error
-
-
-def _float_arrays(what: str, values: Any, ndim: int) -> tuple[FloatArray, ...]:
-    arrays = []
-    for layer, item in enumerate(_listed(what, values)):
-        array = _float64(f"{what}[{layer}]", item, InvalidNetworkError)
-        if array.ndim != ndim:
-            raise InvalidNetworkError(f"{what}[{layer}] has shape {array.shape}; expected {ndim} axes")
-        array.setflags(write=False)
-        arrays.append(array)
-    return tuple(arrays)
-
-
-def _check_chain(weights: tuple[FloatArray, ...], biases: tuple[FloatArray, ...]) -> None:
-    if not weights:
-        raise InvalidNetworkError("weights is empty; a network needs at least one layer")
-    if len(weights) != len(biases):
-        raise InvalidNetworkError(f"{len(weights)} weights but {len(biases)} biases; give one per layer")
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        if 0 in weight.shape:
-            raise InvalidNetworkError(f"weights[{layer}] has shape {weight.shape}; no width may be zero")
-        if bias.size != weight.shape[0]:
-            raise InvalidNetworkError(
-                f"weights[{layer}] has {weight.shape[0]} rows but biases[{layer}] has {bias.size} entries"
-            )
-        if layer and weight.shape[1] != weights[layer - 1].shape[0]:
-            raise InvalidNetworkError(
-                f"weights[{layer}] takes {weight.shape[1]} inputs but layer {layer - 1} gives "
-                f"{weights[layer - 1].shape[0]}; W is (out, in), transpose it if it is stored (in, out)"
-            )
-
-
-def _relu_flags(relu: Any, n_layers: int) -> tuple[bool, ...]:
-    flags = _listed("relu", relu)
-    if len(flags) != n_layers:
-        raise InvalidNetworkError(f"relu has {len(flags)} flags for {n_layers} layers; give one per layer")
-    for layer, flag in enumerate(flags):
-        if not isinstance(flag, bool | np.bool_):
-            raise InvalidNetworkError(f"relu[{layer}] is {flag!r}; expected True or False")
-    return tuple(bool(flag) for flag in flags)

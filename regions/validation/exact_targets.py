@@ -145,6 +145,7 @@ def units_in_neighbourhood(
         raise InvalidInputError(
             f"the neighbourhood has {count} directions; its facets are enumerated for 1 to {_MAX_DIRECTIONS}"
         )
+    network.refuse_max_units("the exact number of units in a neighbourhood")
     restricted = Network(
         (domain.basis @ arms.T, *network.weights),
         (domain.to_input(t), *network.biases),

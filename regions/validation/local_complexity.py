@@ -432,6 +432,8 @@ def z_score(estimate: Estimate, exact: Estimate) -> float:
 def with_bias_noise(network: Network, noise: FloatArray) -> Network:
     """The network with noise `(n_units,)`, in flat order, added to the biases of units that are not linear.
 
+    Every candidate of a max unit gets noise of its own.
+
     Examples
     --------
     >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.5], [0.0]])
@@ -442,7 +444,7 @@ def with_bias_noise(network: Network, noise: FloatArray) -> Network:
     biases = tuple(
         bias + next(parts) if relu else bias for bias, relu in zip(network.biases, network.relu, strict=True)
     )
-    return Network(network.weights, biases, network.relu, network.name, network.slopes)
+    return Network(network.weights, biases, network.relu, network.name, network.slopes, network.maxima)
 
 
 def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOptions]) -> CellComplex:

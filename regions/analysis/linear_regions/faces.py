@@ -90,6 +90,7 @@ def face_lattice(
         If the Euler characteristic is not 1: cells are missing or wrong.
     """
     check_complex(cells)
+    cells.network.refuse_max_units("the face lattice (and so the count of activation patterns)")
     if cells.status is not Completeness.COMPLETE:
         raise InvalidInputError("faces need a COMPLETE complex, this one is TRUNCATED; enumerate all of it")
     if cells.n_cells > max_cells:

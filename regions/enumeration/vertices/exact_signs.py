@@ -68,12 +68,19 @@ class ExactSigns:
             if unit < 0:
                 memory.answer_points[k] = _rounded(points[vertex])
             else:
-                row = self._exact.plane_row(key, int(self._unit_starts[layer]) + unit)
+                row = self._exact.plane_row(key, self._plane(memory, layer, unit))
                 memory.answers[k] = sign_at(row, points[vertex])
                 signs += 1
         memory.answered = last
         memory.asked = 0
         return signs, last - first - signs
+
+    def _plane(self, memory: SearchMemory, layer: int, unit: int) -> int:
+        """Return the plane of a unit of a layer, or of a pair of candidates, numbered on after the units."""
+        width = int(memory.widths[layer])
+        if unit < width:
+            return int(self._unit_starts[layer]) + unit
+        return int(self._unit_starts[-1]) + int(memory.pair_starts[layer]) + unit - width
 
     def _pattern(self, words: NDArray[np.uint64], layer: int) -> bytes:
         """Return the states of the units of the layers before `layer`, one byte each."""

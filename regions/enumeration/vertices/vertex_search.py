@@ -41,7 +41,7 @@ pool = BufferPool()
 def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
     """Make the arrays of a search that keep their contents when they grow."""
     d = net.dimension
-    widest = int(net.width.max())
+    widest = net.widest
     words = max(1, (widest + 63) // 64)
     patterns = max(1, int(net.word_start[-1]))
     vertices = sizes.vertices + 2 * sizes.polytope
@@ -51,6 +51,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "nodes": np.zeros(sizes.nodes, VERTEX_SEARCH.arrays["nodes"].dtype),
         "candidates": np.zeros((sizes.nodes, words), u64),
         "patterns": np.zeros((sizes.nodes, patterns), u64),
+        "alive": np.zeros((sizes.nodes, words if net.maxed else 0), u64),
         "keys": np.zeros(sizes.nodes, u64),
         "paths": np.zeros(sizes.nodes, u64),
         "slots": np.zeros((sizes.slots + net.n_layers, d + 5, widest)),
@@ -66,6 +67,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "rows": np.zeros((sizes.candidates, d + 2)),
         "candidate_units": np.zeros(sizes.candidates + 2 * widest, i64),
         "event_planes": np.zeros(events, i64),
+        "event_rows": np.zeros((events, 2), i64),
         "event_keys": np.zeros(events, u64),
         "event_before": np.zeros(events, i64),
         "guide": np.zeros(patterns, u64),
@@ -76,7 +78,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
 def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
     """Make the arrays of a search that hold nothing between steps."""
     d = net.dimension
-    widest = int(net.width.max())
+    widest = net.widest
     words = max(1, (widest + 63) // 64)
     vertices, planes = sizes.polytope, 64 * sizes.bits
     vertex_words = (vertices + 63) // 64
@@ -188,7 +190,7 @@ class VertexSearch:
             sizes = sizes.doubled()
         self.sizes = sizes
         collect = mode == Mode.COLLECT
-        widths = (net.width.tobytes(), net.word_start.tobytes())
+        widths = tuple(a.tobytes() for a in (net.width, net.word_start, net.arrays["maxed"]))
         self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, *widths)
         kept = pool.take(self.shape, net)
         if kept is not None:
@@ -203,7 +205,7 @@ class VertexSearch:
                     **_output(net, 4096, (1 << 16) if collect else 512, outputs),
                 }
             )
-            self.memory.bind(steps_of(net.planar, mode, net.sloped))
+            self.memory.bind(steps_of(net.planar, mode, net.sloped, net.maxed))
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)

@@ -6,7 +6,12 @@ NETWORK_ARRAYS = {
     "widths": ints("layers", "units of each layer; the last is the output"),
     "relus": ints("layers", "1 where units follow: ReLUs, or others with two slopes"),
     "sloped": ints("layers", "1 where some of them are no ReLUs"),
-    "cutting": ints("layers", "units that cut: those whose two slopes differ"),
+    "cutting": ints("layers", "units that cut: those whose two slopes differ, candidates of max units aside"),
+    "maxed": ints("layers", "pairs of candidates of max units; a pair's row is the difference of theirs"),
+    "pair_starts": ints("layers", "flat number of a layer's first pair"),
+    "pair_rows": ints("2, pairs", "the candidates of a pair, as units of their layer, the earlier one first"),
+    "unit_pairs": ints("units", "of a candidate: the first pair of its max unit, in its layer"),
+    "rivals": ints("2, units", "of a unit that is a candidate: the first one of its max unit, and how many"),
     "slopes": floats("2, units", "slopes left and right of the breakpoints"),
     "weights": floats("entries", "all W_l transposed: W_l[k, j] at weight_starts[l] + j * width + k"),
     "weight_starts": ints("layers", "first entry of a layer's weights"),
@@ -57,6 +62,8 @@ NODE = (
     "n_candidates",
     "last_event",  # -1 if none
     "depth",
+    "n_plain",  # candidates before the first pair of rows of a max unit
+    "dead",  # 1: a max unit has no candidate left that may win: no cell
     "first_facet",  # first entry in edges of the numbering of hyperplanes (polytopes only)
     "n_facets",
     "event_top",
@@ -95,6 +102,9 @@ VERTEX_SEARCH = Layout(
         "nodes": records("nodes", NODE, "polytopes with some units of one layer decided"),
         "candidates": words("nodes, candidate words", "candidates that still cut"),
         "patterns": words("nodes, pattern words", "active units"),
+        "alive": words(
+            "nodes, unit words", "rows of the layer's max units that may win and are not tried yet"
+        ),
         "keys": words("nodes", "combined unit keys of the active units"),
         "paths": words("nodes", "the splits taken, one bit each, for depths up to 64"),
         "slots": floats(
@@ -113,7 +123,10 @@ VERTEX_SEARCH = Layout(
         "labels": ints("hyperplanes", "flat unit number, or -1 - side of the domain"),
         "rows": floats("hyperplanes, d + 2", "coefficients, constant, error"),
         "candidate_units": ints("entries", "unit of each candidate"),
-        "event_planes": ints("events", "an active unit vanishes on the facet on this hyperplane"),
+        "event_planes": ints("events", "an active unit vanishes on the facet on this hyperplane; -1: on all"),
+        "event_rows": ints(
+            "events, 2", "flat numbers of two candidates that tie there; -1: a unit of its own"
+        ),
         "event_keys": words("events", "its unit key"),
         "event_before": ints("events", "the event before, -1 if none"),
         "guide": words("pattern words", "the pattern to follow"),
@@ -198,5 +211,13 @@ VERTEX_SEARCH = Layout(
         "triangulate": "int64, int64",
         "settle_doubt": "int64, int64, int64, float64",
         "add_units": "int64, int64, int64, int64",
+        # where there are max units
+        "set_pairs": "int64, int64",
+        "start_max_units": "int64, int64",
+        "settle_max_units": "int64, int64",
+        "drop_pairs": "int64, int64",
+        "settle_pairs": "int64, int64",
+        "finish_max_unit": "int64, int64, int64",
+        "try_candidate": "int64, int64",
     },
 )

@@ -5,6 +5,8 @@ other: the point gives one side for nothing, and `unit_sides` decides the other.
 asked of rational arithmetic.
 """
 
+import numpy as np
+
 from regions.kernels.memory.blocks import advance, combine, nearest
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
@@ -27,6 +29,14 @@ CLOSE = 2.0**-16  # a witness with less than this part of a row's terms as slack
 MOST_MOVES = 8
 
 
+@inlined
+def plane_of(search: SearchMemory, layer: int, unit: int) -> int:
+    """The flat number of a unit, or of a pair of candidates of a max unit, numbered on after the units."""
+    if unit < search.widths[layer]:
+        return search.unit_starts[layer] + unit
+    return search.unit_starts[search.n_layers] + search.pair_starts[layer] + unit - search.widths[layer]
+
+
 @part
 def add_row(search: SearchMemory, layer: int, unit: int, side: int) -> None:
     """Restrict the polytope in hand to one side of a unit."""
@@ -38,7 +48,7 @@ def add_row(search: SearchMemory, layer: int, unit: int, side: int) -> None:
         search.columns[j, row] = sign * search.slots[layer, j, unit]
     search.right[row] = -sign * search.slots[layer, d, unit]
     search.errors[row] = scale * search.slots[layer, d + 1, unit]
-    search.labels[row] = search.unit_starts[layer] + unit
+    search.labels[row] = plane_of(search, layer, unit)
     search.row_sides[row] = side
     search.n_rows = row + 1
 
@@ -54,7 +64,9 @@ def set_witness(search: SearchMemory, point: F64) -> None:
 
 @step
 def take_witness(search: SearchMemory) -> int:
-    """Take the point in `witness`, which is strictly inside, as the polytope's witness."""
+    """Take the domain in hand, with the point in `witness`, which is strictly inside, as its witness."""
+    if search.maxed[0] > 0:
+        search.set_pairs(0, 0)
     set_witness(search, search.witness)
     return Status.DONE
 
@@ -142,6 +154,158 @@ def keep_side(search: SearchMemory, side: int, kind: int) -> None:
     search.n_pending = at + 1
 
 
+@inlined
+def rivals_of(search: SearchMemory) -> int:
+    """How many candidates the max unit of the unit in hand has; 1 where that is an ordinary one."""
+    return search.rivals[1, search.unit_starts[search.layer] + search.unit]
+
+
+@part
+def skip_candidate(search: SearchMemory) -> None:
+    """Go down to where the candidate in hand does not win: the same polytope, with the next one in hand."""
+    search.depth += 1
+    search.decisions_above, search.doubtful_above = search.decisions, search.doubtful
+    settle_unit(search, 0)
+
+
+@part
+def try_this_candidate(search: SearchMemory) -> None:
+    """Begin to compare the candidate in hand with its rivals, first with the one that wins at the witness."""
+    layer = search.layer
+    start = search.unit_starts[layer]
+    first, size = search.rivals[0, start + search.unit], rivals_of(search)
+    most = -np.inf
+    for row in range(first, first + size):
+        value, _ = height_at(search, layer, row, 1.0, search.witness)
+        if value > most:
+            most, search.rival = value, row
+    search.tried, search.compared = search.unit, 0
+
+
+@part
+def choose_candidate(search: SearchMemory) -> None:
+    """Go down to where the candidate in hand wins, and keep for later where it does not, if that may be."""
+    first = search.rivals[0, search.unit_starts[search.layer] + search.unit]
+    if search.unit == first + rivals_of(search) - 1:
+        try_this_candidate(search)
+        return
+    path, depth = search.path, search.depth
+    side = 1
+    if depth < search.prefix_length:
+        side = (search.task_path >> depth) & 1
+    else:
+        for j in range(search.dimension):
+            search.side_points[0, j] = search.witness[j]
+        keep_side(search, 0, Side.INSIDE)
+    follow_path(search, path, side)
+    if side == 0:
+        skip_candidate(search)
+        return
+    search.depth += 1
+    search.decisions_above, search.doubtful_above = search.decisions, search.doubtful
+    try_this_candidate(search)
+
+
+@part
+def rival_in_turn(search: SearchMemory) -> int:
+    """The candidate that the one that is tried is compared with next."""
+    first = search.rivals[0, search.unit_starts[search.layer] + search.tried]
+    size = rivals_of(search)
+    return first + (search.rival - first + search.compared) % size
+
+
+@inlined
+def row_of_pair(search: SearchMemory, layer: int, a: int, b: int) -> int:
+    """The row, behind those of its layer, of the pair of two candidates of one max unit."""
+    low, high = min(a, b), max(a, b)
+    first = search.rivals[0, search.unit_starts[layer] + low]
+    size = search.rivals[1, search.unit_starts[layer] + low]
+    low, high = low - first, high - first
+    at = low * (2 * size - low - 1) // 2 + high - low - 1
+    return search.widths[layer] + search.unit_pairs[search.unit_starts[layer] + first] + at
+
+
+@part
+def win(search: SearchMemory) -> None:
+    """Record that the candidate that was tried wins on the polytope in hand, and go on after its max unit."""
+    start = search.unit_starts[search.layer]
+    first, size = search.rivals[0, start + search.tried], rivals_of(search)
+    for row in range(first, first + size):
+        search.states[start + row] = 1 if row == search.tried else 0
+    search.tried = -1
+    search.unit = first + size
+
+
+@part
+def give_up(search: SearchMemory) -> None:
+    """Leave the node in hand, on which the candidate that was tried wins nowhere."""
+    below = search.depth - search.prefix_length
+    if below <= 40:
+        search.done_parts += 1 << (40 - max(0, below))
+    search.tried = -1
+    search.leaving = 1
+
+
+@part
+def decide_one_side(search: SearchMemory, unit: int, side: int) -> int:
+    """Find out, unless it is known, whether a side of a unit or pair has interior points; DONE or ASK."""
+    if search.sides[side] == Side.UNKNOWN:
+        search.decisions += 1
+        search.sides[side] = decide_side(search, search.layer, unit, side)
+        if search.sides[side] == Side.UNKNOWN:
+            search.decisions -= 1
+            search.ask_side = side
+            return Status.ASK
+    return Status.DONE
+
+
+@part
+def compare_candidate(search: SearchMemory) -> int:
+    """Compare the candidate that is tried with its next rival: cut the polytope to where it leads.
+
+    Where it leads nowhere the node has no cells, unless the two tie everywhere and it is the earlier one. ASK
+    where a side stays open.
+    """
+    layer = search.layer
+    if search.compared == rivals_of(search):
+        win(search)
+        return Status.DONE
+    rival = rival_in_turn(search)
+    if rival == search.tried:
+        search.compared += 1
+        return Status.DONE
+    pair = row_of_pair(search, layer, search.tried, rival)
+    search.pair = pair
+    side = 1 if search.tried < rival else 0
+    status = decide_one_side(search, pair, side)
+    if status == Status.DONE and search.sides[side] == Side.EMPTY and side == 1:
+        status = decide_one_side(search, pair, 0)
+    if status != Status.DONE:
+        return status
+    kind, other = search.sides[side], search.sides[0]
+    search.sides[0], search.sides[1] = Side.UNKNOWN, Side.UNKNOWN
+    if kind == Side.EMPTY and not (side == 1 and other == Side.EMPTY):
+        give_up(search)
+        return Status.DONE
+    search.compared += 1
+    if kind == Side.EMPTY or power_of_two(search, layer, pair) == 0.0:
+        return Status.DONE
+    add_row(search, layer, pair, side)
+    if kind == Side.INSIDE:
+        set_witness(search, search.side_points[side])
+        centre_witness(search)
+        return Status.DONE
+    while search.compared < rivals_of(search):
+        rival = rival_in_turn(search)
+        if rival != search.tried:
+            pair = row_of_pair(search, layer, search.tried, rival)
+            add_row(search, layer, pair, 1 if search.tried < rival else 0)
+        search.compared += 1
+    win(search)
+    search.ask_side = THIN_SUBTREE
+    return Status.DONE
+
+
 @part
 def leave(search: SearchMemory) -> bool:
     """Take up the side that was left last; False if there is none."""
@@ -156,11 +320,16 @@ def leave(search: SearchMemory) -> bool:
     search.unit = entry.unit
     search.n_rows = entry.n_rows
     search.depth = entry.depth
+    search.tried = -1
     follow_path(search, entry.path, side)
     target, source = search.side_points[side], search.pending_points[at]
     for j in range(search.dimension):
         target[j] = source[j]
-    take_side(search, side, kind)
+    if rivals_of(search) > 1:
+        set_witness(search, target)
+        skip_candidate(search)
+    else:
+        take_side(search, side, kind)
     return True
 
 
@@ -217,6 +386,8 @@ def enter_next_layer(search: SearchMemory) -> None:
     pass_on(search, layer, layer)
     start_map(search, layer + 1, layer + 1)
     search.add_units(layer + 1, layer, layer + 1, count)
+    if search.maxed[layer + 1] > 0:
+        search.set_pairs(layer + 1, layer + 1)
     search.layer = layer + 1
     search.unit = 0
 
@@ -268,13 +439,9 @@ def decide_unit(search: SearchMemory) -> int:
         first = 0
     for k in range(2):
         side = first if k == 0 else 1 - first
-        if search.sides[side] == Side.UNKNOWN:
-            search.decisions += 1
-            search.sides[side] = decide_side(search, layer, unit, side)
-            if search.sides[side] == Side.UNKNOWN:
-                search.decisions -= 1
-                search.ask_side = side
-                return Status.ASK
+        status = decide_one_side(search, unit, side)
+        if status != Status.DONE:
+            return status
     return Status.DONE
 
 
@@ -282,8 +449,9 @@ def decide_unit(search: SearchMemory) -> int:
 def search_by_programs(search: SearchMemory, steps: int) -> int:
     """Go on with a search for at most `steps` steps; returns a Status, why it stopped (ASK: see `ask_side`).
 
-    A step decides one unit on the polytope in hand and goes down into a side, or enters the next layer, or
-    counts a cell and takes up the side that was kept last.
+    A step decides one unit on the polytope in hand and goes down into a side, or compares a candidate of a
+    max unit with another, or enters the next layer, or counts a cell and takes up the side that was kept
+    last.
     """
     for _ in range(steps):
         if search.leaving == 1:
@@ -308,6 +476,10 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
                 enter_next_layer(search)
             else:
                 search.layer = layer + 1
+        elif search.tried >= 0:
+            status = compare_candidate(search)
+        elif rivals_of(search) > 1:
+            choose_candidate(search)
         elif is_linear(search, layer, search.unit):
             settle_unit(search, 1)
         else:

@@ -6,8 +6,9 @@ What depends on the polytope's representation (volumes, facets) is in `polygons`
 import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO
-from regions.kernels.memory.compiling import part
+from regions.kernels.memory.compiling import inlined, part
 from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.vertices.layer_maps import ON_ALL
 
 
 @part
@@ -22,6 +23,63 @@ def has_bit(search: SearchMemory, top: int, unit: int) -> bool:
 
 
 @part
+def key_with_ties(search: SearchMemory, top: int, hyperplane: int) -> tuple[np.uint64, int]:
+    """The key of a facet where some units are max units, and the flat number that the facet goes by.
+
+    Of a max unit whose candidates tie on the facet the winner is left out, once, whoever it ties with. If the
+    tie made the facet, all candidates that tie there and could have won are in the key instead: they are the
+    same from both sides, for both were cut from one node.
+    """
+    key = search.keys[top]
+    label = search.labels[hyperplane]
+    own = -1
+    if label >= search.unit_starts[search.n_layers]:
+        pair = label - search.unit_starts[search.n_layers]
+        start = search.pair_rows[2, pair]
+        own = start + search.rivals[0, start + search.pair_rows[0, pair]]
+        for k in range(2):
+            row = start + search.pair_rows[k, pair]
+            key ^= search.facet_keys[row]
+        for row in range(own, own + search.rivals[1, own]):
+            key ^= search.unit_keys[row] if has_bit(search, top, row) else ZERO
+        label = own
+    else:
+        key ^= search.facet_keys[label] ^ (search.unit_keys[label] if has_bit(search, top, label) else ZERO)
+    event = search.nodes[top].last_event
+    while event >= 0:
+        row = search.event_rows[event, 0]
+        if search.event_planes[event] == hyperplane and row < 0:
+            key ^= search.event_keys[event]
+        elif ties_there(search, event, hyperplane) and has_bit(search, top, row):
+            if row >= own >= 0 and row < own + search.rivals[1, own]:
+                if search.event_planes[event] == hyperplane:
+                    key ^= search.facet_keys[search.event_rows[event, 1]]
+            elif not tied_before(search, top, event, hyperplane):
+                key ^= search.event_keys[event]
+        event = search.event_before[event]
+    return key, label
+
+
+@inlined
+def ties_there(search: SearchMemory, event: int, hyperplane: int) -> bool:
+    """Whether an event says that two candidates tie on a facet, or everywhere."""
+    plane = search.event_planes[event]
+    return search.event_rows[event, 0] >= 0 and plane in (hyperplane, ON_ALL)
+
+
+@part
+def tied_before(search: SearchMemory, top: int, event: int, hyperplane: int) -> bool:
+    """Whether a later event of a node says the same of a candidate and a facet as this one."""
+    row = search.event_rows[event, 0]
+    other = search.nodes[top].last_event
+    while other != event:
+        if search.event_rows[other, 0] == row and ties_there(search, other, hyperplane):
+            return True
+        other = search.event_before[other]
+    return False
+
+
+@part
 def add_half(search: SearchMemory, top: int, hyperplane: int, measure: float) -> None:
     """Append one half-facet of a node to the output.
 
@@ -31,7 +89,9 @@ def add_half(search: SearchMemory, top: int, hyperplane: int, measure: float) ->
     at = search.out_halves
     label = search.labels[hyperplane]
     key = search.keys[top]
-    if label >= 0:
+    if label >= 0 and search.pair_rows.shape[1] > 0:
+        key, label = key_with_ties(search, top, hyperplane)
+    elif label >= 0:
         if has_bit(search, top, label):
             key ^= search.unit_keys[label]
         event = search.nodes[top].last_event
@@ -59,7 +119,9 @@ def add_ring(search: SearchMemory, top: int) -> None:
         hyperplane = search.edges[start + i]
         label = search.labels[hyperplane]
         key = whole
-        if label >= 0:
+        if label >= 0 and search.pair_rows.shape[1] > 0:
+            key, label = key_with_ties(search, top, hyperplane)
+        elif label >= 0:
             layer = 0
             for below in range(1, n_layers):
                 layer += 1 if label >= search.unit_starts[below] else 0

@@ -8,6 +8,8 @@ from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
+from regions.kernels.vertices.max_winners import count_alive, first_of_pair, pair_of, size_of_pair
+from regions.kernels.vertices.nodes import leave_cell
 
 
 @inlined
@@ -49,6 +51,8 @@ def cells_of_pair(search: SearchMemory, top: int) -> int:
     after all: cells are collected, one part only is wanted, or the limit is near.
     """
     node = search.nodes[top]
+    if search.maxed[node.layer] > 0:
+        return -1
     found = 0
     for w in range((node.n_candidates + 63) >> 6):
         found += popcount(search.candidates[top, w])
@@ -72,6 +76,7 @@ def may_count(search: SearchMemory, top: int) -> bool:
         search.planar == 1
         and layer == search.n_layers - 1
         and search.relus[layer] == 1
+        and search.maxed[layer] == 0
         and search.mode != Mode.COLLECT
         and search.want_map == 0
         and search.guided == 0
@@ -93,6 +98,13 @@ def cells_of_layer(search: SearchMemory, top: int) -> int:
         return -1
     search.decisions += search.cutting[node.layer + 1] * node.n_vertices
     return cells
+
+
+@inlined
+def must_choose(search: SearchMemory, top: int, c: int) -> bool:
+    """Whether candidate c is a pair of a max unit of which several candidates may win."""
+    pair = pair_of(search, top, c)
+    return pair >= 0 and count_alive(search, top, first_of_pair(search, pair), size_of_pair(search, pair)) > 1
 
 
 @part
@@ -126,12 +138,16 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
 
     Each step takes the node on top of the stack. A node with a candidate is split; one without candidates
     goes on to the next layer; one whose layers are all decided is a cell. Where only the number is wanted,
-    the last layer is counted without splitting, and such a node stands for several cells.
+    the last layer is counted without splitting, and such a node stands for several cells. Candidates of a max
+    unit are tried one after the other.
     """
     for _ in range(steps):
         top = search.n_nodes - 1
         if top < 0:
             return Status.DONE
+        if search.nodes[top].dead == 1:
+            leave_cell(search, top, 0)
+            continue
         if not has_room(search, top):
             return Status.GROW
         c = first_candidate(search, top)
@@ -150,6 +166,8 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
                 cells = cells_of_layer(search, top)
             if cells > 0:
                 status = search.finish(top, cells)
+            elif c >= 0 and must_choose(search, top, c):
+                status = search.try_candidate(top, c)
             elif c >= 0:
                 status = search.split(top, c)
             else:

@@ -10,8 +10,11 @@ from regions.kernels.memory.bits import ONE, SMALLEST, ZERO, fma, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
+from regions.kernels.vertices.max_winners import plain_bits, set_active
 from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import clear_signs, decide_vertex_signs
+
+ON_ALL = -1  # in place of a hyperplane: candidates tie on the whole node
 
 
 @part
@@ -32,6 +35,16 @@ def start_map(search: SearchMemory, layer: int, slot: int) -> None:
     for k in range(n):
         constant[k] = biases[k]
         error[k] = gamma * abs(biases[k]) + lost
+
+
+@part
+def copy_map(search: SearchMemory, layer: int, source: int, target: int) -> None:
+    """Copy the map of `layer` from one slot to another."""
+    for i in range(search.dimension + 2):
+        old = search.slots[source, i]
+        new = search.slots[target, i]
+        for k in range(search.widths[layer]):
+            new[k] = old[k]
 
 
 @part
@@ -178,14 +191,6 @@ def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, f
 
 
 @inlined
-def set_active(search: SearchMemory, top: int, layer: int, unit: int) -> None:
-    """Record in a node's pattern and key that a unit is active."""
-    word = search.word_starts[layer] + (unit >> 6)
-    search.patterns[top, word] |= ONE << np.uint64(unit & 63)
-    search.keys[top] ^= search.unit_keys[search.unit_starts[layer] + unit]
-
-
-@inlined
 def list_undecided(search: SearchMemory, n: int) -> int:
     """List in `units` those of n units that `screen_layer` leaves open; returns how many."""
     count = 0
@@ -215,6 +220,28 @@ def list_left(search: SearchMemory, layer: int, count: int) -> int:
 
 
 @part
+def add_event(search: SearchMemory, top: int, hyperplane: int, unit: int, leads: bool) -> None:
+    """Record that an active unit vanishes on the facet of a node on `hyperplane`, or that candidates tie
+    there.
+
+    They are those of the pair `unit`; `leads` says that the earlier one is the larger elsewhere on the node.
+    """
+    node = search.nodes[top]
+    at, n, start = node.event_top, search.widths[node.layer], search.unit_starts[node.layer]
+    search.event_planes[at] = hyperplane
+    search.event_rows[at, 0] = -1
+    if unit >= n:
+        pair = search.pair_starts[node.layer] + unit - n
+        unit = search.pair_rows[0 if leads else 1, pair]
+        search.event_rows[at, 0] = start + unit
+        search.event_rows[at, 1] = start + search.pair_rows[1 if leads else 0, pair]
+    search.event_keys[at] = search.unit_keys[start + unit]
+    search.event_before[at] = node.last_event
+    node.last_event = at
+    node.event_top = at + 1
+
+
+@part
 def decide_layer(search: SearchMemory, top: int) -> int:
     """Sort the units of a node's layer; returns how many reach the next one on all of it (in `units`).
 
@@ -228,6 +255,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     node = search.nodes[top]
     layer = node.layer
     n = search.widths[layer]
+    every = n + search.maxed[layer]
     active, cuts, touching = 0, 0, 0
     search.work[0] = 0
     node.n_candidates = 0
@@ -239,28 +267,40 @@ def decide_layer(search: SearchMemory, top: int) -> int:
         for k in range(n):
             search.units[k] = k
         return n
+    if every > n:
+        search.set_pairs(layer, slot)
     screen_layer(search, layer, slot, extent, radius)
     search.ask_layer = layer
     search.ask_facets = node.first_facet
     if search.cutting[layer] < n:
         settle_linear(search, layer)
+    if every > n:
+        search.start_max_units(top, 0)
     clear_signs(search, top)
     key = search.keys[top]
     first = search.word_starts[layer]
     start = search.unit_starts[layer]
     candidates = node.first_unit
     word = ZERO
-    for i in range(list_undecided(search, n)):
+    node.n_plain = 0
+    for i in range(list_undecided(search, every)):
         k = search.units[i]
         set_bound(search, slot, k, extent)
         seen = decide_vertex_signs(search, top, cuts, k)
-        search.middles[k] = 0.0 if seen & 3 == 3 else (1.0 if seen & 3 == 2 else -1.0)
+        # a unit that is 0 everywhere is inactive; of candidates that tie everywhere the first one wins
+        zero = 1.0 if k >= n and seen == 4 else -1.0
+        search.middles[k] = 0.0 if seen & 3 == 3 else (1.0 if seen & 3 == 2 else zero)
         if seen & 3 == 3:
             search.candidate_units[candidates + cuts] = k
             cuts += 1
-        elif seen == 6:
+            node.n_plain += 1 if k < n else 0
+        elif seen == 4 and k >= n:
+            add_event(search, top, ON_ALL, k, True)
+        elif seen == 6 or (seen == 5 and k >= n):
             touching += 1
             search.work[touching] = k
+    if every > n:
+        search.settle_max_units(top, 0)
     for k in range(n):
         # without a branch, which could not be predicted: half of the units are on
         on = search.middles[k] > 0.0
@@ -276,7 +316,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
         return -1
     if search.sloped[layer] == 1:
         active = list_left(search, layer, active)
-    search.decisions += search.cutting[layer] * node.n_vertices
+    search.decisions += (search.cutting[layer] + every - n) * node.n_vertices
     search.keys[top] = key
     search.work[0] = touching
     node.n_candidates = cuts
@@ -286,6 +326,8 @@ def decide_layer(search: SearchMemory, top: int) -> int:
             search.candidates[top, w] = ~ZERO
         else:
             search.candidates[top, w] = (ONE << np.uint64(left)) - ONE
+    if every > n:
+        search.drop_pairs(top, 0)
     return active
 
 
@@ -293,17 +335,6 @@ def decide_layer(search: SearchMemory, top: int) -> int:
 def needs_map(search: SearchMemory, layer: int) -> bool:
     """Whether the map of `layer` will be read: a hidden layer's is always, the output's on request."""
     return layer < search.n_layers or search.want_map == 1
-
-
-@part
-def add_event(search: SearchMemory, top: int, hyperplane: int, key: np.uint64) -> None:
-    """Record that an active unit vanishes on the facet of a node on `hyperplane`."""
-    at = search.nodes[top].event_top
-    search.event_planes[at] = hyperplane
-    search.event_keys[at] = key
-    search.event_before[at] = search.nodes[top].last_event
-    search.nodes[top].last_event = at
-    search.nodes[top].event_top = at + 1
 
 
 @part
@@ -329,6 +360,7 @@ def settle(search: SearchMemory, top: int) -> int:
     node = search.nodes[top]
     words = (node.n_candidates + 63) >> 6
     layer = node.layer
+    maxed = search.maxed[layer] > 0
     for w in range(words):
         plus = ZERO
         minus = ZERO
@@ -348,8 +380,16 @@ def settle(search: SearchMemory, top: int) -> int:
         before = search.candidates[top, w]
         cut = before & search.masks[0, w] & search.masks[1, w]
         risen = before & ~cut & search.masks[0, w]
+        fallen = before & ~cut & ~search.masks[0, w]
         search.candidates[top, w] = cut
-        search.masks[2, w] &= risen
+        if maxed:
+            plain = plain_bits(search, top, w)
+            search.masks[2, w] &= risen | (fallen & ~plain)
+            search.masks[3, w] = (risen | fallen) & ~plain
+            risen &= plain
+            fallen &= plain
+        else:
+            search.masks[2, w] &= risen
         while risen != ZERO:
             c = (w << 6) + trailing_zeros(risen)
             risen &= risen - ONE
@@ -358,5 +398,5 @@ def settle(search: SearchMemory, top: int) -> int:
             search.units[count] = unit
             count += 1
         if search.sloped[layer] == 1:
-            count = list_fallen(search, top, w, before & ~cut & ~search.masks[0, w], count)
-    return count
+            count = list_fallen(search, top, w, fallen, count)
+    return search.settle_pairs(top, count) if maxed else count

@@ -7,6 +7,15 @@ from regions.kernels.vertices.depth_first import search_by_vertices
 from regions.kernels.vertices.error_bounds import improve_radius
 from regions.kernels.vertices.last_layer import count_last_layer
 from regions.kernels.vertices.layer_maps import add_sloped_units, add_units
+from regions.kernels.vertices.max_winners import (
+    drop_pairs,
+    finish_max_unit,
+    set_pairs,
+    settle_max_units,
+    settle_pairs,
+    start_max_units,
+)
+from regions.kernels.vertices.nodes import try_candidate
 from regions.kernels.vertices.polygon_steps import (
     enter_layer_of_polygon,
     list_polygon,
@@ -29,7 +38,7 @@ def adder(sloped: bool) -> Any:
     return add_sloped_units if sloped else add_units
 
 
-def steps_of(planar: bool, mode: Mode, sloped: bool = False) -> dict[str, Any]:
+def steps_of(planar: bool, mode: Mode, sloped: bool = False, maxed: bool = False) -> dict[str, Any]:
     """Return the steps of a search, by the names that its layout gives them; no others are compiled."""
     steps: dict[str, Any] = {
         "search": search_by_vertices,
@@ -50,6 +59,16 @@ def steps_of(planar: bool, mode: Mode, sloped: bool = False) -> dict[str, Any]:
         if mode != Mode.COUNT:
             steps["measure_simple"] = measure_simple
             steps["triangulate"] = report_not_simple
+    if maxed:
+        steps |= {
+            "set_pairs": set_pairs,
+            "start_max_units": start_max_units,
+            "settle_max_units": settle_max_units,
+            "drop_pairs": drop_pairs,
+            "settle_pairs": settle_pairs,
+            "finish_max_unit": finish_max_unit,
+            "try_candidate": try_candidate,
+        }
     return steps
 
 
