@@ -252,11 +252,10 @@ class ExactNetwork:
         return RationalPolytope(self.dimension, vertices, masks)
 
     def plane_row(self, pattern: Pattern | Sequence[bool], plane: int) -> Row:
-        """The row of a hyperplane: flat unit number, -1 - k for side k of the domain, or a pair of
-        candidates.
+        """The row of a hyperplane: flat unit number, or -1 - k for side k of the domain.
 
-        Pairs are numbered as in `MaxUnits`: where two candidates of a max unit tie, the earlier one's value
-        minus the later one's.
+        Where two candidates of a max unit tie, `MaxUnits` numbers the plane: the earlier one's value minus
+        the later one's.
         """
         if plane < 0:
             return self.halfspace_rows[-1 - plane]

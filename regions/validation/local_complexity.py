@@ -432,8 +432,6 @@ def z_score(estimate: Estimate, exact: Estimate) -> float:
 def with_bias_noise(network: Network, noise: FloatArray) -> Network:
     """The network with noise `(n_units,)`, in flat order, added to the biases of units that are not linear.
 
-    Every candidate of a max unit gets noise of its own.
-
     Examples
     --------
     >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.5], [0.0]])

@@ -181,11 +181,11 @@ def sum_over_cells(
     >>> sums.total_variation, sums.local_rank, sums.c_grad, sums.lipschitz
     (4.5, array([1.]), array([2.]), array([3.]))
     """
-    cells.network.refuse_max_units("sum_over_cells")
     if not (math.isfinite(eps) and eps >= 0.0):
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
     check_choice("norm", norm, get_args(MatrixNorm))
     masses, errors = cell_masses(cells, density)
+    cells.network.refuse_max_units("sum_over_cells")
     network, layers = cells.network, len(cells.network.widths)
     ranks = np.zeros((cells.n_cells, layers), np.int32)
     variation, gloomy = np.zeros((2, cells.n_cells))
@@ -265,10 +265,10 @@ def gradient_tail(
     >>> gradient_tail(enumerate_cells(network, Box([-1.0], [3.0])), eta=1.0).total
     1.5
     """
-    cells.network.refuse_max_units("gradient_tail")
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
     check_complete(cells, density)
+    cells.network.refuse_max_units("gradient_tail")
     count = cells.network.n_units
     centre = as_floats(shift, "shift")
     if centre.shape not in ((), (count,)) or not np.isfinite(centre).all():

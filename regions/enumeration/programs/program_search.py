@@ -25,7 +25,8 @@ from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
+from regions.kernels.programs.depth_first_by_programs import search_by_programs
+from regions.kernels.programs.witnesses import take_witness
 from regions.kernels.vertices.max_winners import set_pairs
 from regions.kernels.vertices.steps import adder
 

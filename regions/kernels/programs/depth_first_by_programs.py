@@ -7,111 +7,13 @@ asked of rational arithmetic.
 
 import numpy as np
 
-from regions.kernels.memory.blocks import advance, combine, nearest
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
-from regions.kernels.programs.unit_sides import (
-    F64,
-    NEVER_MET,
-    PIVOT_TOLERANCE,
-    decide_side,
-    height_at,
-    padded,
-    power_of_two,
-    slacks_at,
-    strictly_inside,
-)
+from regions.kernels.programs.unit_sides import below_zero_in_domain, decide_side, height_at, power_of_two
+from regions.kernels.programs.witnesses import add_row, centre_witness, set_witness
 from regions.kernels.vertices.layer_maps import start_map
 from regions.kernels.vertices.predicates import pass_on
-
-CLOSE = 2.0**-16  # a witness with less than this part of a row's terms as slack is moved
-MOST_MOVES = 8
-
-
-@inlined
-def plane_of(search: SearchMemory, layer: int, unit: int) -> int:
-    """The flat number of a unit, or of a pair of candidates of a max unit, numbered on after the units."""
-    if unit < search.widths[layer]:
-        return search.unit_starts[layer] + unit
-    return search.unit_starts[search.n_layers] + search.pair_starts[layer] + unit - search.widths[layer]
-
-
-@part
-def add_row(search: SearchMemory, layer: int, unit: int, side: int) -> None:
-    """Restrict the polytope in hand to one side of a unit."""
-    d = search.dimension
-    row = search.n_rows
-    scale = power_of_two(search, layer, unit)
-    sign = -scale if side == 1 else scale
-    for j in range(d):
-        search.columns[j, row] = sign * search.slots[layer, j, unit]
-    search.right[row] = -sign * search.slots[layer, d, unit]
-    search.errors[row] = scale * search.slots[layer, d + 1, unit]
-    search.labels[row] = plane_of(search, layer, unit)
-    search.row_sides[row] = side
-    search.n_rows = row + 1
-
-
-@part
-def set_witness(search: SearchMemory, point: F64) -> None:
-    """Take a point strictly inside as the polytope's witness."""
-    for j in range(search.dimension):
-        search.witness[j] = point[j]
-    m = search.n_rows
-    slacks_at(search.columns, search.right, m, search.witness, search.witness_slacks, search.witness_noise)
-
-
-@step
-def take_witness(search: SearchMemory) -> int:
-    """Take the domain in hand, with the point in `witness`, which is strictly inside, as its witness."""
-    if search.maxed[0] > 0:
-        search.set_pairs(0, 0)
-    set_witness(search, search.witness)
-    return Status.DONE
-
-
-@part
-def centre_witness(search: SearchMemory) -> None:
-    """Move a witness that is close to a row to the middle of its chord along that row's normal.
-
-    It does so at most MOST_MOVES times. A side's witness keeps at most half of the slacks that the polytope's
-    has, so after forty splits it would be within the rows' errors.
-    """
-    columns = search.flat_columns
-    noise = search.flat_witness_noise
-    ray = search.flat_ray
-    slacks = search.flat_slacks
-    speeds = search.flat_speeds
-    start_slacks = search.flat_witness_slacks
-    d, m = search.dimension, search.n_rows
-    stride = search.columns.shape[1]
-    for j in range(d):
-        search.point[j] = search.witness[j]
-    for i in range(padded(m)):
-        slacks[i] = start_slacks[i] if i < m else NEVER_MET
-    moves = 0
-    for _ in range(MOST_MOVES):
-        row, least = -1, CLOSE
-        for i in range(m):
-            if slacks[i] < least * noise[i]:
-                row, least = i, slacks[i] / noise[i]
-        if row < 0:
-            break
-        forth, back = 0.0, 0.0
-        for sign in (-1.0, 1.0):
-            for j in range(d):
-                ray[j] = sign * columns[j * stride + row]
-            combine(columns, stride, ray, d, speeds, padded(m))
-            met = nearest(slacks, speeds, PIVOT_TOLERANCE, padded(m))
-            back, forth = forth, (max(slacks[met], 0.0) / speeds[met] if met >= 0 else 0.0)
-        span = 0.5 * (forth - back)
-        for j in range(d):
-            search.point[j] += span * ray[j]
-        advance(slacks, speeds, span, padded(m))
-        moves += 1
-    if moves > 0 and strictly_inside(search, search.point):
-        set_witness(search, search.point)
 
 
 @part
@@ -169,25 +71,52 @@ def skip_candidate(search: SearchMemory) -> None:
 
 
 @part
-def try_this_candidate(search: SearchMemory) -> None:
-    """Begin to compare the candidate in hand with its rivals, first with the one that wins at the witness."""
+def set_rival(search: SearchMemory) -> None:
+    """Find which candidate of the max unit in hand wins at the witness."""
     layer = search.layer
     start = search.unit_starts[layer]
-    first, size = search.rivals[0, start + search.unit], rivals_of(search)
+    first = search.rivals[0, start + search.unit]
     most = -np.inf
-    for row in range(first, first + size):
+    for row in range(first, first + rivals_of(search)):
         value, _ = height_at(search, layer, row, 1.0, search.witness)
         if value > most:
             most, search.rival = value, row
-    search.tried, search.compared = search.unit, 0
+
+
+@part
+def surely_behind(search: SearchMemory, row: int, leader: int) -> bool:
+    """Whether a candidate is behind another one in the whole box of the domain's extents."""
+    pair = row_of_pair(search, search.layer, row, leader)
+    return below_zero_in_domain(search, search.layer, pair, 1.0 if row < leader else -1.0)
+
+
+@part
+def may_lose(search: SearchMemory) -> bool:
+    """Whether some later candidate may win where the one in hand does not."""
+    last = search.rivals[0, search.unit_starts[search.layer] + search.unit] + rivals_of(search)
+    for row in range(search.unit + 1, last):
+        if row == search.rival or not surely_behind(search, row, search.rival):
+            return True
+    return False
 
 
 @part
 def choose_candidate(search: SearchMemory) -> None:
-    """Go down to where the candidate in hand wins, and keep for later where it does not, if that may be."""
-    first = search.rivals[0, search.unit_starts[search.layer] + search.unit]
-    if search.unit == first + rivals_of(search) - 1:
-        try_this_candidate(search)
+    """Go down to where the candidate in hand wins, and keep for later where it does not, if that may be.
+
+    A candidate that is behind the one that wins at the witness everywhere is passed over, which is no choice.
+    """
+    set_rival(search)
+    search.compared = 0
+    if search.unit != search.rival and surely_behind(search, search.unit, search.rival):
+        first = search.rivals[0, search.unit_starts[search.layer] + search.unit]
+        if search.unit == first + rivals_of(search) - 1:
+            give_up(search)
+        else:
+            settle_unit(search, 0)
+        return
+    if not may_lose(search):
+        search.tried = search.unit
         return
     path, depth = search.path, search.depth
     side = 1
@@ -203,7 +132,7 @@ def choose_candidate(search: SearchMemory) -> None:
         return
     search.depth += 1
     search.decisions_above, search.doubtful_above = search.decisions, search.doubtful
-    try_this_candidate(search)
+    search.tried = search.unit
 
 
 @part
@@ -271,7 +200,7 @@ def compare_candidate(search: SearchMemory) -> int:
         win(search)
         return Status.DONE
     rival = rival_in_turn(search)
-    if rival == search.tried:
+    if rival == search.tried or surely_behind(search, rival, search.tried):
         search.compared += 1
         return Status.DONE
     pair = row_of_pair(search, layer, search.tried, rival)

@@ -14,13 +14,7 @@ from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import entry, inlined, part
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import RowStatus
-from regions.kernels.programs.depth_first_by_programs import (
-    add_row,
-    enter_next_layer,
-    is_linear,
-    row_of_pair,
-    set_witness,
-)
+from regions.kernels.programs.depth_first_by_programs import enter_next_layer, is_linear, row_of_pair
 from regions.kernels.programs.simplex import NO_EDGE
 from regions.kernels.programs.unit_sides import (
     ENLARGED,
@@ -34,6 +28,7 @@ from regions.kernels.programs.unit_sides import (
     slacks_at,
     upper_bound,
 )
+from regions.kernels.programs.witnesses import add_row, set_witness
 
 SHARE = 0.5  # how far beyond the first row, towards the second, a point is taken
 

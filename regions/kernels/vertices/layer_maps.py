@@ -221,10 +221,9 @@ def list_left(search: SearchMemory, layer: int, count: int) -> int:
 
 @part
 def add_event(search: SearchMemory, top: int, hyperplane: int, unit: int, leads: bool) -> None:
-    """Record that an active unit vanishes on the facet of a node on `hyperplane`, or that candidates tie
-    there.
+    """Record that an active unit vanishes on the facet of a node on `hyperplane`, or that a pair ties there.
 
-    They are those of the pair `unit`; `leads` says that the earlier one is the larger elsewhere on the node.
+    The pair is `unit` then; `leads` says that its earlier candidate is the larger one elsewhere on the node.
     """
     node = search.nodes[top]
     at, n, start = node.event_top, search.widths[node.layer], search.unit_starts[node.layer]

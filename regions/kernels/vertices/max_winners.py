@@ -120,8 +120,7 @@ def start_max_units(search: SearchMemory, top: int, _: int) -> int:
 
 @step
 def settle_max_units(search: SearchMemory, top: int, _: int) -> int:
-    """Rule candidates out by the pairs that are decided on a new node, and call those active that are left
-    alone.
+    """Rule candidates out by the pairs that are decided on a new node; those left alone become active.
 
     `middles` has the signs of the pairs, 0 where they cut; active candidates get 1.
     """
@@ -160,12 +159,11 @@ def drop_pairs(search: SearchMemory, top: int, _: int) -> int:
 
 @step
 def finish_max_unit(search: SearchMemory, top: int, c: int, count: int) -> int:
-    """Take pairs that no longer matter off a node, of the unit of pair c, and decide the unit where that is
-    due.
+    """Take a max unit's pairs that no longer matter off a node, and decide the unit where it is time.
 
-    Where several candidates are left, pairs of two of these matter; where one is left, its own pairs; a unit
-    with none left makes the node `dead`. A candidate that wins becomes active and is listed in `units` after
-    `count` entries; returns how many there are then.
+    The unit is that of pair c. Where several candidates are left, pairs of two of these matter; where one is
+    left, its own pairs; a unit with none left makes the node `dead`. A candidate that wins becomes active and
+    is listed in `units` after `count` entries; returns how many there are then.
     """
     node = search.nodes[top]
     pair = pair_of(search, top, c)
