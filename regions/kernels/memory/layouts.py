@@ -206,6 +206,14 @@ class Memory:
         """Set all registers to 0."""
         self._table[: len(self.layout.counters) + len(self.layout.numbers)] = 0
 
+    def registers(self) -> I64:
+        """Return a copy of all registers, which `set_registers` takes back."""
+        return self._table[: len(self.layout.counters) + len(self.layout.numbers)].copy()
+
+    def set_registers(self, registers: I64) -> None:
+        """Set all registers at once."""
+        self._table[: registers.shape[0]] = registers
+
 
 def _counter(at: int, meaning: str) -> property:
     def read(self: Memory) -> int:
