@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,6 +107,10 @@ class ProgramSearch:
         )
         self.outputs: list[ProgramOutput] = []
         self.task = WHOLE
+
+    def twins(self) -> Callable[[], ProgramSearch]:
+        """Return what makes searches like this one, with arrays of their own, while this one is in use."""
+        return partial(ProgramSearch, self.net, self.domain, self.mode)
 
     def release(self) -> None:
         """End this search's life; its arrays are small and go with it."""

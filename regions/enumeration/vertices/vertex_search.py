@@ -5,6 +5,9 @@ It knows nothing of results; `enumerate` decides what to do with the cells.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +30,7 @@ from regions.enumeration.search import (
     check_length,
     run_task,
 )
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Request, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
@@ -165,6 +169,28 @@ class Output(NamedTuple):
     point: NDArray[np.float64]
 
 
+class _ExactAnswers:
+    """Exact answers for the searches of one network on one domain.
+
+    What they need is made at the first question, once for all threads: a thousand units take 0.2 s.
+    """
+
+    def __init__(self, net: CompiledNetwork, domain: Domain) -> None:
+        self.net, self.domain = net, domain
+        self.lock = threading.Lock()
+        self.signs: ExactSigns | None = None
+
+    def answer(self, memory: SearchMemory) -> tuple[int, int]:
+        """Answer what a step asks; returns how many signs and how many positions."""
+        with self.lock:
+            if self.signs is None:
+                from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
+
+                net = self.net
+                self.signs = ExactSigns(net.network, self.domain, net.word_start, net.arrays["unit_starts"])
+            return self.signs.answer(memory, self.net.planar)
+
+
 class VertexSearch:
     """One resumable search with its own arrays; one thread uses it at a time.
 
@@ -181,7 +207,7 @@ class VertexSearch:
         self.net = net
         self.domain = domain
         self.mode = mode
-        self.exact: ExactSigns | None = None
+        self.exact = _ExactAnswers(net, domain)
         self.task = WHOLE
         self.outputs: list[Output] = []
         n_vertices, n_sides = domain.incidence.shape
@@ -214,6 +240,27 @@ class VertexSearch:
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)
         self._prepare()
+
+    def twins(self) -> Callable[[], VertexSearch]:
+        """Return what makes searches like this one, with arrays of their own, while this one is in use."""
+        sizes, settles = self.sizes, self.memory.settles_doubts
+        blueprint = self.memory.blueprint(self.net.arrays)
+
+        def make() -> VertexSearch:
+            twin = copy(self)
+            kept = pool.take(self.shape, self.net)
+            if kept is None:
+                twin.sizes, twin.memory = sizes, blueprint.make()
+                twin.memory.settles_doubts = settles
+            else:
+                twin.sizes, twin.memory = kept.sizes, kept.memory
+                if kept.owner is not self.net:
+                    twin.memory.use(self.net.arrays)
+            twin.request(Request.NONE)
+            twin.outputs, twin.task = [], WHOLE
+            return twin
+
+        return make
 
     def release(self) -> None:
         """End this search's life; what it gave remains, its arrays go to the next one of the same shape."""
@@ -318,13 +365,7 @@ class VertexSearch:
             memory.use(_questions(self.net, 2 * memory.asked))
             memory.asked = memory.answered = 0
             return
-        if self.exact is None:
-            from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
-
-            self.exact = ExactSigns(
-                self.net.network, self.domain, self.net.word_start, self.net.arrays["unit_starts"]
-            )
-        signs, positions = self.exact.answer(memory, self.net.planar)
+        signs, positions = self.exact.answer(memory)
         memory.doubtful += signs
         memory.placed += positions
 
