@@ -5,6 +5,7 @@ It knows nothing of results; `enumerate` decides what to do with the cells.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from regions.enumeration.vertices.exact_signs import ExactSigns
 
 STEPS_PER_CALL = 1 << 15
+PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
+SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
 
 pool = BufferPool()
@@ -269,6 +272,7 @@ class VertexSearch:
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
+        steps = min(steps, max(1, PRODUCTS_PER_CALL // self.net.arrays["weights"].size))
         while True:
             status = Status(self.memory.search(steps))
             if status == Status.GROW:
@@ -278,7 +282,10 @@ class VertexSearch:
             elif status == Status.COMPILE:
                 self.memory.bind({"triangulate": WHEN_MET["triangulate"]})
             elif status == Status.ASK:
+                started = monotonic()
                 self._answer()
+                if monotonic() - started > SLOW_ANSWER:
+                    return Status.PAUSED
             else:
                 return status
 
