@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
+from regions.network.layer_matrices import Matrix, identity, is_sparse
 from regions.network.slopes import RELU, Slopes, activated, put_out, right_of
 
 FloatArray = NDArray[np.float64]
@@ -104,8 +105,8 @@ def check_slopes(sizes: Sequence[Sizes], slopes: Sequence[Slopes]) -> None:
 
 
 def joined_layers(
-    weights: tuple[FloatArray, ...], biases: tuple[FloatArray, ...], sizes: Sequence[Sizes]
-) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...]]:
+    weights: tuple[Matrix, ...], biases: tuple[FloatArray, ...], sizes: Sequence[Sizes]
+) -> tuple[tuple[Matrix, ...], tuple[FloatArray, ...]]:
     """Return the layers with a column for each candidate; a layer that adds up follows a last max layer.
 
     The layer after max units may have one column for each unit, or one for each row already.
@@ -127,15 +128,16 @@ def joined_layers(
         if rows is None:
             continue
         if layer + 1 == len(weights):
-            joined.append(np.repeat(np.eye(rows.size), rows, axis=1))
+            joined.append(_repeated(identity(rows.size), rows))
             offsets.append(np.zeros(rows.size))
+            offsets[-1].setflags(write=False)
             continue
         columns = weights[layer + 1].shape[1]
         if columns == rows.size:
-            joined[layer + 1] = np.repeat(weights[layer + 1], rows, axis=1)
+            joined[layer + 1] = _repeated(weights[layer + 1], rows)
         elif columns == rows.sum():
             starts = np.repeat(np.cumsum(rows) - rows, rows)
-            if not np.array_equal(weights[layer + 1], weights[layer + 1][:, starts]):
+            if (weights[layer + 1] != weights[layer + 1][:, starts]).sum():
                 raise InvalidNetworkError(
                     f"weights[{layer + 1}] has a column for each row of layer {layer}, but those of the "
                     "candidates of one max unit differ; give one column for each unit"
@@ -144,9 +146,14 @@ def joined_layers(
             raise InvalidNetworkError(
                 f"weights[{layer + 1}] takes {columns} inputs but the units of layer {layer} give {rows.size}"
             )
-    for array in (*joined, *offsets):
-        array.setflags(write=False)
     return tuple(joined), tuple(offsets)
+
+
+def _repeated(matrix: Matrix, rows: IntArray) -> Matrix:
+    """Return a matrix with each column repeated so often, dense or sparse as it is."""
+    if is_sparse(matrix):
+        return matrix[:, np.repeat(np.arange(rows.size), rows)]
+    return np.repeat(matrix, rows, axis=1)
 
 
 def winners(values: FloatArray, sizes: IntArray) -> BoolArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError
-from regions.network.checked_layers import check_chain, float64_array, float_arrays, relu_flags
+from regions.network.layer_checks import check_chain, checked_arrays, exact_float64, relu_flags
+from regions.network.layer_matrices import DenseViews, Matrix, compact, is_sparse, matrices_of, update_digest
 from regions.network.max_units import (
     MaxUnits,
     Sizes,
@@ -50,10 +51,12 @@ class Network:
     may be the candidates of one max unit: the largest puts out its value, the others 0; a tie goes to the
     first. Two networks are equal when their weights, biases, ReLU flags, slopes and max units are the same
     bits.
+    Large matrices of few non-zeros, as convolutions make them, are stored by these: `operators` has all
+    matrices as they are stored (dense, or as scipy's `csr_array`), `weights` makes dense ones on demand.
 
     Parameters
     ----------
-    weights, biases : tuples of (n_l, n_{l-1}) and (n_l,) float64; copied, read-only, C-contiguous
+    weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) float64; copied, read-only, C-contiguous
     relu : tuple of bool, one per affine layer
     name : str, for reports only; not part of equality
     slopes : tuple, one per affine layer: None for ReLUs (and where `relu` is False), or (2, n_l) float64, the
@@ -65,6 +68,7 @@ class Network:
     ------
     InvalidNetworkError : if there is no layer, shapes do not chain, a width is zero, a number is NaN or
         infinite, or float64 would round an array or cannot hold it (complex, object, integers > 2**53)
+    BudgetExceededError : where `weights` is asked for a sparse matrix of more than 2**27 entries
 
     Examples
     --------
@@ -74,28 +78,30 @@ class Network:
            [3.5]])
     """
 
-    weights: tuple[FloatArray, ...]
+    weights: Sequence[FloatArray]
     biases: tuple[FloatArray, ...]
     relu: tuple[bool, ...]
     name: str = ""
     slopes: tuple[Slopes, ...] = ()
     maxima: tuple[Sizes, ...] = ()
+    operators: tuple[Matrix, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        weights = float_arrays("weights", self.weights, 2)
-        biases = float_arrays("biases", self.biases, 1)
-        if len(biases) != len(weights):
-            check_chain(weights, biases)
-        relu, widths = relu_flags(self.relu, len(weights)), [bias.size for bias in biases]
-        maxima, slopes = (
-            sizes_of_layers(self.maxima, relu, widths),
-            slopes_of_layers(self.slopes, relu, widths),
-        )
+        given = checked_arrays("weights", matrices_of(self.weights), 2)
+        biases = checked_arrays("biases", self.biases, 1)
+        if len(biases) != len(given):
+            check_chain(given, biases)
+        relu, widths = relu_flags(self.relu, len(given)), [bias.size for bias in biases]
+        maxima = sizes_of_layers(self.maxima, relu, widths)
+        slopes = slopes_of_layers(self.slopes, relu, widths)
         check_slopes(maxima, slopes)
-        weights, biases = joined_layers(weights, biases, maxima)
-        check_chain(weights, biases)
-        added = len(weights) - len(relu)
-        object.__setattr__(self, "weights", weights)
+        given, biases = joined_layers(given, biases, maxima)
+        operators = tuple(map(compact, given))
+        check_chain(operators, biases)
+        added = len(operators) - len(relu)
+        object.__setattr__(self, "operators", operators)
+        dense = not any(map(is_sparse, operators))
+        object.__setattr__(self, "weights", operators if dense else DenseViews(operators))
         object.__setattr__(self, "biases", biases)
         object.__setattr__(self, "relu", (*relu, *(False,) * added))
         object.__setattr__(self, "name", str(self.name))
@@ -110,7 +116,7 @@ class Network:
 
     def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
         # pickled arrays come back writable; going through the constructor freezes them again
-        return (Network, (self.weights, self.biases, self.relu, self.name, self.slopes, self.maxima))
+        return (Network, (self.operators, self.biases, self.relu, self.name, self.slopes, self.maxima))
 
     @classmethod
     def from_arrays(
@@ -128,7 +134,7 @@ class Network:
         Parameters
         ----------
         weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) arrays
-            Weights may be sparse matrices of scipy; they are stored dense.
+            Weights may be sparse matrices of scipy.
         relu : sequence of bool, one per layer; default units after every layer but the last, and after the
             last if it has max units
         name : str, for reports
@@ -226,17 +232,17 @@ class Network:
     @property
     def n_layers(self) -> int:
         """Number of affine layers."""
-        return len(self.weights)
+        return len(self.operators)
 
     @property
     def input_dim(self) -> int:
         """Number of inputs."""
-        return int(self.weights[0].shape[1])
+        return int(self.operators[0].shape[1])
 
     @property
     def output_dim(self) -> int:
         """Number of outputs."""
-        return int(self.weights[-1].shape[0])
+        return int(self.operators[-1].shape[0])
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -416,6 +422,8 @@ class Network:
     def digest(self) -> str:
         """Return the SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all numbers.
 
+        Sparse matrices of more than 2**24 entries count by their non-zeros and where these are.
+
         Examples
         --------
         >>> network = Network.from_arrays([[[1.0]]], [[0.5]])
@@ -423,9 +431,9 @@ class Network:
         (64, True)
         """
         state = hashlib.sha256()
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+        for layer, (weight, bias) in enumerate(zip(self.operators, self.biases, strict=True)):
             state.update(f"{weight.shape} {self.relu[layer]};".encode())
-            state.update(weight.astype("<f8").tobytes())
+            update_digest(state, weight)
             state.update(bias.astype("<f8").tobytes())
             if (pair := self.slopes[layer]) is not None:
                 state.update(b"slopes;" + pair.astype("<f8").tobytes())
@@ -454,13 +462,13 @@ class Network:
         return f"{self.name or 'network'}: {sizes}, {' and '.join(parts)} in {layers}"
 
     def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
-        value = float64_array("x", x, InvalidInputError)
+        value = exact_float64("x", x, InvalidInputError)
         if value.ndim not in (1, 2) or value.shape[-1] != self.input_dim:
             raise InvalidInputError(
                 f"x has shape {value.shape}; expected (N, {self.input_dim}) or ({self.input_dim},)"
             )
         before_relu = []
-        layers = zip(self.weights, self.biases, self.relu, self.slopes, self.maxima, strict=True)
+        layers = zip(self.operators, self.biases, self.relu, self.slopes, self.maxima, strict=True)
         for weight, bias, relu, pair, sizes in layers:
             value = value @ weight.T + bias
             if relu:
@@ -473,10 +481,12 @@ class Network:
     ) -> tuple[tuple[FloatArray, FloatArray], list[tuple[FloatArray, FloatArray]]]:
         active = checked_states(pattern, self.n_units)
         unit_maps, start = [], 0
-        A, c = np.eye(self.input_dim), np.zeros(self.input_dim)
-        for index, (weight, bias, relu) in enumerate(zip(self.weights, self.biases, self.relu, strict=True)):
+        A, c = self.weights[0], self.biases[0]
+        for index, (weight, bias, relu) in enumerate(
+            zip(self.operators, self.biases, self.relu, strict=True)
+        ):
             # the first map is the layer itself, to the bit, without a product by the identity
-            A, c = (weight @ A, weight @ c + bias) if index else (weight.copy(), bias.copy())
+            A, c = (weight @ A, weight @ c + bias) if index else (A.copy(), c.copy())
             if relu:
                 unit_maps.append((A, c))
                 on = active[start : start + bias.size]

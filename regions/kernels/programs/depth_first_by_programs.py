@@ -9,11 +9,13 @@ import numpy as np
 
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
-from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
+from regions.kernels.memory.states import THIN_SUBTREE, Mode, Request, Side, Status
 from regions.kernels.programs.unit_sides import below_zero_in_domain, decide_side, height_at, power_of_two
 from regions.kernels.programs.witnesses import add_row, centre_witness, set_witness
 from regions.kernels.vertices.layer_maps import start_map
 from regions.kernels.vertices.predicates import pass_on
+
+PATIENCE = 8  # steps from one subtree given away to the next: each costs as much as a program or two
 
 
 @part
@@ -25,12 +27,19 @@ def settle_unit(search: SearchMemory, side: int) -> None:
     search.unit = unit + 1
 
 
-@part
-def take_side(search: SearchMemory, side: int, kind: int) -> None:
-    """Go down into one side of the unit in hand."""
-    add_row(search, search.layer, search.unit, side)
+@inlined
+def enter_part(search: SearchMemory, branch: int) -> None:
+    """Count a split, of whose parts, in the order of the search, the `branch`-th is in hand now."""
+    search.trail[search.depth] = branch
     search.depth += 1
-    search.decisions_above, search.doubtful_above = search.decisions, search.doubtful
+    search.fresh = 1
+
+
+@part
+def take_side(search: SearchMemory, side: int, kind: int, branch: int) -> None:
+    """Go down into one side of the unit in hand, the `branch`-th of its node in the order of the search."""
+    add_row(search, search.layer, search.unit, side)
+    enter_part(search, branch)
     if kind == Side.INSIDE:
         set_witness(search, search.side_points[side])
         centre_witness(search)
@@ -50,7 +59,7 @@ def keep_side(search: SearchMemory, side: int, kind: int) -> None:
     entry.side = side
     entry.kind = kind
     entry.depth = search.depth
-    entry.path = search.path
+    entry.branch = 1
     for j in range(search.dimension):
         search.pending_points[at, j] = search.side_points[side, j]
     search.n_pending = at + 1
@@ -65,8 +74,7 @@ def rivals_of(search: SearchMemory) -> int:
 @part
 def skip_candidate(search: SearchMemory) -> None:
     """Go down to where the candidate in hand does not win: the same polytope, with the next one in hand."""
-    search.depth += 1
-    search.decisions_above, search.doubtful_above = search.decisions, search.doubtful
+    enter_part(search, 1)
     settle_unit(search, 0)
 
 
@@ -118,20 +126,14 @@ def choose_candidate(search: SearchMemory) -> None:
     if not may_lose(search):
         search.tried = search.unit
         return
-    path, depth = search.path, search.depth
-    side = 1
-    if depth < search.prefix_length:
-        side = (search.task_path >> depth) & 1
-    else:
+    if search.started == 0 and search.trail[search.depth] == 1:
+        skip_candidate(search)
+        return
+    if search.started == 1:
         for j in range(search.dimension):
             search.side_points[0, j] = search.witness[j]
         keep_side(search, 0, Side.INSIDE)
-    follow_path(search, path, side)
-    if side == 0:
-        skip_candidate(search)
-        return
-    search.depth += 1
-    search.decisions_above, search.doubtful_above = search.decisions, search.doubtful
+    enter_part(search, 0)
     search.tried = search.unit
 
 
@@ -238,7 +240,7 @@ def compare_candidate(search: SearchMemory) -> int:
 @part
 def leave(search: SearchMemory) -> bool:
     """Take up the side that was left last; False if there is none."""
-    if search.n_pending == 0:
+    if search.n_pending == search.base:
         return False
     search.leaving = 0
     search.n_pending -= 1
@@ -250,7 +252,6 @@ def leave(search: SearchMemory) -> bool:
     search.n_rows = entry.n_rows
     search.depth = entry.depth
     search.tried = -1
-    follow_path(search, entry.path, side)
     target, source = search.side_points[side], search.pending_points[at]
     for j in range(search.dimension):
         target[j] = source[j]
@@ -258,38 +259,28 @@ def leave(search: SearchMemory) -> bool:
         set_witness(search, target)
         skip_candidate(search)
     else:
-        take_side(search, side, kind)
+        take_side(search, side, kind, entry.branch)
     return True
-
-
-@inlined
-def follow_path(search: SearchMemory, path: int, side: int) -> None:
-    """Set the path of the node in hand: bit k is the side of split k, for the first 62 of them."""
-    depth = search.depth
-    search.path = path | (side << depth) if depth < 62 else path
 
 
 @part
 def branch(search: SearchMemory) -> None:
     """Go down into a side of the unit in hand, both of which are decided, and keep the other for later."""
-    path = search.path
     low, high = search.sides[0], search.sides[1]
     if low == Side.EMPTY or high == Side.EMPTY:
         # an interior point is on the inhabited side: no witness is needed, no row, even for a thin one;
         # a unit that is 0 on all of the polytope is inactive
         settle_unit(search, 1 if low == Side.EMPTY and high != Side.EMPTY else 0)
         return
-    depth = search.depth
-    if depth < search.prefix_length:
-        side = (search.task_path >> depth) & 1
-        follow_path(search, path, side)
-        take_side(search, side, search.sides[side])
-        return
     first = 0 if low == Side.INSIDE else 1
+    if search.started == 0:
+        taken = search.trail[search.depth]
+        side = first if taken == 0 else 1 - first
+        take_side(search, side, search.sides[side], taken)
+        return
     kind = search.sides[first]
     keep_side(search, 1 - first, search.sides[1 - first])
-    follow_path(search, path, first)
-    take_side(search, first, kind)
+    take_side(search, first, kind, 0)
 
 
 @inlined
@@ -342,18 +333,26 @@ def finish_program_cell(search: SearchMemory) -> int:
     return Status.DONE
 
 
-@part
-def write_program_task(search: SearchMemory) -> int:
-    """List the node in hand as a task, and leave it."""
-    at = search.out_cells
-    if at == search.out_path.shape[0]:
-        return Status.FLUSH
-    search.out_path[at, 0] = search.path
-    search.out_path[at, 1] = search.depth
-    search.decisions, search.doubtful = search.decisions_above, search.doubtful_above
-    search.out_cells = at + 1
-    search.ask_side = 0
-    search.leaving = 1
+@inlined
+def begin_program_task(search: SearchMemory) -> None:
+    """Forget the decisions on the way to a task's own subtree: they belong to who gave it away."""
+    search.started = 1
+    search.decisions, search.doubtful = 0, 0
+    search.programs, search.pivots = 0, 0
+
+
+@inlined
+def program_interruption(search: SearchMemory, steps: int) -> int:
+    """Return why a search is to stop before a side that it has just taken up; DONE: it goes on.
+
+    `steps` were made since it was called.
+    """
+    request = search.requests[0]
+    deep = search.frontier > 0 and search.depth >= search.frontier
+    if request == Request.STOP or search.cells >= search.cell_goal or deep:
+        return Status.STOPPED
+    if request == Request.GIVE and search.n_pending > search.base and steps >= PATIENCE:
+        return Status.GIVE
     return Status.DONE
 
 
@@ -380,25 +379,28 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
 
     A step decides one unit on the polytope in hand and goes down into a side, or compares a candidate of a
     max unit with another, or enters the next layer, or counts a cell and takes up the side that was kept
-    last.
+    last. The way to a task's subtree is no step.
+
+    Before a side that was just taken up the search does what `requests` says: it stops, or gives away the
+    oldest side that waits, which the caller takes off.
     """
-    for _ in range(steps):
+    left = steps
+    while left > 0:
         if search.leaving == 1:
             if not leave(search):
                 return Status.DONE
-        if search.started == 0 and search.depth >= search.prefix_length:
-            search.started = 1
-            search.decisions, search.doubtful = 0, 0
-            search.programs, search.pivots = 0, 0
-        exact_below = search.ask_side == THIN_SUBTREE
-        if exact_below and search.frontier == 0:
+        if search.started == 0 and search.depth == search.prefix_length:
+            begin_program_task(search)
+        if search.started == 1 and search.fresh == 1:
+            status = program_interruption(search, steps - left)
+            if status != Status.DONE:
+                return status
+        search.fresh = 0
+        if search.ask_side == THIN_SUBTREE:
             return Status.ASK
         layer = search.layer
         status = Status.DONE
-        deep = search.depth >= search.frontier or layer == search.relu_layers
-        if exact_below or (deep and search.frontier > 0):
-            status = write_program_task(search)
-        elif layer == search.relu_layers:
+        if layer == search.relu_layers:
             status = finish_program_cell(search)
         elif search.unit == search.widths[layer] or search.relus[layer] == 0:
             if layer + 1 < search.relu_layers:
@@ -417,4 +419,5 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
                 branch(search)
         if status != Status.DONE:
             return status
+        left -= search.started
     return Status.PAUSED

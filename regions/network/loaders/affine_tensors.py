@@ -23,7 +23,7 @@ from regions.network.slopes import UNIT_KINDS
 
 __all__ = ["MOST_ENTRIES", "AffineTensor", "Layering", "check_entries"]
 
-MOST_ENTRIES = 2**27  # of one dense matrix: 1 GiB
+MOST_ENTRIES = 2**27  # non-zeros of one matrix
 MOST_ENTRIES_TOGETHER = 2**28
 MOST_VALUES = 2**24  # of one tensor on the way
 IntArray = NDArray[np.int64]
@@ -275,7 +275,7 @@ class Layering:
             parts = [*parts, rows.taken(carried)]
             start += carried.size
         matrix = csr_array(vstack([part.matrix for part in parts], format="csr"))
-        self._check_size(matrix.shape[0])
+        self._check_size(matrix.shape[0], int(matrix.nnz))
         units = _sizes_of_layer(sizes, counts, start)
         self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), slopes, units))
         self.width = start
@@ -312,14 +312,14 @@ class Layering:
         self.spend(int(rows.matrix.nnz))
         return AffineTensor(rows, np.arange(rows.offset.size).reshape(shape), dtype)
 
-    def _check_size(self, size: int) -> None:
-        entries = size * self.width
+    def _check_size(self, size: int, entries: int) -> None:
+        check_entries(f"layer {len(self._layers)}", size, MOST_VALUES)
         self._entries += entries
         if entries > MOST_ENTRIES or self._entries > MOST_ENTRIES_TOGETHER:
             raise BudgetExceededError(
-                f"layer {len(self._layers)} maps {self.width:,} values to {size:,}: a dense matrix of "
-                f"{entries:,} entries ({self._entries:,} with the layers before); at most {MOST_ENTRIES:,} "
-                f"in one matrix and {MOST_ENTRIES_TOGETHER:,} in all are read"
+                f"layer {len(self._layers)} maps {self.width:,} values to {size:,} by {entries:,} weights "
+                f"that are not 0 ({self._entries:,} with the layers before); at most {MOST_ENTRIES:,} in one "
+                f"layer and {MOST_ENTRIES_TOGETHER:,} in all are read"
             )
 
 

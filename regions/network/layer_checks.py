@@ -1,18 +1,22 @@
-"""Checks of what a network is made of: numbers that float64 holds, shapes that chain, one flag per layer."""
+"""What the constructor of a network checks: numbers that float64 holds, shapes that chain, flags."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError, RegionsError
+from regions.network.layer_matrices import SMALLEST_SPARSE, Matrix
+
+__all__ = ["check_chain", "checked_arrays", "exact_float64", "relu_flags"]
 
 FloatArray = NDArray[np.float64]
 
 
-def float64_array(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
+def exact_float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
     """Return a C-contiguous float64 copy; raise the given error if that would round or is not finite."""
     try:
         given = value.toarray() if hasattr(value, "toarray") else np.asarray(value)  # scipy's sparse ones
@@ -33,19 +37,42 @@ def float64_array(what: str, value: Any, error: type[RegionsError]) -> FloatArra
     return array
 
 
-def listed(what: str, values: Any) -> list[Any]:
-    """Return values as a list, or say that there should be one per layer."""
+def _listed(what: str, values: Any) -> list[Any]:
     try:
         return list(values)
     except TypeError as error:
         raise InvalidNetworkError(f"{what} is a {type(values).__name__}; give one per layer") from error
 
 
-def float_arrays(what: str, values: Any, ndim: int) -> tuple[FloatArray, ...]:
-    """Return one read-only array of `ndim` axes per layer."""
-    arrays = []
-    for layer, item in enumerate(listed(what, values)):
-        array = float64_array(f"{what}[{layer}]", item, InvalidNetworkError)
+def _non_zeros(what: str, matrix: Any) -> Matrix:
+    """Return a CSR copy of a large sparse matrix, checked as `exact_float64` checks dense ones."""
+    rows = matrix.tocsr(copy=True)
+    rows.sum_duplicates()
+    unsound = np.flatnonzero(~np.isfinite(rows.data)) if rows.dtype.kind == "f" else np.zeros(0, np.int64)
+    if unsound.size:
+        row = int(np.searchsorted(rows.indptr, unsound[0], side="right")) - 1
+        at = (row, int(rows.indices[unsound[0]]))
+        raise InvalidNetworkError(
+            f"{what} holds {rows.data[unsound[0]]} at index {at}; every number must be finite"
+        )
+    values = exact_float64(what, rows.data, InvalidNetworkError)
+    return type(rows)((values, rows.indices, rows.indptr), rows.shape)
+
+
+def checked_arrays(what: str, values: Any, ndim: int) -> tuple[Matrix, ...]:
+    """Return copies of a layer's arrays, of `ndim` axes each, in float64; large sparse ones remain sparse.
+
+    Raises
+    ------
+    InvalidNetworkError
+        If they are no such arrays, or float64 does not hold their numbers.
+    """
+    arrays: list[Matrix] = []
+    for layer, item in enumerate(_listed(what, values)):
+        if hasattr(item, "tocsr") and len(item.shape) == 2 and prod(item.shape) >= SMALLEST_SPARSE:
+            arrays.append(_non_zeros(f"{what}[{layer}]", item))
+            continue
+        array = exact_float64(f"{what}[{layer}]", item, InvalidNetworkError)
         if array.ndim != ndim:
             raise InvalidNetworkError(f"{what}[{layer}] has shape {array.shape}; expected {ndim} axes")
         array.setflags(write=False)
@@ -53,8 +80,8 @@ def float_arrays(what: str, values: Any, ndim: int) -> tuple[FloatArray, ...]:
     return tuple(arrays)
 
 
-def check_chain(weights: tuple[FloatArray, ...], biases: tuple[FloatArray, ...]) -> None:
-    """Raise InvalidNetworkError unless each layer takes what the one before gives."""
+def check_chain(weights: tuple[Matrix, ...], biases: tuple[FloatArray, ...]) -> None:
+    """Raise InvalidNetworkError if there is no layer, a width is 0, or shapes do not fit together."""
     if not weights:
         raise InvalidNetworkError("weights is empty; a network needs at least one layer")
     if len(weights) != len(biases):
@@ -74,8 +101,8 @@ def check_chain(weights: tuple[FloatArray, ...], biases: tuple[FloatArray, ...])
 
 
 def relu_flags(relu: Any, n_layers: int) -> tuple[bool, ...]:
-    """Return one flag per layer: whether units follow it."""
-    flags = listed("relu", relu)
+    """Return the flags, one per layer; raise InvalidNetworkError if they are not that."""
+    flags = _listed("relu", relu)
     if len(flags) != n_layers:
         raise InvalidNetworkError(f"relu has {len(flags)} flags for {n_layers} layers; give one per layer")
     for layer, flag in enumerate(flags):
