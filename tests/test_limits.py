@@ -38,7 +38,7 @@ def assert_limits_keep_as_many_cells_as_they_allow(network: Network, box: Box) -
 
 
 @pytest.mark.kernels
-@examples(40, 10)
+@examples(16, 5)
 @pytest.mark.small
 @given(case=rational_networks() | float_networks(2, 2, 3))
 def test_every_limit_means_the_same_to_all_engines(case: Case) -> None:
@@ -57,7 +57,7 @@ def test_a_limit_that_the_last_thin_subtree_fills_leaves_nothing_out() -> None:
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("steps", [2, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_thin_subtrees_of_many_cells_are_cut_where_the_limit_says(steps: int) -> None:
     """Parallel lines so close that no float is between them, in the first units and in the last."""
     close = np.nextafter(1.0, 2.0)

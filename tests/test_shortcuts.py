@@ -96,7 +96,7 @@ def test_generic_last_layers_are_counted_as_they_are_made(case: Case) -> None:
     st.integers(0, 2),
     st.sampled_from([0.0, 1e-17, 1e-16, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-9]),
 )
-@examples(300, 20)
+@examples(120, 12)
 def test_lines_almost_through_one_point_are_counted_as_they_are_made(
     seed: int, lines: int, parallel: int, off: float
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from copy import copy
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 STEPS_PER_CALL = 1 << 15
 VOLUME_LIMBS = 70  # of 32 bits, from the smallest float to the sum of 2**62 of the largest
+PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
+SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
 
 pool = BufferPool()
@@ -339,6 +342,7 @@ class VertexSearch:
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
+        steps = min(steps, max(1, PRODUCTS_PER_CALL // self.net.arrays["weights"].size))
         while True:
             status = Status(self.memory.search(steps))
             if status == Status.GROW:
@@ -348,7 +352,10 @@ class VertexSearch:
             elif status == Status.COMPILE:
                 self.memory.bind({"triangulate": WHEN_MET["triangulate"]})
             elif status == Status.ASK:
+                started = monotonic()
                 self._answer()
+                if monotonic() - started > SLOW_ANSWER:
+                    return Status.PAUSED
             else:
                 return status
 

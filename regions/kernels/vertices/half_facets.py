@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from regions.kernels.memory.bits import ONE, ZERO
 from regions.kernels.memory.compiling import allocating, entry, part
 from regions.kernels.memory.layouts import F64, I64, U64, SearchMemory
+from regions.kernels.vertices.weight_columns import add_sizes_to_vector, add_to_vector
 
 I32 = NDArray[np.int32]
 
@@ -220,11 +221,8 @@ def unit_gradient(
             slope = unit_slope(search, patterns, cell, step - 1, j)
             if slope == 0.0:
                 continue
-            at = search.weight_starts[step] + j * n
             for i in range(d):
-                passed = slope * a[i, j]
-                for k in range(n):
-                    b[i, k] += search.weights[at + k] * passed
+                add_to_vector(search, step, j, slope * a[i, j], b[i])
         a, b = b, a
     total = 0.0
     for i in range(d):
@@ -242,10 +240,11 @@ def rest_column(search: SearchMemory, patterns: U64, cell: int, layer: int, unit
     n_layers = search.n_layers
     gamma = 0.0
     n = search.widths[layer + 1]
-    at = search.weight_starts[layer + 1] + unit * n
     for k in range(n):
-        v[0, k] = search.weights[at + k]
-        v[1, k] = abs(v[0, k])
+        v[0, k] = 0.0
+        v[1, k] = 0.0
+    add_to_vector(search, layer + 1, unit, 1.0, v[0])
+    add_sizes_to_vector(search, layer + 1, unit, 1.0, v[1])
     for step in range(layer + 1, n_layers):
         gamma += search.gammas[step + 1]
         below, n = search.widths[step], search.widths[step + 1]
@@ -256,10 +255,8 @@ def rest_column(search: SearchMemory, patterns: U64, cell: int, layer: int, unit
             slope = unit_slope(search, patterns, cell, step, j)
             if slope == 0.0:
                 continue
-            at = search.weight_starts[step + 1] + j * n
-            for k in range(n):
-                v[2, k] += search.weights[at + k] * (slope * v[0, j])
-                v[3, k] += abs(search.weights[at + k]) * (abs(slope) * v[1, j])
+            add_to_vector(search, step + 1, j, slope * v[0, j], v[2])
+            add_sizes_to_vector(search, step + 1, j, abs(slope) * v[1, j], v[3])
         for k in range(n):
             v[0, k] = v[2, k]
             v[1, k] = v[3, k]
