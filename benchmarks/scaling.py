@@ -5,8 +5,8 @@
     python benchmarks/scaling.py simulate FOLDER --csv simulated.csv [--workers 1,16,64,256,1024]
 
 `prepare` copies the networks that the others need from `REGIONS_REFERENCE_DATA` or `../shared/data` to a
-small folder, as .npz files, with `cases.json`. `measure` compiles what it needs first, then times whole calls; it
-stops to begin new ones when its seconds are over. Its columns:
+small folder, as .npz files, with `cases.json`. `measure` compiles all kernels first, in parallel, then times
+whole calls; it begins no more when its seconds are over. Its columns:
 
 seconds, speedup : the best wall time, and that of one worker over it
 cpu : CPU seconds of the process
@@ -15,8 +15,9 @@ locked : CPU milliseconds of the workers' threads outside of compiled code, most
 serial : milliseconds of the call before and after its workers, joining facets included
 
 `simulate` records a tree as tasks of a millisecond, with their own times, and plays the sharing of `threads`:
-a worker that has run dry gets the oldest subtree of the one whose oldest is nearest the root, `--delay` later;
-`--lock` milliseconds of each handing over go one after the other. What is done once by one thread is not in it.
+a worker that has run dry gets the oldest subtree of the one whose oldest is nearest the root, `--delay`
+later; `--lock` milliseconds of each handing over go one after the other. What one thread does alone, before
+and after, is not in it.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ import csv
 import heapq
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ import numpy as np
 
 from regions import Box, Network, count_cells, enumerate_cells
 from regions.enumeration import threads
+from regions.enumeration.compile_ahead import warm_up
+from regions.enumeration.cores import usable_cores
 from regions.enumeration.ledger import Ledger
 from regions.enumeration.planning import plan_search
 from regions.enumeration.search import WHOLE, Budget, Search, Task
@@ -74,7 +77,7 @@ def prepare(folder: Path) -> None:
         cases[name] = [[-side] * network.input_dim, [side] * network.input_dim]
     rng = np.random.default_rng(0)
     widths = (4, 72, 64, 2)
-    weights = [rng.normal(size=(n, m)) / np.sqrt(m) for m, n in zip(widths, widths[1:], strict=False)]
+    weights = [rng.normal(size=(n, m)) / np.sqrt(m) for m, n in pairwise(widths)]
     seeded = Network.from_arrays(weights, [0.4 * rng.normal(size=n) for n in widths[1:]])
     seeded.save(folder / "d4_seeded.npz")
     cases["d4_seeded"] = [[-1.0] * 4, [1.0] * 4]
@@ -94,7 +97,7 @@ def problem(folder: Path, name: str) -> tuple[Network, Box]:
 
 
 class Clock:
-    """What the workers of a call did: their CPU seconds outside of compiled code, their tasks, their wall time."""
+    """What the workers of a call did: CPU seconds outside of compiled code, tasks, wall time."""
 
     def __init__(self) -> None:
         self.compiled = threading.local()
@@ -135,6 +138,8 @@ class Clock:
 def measure(folder: Path, path: Path, workers: list[int], seconds: float, arithmetic: Any, only: str) -> None:
     """Time all cases with so many workers each, the best of up to three calls."""
     end = time.perf_counter() + seconds
+    warm_up()
+    print(f"# compiled; {seconds - end + time.perf_counter():.0f} s, {usable_cores()} cores", flush=True)
     clock = Clock()
     with path.open("w", newline="") as file:
         table = csv.writer(file)
@@ -187,33 +192,29 @@ def timings(
 
 @dataclass
 class Node:
-    """A recorded task: its own CPU seconds, and the subtrees that it gave back, in the order of the search."""
+    """A recorded task: its own CPU seconds, and the subtrees that it gave back, in the search's order."""
 
-    seconds: float
-    depth: int
+    seconds: float = 0.0
+    depth: int = 0
     parts: list[Node] = field(default_factory=list)
 
 
 def record(search: Search, grain: float) -> tuple[Node, float]:
-    """Search a tree by tasks of so many seconds; returns it with the time of each, and the cost of a start."""
-    starts: list[float] = []
-
-    def run(task: Task) -> Node:
+    """Search a tree by tasks of so many seconds; returns it with their times, and the cost of a start."""
+    root, starts = Node(), []
+    todo: list[tuple[Node, Task]] = [(root, WHOLE)]
+    while todo:
+        node, task = todo.pop()
         begin = time.thread_time()
         search.start(task)
         search.step(1)
         starts.append(time.thread_time() - begin)
         begin = time.thread_time()
         result = search.run(task, Budget(seconds=grain))
-        spent = time.thread_time() - begin - starts[-1]
-        return Node(max(spent, 0.0), len(task.path), [Node(0.0, len(t.path), [t]) for t in result.remainder])  # type: ignore[list-item]
-
-    root = run(WHOLE)
-    todo = [root]
-    while todo:
-        node = todo.pop()
-        node.parts = [run(part.parts[0]) for part in node.parts]  # type: ignore[arg-type]
-        todo.extend(node.parts)
+        node.seconds = max(0.0, time.thread_time() - begin - starts[-1])
+        node.depth = len(task.path)
+        node.parts = [Node() for _ in result.remainder]
+        todo.extend(zip(node.parts, result.remainder, strict=True))
     return root, float(np.mean(starts))
 
 
@@ -256,19 +257,8 @@ def simulate(
     """Record the trees of the cases that count, and print how long so many workers would take."""
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(
-            [
-                "network",
-                "engine",
-                "workers",
-                "recorded",
-                "longest",
-                "seconds",
-                "speedup",
-                "efficiency",
-                "stolen",
-            ]
-        )
+        head = "network,engine,workers,recorded,longest,seconds,speedup,efficiency,stolen"
+        table.writerow(head.split(","))
         for call, name, engine in CASES:
             if call != "count" or (only and only not in f"{call} {name} {engine}"):
                 continue
@@ -327,5 +317,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.setrecursionlimit(10_000)
     main()
