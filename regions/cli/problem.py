@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 import typer
 
 from regions.cli.interruption import signals
-from regions.cli.options import AsJson, DomainWords, EngineWords, NetworkPath, TrustCode, writable
+from regions.cli.options import AsJson, DomainWords, EngineWords, NetworkPath, ReadingWords, writable
 from regions.cli.session import leave_if, print_json, print_text, watched
 from regions.errors import InvalidInputError
 
@@ -34,6 +34,7 @@ class ProblemWords:
     net: NetworkPath
     where: DomainWords
     how: EngineWords
+    reading: ReadingWords
     density: Annotated[
         str,
         typer.Option(
@@ -42,7 +43,6 @@ class ProblemWords:
         ),
     ] = "uniform"
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0
-    trust_code: TrustCode = False
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also save as JSON.")] = None
     json: AsJson = False
 
@@ -58,9 +58,8 @@ class ProblemWords:
         import numpy as np
 
         from regions.density import from_spec
-        from regions.network.loaders import load_network
 
-        network = load_network(self.net, allow_code=self.trust_code)
+        network = self.reading.load(self.net)
         domain = self.where.build(network)
         rng = np.random.default_rng(self.seed)
         return Problem(network, domain, from_spec(self.density, domain), rng, self.how.arguments())
