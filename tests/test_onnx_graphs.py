@@ -585,3 +585,19 @@ def test_weights_in_a_file_beside_are_read_and_its_length_is_checked(tmp_path: P
     beside.unlink()
     with pytest.raises(InvalidNetworkError, match="no file beside"):
         load_network(path)
+
+
+@pytest.mark.parametrize("kind", ["Add", "Mul", "Sub"])
+def test_axes_of_a_second_operand_before_version_7_are_named_as_the_reason(kind: str, tmp_path: Path) -> None:
+    infos = [onnx.helper.make_tensor_value_info(*info) for info in (("x", 1, [1, 3, 2, 2]), ("c", 1, [3]))]
+    nodes = [
+        onnx.helper.make_node(kind, ["x", "c"], ["a"], axis=1, broadcast=1),
+        onnx.helper.make_node("Relu", ["a"], ["b"]),
+        onnx.helper.make_node("Flatten", ["b"], ["y"]),
+    ]
+    constant = onnx.numpy_helper.from_array(np.array([1, 2, 4], np.float32), "c")
+    output = onnx.helper.make_tensor_value_info("y", 1, [1, 12])
+    graph = onnx.helper.make_graph(nodes, "old", infos, [output], [constant])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 6)], ir_version=3)
+    with pytest.raises(InvalidNetworkError, match=r"version below 7.*axis=1.*opset 7 or later"):
+        from_onnx(model)

@@ -43,9 +43,18 @@ SEARCH_COUNTERS = {
     "mode": "a Mode",
     "cell_limit": "stop when so many cells are found",
     "prefix_length": "number of leading splits that are prescribed",
-    "frontier": "list the nodes of this depth instead of splitting them; 0: off",
+    "frontier": "stop at the first node of this depth; 0: at none",
     "started": "1: the search is past its prescribed splits, and counts what it does",
+    "fresh": "1: no step was made from the node in hand, which is as a split left it",
+    "base": "how many of the oldest nodes that wait were given away",
+    "cell_goal": "stop between two subtrees once so many cells are found",
     "done_parts": "part of the tree that is done, in units of 2**-40, each split halving it",
+}
+
+# What both engines' searches have to share a tree.
+SHARING_ARRAYS = {
+    "trail": ints("splits", "on the way to the node in hand, which part was taken: 0 is searched first"),
+    "requests": ints("one", "a Request, which another thread may set at any time"),
 }
 
 NODE = (
@@ -61,6 +70,7 @@ NODE = (
     "n_candidates",
     "last_event",  # -1 if none
     "depth",
+    "branch",  # which part of its parent it is: 0 is searched first
     "first_facet",  # first entry in edges of the numbering of hyperplanes (polytopes only)
     "n_facets",
     "event_top",
@@ -83,11 +93,11 @@ VERTEX_SEARCH = Layout(
         "ask_facets": "first_facet of the node whose vertices are asked for",
         "placed": "vertices placed exactly",
         "refreshed": "position errors bounded afresh, from the vertex's own hyperplanes",
+        "volumes_added": "numbers in volume_sum since its carries were last passed on",
+        "volumes_lost": "volumes beyond the range of floats, which are in no sum",
     },
     numbers={
         "measured": "volume of the cell in hand",
-        "volume": "sum of the cells' volumes",
-        "volume_lost": "what rounding lost of it (Neumaier)",
         "gamma_point": "rounding of an evaluation at a point",
         "vertex_radius": "position error given to every vertex in float arithmetic",
         "largest_error": "certified: above it, a position error is bounded afresh",
@@ -95,12 +105,13 @@ VERTEX_SEARCH = Layout(
     },
     arrays={
         **NETWORK_ARRAYS,
+        **SHARING_ARRAYS,
+        "volume_sum": ints("limbs", "exact sum of the cells' volumes, in digits of base 2**32 from 2**-1074"),
         # the stacks of the search, which may go on after every step
         "nodes": records("nodes", NODE, "polytopes with some units of one layer decided"),
         "candidates": words("nodes, candidate words", "candidates that still cut"),
         "patterns": words("nodes, pattern words", "active units"),
         "keys": words("nodes", "combined unit keys of the active units"),
-        "paths": words("nodes", "the splits taken, one bit each, for depths up to 64"),
         "slots": floats(
             "slots, d + 5, widest", "maps: coefficients, constant, error, error passed on, bound, 1-norm"
         ),
@@ -121,7 +132,6 @@ VERTEX_SEARCH = Layout(
         "event_keys": words("events", "its unit key"),
         "event_before": ints("events", "the event before, -1 if none"),
         "guide": words("pattern words", "the pattern to follow"),
-        "prefix": words("one", "the leading splits"),
         # scratch of one step
         "values": floats("vertices of one cell, widest", "1.0 where positive, 0.0 where zero"),
         "unit_values": floats("vertices of one cell", "values of one unit"),
