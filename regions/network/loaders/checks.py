@@ -105,7 +105,7 @@ def _own_rounding(network: Network, inputs: FloatArray, dtype: str) -> float:
     value = inputs.astype(dtype)
     with np.errstate(all="ignore"):
         kinds = zip(network.slopes, network.maxima, strict=True)
-        layers = zip(network.weights, network.biases, network.relu, kinds, strict=True)
+        layers = zip(network.operators, network.biases, network.relu, kinds, strict=True)
         for weight, bias, relu, (pair, sizes) in layers:
             value = value @ weight.T.astype(dtype) + bias.astype(dtype)
             if relu:
