@@ -356,3 +356,14 @@ def test_the_box_is_a_domain_like_any_other() -> None:
     grid = np.linspace(-3, 3, 4001)[:, None]
     changes = (np.diff(network.activation_pattern(grid).astype(int), axis=0) != 0).any(axis=1).sum()
     assert line.n_cells >= changes + 1
+
+
+def test_a_max_unit_of_all_outputs_cuts_where_the_prediction_changes() -> None:
+    rng = np.random.default_rng(8)
+    weights, biases = [rng.normal(size=(6, 2)), rng.normal(size=(3, 6))], [rng.normal(size=6), np.zeros(3)]
+    scores = Network.from_arrays(weights, biases)
+    cells = enumerate_cells(Network.from_arrays(weights, biases, maxima=[None, 3]), cube(2))
+    states = cells.unpacked_patterns()
+    assert (states[:, 6:].argmax(axis=1) == scores.forward(cells.witnesses).argmax(axis=1)).all()
+    below = {row.tobytes() for row in enumerate_cells(scores, cube(2)).unpacked_patterns()}
+    assert {row.tobytes() for row in states[:, :6]} == below and cells.n_cells > len(below)

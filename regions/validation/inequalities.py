@@ -413,7 +413,7 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
     if not network.is_relu:
         raise InvalidInputError(
             f"{network.describe()}: the inequalities are proven for ReLUs, and this network has units with "
-            "other slopes"
+            "other slopes, or max units"
         )
     if not network.n_units:
         raise InvalidInputError(f"{network.describe()} has no ReLU unit; there is nothing to bound")
