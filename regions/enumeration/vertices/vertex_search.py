@@ -103,6 +103,7 @@ def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "units": np.zeros(widest + 1, i64),
         "work": np.zeros(widest + vertices + 8, i64),
         "masks": np.zeros((4, words), u64),
+        "tied": np.zeros(max(1, net.n_units), i64),
         "pairs": np.zeros((4 * vertices, 2), i64),
         "gathered": np.zeros(4 * vertices, u64),
         "picked": np.zeros(vertices + 1, i64),

@@ -153,6 +153,7 @@ VERTEX_SEARCH = Layout(
         "spreads": floats("widest", "how far the values at the vertices may be from those"),
         "box": floats("2, d", "middle and half-widths of the box around a polytope"),
         "units": ints("widest", "a list of units; ~unit: one left of its breakpoint"),
+        "tied": ints("units", "1: a candidate ties with the winner on the facet in hand"),
         "work": ints("entries", "a list of vertices, units or sides"),
         "masks": words("4, candidate words", "candidates with + somewhere, - somewhere, zero somewhere"),
         "pairs": ints("cut edges, 2", "ends of the edges that are cut"),

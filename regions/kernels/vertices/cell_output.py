@@ -6,7 +6,7 @@ What depends on the polytope's representation (volumes, facets) is in `polygons`
 import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO
-from regions.kernels.memory.compiling import inlined, part
+from regions.kernels.memory.compiling import part
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.layer_maps import ON_ALL
 
@@ -26,57 +26,67 @@ def has_bit(search: SearchMemory, top: int, unit: int) -> bool:
 def key_with_ties(search: SearchMemory, top: int, hyperplane: int) -> tuple[np.uint64, int]:
     """The key of a facet where some units are max units, and the flat number that the facet goes by.
 
-    Of a max unit whose candidates tie on the facet the winner is left out, once, whoever it ties with. If the
-    tie made the facet, all candidates that tie there and could have won are in the key instead: they are the
-    same from both sides, for both were cut from one node.
+    In the place of a winner stand all candidates that tie with it on the facet; of the max unit whose tie
+    made the facet, by their other keys. They are the same from both sides, whichever wins there. An event
+    says of two candidates that they tie, and one that is out was led by one that ties too: so the events
+    connect them all.
     """
     key = search.keys[top]
     label = search.labels[hyperplane]
-    own = -1
+    own, rivals = -1, 0
+    first, second = -1, -1
     if label >= search.unit_starts[search.n_layers]:
         pair = label - search.unit_starts[search.n_layers]
         start = search.pair_rows[2, pair]
-        own = start + search.rivals[0, start + search.pair_rows[0, pair]]
-        for k in range(2):
-            row = start + search.pair_rows[k, pair]
-            key ^= search.facet_keys[row]
-        for row in range(own, own + search.rivals[1, own]):
-            key ^= search.unit_keys[row] if has_bit(search, top, row) else ZERO
+        first, second = start + search.pair_rows[0, pair], start + search.pair_rows[1, pair]
+        own, rivals = start + search.rivals[0, first], search.rivals[1, first]
+        for row in range(own, own + rivals):
+            key ^= search.unit_keys[row] ^ search.facet_keys[row] if has_bit(search, top, row) else ZERO
         label = own
     else:
         key ^= search.facet_keys[label] ^ (search.unit_keys[label] if has_bit(search, top, label) else ZERO)
-    event = search.nodes[top].last_event
+    latest = search.nodes[top].last_event
+    event = latest
     while event >= 0:
-        row = search.event_rows[event, 0]
-        if search.event_planes[event] == hyperplane and row < 0:
+        if search.event_planes[event] == hyperplane and search.event_rows[event, 0] < 0:
             key ^= search.event_keys[event]
-        elif ties_there(search, event, hyperplane) and has_bit(search, top, row):
-            if row >= own >= 0 and row < own + search.rivals[1, own]:
-                if search.event_planes[event] == hyperplane:
-                    key ^= search.facet_keys[search.event_rows[event, 1]]
-            elif not tied_before(search, top, event, hyperplane):
-                key ^= search.event_keys[event]
         event = search.event_before[event]
+    grown = True
+    while grown:
+        row = joins_tie(search, top, first, second) if own >= 0 else -1
+        event = latest
+        while event >= 0 and row < 0:
+            if search.event_planes[event] in (hyperplane, ON_ALL) and search.event_rows[event, 0] >= 0:
+                row = joins_tie(search, top, search.event_rows[event, 0], search.event_rows[event, 1])
+            event = search.event_before[event]
+        grown = row >= 0
+        if grown:
+            search.tied[row] = 1
+            key ^= search.facet_keys[row] if own <= row < own + rivals else search.unit_keys[row]
+    forget_ties(search, latest)
+    if own >= 0:
+        search.tied[first], search.tied[second] = 0, 0
     return key, label
 
 
-@inlined
-def ties_there(search: SearchMemory, event: int, hyperplane: int) -> bool:
-    """Whether an event says that two candidates tie on a facet, or everywhere."""
-    plane = search.event_planes[event]
-    return search.event_rows[event, 0] >= 0 and plane in (hyperplane, ON_ALL)
+@part
+def joins_tie(search: SearchMemory, top: int, a: int, b: int) -> int:
+    """Which of two candidates that tie is new among those that tie with a winner; -1 if neither is."""
+    with_a = search.tied[a] == 1 or has_bit(search, top, a)
+    with_b = search.tied[b] == 1 or has_bit(search, top, b)
+    if with_a == with_b:
+        return -1
+    return b if with_a else a
 
 
 @part
-def tied_before(search: SearchMemory, top: int, event: int, hyperplane: int) -> bool:
-    """Whether a later event of a node says the same of a candidate and a facet as this one."""
-    row = search.event_rows[event, 0]
-    other = search.nodes[top].last_event
-    while other != event:
-        if search.event_rows[other, 0] == row and ties_there(search, other, hyperplane):
-            return True
-        other = search.event_before[other]
-    return False
+def forget_ties(search: SearchMemory, event: int) -> None:
+    """Take the marks off the candidates of an event and of those before it."""
+    while event >= 0:
+        if search.event_rows[event, 0] >= 0:
+            search.tied[search.event_rows[event, 0]] = 0
+            search.tied[search.event_rows[event, 1]] = 0
+        event = search.event_before[event]
 
 
 @part
