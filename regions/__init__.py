@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         conditional,
         restricted,
     )
-    from regions.domain import Box, Polytope, Segment, Slice
+    from regions.domain import Box, FrameBox, Polytope, Segment, Slice
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import (
         BoundaryDistance,
@@ -94,6 +94,7 @@ _MODULE_OF = {
     "from_sklearn": "network.loaders",
     "from_arrays": "network.loaders",
     "Box": "domain",
+    "FrameBox": "domain",
     "Segment": "domain",
     "Slice": "domain",
     "Polytope": "domain",
@@ -184,6 +185,7 @@ __all__ = [
     "from_sklearn",
     "from_arrays",
     "Box",
+    "FrameBox",
     "Segment",
     "Slice",
     "Polytope",

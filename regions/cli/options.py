@@ -5,6 +5,7 @@ Nothing is computed here; every message names what was typed and what would be a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -78,9 +79,11 @@ AtOption = Annotated[
     ),
 ]
 SliceOption = Annotated[
-    tuple[Path, Path, Path] | None,
+    list[Path] | None,
     typer.Option(
-        metavar="A.npy B.npy C.npy", help="Square in the plane of three points.", rich_help_panel=_DOMAIN
+        metavar="A.npy B.npy ...",
+        help="Square in the plane of three points, or cube through 2 to 9 points, in one dimension less.",
+        rich_help_panel=_DOMAIN,
     ),
 ]
 SegmentOption = Annotated[
@@ -172,9 +175,8 @@ class DomainWords:
             return Segment(start, end)
         clip = None if self.clip is None else (_bound(self.clip[0], n), _bound(self.clip[1], n))
         if self.slice is not None:
-            first, second, third = (read_point(path, n) for path in self.slice)
             margin = 0.1 if self.margin is None else self.margin
-            return Slice.through(first, second, third, margin, clip)
+            return Slice.through(*(read_point(path, n) for path in self.slice), margin=margin, clip=clip)
         assert self.half_width is not None  # by _check_combination
         center = None if self.center is None else read_point(self.center, n)
         if self.data is not None:
@@ -220,7 +222,7 @@ class DomainWords:
         if len(chosen) != 1:
             found = " and ".join(chosen) if chosen else "none"
             raise InvalidDomainError(
-                "say where to look with one of --box LO HI, --slice A.npy B.npy C.npy, "
+                "say where to look with one of --box LO HI, --slice A.npy B.npy ..., "
                 f"--segment A.npy B.npy, or --center X.npy --half-width H [--data X.npy]; got {found}"
             )
         if around and self.half_width is None:
@@ -256,6 +258,25 @@ class EngineWords:
             "max_cells": self.max_cells,
             "workers": self.workers,
         }
+
+
+def with_each_point(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with `--slice` before each of the points that follow it.
+
+    These are two words, and all that follow and end in .npy.
+
+    Examples
+    --------
+    >>> with_each_point(["count", "--slice", "a.npy", "b.npy", "c.npy", "net.npz"])
+    ['count', '--slice', 'a.npy', '--slice', 'b.npy', '--slice', 'c.npy', 'net.npz']
+    """
+    spread: list[str] = []
+    points = -1  # taken since the last --slice; -1 outside of one
+    for word in words:
+        taken = points >= 0 and not word.startswith("-") and (points < 2 or word.endswith(".npy"))
+        points = 0 if word == "--slice" else points + 1 if taken else -1
+        spread += ["--slice", word] if points > 1 else [word]
+    return spread
 
 
 def numbers(text: str, what: str) -> list[float]:
