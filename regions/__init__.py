@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         conditional,
         restricted,
     )
-    from regions.domain import Box, FrameBox, Polytope, Segment, Slice
+    from regions.domain import Box, FrameBox, Polyhedron, Polytope, Segment, Slice, WholeSpace
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import (
         BoundaryDistance,
@@ -98,6 +98,8 @@ _MODULE_OF = {
     "Segment": "domain",
     "Slice": "domain",
     "Polytope": "domain",
+    "Polyhedron": "domain",
+    "WholeSpace": "domain",
     "enumerate_cells": "enumeration",
     "count_cells": "enumeration",
     "CellCount": "enumeration",
@@ -189,6 +191,8 @@ __all__ = [
     "Segment",
     "Slice",
     "Polytope",
+    "Polyhedron",
+    "WholeSpace",
     "enumerate_cells",
     "count_cells",
     "CellCount",

@@ -5,6 +5,7 @@ Each reads its words, calls one public function and prints what came back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -103,7 +104,7 @@ def count(
         return
     from regions.enumeration.enumerate import count_cells
 
-    if check_volumes is None and domain.dimension <= 5 and how.engine != "lp":
+    if check_volumes is None and domain.is_bounded and domain.dimension <= 5 and how.engine != "lp":
         check_volumes = True
     with watched("counting") as progress:
         found = count_cells(
@@ -306,6 +307,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
 def _print_count(found: Any, network: Any, domain: Any) -> None:
     """Print the same for people."""
     why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
+    why = why if domain.is_bounded else "it is infinite"
     volume = f"{domain.volume:.9g} (not compared with the cells: {why})"
     if found.volume_sum is not None:
         volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
@@ -333,7 +335,8 @@ def summary(complex: Any) -> dict[str, Any]:
         "arithmetic": complex.arithmetic,
         "certificate": certificate(complex.certificate),
         "seconds": complex.seconds,
-        "volume_sum": None if complex.volume_kind == "none" else complex.volume_sum,
+        "volume_sum": complex.volume_sum if math.isfinite(complex.volume_sum) else None,
+        **({} if complex.clipped is None else {"bounded_cells": int(complex.bounded.sum())}),
         "interior_facets": int(complex.facets.interior.sum()),
         "network": complex.network.describe(),
         "domain": complex.domain.describe(),
@@ -343,13 +346,15 @@ def summary(complex: Any) -> dict[str, Any]:
 def _facts(complex: Any) -> dict[str, object]:
     """Return the same for people."""
     facts = summary(complex)
-    volume = "unknown" if facts["volume_sum"] is None else f"{facts['volume_sum']:.9g}"
+    volume = "unknown" if complex.volume_kind == "none" else f"{complex.volume_sum:.9g}"
+    unbounded = int((~complex.bounded).sum())
+    rest = f"; {unbounded:,} cells are unbounded" if unbounded else ""
     return {
         "network": facts["network"],
         "domain": facts["domain"],
         "cells": cells_in_words(facts["cells"], complex.certificate.stopped_by),
         "facets": f"{facts['interior_facets']:,} between cells",
-        "volume": f"{volume} of {complex.domain.volume:.9g}",
+        "volume": f"{volume} of {complex.domain.volume:.9g}{rest}",
         "proven": complex.certificate.statement,
         "engine": f"{facts['engine']}, {facts['arithmetic']} arithmetic, {facts['seconds']:.3g} s",
         "why": facts["engine_reason"],

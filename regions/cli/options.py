@@ -122,6 +122,11 @@ ClipOption = Annotated[
     ),
 ]
 
+WholeSpaceOption = Annotated[
+    bool,
+    typer.Option("--whole-space", help="All of the input space, without a box.", rich_help_panel=_DOMAIN),
+]
+
 EngineOption = Annotated[
     str,
     typer.Option(
@@ -161,6 +166,7 @@ class DomainWords:
     data: DataOption = None
     direction_seed: DirectionSeedOption = 0
     clip: ClipOption = None
+    whole_space: WholeSpaceOption = False
 
     def build(self, network: Network) -> Domain:
         """Return the domain, checked against the network's input."""
@@ -168,8 +174,10 @@ class DomainWords:
         n = network.input_dim
         if self.box is not None:
             return self._box(self.box, n)
-        from regions.domain import Segment, Slice
+        from regions.domain import Segment, Slice, WholeSpace
 
+        if self.whole_space:
+            return WholeSpace(n)
         if self.segment is not None:
             start, end = (read_point(path, n) for path in self.segment)
             return Segment(start, end)
@@ -216,6 +224,7 @@ class DomainWords:
                 ("--slice", self.slice is not None),
                 ("--segment", self.segment is not None),
                 ("--center/--data", around),
+                ("--whole-space", self.whole_space),
             )
             if given
         ]
@@ -223,7 +232,8 @@ class DomainWords:
             found = " and ".join(chosen) if chosen else "none"
             raise InvalidDomainError(
                 "say where to look with one of --box LO HI, --slice A.npy B.npy ..., "
-                f"--segment A.npy B.npy, or --center X.npy --half-width H [--data X.npy]; got {found}"
+                "--segment A.npy B.npy, --center X.npy --half-width H [--data X.npy], or --whole-space; "
+                f"got {found}"
             )
         if around and self.half_width is None:
             raise InvalidDomainError("--center and --data need --half-width H, half the side of the square")

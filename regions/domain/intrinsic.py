@@ -38,7 +38,7 @@ class StartingPolytope(NamedTuple):
 
 
 class Domain:
-    """What every domain offers; make one with `Box`, `Segment`, `Slice` or `Polytope`.
+    """What every domain offers; make one with `Box`, `Segment`, `Slice`, `Polytope` or `WholeSpace`.
 
     Attributes
     ----------
@@ -96,6 +96,11 @@ class Domain:
     def n_sides(self) -> int:
         """The number m of halfspaces that bound the domain."""
         return len(self.halfspaces[1])
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the domain has a finite volume; `WholeSpace` and `Polyhedron` have not."""
+        return True
 
     @cached_property
     def is_identity(self) -> bool:

@@ -212,6 +212,32 @@ def simplex_volume(points: Sequence[Sequence[Fraction]]) -> Fraction:
     return abs(Fraction(_determinant(matrix), prod(scales) * factorial(len(points) - 1)))
 
 
+def cone_rays(rows: Sequence[IntegerRow]) -> list[IntegerRow]:
+    """Return the extreme rays of the cone {y : rows y >= 0}, as primitive integers.
+
+    Where the cone contains lines, those of its part in which as many coordinates as there are lines are 0.
+
+    Raises
+    ------
+    BudgetExceededError
+        If there are more than 20,000 on the way.
+
+    Examples
+    --------
+    >>> sorted(cone_rays([(1, 0), (1, 1)])), cone_rays([(1, 0), (2, 0)])
+    ([(0, 1), (1, -1)], [(1, 0)])
+    """
+    columns = _independent(list(zip(*rows, strict=True)))
+    rays = _extreme_rays([tuple(row[k] for k in columns) for row in rows])
+    found = []
+    for ray, _ in rays:
+        full = [0] * len(rows[0])
+        for k, value in zip(columns, ray, strict=True):
+            full[k] = value
+        found.append(tuple(full))
+    return found
+
+
 def _integer_row(values: Sequence[float]) -> IntegerRow:
     ratios = [value.as_integer_ratio() for value in values]
     scale = max(denominator for _, denominator in ratios)  # all are powers of two

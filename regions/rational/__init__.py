@@ -5,6 +5,7 @@ networks and domains; lists no cells of its own accord, and nothing here rounds 
 """
 
 from regions.rational.affine_maps import ExactNetwork
+from regions.rational.cell_cones import CellCone, cell_cone
 from regions.rational.exact_cells import (
     ExactCell,
     ExactFacet,
@@ -36,6 +37,7 @@ from regions.rational.systems import (
 )
 
 __all__ = [
+    "CellCone",
     "ExactCell",
     "ExactFacet",
     "ExactGaussian",
@@ -43,6 +45,7 @@ __all__ = [
     "RationalPolytope",
     "balances",
     "bounds",
+    "cell_cone",
     "cell_volume",
     "decide_interior",
     "dyadic_integers",

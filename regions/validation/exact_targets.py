@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import Completeness
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells
 from regions.enumeration.limits import interrupts_raised_after
@@ -82,14 +82,14 @@ def exact_value(
     if not isinstance(target, Target):
         raise InvalidInputError(f"target is a {type(target).__name__}; give a Target, as Target.locus()")
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    whole, domain = domain, part_with_mass(domain, density)
     if "locus" in target.quantity:
         return exact_local_complexity(
             network, domain, density, target.sigma, n_draws, rng, kind=target.kind, **options
         )
     if target.quantity == "number of cells":
         with interrupts_raised_after():
-            count = count_cells(network, domain, **options)
+            count = count_cells(network, whole, **options)
         _check_complete(count.status, count.cells, options.get("max_cells"))
         return Estimate(float(count.cells), 0.0, 1)
     if n_draws < 2:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from regions.analysis.locus import locus_volume
 from regions.complexes import Arithmetic, CellComplex, Completeness
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.enumeration.enumerate import enumerate_cells
 from regions.enumeration.limits import interrupts_raised_after
@@ -243,7 +243,7 @@ def exact_local_complexity(
     """
     check_kind(kind)
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     check_noise(sigma)
     if sigma > 0.0 and n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
@@ -361,7 +361,7 @@ def validate(
             f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
         )
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     sigma, kind = settings["sigma"], settings.get("kind", "gradient")
     for_estimate, for_exact = rng.spawn(2)
     start = time.perf_counter()
