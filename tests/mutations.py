@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +47,18 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
         if not changed:
             changed = bytearray(b"\x00")
     return bytes(changed)
+
+
+def mutated_archive(data: bytes, rng: np.random.Generator) -> bytes:
+    """Return a copy of a zip file in which one entry is damaged, and its checksum is right."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(changed, "w") as copy:
+        members = archive.infolist()
+        damaged = int(rng.integers(len(members)))
+        for k, member in enumerate(members):
+            content = archive.read(member) or b"\x00"
+            copy.writestr(member.filename, mutated(content, rng) if k == damaged else content)
+    return changed.getvalue()
 
 
 def mutated_message(message: Any, rng: np.random.Generator) -> None:

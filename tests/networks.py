@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from strategies import SQRT_2, Case, random_arrays, random_case
 
 from regions.domain import Box, Slice
+from regions.enumeration import cores, threads
 from regions.network.relu_network import Network
 
 
@@ -22,6 +24,13 @@ def box_of(case: Case) -> Box:
 
 def problem_of(case: Case) -> tuple[Network, Box]:
     return network_of(case), box_of(case)
+
+
+def share_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have threads share even a search of a few steps, and loops of a few elements."""
+    monkeypatch.setattr(threads, "ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(threads, "ALONE_CALL", 2)
+    monkeypatch.setattr(cores, "LEAST_SHARE", 8)
 
 
 def network_on_box(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Network, Box]:

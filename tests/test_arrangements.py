@@ -129,7 +129,6 @@ CASES: dict[str, list[Normal]] = {
     **{f"coxeter B {n}": coxeter_b(n) for n in (2, 3, 4, 5)},
     **{f"repeated zero-one {n}": with_repeats(zero_one(n)) for n in (2, 3, 4)},
     "repeated coxeter B 4": with_repeats(coxeter_b(4)),
-    "essential braid 7": essential_braid(7),
     **{f"skewed zero-one {n}": skewed(zero_one(n), 9, n) for n in (2, 3, 4, 5)},
     **{f"skewed essential braid {n}": skewed(essential_braid(n), 10**6, n) for n in (3, 4, 5, 6)},
     **{f"skewed signed {n}": skewed(one_of_each_line(signed(n)), 100, n) for n in (2, 3, 4)},

@@ -249,5 +249,5 @@ def test_many_questions_at_once_make_room() -> None:
     box = Box(fan.low, fan.high)
     net = compile_network(network, box, radius=0.0, certified=True, planar=True)
     outcome = run_search(partial(VertexSearch, net, box), Mode.COUNT, max_cells=300, workers=1, progress=None)
-    assert sum(block.cells for block in outcome.blocks) == 300
-    assert sum(block.doubtful for block in outcome.blocks) > 300
+    assert outcome.cells == 300
+    assert sum(result.certificate.exact_signs for result in outcome.results) > 300

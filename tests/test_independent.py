@@ -156,6 +156,25 @@ def test_a_direction_that_leads_elsewhere_is_not_believed(tmp_path: Path) -> Non
         prove(str(file))
 
 
+@pytest.mark.parametrize(
+    ("array", "change"),
+    [
+        ("b0", lambda a: np.append(a, 0.0)),
+        ("W0", lambda a: np.hstack([a, a[:, :1]])),
+        ("W1", lambda a: a[:, :-1]),
+        ("patterns", lambda a: a.astype(np.float64)),
+    ],
+)
+def test_layers_that_do_not_fit_are_not_read(
+    tmp_path: Path, array: str, change: Callable[[Any], Any]
+) -> None:
+    file = tmp_path / "cells.regions"
+    made("box d=2").save(file)
+    rewrite(file, lambda arrays: arrays.update({array: change(arrays[array])}))
+    with pytest.raises(NotDecided, match=r"do not fit|of a type that is not read"):
+        prove(str(file))
+
+
 def test_it_runs_alone_without_any_package(tmp_path: Path) -> None:
     file = tmp_path / "cells.regions"
     cells = made("box d=3")

@@ -108,7 +108,7 @@ def assert_same_facets(found: CellComplex, truth: NaiveComplex, index: list[int]
 
 @pytest.mark.small
 @given(rational_networks())
-@examples(250, 40)
+@examples(120, 20)
 def test_degenerate_rational_networks_agree_with_the_oracle(case: Case) -> None:
     network, box = problem_of(case)
     assert_same_complex(enumerate_cells(network, box), solve_naively(network, box))
@@ -116,7 +116,7 @@ def test_degenerate_rational_networks_agree_with_the_oracle(case: Case) -> None:
 
 @pytest.mark.small
 @given(float_networks())
-@examples(200, 15)
+@examples(80, 8)
 def test_generic_float_networks_agree_with_the_oracle(case: Case) -> None:
     network, box = problem_of(case)
     assert_same_complex(enumerate_cells(network, box), solve_naively(network, box))

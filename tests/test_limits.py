@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from networks import network_on_box
+from networks import network_on_box, share_at_once
 from strategies import Case, examples, float_networks, rational_networks
 
 from regions import Box, CellComplex, Network, count_cells, enumerate_cells
@@ -38,7 +38,7 @@ def assert_limits_keep_as_many_cells_as_they_allow(network: Network, box: Box) -
 
 
 @pytest.mark.kernels
-@examples(40, 10)
+@examples(16, 5)
 @pytest.mark.small
 @given(case=rational_networks() | float_networks(2, 2, 3))
 def test_every_limit_means_the_same_to_all_engines(case: Case) -> None:
@@ -57,7 +57,7 @@ def test_a_limit_that_the_last_thin_subtree_fills_leaves_nothing_out() -> None:
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("steps", [2, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_thin_subtrees_of_many_cells_are_cut_where_the_limit_says(steps: int) -> None:
     """Parallel lines so close that no float is between them, in the first units and in the last."""
     close = np.nextafter(1.0, 2.0)
@@ -126,15 +126,15 @@ def test_two_engines_are_compared_only_if_time_was_enough() -> None:
 
 @pytest.mark.kernels
 @pytest.mark.parametrize("engine", ["cells", "lp"])
-def test_an_interrupt_while_the_tree_is_cut_keeps_what_was_found(
+def test_an_interrupt_while_threads_share_the_tree_keeps_what_was_found(
     monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    network, box = network_on_box(3, (60, 60))
+    network, box = network_on_box(3, (300, 300))
 
     def interrupt(*words: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threads, "_cut", interrupt)
+    monkeypatch.setattr(threads._Crew, "_look", interrupt)
     found = count_cells(network, box, engine=engine, workers=2)
     assert found.cells > 10 and found.certificate.stopped_by == "interrupt"
 
@@ -186,7 +186,7 @@ def test_an_interrupt_at_any_moment_of_a_search_gives_a_valid_result(
     workers: int,
     moments: int,
 ) -> None:
-    monkeypatch.setattr(threads, "ALONE_STEPS", 500)
+    share_at_once(monkeypatch)
     network, box = network_on_box(3, (12, 8))
     whole = function(network, box, workers=workers, **options)
     rng = np.random.default_rng(workers)

@@ -13,13 +13,12 @@ from block_calls import call_blocks
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import naive_complex
-from networks import network_on_box, problem_of
+from networks import network_on_box, problem_of, share_at_once
 from programs import interrupted
 from strategies import Case, concurrent_fan, examples, nearly_parallel_networks, rational_networks
 
 from regions import Box, Network, count_cells
 from regions.complexes import Completeness
-from regions.enumeration import threads
 from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.programs.program_search import ProgramSearch
 from regions.kernels.memory.states import Mode, Status
@@ -99,7 +98,7 @@ def test_vertices_and_programs_count_the_same(d: int, seed: int) -> None:
 @pytest.fixture
 def cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes small searches parallel too."""
-    monkeypatch.setattr(threads, "ALONE_STEPS", 1)
+    share_at_once(monkeypatch)
 
 
 @pytest.mark.small

@@ -1,25 +1,37 @@
-"""Whatever is in a file, reading it gives a network or an error of this package, soon and within bounds."""
+"""Whatever is in a file, reading it gives an object or an error of this package, soon and within bounds."""
 
 from __future__ import annotations
 
 import pickle
 import resource
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import mutated, mutated_message
+from judging import complex_of
+from mutations import mutated, mutated_archive, mutated_message
+from strategies import random_case
+from test_saved_explorations import around
+from test_saved_files import rewrite
 
+from regions.complexes import CellComplex
 from regions.errors import RegionsError
+from regions.estimators import Estimate, Target
+from regions.exploration import Exploration
 from regions.network.loaders import load_network
 from regions.network.relu_network import Network
+from regions.validation.comparison import Comparison, Judgement
+from regions.validation.local_complexity import ValidationReport
+from regions.validation.tracking.history import History, Record
 
 MUTATIONS = 1000
-BLOCK = 20  # mutations of one case, so that the short run takes two cases of each format
+BLOCK = 25  # mutations of one case, so that the short run takes two cases of each format
 LONGEST_S = 20.0  # a load takes milliseconds; the machine may be busy
 MOST_MEMORY = 3 * 2**30
 
@@ -119,39 +131,97 @@ def nnet_file(folder: Path) -> Path:
     return folder / "net.nnet"
 
 
-FORMATS: dict[str, Callable[[Path], Path]] = {
-    "onnx": chain_file,
-    "npz": npz_file,
-    "nnet": nnet_file,
-    "torch module": torch_file,
-    "torch program": program_file,
-    "pickle": pickle_file,
-    "joblib": joblib_file,
+def cells_file(folder: Path) -> Path:
+    complex_of(random_case(2, (3, 2), seed=3)).save(folder / "cells.regions")
+    rewrite(folder / "cells.regions", lambda arrays: None)  # without the digest, which would notice it all
+    return folder / "cells.regions"
+
+
+def exploration_file(folder: Path) -> Path:
+    around("few").save(folder / "found.npz")
+    rewrite(folder / "found.npz", lambda arrays: None)
+    return folder / "found.npz"
+
+
+ONE = Estimate(1.0, 0.25, 10)
+
+
+def comparison_file(folder: Path) -> Path:
+    judged = Judgement("mine", Target.locus(), ONE, 10, (ONE, Estimate(1.25, 0.1, 10)), 0.5)
+    Comparison((judged,), "a network", "a box", "uniform").save(folder / "comparison.json")
+    return folder / "comparison.json"
+
+
+def validation_file(folder: Path) -> Path:
+    ValidationReport("mine", "gradient", 0.5, ONE, ONE, 0.0, 1.0, 1.0).save(folder / "report.json")
+    return folder / "report.json"
+
+
+def history_file(folder: Path) -> Path:
+    record = Record(
+        0, "a", "COMPLETE", 3, 0.5, 1.0, (0.25, 0.75), local_complexity=ONE, scalars={"loss": 1.0}
+    )
+    History((record, Record(1, "a", "TRUNCATED", 4, 0.0))).save(folder / "history.json")
+    return folder / "history.json"
+
+
+def network(path: Path) -> object:
+    return load_network(path, allow_code=True)
+
+
+# how a file of each format is made, and how it is read
+FORMATS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
+    "onnx": (chain_file, network),
+    "npz": (npz_file, network),
+    "nnet": (nnet_file, network),
+    "torch module": (torch_file, network),
+    "torch program": (program_file, network),
+    "pickle": (pickle_file, network),
+    "joblib": (joblib_file, network),
+    "cells": (cells_file, CellComplex.load),
+    "exploration": (exploration_file, Exploration.load),
+    "comparison": (comparison_file, Comparison.load),
+    "validation": (validation_file, ValidationReport.load),
+    "history": (history_file, History.load),
 }
 
 
-def damaged(format: str, original: Path, seed: tuple[int, int]) -> bytes:
-    """The bytes of a damaged copy; half of those of ONNX can still be parsed."""
-    rng, data = np.random.default_rng(seed), original.read_bytes()
-    if format != "onnx" or seed[1] % 2:
-        return mutated(data, rng)
-    onnx = pytest.importorskip("onnx", reason="needs onnx")
-    model = onnx.ModelProto.FromString(data)
-    mutated_message(model, rng)
-    return bytes(model.SerializeToString())
+@cache
+def original(format: str) -> tuple[str, bytes]:
+    """The suffix and the content of an undamaged file, which can take a second to make."""
+    make, read = FORMATS[format]
+    with tempfile.TemporaryDirectory() as folder:
+        path = make(Path(folder))
+        read(path)
+        return path.suffix, path.read_bytes()
 
 
-def check_mutations(format: str, original: Path, block: int) -> None:
-    """Read many damaged copies; every one is a network, or refused."""
-    copy = original.with_name(f"copy{original.suffix}")
+def damaged(data: bytes, suffix: str, seed: tuple[int, int]) -> bytes:
+    """A damaged copy; half of those of ONNX and of archives are damaged inside, and can be parsed."""
+    rng = np.random.default_rng(seed)
+    if seed[1] % 2 and data[:2] == b"PK":
+        return mutated_archive(data, rng)
+    if seed[1] % 2 and suffix == ".onnx":
+        onnx = pytest.importorskip("onnx", reason="needs onnx")
+        model = onnx.ModelProto.FromString(data)
+        mutated_message(model, rng)
+        return bytes(model.SerializeToString())
+    return mutated(data, rng)
+
+
+def check_mutations(
+    read: Callable[[Path], object], suffix: str, data: bytes, folder: Path, block: int
+) -> None:
+    """Read many damaged copies; every one gives an object, or is refused."""
+    copy = folder / f"copy{suffix}"
     limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     for k in range(BLOCK):
-        copy.write_bytes(damaged(format, original, (block, k)))
+        copy.write_bytes(damaged(data, suffix, (block, k)))
         start = time.monotonic()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                assert isinstance(load_network(copy, allow_code=True), Network)
+                assert read(copy) is not None
         except RegionsError as error:
             assert str(error)
         assert time.monotonic() - start < LONGEST_S, f"mutation ({block}, {k})"
@@ -159,11 +229,12 @@ def check_mutations(format: str, original: Path, block: int) -> None:
     assert peak - limit < MOST_MEMORY
 
 
-@pytest.mark.sweep(12)
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.sweep(2 * len(FORMATS))
 @pytest.mark.parametrize("block", range(MUTATIONS // BLOCK))
-def test_damaged_files_are_networks_or_refused(format: str, block: int, tmp_path: Path) -> None:
-    check_mutations(format, FORMATS[format](tmp_path), block)
+@pytest.mark.parametrize("format", FORMATS)
+def test_damaged_files_are_read_or_refused(format: str, block: int, tmp_path: Path) -> None:
+    suffix, data = original(format)
+    check_mutations(FORMATS[format][1], suffix, data, tmp_path, block)
 
 
 @pytest.mark.sweep(2)
@@ -172,6 +243,5 @@ def test_damaged_acas_networks_are_networks_or_refused(
     block: int, tmp_path: Path, reference_data: Path
 ) -> None:
     pytest.importorskip("onnx", reason="needs onnx")
-    original = sorted((reference_data / "acasxu").glob("*.onnx"))[block]
-    (tmp_path / "net.onnx").write_bytes(original.read_bytes())
-    check_mutations("onnx", tmp_path / "net.onnx", block)
+    file = sorted((reference_data / "acasxu").glob("*.onnx"))[block]
+    check_mutations(network, ".onnx", file.read_bytes(), tmp_path, block)

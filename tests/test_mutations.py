@@ -134,6 +134,8 @@ def edits(header: Any, path: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, str):
         others = ["edited", ""]
         others += [word for word in ("cells", "planar", "lp", "float", "TRUNCATED", "none") if word != value]
+    elif value is None:
+        others = [0, 1.5, "edited"]
     else:
         others = [2 * value + 1, -value - 1, value + 1e-6, float("nan")]
     for other in others:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.errors import BudgetExceededError, InvalidInputError, InvalidNetworkError
 from regions.network.relu_network import Network
 
 NUMBERS = st.floats(-3.0, 3.0, allow_subnormal=False).map(lambda x: round(x, 3))
@@ -273,3 +273,63 @@ def test_sparse_weights_are_taken_as_they_are() -> None:
     assert np.array_equal(network.weights[0], dense) and network.weights[1].shape == (1, 2)
     with pytest.raises(InvalidNetworkError, match="nan"):
         Network.from_arrays([sparse.csr_array([[np.nan]])], [[0.0]])
+
+
+def banded(n: int, seed: int = 0) -> sparse.csr_array:
+    """A square matrix of seven diagonals."""
+    rng = np.random.default_rng(seed)
+    diagonals = [rng.normal(size=n) for _ in range(7)]
+    return sparse.csr_array(sparse.diags_array(diagonals, offsets=range(-3, 4), shape=(n, n)))
+
+
+@pytest.mark.parametrize("size", [200, 300, 3000])
+def test_a_sparse_network_and_its_dense_twin_are_equal(size: int, tmp_path: Path) -> None:
+    matrices = [banded(size), banded(size, 1), np.ones((2, size))]
+    biases = [np.arange(size) / 7.0, np.zeros(size), np.zeros(2)]
+    one = Network.from_arrays(matrices, biases)
+    two = Network.from_arrays([sparse.coo_array(m).toarray() for m in matrices], biases)
+    assert one == two and [type(m) for m in one.operators] == [type(m) for m in two.operators]
+    assert sparse.issparse(one.operators[0]) == (size >= 256) and not sparse.issparse(one.operators[2])
+    x = np.linspace(-1.0, 1.0, 3 * size).reshape(3, size)
+    hidden = np.maximum(x @ np.asarray(one.weights[0]).T + biases[0], 0.0)
+    expected = np.maximum(hidden @ one.weights[1].T, 0.0) @ one.weights[2].T
+    np.testing.assert_allclose(one.forward(x), expected, rtol=1e-12)
+    np.testing.assert_array_equal(one.forward(x[0]), two.forward(x[0]))
+    one.save(tmp_path / "net.npz")
+    assert Network.load(tmp_path / "net.npz") == one == pickle.loads(pickle.dumps(one))
+    assert not one.weights[0].flags.writeable and [w.shape for w in one.weights[:2]] == [(size, size)] * 2
+
+
+def test_dense_matrices_with_negative_zeros_keep_their_bits() -> None:
+    dense = np.where(np.eye(300) == 1.0, 0.5, -0.0)
+    network = Network.from_arrays([dense], [np.zeros(300)])
+    np.testing.assert_array_equal(np.signbit(network.weights[0]), np.signbit(dense))
+
+
+def test_a_large_sparse_layer_has_no_dense_view_and_says_how_large_it_would_be() -> None:
+    n = 20_000
+    network = Network.from_arrays([sparse.eye_array(n), np.ones((1, n))], [np.zeros(n), [0.0]])
+    with pytest.raises(BudgetExceededError, match=r"400,000,000 entries \(3.0 GiB\)"):
+        _ = network.weights[0]
+    assert network.forward(np.ones(n)) == n and len(network.digest()) == 64
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_large_sparse_layers_are_checked_by_their_non_zeros(bad: float) -> None:
+    matrix = banded(300)
+    matrix.data[5] = bad
+    row, column = (int(part[5]) for part in sparse.coo_array(matrix).coords)
+    with pytest.raises(InvalidNetworkError, match=rf"weights\[0\] holds {bad} at index \({row}, {column}\)"):
+        Network.from_arrays([matrix], [np.zeros(300)])
+    with pytest.raises(InvalidNetworkError, match="rounded"):
+        Network.from_arrays([sparse.csr_array(np.eye(300, dtype=np.int64) * (2**53 + 1))], [np.zeros(300)])
+
+
+@pytest.mark.parametrize("part", ["columns", "starts", "size"])
+def test_damaged_non_zeros_in_a_file_are_refused(part: str, tmp_path: Path) -> None:
+    Network.from_arrays([banded(3000)], [np.zeros(3000)]).save(tmp_path / "net.npz")
+    stored = dict(np.load(tmp_path / "net.npz"))
+    stored[f"W0_{part}"] = stored[f"W0_{part}"] - 1
+    np.savez(tmp_path / "net.npz", **stored)
+    with pytest.raises(InvalidNetworkError, match="non-zeros"):
+        Network.load(tmp_path / "net.npz")

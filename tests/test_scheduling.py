@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import network_on_box
+from networks import network_on_box, share_at_once
 from programs import interrupted
 
 from regions.complexes import CellComplex, Completeness
 from regions.enumeration import threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells
+from regions.enumeration.ledger import Ledger
 from regions.enumeration.vertices.vertex_search import VertexSearch
 
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
@@ -29,15 +30,14 @@ CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 def cut_up(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes small searches parallel too; collects the number of tasks of each."""
     numbers: list[int] = []
-    cut = threads._cut
+    outcome = Ledger.outcome
 
-    def spy(*words: Any) -> Any:
-        tasks, above = cut(*words)
-        numbers.append(len(tasks))
-        return tasks, above
+    def spy(ledger: Ledger, *words: Any) -> Any:
+        numbers.append(len(ledger.known))
+        return outcome(ledger, *words)
 
-    monkeypatch.setattr(threads, "ALONE_STEPS", 1)
-    monkeypatch.setattr(threads, "_cut", spy)
+    share_at_once(monkeypatch)
+    monkeypatch.setattr(Ledger, "outcome", spy)
     return numbers
 
 
@@ -58,7 +58,7 @@ def test_workers_change_no_bit_of_any_array(
 ) -> None:
     network, box = network_on_box(dimension, widths)
     alone, two, three = (enumerate_cells(network, box, workers=n) for n in (1, 2, 3))
-    assert len(cut_up) == 2 and min(cut_up) > 3
+    assert len(cut_up) == 3 and cut_up[0] == 1 and min(cut_up[1:]) > 1
     assert alone.status is two.status is three.status is Completeness.COMPLETE
     assert arrays_of(alone) == arrays_of(two) == arrays_of(three)
     assert alone.certificate == two.certificate == three.certificate
@@ -112,7 +112,7 @@ def test_an_error_of_the_progress_callback_ends_all_threads(workers: int) -> Non
 
 INTERRUPTED = """
 import json, sys
-from networks import network_on_box
+from networks import network_on_box, share_at_once
 from regions import Box, count_cells, enumerate_cells
 
 network, box = network_on_box({dimension}, {widths})
@@ -187,7 +187,7 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
 
 MEMORY = """
 import sys
-from networks import network_on_box
+from networks import network_on_box, share_at_once
 from regions import count_cells
 
 def count(dimension, widths, **options):

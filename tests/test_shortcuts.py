@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import problem_of
+from networks import problem_of, share_at_once
 from strategies import Case, examples, float_networks, random_case, rational_networks
 
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Box
 from regions.enumeration import buffer_pool, compiled_network, threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells
-from regions.enumeration.search import Block
+from regions.enumeration.ledger import Outcome
+from regions.enumeration.search import VOLUME_UNIT, Signs, TaskResult
 from regions.enumeration.vertices import vertex_search
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
@@ -44,25 +45,24 @@ def assert_counted_as_made(network: Network, box: Box) -> None:
             sum_of(threads.run_search(make, mode, max_cells=None, workers=1, progress=None))
             for mode in (Mode.COLLECT, Mode.COUNT, Mode.MEASURE)
         )
-        assert made.complete and made.cells == sum(len(output.volume) for output in made.outputs)
+        assert made.complete and made.cells == sum(len(part.volume) for part in made.parts)
         for block in (counted, measured):
             assert block.complete and block.cells == made.cells
-            assert block.decisions == made.decisions
+            assert block.certificate.decisions == made.certificate.decisions
             # what is asked exactly depends on how a vertex's error was bounded; what is answered does not
-            assert certified or block.doubtful == made.doubtful
-        assert measured.volume == pytest.approx(box.volume, rel=1e-12)
+            assert certified or block.certificate.exact_signs == made.certificate.exact_signs
+        assert measured.volume / 2**VOLUME_UNIT == pytest.approx(box.volume, rel=1e-12)
         assert count_cells(network, box, engine="planar", arithmetic=arithmetic).cells == made.cells
 
 
-def sum_of(outcome: threads.Outcome) -> Block:
-    """All blocks of an outcome as one."""
-    blocks = outcome.blocks
-    return Block(
-        outputs=[output for block in blocks for output in block.outputs],
-        cells=sum(block.cells for block in blocks),
-        volume=sum(block.volume for block in blocks),
-        decisions=sum(block.decisions for block in blocks),
-        doubtful=sum(block.doubtful for block in blocks),
+def sum_of(outcome: Outcome) -> TaskResult:
+    """All results of an outcome as one."""
+    results = outcome.results
+    return TaskResult(
+        cells=outcome.cells,
+        volume=sum(result.volume for result in results),
+        certificate=Signs(*map(sum, zip(*(result.certificate for result in results), strict=True))),
+        parts=[part for result in results for part in result.parts],
         complete=outcome.complete,
     )
 
@@ -96,7 +96,7 @@ def test_generic_last_layers_are_counted_as_they_are_made(case: Case) -> None:
     st.integers(0, 2),
     st.sampled_from([0.0, 1e-17, 1e-16, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-9]),
 )
-@examples(300, 20)
+@examples(120, 12)
 def test_lines_almost_through_one_point_are_counted_as_they_are_made(
     seed: int, lines: int, parallel: int, off: float
 ) -> None:
@@ -146,7 +146,7 @@ def test_subtrees_that_end_in_the_last_layer_are_counted(
 ) -> None:
     network, box = medium((6, 24))
     total = enumerate_cells(network, box).n_cells
-    monkeypatch.setattr(threads, "ALONE_STEPS", 1)
+    share_at_once(monkeypatch)
     assert count_cells(network, box, workers=workers).cells == total
 
 
@@ -214,7 +214,7 @@ def test_a_search_that_failed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPa
         raise ArithmeticError
 
     with monkeypatch.context() as patch:
-        patch.setattr(threads, "ALONE_STEPS", 10)
+        share_at_once(patch)
         patch.setattr(threads, "SECONDS_BETWEEN_REPORTS", 0.0)
         for workers in (1, 2):
             with pytest.raises(ArithmeticError):

@@ -177,7 +177,7 @@ def test_saved_lists_are_proven_by_the_independent_check(case: Case) -> None:
 
 @pytest.mark.small
 @given(KINDS)
-@examples(300, 30)
+@examples(90, 12)
 def test_all_engines_agree_with_the_oracle(case: Case) -> None:
     network, box = problem_of(case)
     truth = solve_naively(network, box)

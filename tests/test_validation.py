@@ -48,7 +48,7 @@ CASES = [
 @pytest.mark.sweep(6)
 @pytest.mark.kernels
 @pytest.mark.parametrize("case", range(len(CASES)))
-@pytest.mark.parametrize("sigma", [0.05, 0.2, 0.8])
+@pytest.mark.parametrize("sigma", [0.05, 0.8])
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 def test_the_estimator_agrees_with_the_exact_value(case, sigma, kind):
     widths, make = CASES[case]
@@ -63,9 +63,9 @@ def test_the_estimator_agrees_with_the_exact_value(case, sigma, kind):
         domain,
         density,
         sigma=sigma,
-        n_samples=20_000,
+        n_samples=10_000,
         # on a line the count of breaks is a small integer, whose rare changes take more draws to see
-        n_bias=400 if domain.dimension == 1 else 80,
+        n_bias=300 if domain.dimension == 1 else 40,
         rng=np.random.default_rng(case),
         kind=kind,
     )

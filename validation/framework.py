@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Check",
+    "Config",
     "Experiment",
     "Folder",
     "Pool",
+    "Row",
     "Section",
     "case_rng",
     "load_config",
@@ -182,6 +184,12 @@ class Pool:
                 child.terminate()
         executor.shutdown()
 
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:
+        """Begin the function of one item; of a module, so that processes find it."""
+        if self._executor is None:
+            raise RuntimeError("the pool is closed; use it in a with statement")
+        return self._executor.submit(function, item)
+
     def map(self, function: Callable[[Any], Any], items: Iterable[Any], label: str) -> list[Any]:
         """The function of every item, in the order of the items.
 
@@ -192,14 +200,12 @@ class Pool:
             results do not depend on the number of processes
         label : str, for progress
         """
-        if self._executor is None:
-            raise RuntimeError("the pool is closed; use it in a with statement")
         listed = list(items)
         places: dict[Future[Any], int] = {}
         results: list[Any] = [None] * len(listed)
         start = last = time.monotonic()
         for place, item in enumerate(listed):
-            places[self._executor.submit(function, item)] = place
+            places[self.submit(function, item)] = place
         try:
             for done, future in enumerate(as_completed(places), 1):
                 results[places[future]] = future.result()

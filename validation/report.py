@@ -44,7 +44,7 @@ def stored_runs(root: Path) -> dict[str, dict[str, Any]]:
     return {row["experiment"]: row for row in read_rows(path)} if path.exists() else {}
 
 
-def record_run(root: Path, name: str, mode: str, workers: int, seconds: float) -> None:
+def record_run(root: Path, name: str, mode: str, workers: int, seconds: float, device: str = "") -> None:
     """Remember that the tables of an experiment were computed just now, by which machine and programs."""
     software = [f"regions {regions.__version__}", f"Python {platform.python_version()}", *_versions()]
     row = {
@@ -53,7 +53,9 @@ def record_run(root: Path, name: str, mode: str, workers: int, seconds: float) -
         "seconds": round(seconds, 1),
         "workers": workers,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "machine": ", ".join(
+            [platform.machine(), f"{os.cpu_count()} cores", platform.system(), *([device] if device else [])]
+        ),
         "software": ", ".join(software),
     }
     runs = stored_runs(root) | {name: row}

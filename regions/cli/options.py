@@ -181,7 +181,7 @@ class DomainWords:
         if self.segment is not None:
             start, end = (read_point(path, n) for path in self.segment)
             return Segment(start, end)
-        clip = None if self.clip is None else (_bound(self.clip[0], n), _bound(self.clip[1], n))
+        clip = None if self.clip is None else _bounds(self.clip, "--clip", n)
         if self.slice is not None:
             margin = 0.1 if self.margin is None else self.margin
             return Slice.through(*(read_point(path, n) for path in self.slice), margin=margin, clip=clip)
@@ -197,7 +197,7 @@ class DomainWords:
         """Return the input box with what --fix, or --free and --at, fix of it."""
         from regions.domain import Box
 
-        low, high = _box_bounds(words, n)
+        low, high = _bounds(words, "--box", n)
         fixed = {} if self.fix is None else fixed_inputs(self.fix, n)
         if self.free is not None:
             assert self.at is not None  # by _check_combination
@@ -394,23 +394,19 @@ def read_complex(path: Path) -> CellComplex:
     return CellComplex.load(path)
 
 
-def _bound(text: str, n: int) -> Any:
-    """Return a bound in every input coordinate, or one number for all."""
-    import numpy as np
+def _bounds(words: tuple[str, str], option: str, n: int) -> tuple[list[float], list[float]]:
+    """Return the lower and upper bounds of all inputs; a single number holds for every one.
 
-    values = numbers(text, "--clip")
-    if len(values) not in (1, n):
-        raise InvalidDomainError(f"--clip: {len(values)} numbers for {n} inputs; give one, or {n}")
-    return np.array(values) if len(values) > 1 else values[0]
-
-
-def _box_bounds(words: tuple[str, str], n: int) -> tuple[list[float], list[float]]:
-    """Return the bounds of the input box; a single number holds for every coordinate."""
-    bounds = [numbers(text, "--box") for text in words]
+    Examples
+    --------
+    >>> _bounds(("-1", "0.5,2"), "--box", 2)
+    ([-1.0, -1.0], [0.5, 2.0])
+    """
+    bounds = [numbers(text, option) for text in words]
     for text, values in zip(words, bounds, strict=True):
         if len(values) not in (1, n):
             raise InvalidDomainError(
-                f"--box: {text!r} has {len(values)} numbers, the network has {n} inputs; give one, or {n}"
+                f"{option}: {text!r} has {len(values)} numbers, the network has {n} inputs; give one, or {n}"
             )
     low, high = (values * n if len(values) == 1 else values for values in bounds)
     return low, high

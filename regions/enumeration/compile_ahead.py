@@ -17,9 +17,9 @@ from typing import Any, get_args
 import numpy as np
 
 from regions.domain import Box
+from regions.enumeration.cores import worker_count
 from regions.enumeration.cost_model import Engine
 from regions.enumeration.enumerate import count_cells, enumerate_cells
-from regions.enumeration.threads import worker_count
 from regions.errors import InvalidInputError, check_choice
 from regions.kernels.memory.compiling import cache_problems
 from regions.kernels.memory.layouts import address_of

@@ -16,6 +16,14 @@ from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
 from regions.errors import InvalidDomainError, InvalidNetworkError, SolverError
 from regions.kernels.memory.bits import SMALLEST
+from regions.network.layer_matrices import (
+    Matrix,
+    identity,
+    is_sparse,
+    most_terms,
+    values_of,
+    with_values,
+)
 from regions.network.relu_network import Network
 from regions.network.slopes import Slopes
 
@@ -31,13 +39,13 @@ def rounding(n: int) -> float:
 
 def _affine_chain(
     network: Network,
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[bool], list[Slopes]]:
+) -> tuple[list[Matrix], list[NDArray[np.float64]], list[bool], list[Slopes]]:
     """Return weights, biases, ReLU flags and slopes with an affine output layer at the end."""
-    weights, biases, relu = list(network.weights), list(network.biases), list(network.relu)
+    weights, biases, relu = list(network.operators), list(network.biases), list(network.relu)
     slopes = list(network.slopes)
     if relu[-1]:
         n = weights[-1].shape[0]
-        weights.append(np.eye(n))
+        weights.append(identity(n))
         biases.append(np.zeros(n))
         relu.append(False)
         slopes.append(None)
@@ -50,15 +58,17 @@ def _steepest(slopes: list[Slopes], layer: int) -> NDArray[np.float64] | float:
     return 1.0 if pair is None else np.abs(pair).max(axis=0)
 
 
-def _gammas(weights: list[NDArray[np.float64]], slopes: list[Slopes]) -> NDArray[np.float64]:
-    """Return the rounding of each layer's sums over the layer below; a slope there rounds once more."""
+def _gammas(weights: list[Matrix], slopes: list[Slopes]) -> NDArray[np.float64]:
+    """Return the rounding of each layer's sums over the layer below; a slope there rounds once more.
+
+    Only weights that are not 0 count: adding 0 rounds nothing. So a convolution over a large image has the
+    errors of its kernel's size.
+    """
     more = [0, *(pair is not None for pair in slopes[:-1])]
-    return np.array([rounding(w.shape[1] + 3 + extra) for w, extra in zip(weights, more, strict=True)])
+    return np.array([rounding(most_terms(w) + 3 + extra) for w, extra in zip(weights, more, strict=True)])
 
 
-def first_map(
-    weights: NDArray[np.float64], biases: NDArray[np.float64], domain: Domain
-) -> NDArray[np.float64]:
+def first_map(weights: Matrix, biases: NDArray[np.float64], domain: Domain) -> NDArray[np.float64]:
     """Return the first layer's map in intrinsic coordinates: rows coefficients, constant, error, (spare).
 
     Exact for a Box, whose intrinsic coordinates are the inputs; otherwise `W @ basis` and
@@ -68,14 +78,14 @@ def first_map(
     n = weights.shape[0]
     rows = np.zeros((d + 3, n))
     if domain.is_identity:
-        rows[:d] = weights.T
+        rows[:d] = weights.T.toarray() if is_sparse(weights) else weights.T
         rows[d] = biases
         return rows
     rows[:d] = (weights @ domain.basis).T
     rows[d] = weights @ domain.origin + biases
-    gamma = rounding(weights.shape[1] + 2) * (1 + 1e-9)
+    gamma = rounding(most_terms(weights) + 2) * (1 + 1e-9)
     largest = np.abs(domain.basis) @ extent_of(domain) + np.abs(domain.origin)
-    rows[d + 1] = gamma * (np.abs(weights) @ largest + np.abs(biases)) + SMALLEST
+    rows[d + 1] = gamma * (abs(weights) @ largest + np.abs(biases)) + SMALLEST
     return rows
 
 
@@ -85,8 +95,8 @@ def extent_of(domain: Domain) -> NDArray[np.float64]:
 
 
 def balanced(
-    weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]]
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], int]:
+    weights: list[Matrix], biases: list[NDArray[np.float64]]
+) -> tuple[list[Matrix], list[NDArray[np.float64]], int]:
     """Divide layers by powers of two where weights are so extreme that products could leave the floats.
 
     Units with their breakpoint at 0 are positively homogeneous, so no pattern changes; the output becomes
@@ -97,7 +107,7 @@ def balanced(
     InvalidNetworkError
         If a bias does not survive the division: the layers' scales do not fit into floats together.
     """
-    exponents = [int(np.frexp(np.abs(w).max(initial=0.0))[1]) for w in weights]
+    exponents = [int(np.frexp(np.abs(values_of(w)).max(initial=0.0))[1]) for w in weights]
     if max(map(abs, exponents)) <= LARGEST_EXPONENT:
         return weights, biases, 0
     power = 0
@@ -105,14 +115,14 @@ def balanced(
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         power += exponents[layer]
         with np.errstate(over="ignore", under="ignore"):  # what does not come back is refused
-            pair = np.ldexp(weight, -exponents[layer]), np.ldexp(bias, -power)
+            pair = np.ldexp(values_of(weight), -exponents[layer]), np.ldexp(bias, -power)
             back = np.ldexp(pair[0], exponents[layer]), np.ldexp(pair[1], power)
-        if not (np.array_equal(back[0], weight) and np.array_equal(back[1], bias)):
+        if not (np.array_equal(back[0], values_of(weight)) and np.array_equal(back[1], bias)):
             raise InvalidNetworkError(
                 f"layer {layer}: weights and biases span more than floating point holds once the layers "
                 f"before it are rescaled (by 2**{-power}); rescale the network so that weights are nearer 1"
             )
-        new_weights.append(pair[0])
+        new_weights.append(with_values(weight, pair[0]))
         new_biases.append(pair[1])
     return new_weights, new_biases, power
 
@@ -129,7 +139,7 @@ def _underflow(entries: list[NDArray[np.float64]], layers: int) -> float:
 
 
 def _check_magnitude(
-    weights: list[NDArray[np.float64]],
+    weights: list[Matrix],
     biases: list[NDArray[np.float64]],
     slopes: list[Slopes],
     size: NDArray[np.float64],
@@ -138,7 +148,7 @@ def _check_magnitude(
     with np.errstate(over="ignore", invalid="ignore"):
         for layer, (weight, bias) in enumerate(zip(weights[1:], biases[1:], strict=True)):
             size = np.maximum(1.0, _steepest(slopes, layer)) * size
-            size = np.abs(weight) @ size + np.abs(bias)
+            size = abs(weight) @ size + np.abs(bias)
     if not size.max(initial=0.0) < LARGEST_VALUE:
         raise InvalidNetworkError(
             f"pre-activations may exceed {LARGEST_VALUE:g} on this domain, where floating point ends; "
@@ -156,9 +166,7 @@ def _last_place(values: NDArray[np.float64]) -> int:
     return int((exponents + zeros).min()) - 53
 
 
-def _exact_layers(
-    weights: list[NDArray[np.float64]], biases: list[NDArray[np.float64]], slopes: list[Slopes]
-) -> int:
+def _exact_layers(weights: list[Matrix], biases: list[NDArray[np.float64]], slopes: list[Slopes]) -> int:
     """Count the layers, from the input on, whose maps are computed without rounding.
 
     All terms of such a layer's sums are multiples of one power of two, and the sums of their sizes are
@@ -173,26 +181,27 @@ def _exact_layers(
             size *= float(np.abs(pair).max())
             if not size < 2.0 ** (53 + max(unit, -1000)):
                 return layer
-        rows = np.abs(weight).sum(axis=1) if layer else np.abs(weight).max(axis=1, initial=0.0)
+        rows = abs(weight).sum(axis=1) if layer else np.abs(values_of(weight)).max(initial=0.0)
         size = float((rows * size + np.abs(bias)).max(initial=0.0))
-        products = unit + _last_place(weight)
+        products = unit + _last_place(values_of(weight))
         unit = min(products, _last_place(bias)) if bias.any() else products
         if not size < 2.0 ** (53 + max(unit, -1000)):
             return layer
     return len(weights)
 
 
-def _jacobian_error(weights: list[NDArray[np.float64]], slopes: list[Slopes], domain: Domain) -> float:
+def _jacobian_error(weights: list[Matrix], slopes: list[Slopes], domain: Domain) -> float:
     """Bound the Frobenius norm of the rounding error of the output's Jacobian on any cell.
 
     Layer by layer with absolute values, all units active: sizes `|W| S`, errors `|W| e + gamma |W| (S + e)`,
     after sizes and errors were multiplied by the larger |slope| of each unit.
     """
     basis = np.abs(domain.basis)
-    size = np.abs(weights[0]) @ basis
-    error = np.zeros_like(size) if domain.is_identity else rounding(weights[0].shape[1] + 2) * size
+    size = abs(weights[0]) @ basis
+    error = np.zeros_like(size) if domain.is_identity else rounding(most_terms(weights[0]) + 2) * size
     for weight, gamma, layer in zip(weights[1:], _gammas(weights, slopes)[1:], count(), strict=False):
-        absolute = np.abs(weight) * _steepest(slopes, layer)
+        absolute, steepest = abs(weight), np.reshape(_steepest(slopes, layer), (-1, 1))
+        size, error = steepest * size, steepest * error
         error = absolute @ error + gamma * (absolute @ (size + error)) + SMALLEST
         size = absolute @ size
     return float(np.linalg.norm(error)) * (1.0 + 1e-9)
@@ -287,7 +296,9 @@ def compile_network(
     net = recent.find(network, domain, options)
     if net is None:
         net = _compiled(network, domain, *options)
-        recent.keep(network, domain, options, net, net.arrays["weights"].nbytes)
+        recent.keep(
+            network, domain, options, net, sum(net.arrays[name].nbytes for name in ("weights", "weight_rows"))
+        )
     return net
 
 
@@ -306,6 +317,31 @@ def _facet_keys(n_units: int) -> dict[str, NDArray[Any]]:
     return {
         name: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64)
         for name in ("unit_keys", "facet_keys")
+    }
+
+
+def _weight_arrays(weights: list[Matrix]) -> dict[str, NDArray[Any]]:
+    """Return the weights as kernels read them: sparse matrices by columns, then dense ones, transposed."""
+    sparse = [w.T.tocsr() if is_sparse(w) else None for w in weights]  # row k has column k of the matrix
+    columns = [w for w in sparse if w is not None]
+    sizes = np.array([w.shape[1] if part is not None else 0 for w, part in zip(weights, sparse, strict=True)])
+    entries = np.concatenate([[0], np.cumsum([w.nnz for w in columns])]).astype(np.int64)
+    dense = [0 if part is not None else w.size for w, part in zip(weights, sparse, strict=True)]
+    starts = [w.indptr[:-1] + start for w, start in zip(columns, entries, strict=False)]
+    return {
+        "weights": np.concatenate(
+            [
+                *(w.data for w in columns),
+                *(np.ascontiguousarray(w.T).ravel() for w in weights if not is_sparse(w)),
+            ]
+        ),
+        "weight_starts": entries[-1] + np.concatenate([[0], np.cumsum(dense)]).astype(np.int64),
+        "sparse": np.array([part is not None for part in sparse], dtype=np.int64),
+        "weight_rows": np.concatenate([np.zeros(0, np.int64), *(w.indices for w in columns)]).astype(
+            np.int64
+        ),
+        "column_starts": np.concatenate([*starts, entries[-1:]]).astype(np.int64),
+        "column_bases": np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
     }
 
 
@@ -348,8 +384,7 @@ def _compiled(
         "widths": width,
         "relus": is_relu,
         **_slope_arrays(network, slopes, units),
-        "weights": np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
-        "weight_starts": np.concatenate([[0], np.cumsum([w.size for w in weights])]).astype(np.int64),
+        **_weight_arrays(weights),
         "biases": np.concatenate(biases),
         "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
         "unit_starts": units,

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness
 from regions.domain import Domain, Unbounded
+from regions.enumeration.cores import on_threads, shares
 from regions.enumeration.facet_join import facet_table, join_outputs
+from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Limits, Stop, checked_limits, status_of
 from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, Plan, plan_search, vertex_engine
 from regions.enumeration.self_checks import (
@@ -29,7 +31,7 @@ from regions.enumeration.self_checks import (
     sums_up,
     too_many,
 )
-from regions.enumeration.threads import Outcome, Progress, compile_search, run_search
+from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels.memory.states import Mode
@@ -161,7 +163,7 @@ def count_cells(
         stop.deliver(outcome.stopped_by)
     # a volume beyond the range of floats says nothing of the cells; their number is right all the same
     summed = check_volumes and holds_volume(domain)
-    total = math.fsum(block.volume for block in outcome.blocks) if summed else None
+    total = outcome.volume if summed else None
     certificate = _certificate(outcome, arithmetic)
     if total is not None and not sums_up(total, domain, outcome.complete, plan.tolerances):
         total, unchecked = _measured_exactly(total, plan, domain, outcome)
@@ -195,7 +197,7 @@ def _measured_exactly(total: float, plan: Plan, domain: Domain, outcome: Outcome
     from regions.enumeration.exact_measures import exact_volumes  # slow to import, and rarely needed
 
     listed = run_search(plan.make, Mode.COLLECT, max_cells=outcome.cells, workers=plan.workers, progress=None)
-    found = join_outputs([output for block in listed.blocks for output in block.outputs], plan.net)
+    found = join_outputs([part for result in listed.results for part in result.parts], plan.net)
     packed = packed_bytes(found.pattern, plan.net.n_units)
     volumes = exact_volumes(packed, plan.net.network, domain, outcome.complete)
     return math.fsum(volumes.tolist()), ""
@@ -290,11 +292,16 @@ def _complex_of(plan: Plan, domain: Domain, outcome: Outcome, stop: Stop) -> Cel
     """Join what a search with vertices found, and check it."""
     network = plan.net.network
     arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
-    found = join_outputs([output for block in outcome.blocks for output in block.outputs], plan.net)
-    table, sides_differ = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
-    packed = packed_bytes(found.pattern, network.n_units)
+    parts = [part for result in outcome.results for part in result.parts]
+    found = join_outputs(parts, plan.net, plan.workers)
+    table, sides_differ = facet_table(
+        plan.net, domain, found, outcome.complete, plan.tolerances, plan.workers
+    )
+    packed = packed_bytes(found.pattern, network.n_units, plan.workers)
     listed = Listed(network, domain, packed, outcome.complete)
-    volumes, table, unchecked = checked_measures(found.volume, table, sides_differ, listed, plan.tolerances)
+    volumes, table, unchecked = checked_measures(
+        found.volume, table, sides_differ, listed, plan.tolerances, outcome.volume
+    )
     cells = CellComplex(
         network=network,
         domain=domain,
@@ -454,16 +461,23 @@ def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
     return Certificate(
         arithmetic=arithmetic,
         complete=outcome.complete,
-        decisions=sum(block.decisions for block in outcome.blocks),
-        exact_signs=sum(block.doubtful for block in outcome.blocks),
-        exact_positions=sum(block.placed for block in outcome.blocks),
+        decisions=sum(result.certificate.decisions for result in outcome.results),
+        exact_signs=sum(result.certificate.exact_signs for result in outcome.results),
+        exact_positions=sum(result.certificate.exact_positions for result in outcome.results),
         stopped_by=outcome.stopped_by,
     )
 
 
-def packed_bytes(words: NDArray[np.uint64], n_units: int) -> NDArray[np.uint8]:
+def packed_bytes(words: NDArray[np.uint64], n_units: int, workers: int = 1) -> NDArray[np.uint8]:
     """Return the bytes of patterns (n, words) that hold units, as a complex keeps them."""
-    return np.ascontiguousarray(words).view(np.uint8)[:, : packed_size(n_units)].copy()
+    size = packed_size(n_units)
+    packed = np.empty((len(words), size), np.uint8)
+
+    def copy(begin: int, end: int) -> None:
+        packed[begin:end] = np.ascontiguousarray(words[begin:end]).view(np.uint8)[:, :size]
+
+    on_threads(workers, copy, shares(len(words), workers))
+    return packed
 
 
 def _wants_volumes(plan: Plan, domain: Domain, volumes: bool | np.random.Generator | None) -> bool:

@@ -11,8 +11,9 @@ import numpy as np
 from regions.complexes import Arithmetic, Tolerances, check_arithmetic
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork, compile_network
+from regions.enumeration.cores import worker_count
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
-from regions.enumeration.threads import MakeSearch, worker_count
+from regions.enumeration.search import MakeSearch
 from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import InvalidDomainError, InvalidInputError, check_choice
 from regions.network.relu_network import Network

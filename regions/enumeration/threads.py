@@ -1,80 +1,29 @@
-"""Running a search on several threads: tasks, progress, interrupts, limits.
+"""Running a search on several threads, which share the tree by need; progress, interrupts, limits.
 
-The tree is cut into subtrees in the order of the search, so the cells come out in the same order
-whatever the number of threads. An interrupt keeps what was found.
+Nothing is cut up beforehand: a worker that has run dry gets the oldest subtree that waits on the stack of
+another. Workers stay inside compiled code, without Python's lock, until they are asked for a subtree, or are
+done. Results are put in the order of their paths, so nothing depends on who did what. An interrupt keeps what
+was found.
 """
 
 from __future__ import annotations
 
-import numbers
-import os
+import math
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from queue import SimpleQueue
 
-from regions.complexes import StoppedBy
+from regions.enumeration.ledger import Ledger, Outcome
 from regions.enumeration.limits import Stop
-from regions.enumeration.search import NEVER, NO_LIMIT, WHOLE, Block, MakeSearch, Search, Task
-from regions.errors import InvalidInputError
-from regions.kernels.memory.states import Mode, Status
+from regions.enumeration.search import NO_LIMIT, WHOLE, MakeSearch, Search, Task
+from regions.kernels.memory.states import Mode, Request, Status
 
 Progress = Callable[[int, float], None]
 
-ALONE_STEPS = 1 << 14  # a search shorter than this is not worth cutting up
-ALONE_CALL = 1 << 11  # of them until Ctrl-C and the time are looked at
-TASKS_PER_WORKER = 24
-DEEPEST_CUT = 24
+ALONE_SECONDS = 0.004  # a search shorter than this is not worth sharing
+ALONE_CALL = 64  # steps of its first call
 SECONDS_BETWEEN_REPORTS = 0.1
-
-
-@dataclass
-class Outcome:
-    """Blocks in the order of the search; `complete` when nothing is missing, else `stopped_by` says why."""
-
-    blocks: list[Block]
-    complete: bool
-    stopped_by: StoppedBy = ""
-
-    @property
-    def cells(self) -> int:
-        """Number of cells in all blocks."""
-        return sum(block.cells for block in self.blocks)
-
-
-def worker_count(workers: int | None) -> int:
-    """Return the number of threads to use: as given, or one per core.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is less than one.
-    """
-    if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not isinstance(workers, numbers.Integral) or workers < 1:
-        raise InvalidInputError(f"workers={workers}; give a whole number from 1, or None for one per core")
-    return int(workers)
-
-
-class _Tally:
-    """Cells and fraction done, over all tasks, for the progress report."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.parts: dict[int, tuple[int, float]] = {}
-
-    def report(self, task: int) -> Progress:
-        def update(cells: int, fraction: float) -> None:
-            with self.lock:
-                self.parts[task] = (cells, fraction)
-
-        return update
-
-    def total(self) -> tuple[int, float]:
-        with self.lock:
-            values = list(self.parts.values())
-        return sum(c for c, _ in values), min(1.0, sum(f for _, f in values))
 
 
 def compile_search(make: MakeSearch, mode: Mode) -> None:
@@ -95,145 +44,234 @@ def run_search(
 ) -> Outcome:
     """Search the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
 
-    Ctrl-C, or `stop`, ends the search, and what was found by then is the outcome: what the caller's thread
-    found before the tree was cut up, if the threads have not come as far.
+    Ctrl-C, or `stop`, ends the search, and what was found by then is the outcome.
     """
     stop = Stop() if stop is None else stop
     limit = NO_LIMIT if max_cells is None else max_cells
-    alone = Block()
+    outcome = Outcome([], False)
     try:
-        status, alone = _search_alone(make, mode, limit, stop)
-        if status in (Status.DONE, Status.LIMIT) or stop.is_set():
-            outcome = Outcome([alone], alone.complete)
+        search = make(mode)
+        status = _search_alone(search, limit, stop)
+        if status == Status.PAUSED and not stop.is_set():
+            crew = _Crew(search, limit, workers)
+            crew.work(progress, stop)
+            outcome = crew.ledger.outcome(make, mode)
         else:
-            outcome = _search_in_parts(make, mode, limit, workers, progress, stop)
+            result = search.close(status)
+            search.release()
+            outcome = Outcome([result], status == Status.DONE)
     except KeyboardInterrupt:
         stop.interrupt()
-        outcome = Outcome([alone], False)
-    if not outcome.complete and alone.cells > outcome.cells:
-        outcome = Outcome([alone], False)
     outcome.stopped_by = stop.reason(outcome.complete, outcome.cells, max_cells)
     return outcome
 
 
-def _search_alone(make: MakeSearch, mode: Mode, limit: int, stop: Stop) -> tuple[Status, Block]:
+def _search_alone(search: Search, limit: int, stop: Stop) -> Status:
     """Begin to search the whole tree in the caller's thread."""
-    search = make(mode)
-    search.start(cell_limit=limit)
-    status, left = Status.PAUSED, ALONE_STEPS
-    while left > 0 and status == Status.PAUSED and not stop.is_set():
-        status = search.step(min(left, ALONE_CALL))
-        left -= ALONE_CALL
-    block = search.close(Block(), status)
-    search.release()
-    return status, block
+    search.start(WHOLE, limit)
+    begin, steps = time.perf_counter(), ALONE_CALL
+    while True:
+        status = search.step(steps)
+        if status == Status.FLUSH:
+            search.keep_output()
+        elif status != Status.PAUSED:
+            return status
+        spent = time.perf_counter() - begin
+        if spent >= ALONE_SECONDS or stop.is_set():
+            return Status.PAUSED
+        if spent < ALONE_SECONDS / 4:
+            steps *= 2
 
 
-def _search_in_parts(
-    make: MakeSearch, mode: Mode, limit: int, workers: int, progress: Progress | None, stop: Stop
-) -> Outcome:
-    """Search the whole tree by subtrees, on several threads if there are several."""
-    tasks, above = _cut(make, mode, workers, stop) if workers > 1 else ([WHOLE], Block())
-    if not tasks:  # it was to end before the tree was cut
-        return Outcome([], False)
-    outcome = _run_tasks(_Work(make, mode, tasks, limit), workers, progress, stop)
-    return Outcome([above, *outcome.blocks], outcome.complete)
+class _Worker:
+    """A thread's search, and where the thread waits for a task while it has none (None: for ever)."""
+
+    def __init__(self, search: Search | None) -> None:
+        self.search = search
+        self.inbox: SimpleQueue[Task | None] = SimpleQueue()
+        self.task: Task | None = None
+        self.asked = False  # for a subtree
+        self.counts = False  # whether its search's progress is that of its task
 
 
-def _cut(make: MakeSearch, mode: Mode, workers: int, stop: Stop) -> tuple[list[Task], Block]:
-    """List subtrees in the order of the search, with a block without cells for the decisions above them."""
-    search = make(mode)
-    depth = 6
-    tasks = search.frontier(depth, stop)
-    while len(tasks) < TASKS_PER_WORKER * workers and depth < DEEPEST_CUT and not stop.is_set():
-        depth += 2
-        tasks = search.frontier(depth, stop)
-    above = search.close(Block(), Status.DONE)
-    search.release()
-    return tasks, above
+class _Crew:
+    """Workers that share one tree.
 
+    `lock` guards what follows it; `tasks` are the subtrees that were given away and that nobody has taken.
+    """
 
-@dataclass(frozen=True)
-class _Work:
-    """Subtrees to search, and how many cells are allowed in all."""
+    def __init__(self, search: Search, limit: int, workers: int) -> None:
+        self.make = search.twins()
+        self.workers = [_Worker(search)] + [_Worker(None) for _ in range(workers - 1)]
+        self.ended = threading.Event()
+        self.lock = threading.Lock()
+        self.over = False
+        self.error: BaseException | None = None
+        self.ledger = Ledger(limit)
+        self.tasks: list[Task] = []
+        self.idle: list[_Worker] = []
+        self.done, self.done_part = 0, 0.0  # for the progress report
+        self.workers[0].task = WHOLE
+        self.workers[0].counts = True
 
-    make: MakeSearch
-    mode: Mode
-    tasks: list[Task]
-    limit: int
-
-
-class _Over:
-    """Ends the threads when `stop` does, and when what they do is no longer needed."""
-
-    def __init__(self, stop: Stop) -> None:
-        self.over, self.stop = False, stop
-
-    def is_set(self) -> bool:
-        return self.over or self.stop.is_set()
-
-
-def _run_tasks(work: _Work, workers: int, progress: Progress | None, stop: Stop) -> Outcome:
-    over = _Over(stop)
-    tally = _Tally()
-    searches = threading.local()
-    made: list[Search] = []
-    done: dict[int, Block] = {}
-    numbers_of: dict[Future[Block], int] = {}
-
-    def run(number: int) -> Block:
-        if not hasattr(searches, "search"):
-            searches.search = work.make(work.mode)
-            made.append(searches.search)
-        block: Block = searches.search.run(work.tasks[number], work.limit, over, tally.report(number))
-        return block
-
-    with ThreadPoolExecutor(workers) as pool:
+    def work(self, progress: Progress | None, stop: Stop) -> None:
+        """Search the tree, from the first worker's search on, to its end or until `stop` is set."""
+        first = self.workers[0].search
+        assert first is not None
+        for _ in range(min(len(self.workers) - 1, first.waiting()[0])):
+            self._take_from(self.workers[0])
+        threads = [threading.Thread(target=self._run, args=(worker,)) for worker in self.workers]
         try:
-            numbers_of.update((pool.submit(run, k), k) for k in range(len(work.tasks)))
-            pending = set(numbers_of)
-            while pending and not _reached(done, work.limit) and not stop.is_set():
-                finished, pending = wait(pending, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
-                done.update((numbers_of[future], future.result()) for future in finished)
+            for thread in threads:
+                thread.start()
+            while not self.ended.wait(min(SECONDS_BETWEEN_REPORTS, stop.left() or math.inf)):
+                if stop.is_set():
+                    break
+                self._look()
                 if progress is not None:
-                    progress(*tally.total())
+                    progress(*self.progress())
+            if progress is not None and not stop.is_set():
+                progress(*self.progress())
         except KeyboardInterrupt:
             stop.interrupt()  # what is done by now is kept
         finally:
-            over.over = True
-            pool.shutdown(cancel_futures=True)
-    for search in made:
-        search.release()
-    done.update((k, future.result()) for future, k in numbers_of.items() if not future.cancelled())
-    return _assemble(work, done)
+            with self.lock:
+                self._end()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+            for worker in self.workers:
+                if worker.search is not None:
+                    worker.search.release()
+        if self.error is not None:
+            raise self.error
 
+    def progress(self) -> tuple[int, float]:
+        """Return the cells found so far, and the part of the tree that is done."""
+        with self.lock:
+            cells, part = self.done, self.done_part
+            for worker in self.workers:
+                if worker.counts and worker.search is not None:
+                    more, parts = worker.search.progress()
+                    cells, part = cells + more, part + parts
+        return cells, min(1.0, part)
 
-def _reached(done: dict[int, Block], limit: int) -> bool:
-    """Whether the finished tasks at the beginning hold all cells that are allowed."""
-    cells, k = 0, 0
-    while k in done and cells < limit:
-        cells += done[k].cells
-        k += 1
-    return cells >= limit
+    def _run(self, worker: _Worker) -> None:
+        """Do what one thread does."""
+        try:
+            search = worker.search
+            if search is None:
+                search = worker.search = self.make()
+            else:
+                self._finish(worker, self._walk(worker, search))
+            while (task := self._next(worker)) is not None:
+                search.start(task, self.ledger.limit)
+                worker.counts = True
+                self._finish(worker, self._walk(worker, search))
+        except BaseException as error:  # it is raised in the caller's thread
+            with self.lock:
+                self.error = self.error or error
+                self._end()
 
+    def _walk(self, worker: _Worker, search: Search) -> Status:
+        """Search on to the end of a worker's task, and give subtrees away on the way."""
+        while True:
+            status = search.step(NO_LIMIT)
+            if status == Status.FLUSH:
+                search.keep_output()
+            elif status == Status.GIVE:
+                with self.lock:
+                    self._take_from(worker)
+                    self._ask()
+            elif status != Status.PAUSED:
+                return status
 
-def _assemble(work: _Work, done: dict[int, Block]) -> Outcome:
-    """Return blocks in order, with the first cells of the search that the limit allows."""
-    blocks: list[Block] = []
-    left = work.limit
-    complete = True
-    for k, task in enumerate(work.tasks):
-        block = done.get(k)
-        if block is None:
-            complete = False
-            continue
-        if block.cells > left:
-            search = work.make(work.mode)
-            block = search.run(task, left, NEVER, lambda cells, part: None)
-            search.release()
-            blocks.append(block)
-            return Outcome(blocks, False)
-        left -= block.cells
-        blocks.append(block)
-        complete = complete and block.complete
-    return Outcome(blocks, complete)
+    def _take_from(self, worker: _Worker) -> None:
+        """Take the oldest subtree that waits on a worker's stack, for one that has none."""
+        search = worker.search
+        assert search is not None
+        task = search.give()
+        self.ledger.add(task)
+        worker.asked = False
+        search.request(Request.STOP if self.over else Request.NONE)
+        if self.idle and not self.over:
+            taker = self.idle.pop()
+            taker.task = task
+            taker.inbox.put(task)
+        else:
+            self.tasks.append(task)
+
+    def _finish(self, worker: _Worker, status: Status) -> None:
+        """Keep what a worker found in its task."""
+        search = worker.search
+        assert search is not None
+        result = search.close(status)
+        cells, part = search.progress()
+        with self.lock:
+            self.ledger.enter(result)
+            worker.task, worker.asked, worker.counts = None, False, False
+            self.done, self.done_part = self.done + cells, self.done_part + part
+            search.request(Request.STOP if self.over else Request.NONE)
+            self._check_limit()
+
+    def _next(self, worker: _Worker) -> Task | None:
+        """Return the next task of a worker; wait until another gives one away; None if there will be none."""
+        with self.lock:
+            if self.over:
+                return None
+            if self.tasks:
+                worker.task = min(self.tasks, key=lambda task: task.path)
+                self.tasks.remove(worker.task)
+                return worker.task
+            self.idle.append(worker)
+            if not any(other.task is not None for other in self.workers):
+                self._end()
+                return None
+            self._ask()
+        return worker.inbox.get()
+
+    def _ask(self, again: bool = False) -> None:
+        """Ask workers for as many subtrees as others wait for: those whose oldest is nearest the root.
+
+        `again`: count no one who was asked before and has not answered.
+        """
+        wanted = len(self.idle) - len(self.tasks) - (0 if again else sum(each.asked for each in self.workers))
+        if wanted <= 0 or self.over:
+            return
+        able: list[tuple[bool, int, int, _Worker]] = []
+        for worker in self.workers:
+            if worker.task is not None and worker.search is not None and not worker.asked:
+                waiting, depth = worker.search.waiting()
+                able.append((waiting == 0, depth, len(able), worker))
+        for _, _, _, worker in sorted(able)[:wanted]:
+            worker.asked = True
+            worker.search.request(Request.GIVE)  # type: ignore[union-attr]
+
+    def _look(self) -> None:
+        """Do what is due at times: end where the limit is reached, ask again where none has given."""
+        with self.lock:
+            self._check_limit()
+            self._ask(again=True)
+
+    def _check_limit(self) -> None:
+        """End if the first subtrees of the tree hold as many cells as are allowed."""
+        if self.ledger.limit == NO_LIMIT:
+            return
+        cells, path = self.ledger.first()
+        for worker in self.workers:
+            if worker.counts and worker.task is not None and worker.task.path == path:
+                cells += worker.search.progress()[0]  # type: ignore[union-attr]
+        if cells >= self.ledger.limit:
+            self._end()
+
+    def _end(self) -> None:
+        """Ask all threads to end."""
+        if self.over:
+            return
+        self.over = True
+        for worker in self.workers:
+            if worker.search is not None:
+                worker.search.request(Request.STOP)
+        for worker in self.idle:
+            worker.inbox.put(None)
+        self.ended.set()

@@ -19,10 +19,10 @@ from scipy.sparse.csgraph import dijkstra
 
 from regions.complexes import StoppedBy
 from regions.enumeration.compiled_network import compile_network
+from regions.enumeration.cores import worker_count
 from regions.enumeration.limits import Limits, Stop, check_seconds, check_whole, refuse_others
 from regions.enumeration.programs.cell_facets import CellFacets, FindsFacets
 from regions.enumeration.programs.facet_finder import FacetFinder
-from regions.enumeration.threads import worker_count
 from regions.errors import InvalidInputError
 from regions.exploration import search_frame
 from regions.exploration.box_facet_finder import BoxFacetFinder

@@ -1,5 +1,6 @@
 """Files of networks: a `.npz` with keys `W0, b0, W1, b1, ...`, and `relu`, `slopes1` and `name` where wanted.
 
+A large sparse matrix is in `W2` by its non-zeros, with `W2_columns`, `W2_starts` and `W2_size` beside.
 Whether the layers fit together, `Network` checks; other people's formats are read by `loaders`.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -15,18 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.network.layer_matrices import from_parts, is_sparse, matrices_of, parts_of
 from regions.network.npz_members import read_members
 from regions.reports import replacing
 
 _LAYER_KEY = re.compile(r"([Wb])(0|[1-9][0-9]*)")
+_PART_KEY = re.compile(r"W(0|[1-9][0-9]*)_(columns|starts|size)")
 _SLOPES_KEY = re.compile(r"slopes(0|[1-9][0-9]*)")
+MOST_DENSE_IN_FILES = 2**22  # entries; larger sparse matrices are stored by their non-zeros
 _TWO_SLOPES = 2  # flag of a layer whose units are no ReLUs; releases that do not know it refuse the file
 
 
 class StoredLayers(NamedTuple):
     """What a file holds of a network, as `Network.from_arrays` takes it; `relu` is None if not said."""
 
-    weights: Sequence[NDArray[Any]]
+    weights: Sequence[Any]
     biases: Sequence[NDArray[Any]]
     relu: Sequence[bool] | None
     name: str
@@ -112,7 +117,12 @@ def to_entries(layers: Layers) -> tuple[list[bool | int], dict[str, NDArray[Any]
     >>> flags, list(entries)
     ([2, False], ['W0', 'W1', 'b0', 'b1', 'slopes0'])
     """
-    entries = {f"W{k}": weight for k, weight in enumerate(layers.weights)}
+    entries: dict[str, NDArray[Any]] = {}
+    for k, weight in enumerate(matrices_of(layers.weights)):
+        if is_sparse(weight) and prod(weight.shape) > MOST_DENSE_IN_FILES:
+            entries |= {f"W{k}_{name}".rstrip("_"): part for name, part in parts_of(weight).items()}
+        else:
+            entries[f"W{k}"] = weight.toarray() if is_sparse(weight) else weight
     entries |= {f"b{k}": bias for k, bias in enumerate(layers.biases)}
     entries |= {f"slopes{k}": pair for k, pair in enumerate(layers.slopes or ()) if pair is not None}
     relu = layers.relu or ()
@@ -138,12 +148,19 @@ def from_entries(
         )
     layers = range(len(given) if count is None else count)
     return StoredLayers(
-        [stored[f"W{k}"] for k in layers],
+        [_matrix(stored, k) for k in layers],
         [stored[f"b{k}"] for k in layers],
         None if flags is None else [bool(flag) for flag in given],
         name,
         [stored.get(f"slopes{k}") for k in range(len(given))],
     )
+
+
+def _matrix(stored: Mapping[str, NDArray[Any]], layer: int) -> Any:
+    """Return the matrix of a layer, dense or by its non-zeros."""
+    values = stored[f"W{layer}"]
+    parts = [stored.get(f"W{layer}_{name}") for name in ("columns", "starts", "size")]
+    return values if any(part is None for part in parts) else from_parts(values, *parts)
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
@@ -154,7 +171,8 @@ def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def _is_wanted(key: str) -> bool:
-    return bool(_LAYER_KEY.fullmatch(key) or _SLOPES_KEY.fullmatch(key)) or key in ("relu", "name")
+    forms = (_LAYER_KEY, _PART_KEY, _SLOPES_KEY)
+    return any(form.fullmatch(key) for form in forms) or key in ("relu", "name")
 
 
 def _count_stored_layers(file: Path, stored: dict[str, NDArray[Any]]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ _CHUNK = 1 << 20
 _KINDS = "biufcU"
 _BROKEN = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError),
-    *(RecursionError, OverflowError, struct.error, zlib.error, zipfile.BadZipFile),
+    *(RecursionError, OverflowError, struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError),
 )
 
 

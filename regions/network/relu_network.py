@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
+from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.network.layer_checks import check_chain, checked_arrays, exact_float64, relu_flags
+from regions.network.layer_matrices import DenseViews, Matrix, compact, is_sparse, matrices_of, update_digest
 from regions.network.network_files import read_layers, write_layers
 from regions.network.patterns import checked_states
 from regions.network.slopes import RELU, Slopes, activated, put_out, right_of, slopes_of_layers
@@ -36,10 +38,12 @@ class Network:
     the units' slopes make of it: `slopes[l][0] * z` where z <= 0, and `slopes[l][1] * z` where z > 0.
     A unit is a row of a ReLU layer; units are numbered flat, ReLU layer after ReLU layer.
     Two networks are equal when their weights, biases, ReLU flags and slopes are the same bits.
+    Large matrices of few non-zeros, as convolutions make them, are stored by these: `operators` has all
+    matrices as they are stored (dense, or as scipy's `csr_array`), `weights` makes dense ones on demand.
 
     Parameters
     ----------
-    weights, biases : tuples of (n_l, n_{l-1}) and (n_l,) float64; copied, read-only, C-contiguous
+    weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) float64; copied, read-only, C-contiguous
     relu : tuple of bool, one per affine layer
     name : str, for reports only; not part of equality
     slopes : tuple, one per affine layer: None for ReLUs (and where `relu` is False), or (2, n_l) float64, the
@@ -49,6 +53,7 @@ class Network:
     ------
     InvalidNetworkError : if there is no layer, shapes do not chain, a width is zero, a number is NaN or
         infinite, or float64 would round an array or cannot hold it (complex, object, integers > 2**53)
+    BudgetExceededError : where `weights` is asked for a sparse matrix of more than 2**27 entries
 
     Examples
     --------
@@ -58,19 +63,23 @@ class Network:
            [3.5]])
     """
 
-    weights: tuple[FloatArray, ...]
+    weights: Sequence[FloatArray]
     biases: tuple[FloatArray, ...]
     relu: tuple[bool, ...]
     name: str = ""
     slopes: tuple[Slopes, ...] = ()
+    operators: tuple[Matrix, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        weights = _float_arrays("weights", self.weights, 2)
-        biases = _float_arrays("biases", self.biases, 1)
-        _check_chain(weights, biases)
-        object.__setattr__(self, "weights", weights)
+        given = matrices_of(self.weights)
+        operators = tuple(map(compact, checked_arrays("weights", given, 2)))
+        biases = checked_arrays("biases", self.biases, 1)
+        check_chain(operators, biases)
+        object.__setattr__(self, "operators", operators)
+        dense = not any(map(is_sparse, operators))
+        object.__setattr__(self, "weights", operators if dense else DenseViews(operators))
         object.__setattr__(self, "biases", biases)
-        object.__setattr__(self, "relu", _relu_flags(self.relu, len(weights)))
+        object.__setattr__(self, "relu", relu_flags(self.relu, len(operators)))
         object.__setattr__(self, "name", str(self.name))
         object.__setattr__(
             self, "slopes", slopes_of_layers(self.slopes, self.relu, [bias.size for bias in biases])
@@ -84,7 +93,7 @@ class Network:
 
     def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
         # pickled arrays come back writable; going through the constructor freezes them again
-        return (Network, (self.weights, self.biases, self.relu, self.name, self.slopes))
+        return (Network, (self.operators, self.biases, self.relu, self.name, self.slopes))
 
     @classmethod
     def from_arrays(
@@ -101,7 +110,7 @@ class Network:
         Parameters
         ----------
         weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) arrays
-            Weights may be sparse matrices of scipy; they are stored dense.
+            Weights may be sparse matrices of scipy.
         relu : sequence of bool, one per layer; default a ReLU after every layer but the last
         name : str, for reports
         slopes : sequence, one per layer; default ReLUs
@@ -187,17 +196,17 @@ class Network:
     @property
     def n_layers(self) -> int:
         """Number of affine layers."""
-        return len(self.weights)
+        return len(self.operators)
 
     @property
     def input_dim(self) -> int:
         """Number of inputs."""
-        return int(self.weights[0].shape[1])
+        return int(self.operators[0].shape[1])
 
     @property
     def output_dim(self) -> int:
         """Number of outputs."""
-        return int(self.weights[-1].shape[0])
+        return int(self.operators[-1].shape[0])
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -363,6 +372,8 @@ class Network:
     def digest(self) -> str:
         """Return the SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all numbers.
 
+        Sparse matrices of more than 2**24 entries count by their non-zeros and where these are.
+
         Examples
         --------
         >>> network = Network.from_arrays([[[1.0]]], [[0.5]])
@@ -370,9 +381,9 @@ class Network:
         (64, True)
         """
         state = hashlib.sha256()
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+        for layer, (weight, bias) in enumerate(zip(self.operators, self.biases, strict=True)):
             state.update(f"{weight.shape} {self.relu[layer]};".encode())
-            state.update(weight.astype("<f8").tobytes())
+            update_digest(state, weight)
             state.update(bias.astype("<f8").tobytes())
             if (pair := self.slopes[layer]) is not None:
                 state.update(b"slopes;" + pair.astype("<f8").tobytes())
@@ -394,13 +405,13 @@ class Network:
         return f"{self.name or 'network'}: {sizes}, {self.n_units} {kind}{passing} in {layers}"
 
     def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
-        value = _float64("x", x, InvalidInputError)
+        value = exact_float64("x", x, InvalidInputError)
         if value.ndim not in (1, 2) or value.shape[-1] != self.input_dim:
             raise InvalidInputError(
                 f"x has shape {value.shape}; expected (N, {self.input_dim}) or ({self.input_dim},)"
             )
         before_relu = []
-        layers = zip(self.weights, self.biases, self.relu, self.slopes, strict=True)
+        layers = zip(self.operators, self.biases, self.relu, self.slopes, strict=True)
         for weight, bias, relu, pair in layers:
             value = value @ weight.T + bias
             if relu:
@@ -413,10 +424,12 @@ class Network:
     ) -> tuple[tuple[FloatArray, FloatArray], list[tuple[FloatArray, FloatArray]]]:
         active = checked_states(pattern, self.n_units)
         unit_maps, start = [], 0
-        A, c = np.eye(self.input_dim), np.zeros(self.input_dim)
-        for index, (weight, bias, relu) in enumerate(zip(self.weights, self.biases, self.relu, strict=True)):
+        A, c = self.weights[0], self.biases[0]
+        for index, (weight, bias, relu) in enumerate(
+            zip(self.operators, self.biases, self.relu, strict=True)
+        ):
             # the first map is the layer itself, to the bit, without a product by the identity
-            A, c = (weight @ A, weight @ c + bias) if index else (weight.copy(), bias.copy())
+            A, c = (weight @ A, weight @ c + bias) if index else (A.copy(), c.copy())
             if relu:
                 unit_maps.append((A, c))
                 on = active[start : start + bias.size]
@@ -424,71 +437,3 @@ class Network:
                 A, c = activated(A, on, pair, 1), activated(c, on, pair)
                 start += bias.size
         return (A, c), unit_maps
-
-
-def _float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
-    """Return a C-contiguous float64 copy; raise the given error if that would round or is not finite."""
-    try:
-        given = value.toarray() if hasattr(value, "toarray") else np.asarray(value)  # scipy's sparse ones
-    except (TypeError, ValueError) as failure:
-        raise error(f"{what} is not an array of numbers: {failure}") from failure
-    if given.dtype.kind not in "biuf":
-        raise error(f"{what} has dtype {given.dtype}; expected real numbers that float64 can hold")
-    array = np.array(given, dtype=np.float64, order="C")
-    if not np.isfinite(array).all():
-        at = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
-        raise error(f"{what} holds {array[at]} at index {at}; every number must be finite")
-    if given.dtype.kind in "iu":
-        rounded = bool(((given > 2**53) | (given < -(2**53))).any())
-    else:
-        rounded = given.dtype.itemsize > 8 and bool((array != given).any())
-    if rounded:
-        raise error(f"{what} ({given.dtype}) would be rounded by float64; round it yourself if that is meant")
-    return array
-
-
-def _listed(what: str, values: Any) -> list[Any]:
-    try:
-        return list(values)
-    except TypeError as error:
-        raise InvalidNetworkError(f"{what} is a {type(values).__name__}; give one per layer") from error
-
-
-def _float_arrays(what: str, values: Any, ndim: int) -> tuple[FloatArray, ...]:
-    arrays = []
-    for layer, item in enumerate(_listed(what, values)):
-        array = _float64(f"{what}[{layer}]", item, InvalidNetworkError)
-        if array.ndim != ndim:
-            raise InvalidNetworkError(f"{what}[{layer}] has shape {array.shape}; expected {ndim} axes")
-        array.setflags(write=False)
-        arrays.append(array)
-    return tuple(arrays)
-
-
-def _check_chain(weights: tuple[FloatArray, ...], biases: tuple[FloatArray, ...]) -> None:
-    if not weights:
-        raise InvalidNetworkError("weights is empty; a network needs at least one layer")
-    if len(weights) != len(biases):
-        raise InvalidNetworkError(f"{len(weights)} weights but {len(biases)} biases; give one per layer")
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        if 0 in weight.shape:
-            raise InvalidNetworkError(f"weights[{layer}] has shape {weight.shape}; no width may be zero")
-        if bias.size != weight.shape[0]:
-            raise InvalidNetworkError(
-                f"weights[{layer}] has {weight.shape[0]} rows but biases[{layer}] has {bias.size} entries"
-            )
-        if layer and weight.shape[1] != weights[layer - 1].shape[0]:
-            raise InvalidNetworkError(
-                f"weights[{layer}] takes {weight.shape[1]} inputs but layer {layer - 1} gives "
-                f"{weights[layer - 1].shape[0]}; W is (out, in), transpose it if it is stored (in, out)"
-            )
-
-
-def _relu_flags(relu: Any, n_layers: int) -> tuple[bool, ...]:
-    flags = _listed("relu", relu)
-    if len(flags) != n_layers:
-        raise InvalidNetworkError(f"relu has {len(flags)} flags for {n_layers} layers; give one per layer")
-    for layer, flag in enumerate(flags):
-        if not isinstance(flag, bool | np.bool_):
-            raise InvalidNetworkError(f"relu[{layer}] is {flag!r}; expected True or False")
-    return tuple(bool(flag) for flag in flags)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from regions.network.patterns import state_bytes, unit_place
 from regions.network.relu_network import Network
 from regions.rational.exact_polytope import RationalPolytope
 from regions.rational.integer_rows import Row, dyadic_integers, primitive, solve_vertex
+from regions.rational.row_maps import RowMaps
 
 Pattern = NDArray[np.bool_] | bytes
+MOST_MATRIX_ENTRIES = 1 << 22  # of all layers; larger networks go row by row
 _EXACT_BITS = 1000  # integers up to here are converted to floats directly
 
 
@@ -49,7 +52,8 @@ class ExactNetwork:
     Notes
     -----
     Cost on 3 x 50 units, d = 2: 3 microseconds for a row whose prefix is kept, up to 200 for a new
-    prefix per layer; 1 microsecond for a vertex, 2 for a sign.
+    prefix per layer; 1 microsecond for a vertex, 2 for a sign. Networks of more than 2**22 weights, zeros
+    included, go by their non-zeros, and only by those that the row asked for depends on (`RowMaps`).
 
     Examples
     --------
@@ -75,6 +79,7 @@ class ExactNetwork:
         self._inputs: OrderedDict[tuple[int, bytes], Any] = OrderedDict()
         self._maps: OrderedDict[tuple[int, bytes], Any] = OrderedDict()
         self._float_maps: OrderedDict[tuple[int, bytes], NDArray[np.float64]] = OrderedDict()
+        self._rows: RowMaps | None = None
         start, shift = dyadic_integers(np.column_stack([domain.basis, domain.origin]))
         self._lower(start, shift)
 
@@ -84,6 +89,11 @@ class ExactNetwork:
         self.input_shifts, self.shifts = [shift], []
         self._matrices, self._unit_matrices = [], []
         self._slopes: dict[int, tuple[list[int], list[int]]] = {}
+        if sum(prod(matrix.shape) for matrix in self.network.operators) > MOST_MATRIX_ENTRIES:
+            self._rows = RowMaps(self.network, start, shift, columns)
+            self.input_shifts, self.shifts = self._rows.input_shifts, self._rows.shifts
+            self._slopes = self._rows.slopes
+            return
         for weight, bias in zip(self.network.weights, self.network.biases, strict=True):
             n, m = weight.shape
             integers, own = dyadic_integers(np.column_stack([weight, bias]))
@@ -140,6 +150,9 @@ class ExactNetwork:
 
     def _map(self, layer: int, pattern: bytes) -> Any:
         """Values of an affine layer: (width, d + 1) fmpz_mat."""
+        if self._rows is not None:
+            n = self.network.biases[layer].size
+            return fmpz_mat([list(row) for row in self._rows.rows(layer, pattern, np.arange(n))])
         if layer == 0:
             return self._first
         key = (layer, pattern[: self._units_before[layer]])
@@ -169,6 +182,8 @@ class ExactNetwork:
         """
         affine = self._layer_of[layer]
         key = self._bytes(pattern, self._units_before[affine])
+        if self._rows is not None:
+            return tuple(map(fmpz, self._rows.rows(affine, key, np.array([unit]))[0]))
         if affine == 0:
             first = self._first
             return tuple(first[unit, j] for j in range(self.dimension + 1))
@@ -186,7 +201,7 @@ class ExactNetwork:
         return tuple(int(x) for x in self._output(key).entries())
 
     def _output(self, key: bytes) -> Any:
-        last = len(self.network.weights) - 1
+        last = self.network.n_layers - 1
         if not self.network.relu[last]:
             return self._map(last, key)
         return fmpz_mat(self._activated(last, key))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from flint import fmpz_mat
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from regions.errors import InvalidInputError, SolverError
 
@@ -55,6 +55,40 @@ def dyadic_integers(values: ArrayLike) -> tuple[list[int], int]:
     mantissas >>= zeros
     lefts = np.where(nonzero, exponents + zeros + shift, 0)
     return [m << e for m, e in zip(mantissas.tolist(), lefts.tolist(), strict=True)], shift
+
+
+def dyadic_shift(values: ArrayLike) -> int:
+    """The shift of `dyadic_integers`: the least s >= 0 such that all values are multiples of 2**-s.
+
+    Examples
+    --------
+    >>> dyadic_shift([0.75, -3.0])
+    2
+    """
+    fractions, exponents = np.frexp(np.asarray(values, dtype=np.float64).ravel())
+    mantissas = np.ldexp(fractions, 53).astype(np.int64)
+    nonzero = mantissas != 0
+    if not nonzero.any():
+        return 0
+    zeros = np.frexp((mantissas & -mantissas)[nonzero].astype(np.float64))[1] - 1
+    return max(0, int((53 - exponents[nonzero] - zeros).max()))
+
+
+def integers_over(values: NDArray[np.float64], shift: int) -> list[int]:
+    """Floats that are multiples of 2**-shift as integers over 2**shift.
+
+    Examples
+    --------
+    >>> integers_over(np.array([0.75, -3.0]), 3)
+    [6, -24]
+    """
+    fractions, exponents = np.frexp(values)
+    if shift < 1000 and int(exponents.max(initial=0)) + shift < 62:
+        whole: list[int] = np.ldexp(values, shift).astype(np.int64).tolist()
+        return whole
+    lefts = (exponents + (shift - 53)).tolist()
+    mantissas = np.ldexp(fractions, 53).astype(np.int64).tolist()
+    return [m << e if e >= 0 else m >> -e for m, e in zip(mantissas, lefts, strict=True)]
 
 
 def primitive(values: Sequence[Any]) -> tuple[int, ...]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Domain
+from regions.network.layer_matrices import Matrix, is_sparse, most_terms, values_of, with_values
 from regions.network.relu_network import Network
 from regions.network.slopes import Slopes, activated
-from regions.rational.integer_rows import dyadic_integers
+from regions.rational.integer_rows import dyadic_integers, dyadic_shift, integers_over
 
 _CHUNK = 1 << 22  # entries of the largest array
 
@@ -38,26 +39,27 @@ def map_residues(network: Network, domain: Domain, patterns: NDArray[np.bool_]) 
     >>> map_residues(absolute, Box([-1], [1]), np.array([[True, False], [False, True]])).shape
     (2, 2)
     """
-    widest = max(w.shape[1] for w in network.weights) + 1
-    p = _prime_below(min(isqrt(2**53 // widest), 2**26))
+    terms = max(*map(most_terms, network.operators), domain.dimension) + 1
+    p = _prime_below(min(isqrt(2**53 // terms), 2**26))
     d, n = domain.dimension, patterns.shape[0]
     start, shift = _residues(np.column_stack([domain.basis, domain.origin]), p)
     layers = []
-    for weight, bias, pair in zip(network.weights, network.biases, network.slopes, strict=True):
-        matrix, own = _residues(np.column_stack([weight, bias]), p)
+    for weight, bias, pair in zip(network.operators, network.biases, network.slopes, strict=True):
+        own = max(dyadic_shift(values_of(weight)), dyadic_shift(bias))
+        matrix = with_values(weight, _residues_over(values_of(weight), own, p))
         slopes, more = (None, 0) if pair is None else _residues(pair, p)
-        layers.append((matrix[:, :-1], matrix[:, -1] * pow(2, shift, p) % p, slopes))
+        layers.append((matrix, _residues_over(bias, own, p) * pow(2, shift, p) % p, slopes))
         shift += own + more
     first = layers[0][0] @ start % p
     first[:, -1] = (first[:, -1] + layers[0][1]) % p
-    step = max(1, _CHUNK // (max(w.shape[0] for w in network.weights) * (d + 1)))
+    step = max(1, _CHUNK // (max(bias.size for bias in network.biases) * (d + 1)))
     parts = [_chain(network, layers, first, patterns[at : at + step], p) for at in range(0, n, step)]
     return np.concatenate(parts) if parts else np.zeros((0, network.output_dim * (d + 1)), np.int64)
 
 
 def _chain(
     network: Network,
-    layers: list[tuple[NDArray[np.float64], NDArray[np.float64], Slopes]],
+    layers: list[tuple[Matrix, NDArray[np.float64], Slopes]],
     first: NDArray[np.float64],
     active: NDArray[np.bool_],
     p: int,
@@ -68,13 +70,27 @@ def _chain(
     for layer, relu in enumerate(network.relu):
         if layer:
             weight, bias, _ = layers[layer]
-            maps = np.matmul(weight, maps) % p
+            maps = _product(weight, maps) % p
             maps[:, :, -1] = (maps[:, :, -1] + bias) % p
         if relu:
             width = maps.shape[1]
             maps = activated(maps, active[:, unit : unit + width], layers[layer][2], 1) % p
             unit += width
     return maps.reshape(active.shape[0], -1).astype(np.int64)
+
+
+def _product(weight: Matrix, maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weight @ maps[k] for each k."""
+    if not is_sparse(weight):
+        return np.asarray(np.matmul(weight, maps))
+    count, width, columns = maps.shape
+    product = weight @ maps.transpose(1, 0, 2).reshape(width, count * columns)
+    return np.ascontiguousarray(product.reshape(-1, count, columns).transpose(1, 0, 2))
+
+
+def _residues_over(values: NDArray[np.float64], shift: int, p: int) -> NDArray[np.float64]:
+    integers = integers_over(values.ravel(), shift)
+    return np.array([x % p for x in integers], dtype=np.float64).reshape(values.shape)
 
 
 def _residues(values: ArrayLike, p: int) -> tuple[NDArray[np.float64], int]:

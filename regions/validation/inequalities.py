@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Unpack
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.analysis.locus import locus_volume
-from regions.complexes import CellComplex
+from regions.complexes import CellComplex, StoppedBy
 from regions.density import Density
 from regions.density.reach import part_with_mass
 from regions.domain import Domain
@@ -28,12 +27,12 @@ from regions.estimators.estimates import check_objects
 from regions.network.patterns import unit_place, unpack
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
-from regions.validation.local_complexity import EnumerationOptions, all_cells, finished_draws, with_bias_noise
+from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
+from regions.validation.local_complexity import with_bias_noise
 
 __all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
 
 FloatArray = NDArray[np.float64]
-Progress = Callable[[int, float], None]
 
 # an inequality of means counts as violated only beyond this many standard errors of its slack
 _STANDARD_ERRORS = 4.0
@@ -157,7 +156,7 @@ class InequalityReport:
     draws : DrawTerms, the same draw by draw
     seconds : float, wall time
     network, domain, density : str, one line each
-    complete : bool, False if Ctrl-C left out some of the bias draws
+    stopped_by : "interrupt" or "max_seconds", what left out some of the bias draws; else ""
     """
 
     inequalities: tuple[Inequality, ...]
@@ -173,7 +172,12 @@ class InequalityReport:
     network: str = ""
     domain: str = ""
     density: str = ""
-    complete: bool = True
+    stopped_by: StoppedBy = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all bias draws were done."""
+        return not self.stopped_by
 
     @property
     def holds(self) -> bool:
@@ -189,7 +193,7 @@ class InequalityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; draw by draw values are left out."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("draws", "complete")}
+        plain = {key: value for key, value in vars(self).items() if key != "draws"}
         plain["inequalities"] = [asdict(one) for one in self.inequalities]
         plain["terms"] = {name: one.to_dict() for name, one in self.terms.items()}
         return {**plain, "holds": self.holds, "status": "COMPLETE" if self.complete else "TRUNCATED"}
@@ -204,7 +208,7 @@ class InequalityReport:
             f"inequalities of local complexity, sigma {self.sigma:g}, eps {self.eps:g}, eta {self.eta:g}, "
             f"{self.n_bias} bias draws",
             *heading(self.network, self.domain, self.density),
-            *truncation(self.complete, f"{self.n_bias} bias draws"),
+            *truncation(self.complete, f"{self.n_bias} bias draws", self.stopped_by),
             f"{'':<22}{'left':>12}{'right':>12}{'slack':>12}{'std. error':>12}  holds",
         ]
         rows += [
@@ -253,13 +257,13 @@ def check_inequalities(
     n_bias : int >= 2, bias draws
     rng : numpy Generator; the draws are those of `exact_local_complexity`
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
-        progress(draws_done, fraction_done)
+        progress(draws_done, fraction_done); max_seconds, for all draws together
 
     Returns
     -------
     InequalityReport; cost for each draw: 1 enumeration, and 1 more for each unit that is active somewhere
-        and not in the last ReLU layer (B needs them). After Ctrl-C it is that of the draws that were done, if
-        there are two, and `complete` is False.
+        and not in the last ReLU layer (B needs them). After Ctrl-C or max_seconds it is that of the draws
+        done, if there are two, and `stopped_by` says which.
 
     Raises
     ------
@@ -316,12 +320,14 @@ def check_inequalities(
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
 
+    deadline = Deadline(options.get("max_seconds"))
+
     def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
-        span = _Span(part)
-        return _draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), span, options)
+        work = _Work(part, deadline, options)
+        return _draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), work)
 
     noises = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
-    rows, complete = finished_draws(draw, noises, n_bias, options.get("progress"))
+    rows, _ = finished_draws(draw, noises, n_bias, options.get("progress"), deadline)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     draws = DrawTerms(network.widths, domain.dimension, **columns)
     c_bias = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
@@ -339,7 +345,7 @@ def check_inequalities(
         network=network.describe(),
         domain=domain.describe(),
         density=density.describe(),
-        complete=complete,
+        stopped_by=deadline.stopped_by,
     )
 
 
@@ -424,31 +430,28 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
 
 
 @dataclass(frozen=True)
-class _Span:
-    """Progress of the enumerations of one draw as its progress."""
+class _Work:
+    """The enumerations of one draw: its progress, the end of its time, and their options."""
 
     progress: Progress | None
+    deadline: Deadline
+    options: EnumerationOptions
 
-    def part(self, step: int, steps: int) -> Progress | None:
-        """Progress of one enumeration out of several."""
-        progress = self.progress
-        if progress is None:
-            return None
-        return lambda cells, fraction: progress(cells, (step + fraction) / steps)
+    def part(self, step: int, steps: int) -> EnumerationOptions:
+        """Return the options of one enumeration out of several."""
+        whole = self.progress
+        own = None if whole is None else lambda cells, fraction: whole(cells, (step + fraction) / steps)
+        return self.deadline.options({**self.options, "progress": own})
 
 
 def _draw(
-    noisy: Network,
-    domain: Domain,
-    density: Density,
-    settings: tuple[float, float, FloatArray],
-    span: _Span,
-    options: EnumerationOptions,
+    noisy: Network, domain: Domain, density: Density, settings: tuple[float, float, FloatArray], work: _Work
 ) -> dict[str, Any]:
     """One row of `DrawTerms`."""
     eps, eta, noise = settings
     steps = 1 + int(noisy.unit_offsets[-2])
-    cells = all_cells(noisy, domain, **{**options, "progress": span.part(0, steps)})  # type: ignore
+    cells = all_cells(noisy, domain, **work.part(0, steps))
+    work.deadline.counts(cells.seconds)
     locus = locus_volume(cells, density)
     sums = sum_over_cells(cells, density, eps=eps)
     tail = gradient_tail(cells, density, eta=eta, shift=noise)
@@ -460,7 +463,7 @@ def _draw(
         "local_rank": sums.local_rank,
         "c_grad": sums.c_bound,
         "lipschitz": sums.lipschitz,
-        "not_good": _measure_not_good(cells, sums, density, span, options),
+        "not_good": _measure_not_good(cells, sums, density, work),
         "mass": sums.mass,
         "locus_error": locus.error,
         "mass_error": sums.mass_error,
@@ -468,9 +471,7 @@ def _draw(
     }
 
 
-def _measure_not_good(
-    cells: CellComplex, sums: CellSums, density: Density, span: _Span, options: EnumerationOptions
-) -> float:
+def _measure_not_good(cells: CellComplex, sums: CellSums, density: Density, work: _Work) -> float:
     """Sum over units of the measure where they are not good, the unit's own activation being 0."""
     network = cells.network
     before_last = int(network.unit_offsets[-2])
@@ -479,11 +480,9 @@ def _measure_not_good(
     measures = sums.not_good.tolist()
     # a unit that is inactive everywhere is silent already, and no state depends on the last layer's units
     for step, unit in enumerate(np.flatnonzero(sometimes_active[:before_last])):
-        silent = all_cells(
-            _silenced(network, int(unit)),
-            cells.domain,
-            **{**options, "progress": span.part(1 + step, 1 + before_last)},  # type: ignore
-        )
+        own = work.part(1 + step, 1 + before_last)
+        silent = all_cells(_silenced(network, int(unit)), cells.domain, **own)
+        work.deadline.counts(silent.seconds)
         measures[unit] = float(sum_over_cells(silent, density, eps=sums.eps).not_good[unit])
     return math.fsum(measures)
 

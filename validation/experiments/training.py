@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from regions import GaussianMixtureDensity, Network, Slice, from_torch, local_complexity, track
-from regions.density import Density
+from regions import Network, from_torch, local_complexity, track
 from validation.experiments.training_findings import (
     FINDINGS,
     LATE_FROM,
@@ -20,6 +18,13 @@ from validation.experiments.training_findings import (
     sanity_checks,
 )
 from validation.framework import Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.network_measures import (
+    accuracy,
+    density_of,
+    jacobian_means,
+    paper_bound,
+    plane_through_classes,
+)
 from validation.training_data import (
     CLUSTER_INPUTS,
     CLUSTERS,
@@ -82,8 +87,8 @@ def _train_and_record(item: Row) -> list[Row]:
             row = {key: item[key] for key in ("data", "decay", "scale")}
             row |= {"seed": seed, "step": moment.step, "loss": float(moment.loss[seed])}
             row |= {
-                "train_accuracy": _accuracy(network, data.train_x, data.train_y),
-                "test_accuracy": _accuracy(network, data.test_x, data.test_y),
+                "train_accuracy": accuracy(network, data.train_x, data.train_y),
+                "test_accuracy": accuracy(network, data.test_x, data.test_y),
             }
             rows.append(row | _on_data(item, network, seed, moment.step) | _on_slice(tracker_rows[-1]))
     return rows
@@ -92,10 +97,9 @@ def _train_and_record(item: Row) -> list[Row]:
 def _tracker(item: Row, model: Any, seed: int, steps: tuple[int, ...]) -> Any:
     """What is exact: everything on the plane through one image, or point, of each of the first classes."""
     config, data = item["config"], make_data(item["data"], seed)
-    corners = [data.train_x[np.flatnonzero(data.train_y == label)[seed]] for label in range(3)]
     return track(
         model,
-        Slice.through(*corners),
+        plane_through_classes(data, seed),
         every=steps,
         rng=case_rng("tracker", item["data"], item["decay"], item["scale"], seed),
         records=(
@@ -109,55 +113,21 @@ def _tracker(item: Row, model: Any, seed: int, steps: tuple[int, ...]) -> Any:
     )  # fmt: skip
 
 
-def _density(item: Row, seed: int) -> Density:
-    """The clusters' own mixture, or a kernel around each training image."""
-    data = make_data(item["data"], seed)
-    if data.centers is None:
-        return GaussianMixtureDensity.from_data(data.train_x, bandwidth=item["bandwidth"])
-    return GaussianMixtureDensity(np.ones(len(data.centers)), data.centers, data.spread**2)
-
-
-def _accuracy(network: Network, x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.mean(np.argmax(network.forward(x), axis=1) == y))
-
-
 def _on_data(item: Row, network: Network, seed: int, step: int) -> Row:
     """Local complexity on the data's density, by the co-area formula; ranks and variation at data points."""
     config = item["config"]
     names = ["training", item["data"], item["decay"], item["scale"], seed, step]
-    estimate = local_complexity(
-        network, _density(item, seed), config["sigma"], config["samples"], case_rng(*names)
-    )
-    points = make_data(item["data"], seed).train_x[: config["points"]]
-    ranks, variation = _jacobians(network, points, config["eps"])
-    # Lipschitz constants of the rest of the network, by the product of the norms of its weights
-    norms = [float(np.linalg.norm(weights, 2)) for weights in network.weights]
-    steepest = max(math.prod(norms[layer:]) for layer in range(1, len(norms)))
-    # the paper's A with eta = sigma: its eta = 1 makes the constant, the same at all steps, vanish
-    c_eta = math.exp(-0.5) / (math.sqrt(2.0 * math.pi) * config["sigma"])
+    data = make_data(item["data"], seed)
+    density = density_of(data, item.get("bandwidth", 0.0))
+    estimate = local_complexity(network, density, config["sigma"], config["samples"], case_rng(*names))
+    means = jacobian_means(network, data.train_x[: config["points"]], config["eps"])
     return {
         "lc": estimate.mean,
         "lc_stderr": estimate.stderr,
-        "tv": variation,
-        "bound": variation * len(network.widths) * c_eta / steepest,
-        **{f"rank_{layer}": _at(ranks, layer) for layer in range(_MOST_LAYERS)},
+        "tv": means.variation,
+        "bound": paper_bound(network, means.variation, config["sigma"]),
+        **{f"rank_{layer}": _at(means.ranks, layer) for layer in range(_MOST_LAYERS)},
     }
-
-
-def _jacobians(network: Network, points: np.ndarray, eps: float) -> tuple[list[float], float]:
-    """Means over the points of the rank of each layer's Jacobian, and of the network's Frobenius norm."""
-    active, jacobian = points, None
-    ranks = []
-    for weights, biases, has_relu in zip(network.weights, network.biases, network.relu, strict=True):
-        heights = active @ weights.T + biases
-        first = np.broadcast_to(weights, (len(points), *weights.shape))
-        jacobian = first if jacobian is None else weights @ jacobian
-        active = heights
-        if has_relu:
-            singular = np.linalg.svd(jacobian, compute_uv=False)
-            ranks.append(float(np.mean(np.count_nonzero(singular > eps, axis=1))))
-            active, jacobian = np.maximum(heights, 0.0), jacobian * (heights > 0.0)[:, :, None]
-    return ranks, float(np.mean(np.linalg.norm(jacobian, axis=(1, 2))))
 
 
 def _at(values: Any, place: int) -> float | None:

@@ -18,7 +18,6 @@ from regions.enumeration.facet_join import facet_table, join_outputs, jumps_of
 from regions.enumeration.limits import Stop
 from regions.enumeration.programs.breadth_first import Listing
 from regions.enumeration.programs.cell_facets import CellFacets
-from regions.enumeration.search import NO_LIMIT, WHOLE
 from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.enumeration.vertices.vertex_search import Output, VertexSearch
 from regions.errors import CertificateError, InvalidInputError
@@ -129,9 +128,9 @@ def measure_by_vertices(
 def _measure_all(geometry: VertexGeometry, stop: Stop) -> list[Output] | None:
     """Measure all cells in one search: the way to a cell, which costs more than it, is shared."""
     search = VertexSearch(geometry.net, geometry.domain, Mode.COLLECT)
-    block = search.run(WHOLE, NO_LIMIT, stop, lambda cells, fraction: None)
+    found = search.run(stop=stop)
     search.release()
-    return block.outputs if block.complete else None
+    return None if found.remainder else found.parts
 
 
 def _measure(geometry: VertexGeometry, packed: NDArray[np.uint8], stop: Stop) -> list[Output] | None:

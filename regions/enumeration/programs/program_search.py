@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,20 +13,23 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
 from regions.enumeration.programs.exact_sides import ExactSides
 from regions.enumeration.search import (
+    EVERYTHING,
     NEVER,
     NO_LIMIT,
     WHOLE,
-    Block,
+    Budget,
     Ending,
-    Report,
+    Signs,
     Task,
-    list_tasks,
+    TaskResult,
+    check_found,
+    check_length,
     run_task,
 )
 from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
-from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
+from regions.kernels.memory.states import THIN_SUBTREE, Mode, Request, Side, Status
 from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
 from regions.kernels.vertices.steps import adder
 
@@ -77,7 +82,8 @@ def _arrays(net: CompiledNetwork, sides: int, collect: bool) -> dict[str, NDArra
         "objective": np.zeros(d),
         "out_states": np.zeros((cells, n), i64),
         "out_witness": np.zeros((cells, d)),
-        "out_path": np.zeros((1024, 2), i64),
+        "trail": np.zeros(n + 2, i64),
+        "requests": np.zeros(1, i64),
     }
 
 
@@ -100,12 +106,17 @@ class ProgramSearch:
             {"search": search_by_programs, "take_witness": take_witness, "add_units": adder(net.sloped)}
         )
         self.outputs: list[ProgramOutput] = []
+        self.task = WHOLE
+
+    def twins(self) -> Callable[[], ProgramSearch]:
+        """Return what makes searches like this one, with arrays of their own, while this one is in use."""
+        return partial(ProgramSearch, self.net, self.domain, self.mode)
 
     def release(self) -> None:
         """End this search's life; its arrays are small and go with it."""
 
-    def start(self, task: Task = WHOLE, cell_limit: int = NO_LIMIT, frontier: int = 0) -> None:
-        """Take the whole domain in hand."""
+    def start(self, task: Task = WHOLE, cell_limit: int = NO_LIMIT, budget: Budget = EVERYTHING) -> None:
+        """Take the whole domain in hand, to go to the task's subtree at the next step."""
         net, memory = self.net, self.memory
         a, b = self.domain.halfspaces
         m = self.n_sides
@@ -118,12 +129,13 @@ class ProgramSearch:
         relus = memory.relus[: net.n_layers]
         memory.relu_layers = int(np.flatnonzero(relus).max(initial=-1)) + 1
         memory.mode = self.mode
-        memory.cell_limit = cell_limit
-        memory.prefix_length = task.depth
-        memory.frontier = frontier
+        check_length(task, net.n_units)
+        path, self.task = task.path, task
+        memory.cell_limit, memory.cell_goal = cell_limit, budget.cells
+        memory.frontier = len(path) + budget.depth if budget.depth else 0
+        memory.prefix_length, memory.started, memory.fresh = len(path), int(not path), 1
+        memory.trail[: len(path)] = np.frombuffer(path, np.uint8)
         memory.n_rows = m
-        memory.task_path = task.path
-        memory.path = 0
         memory.sides[:] = Side.UNKNOWN
         memory.states[:] = 0
         memory.slots[0, : net.dimension + 2, : net.width[0]] = net.first[: net.dimension + 2]
@@ -228,28 +240,50 @@ class ProgramSearch:
         """Return the cells found so far, and the part of the whole tree that is done."""
         return self.memory.cells, self.memory.done_parts * 2.0 ** -(40 + self.memory.prefix_length)
 
-    def run(self, task: Task, cell_limit: int, stop: Ending, report: Report) -> Block:
-        """Search a whole task, until it is done, the limit is reached or `stop` is set."""
-        status = run_task(self, task, cell_limit, stop, report)
-        return self.close(Block(), status)
+    def request(self, what: Request) -> None:
+        """Ask the search to give a subtree away or to stop, from any thread; NONE takes that back."""
+        self.memory.held["requests"][0] = what
 
-    def close(self, block: Block, status: Status) -> Block:
-        """Complete the block of a search that ended with `status`."""
-        if self.mode == Mode.COLLECT:
-            block.outputs = [*self.outputs, self.take_output()]
+    def waiting(self) -> tuple[int, int]:
+        """Return how many subtrees wait, and the splits above the oldest: roughly, from any thread."""
         memory = self.memory
-        block.cells = int(memory.cells)
-        block.decisions = int(memory.decisions)
-        block.doubtful = int(memory.doubtful)
-        block.programs = int(memory.programs)
-        block.complete = status == Status.DONE
-        return block
+        base, count = memory.base, memory.n_pending
+        return max(0, count - base), int(memory.held["pending"]["depth"][base]) + 1 if count > base else 0
 
-    def frontier(self, depth: int, stop: Ending = NEVER) -> list[Task]:
-        """List subtrees that together make the whole tree, in the order of the search."""
-        return list_tasks(self, depth, self._take_tasks, stop)
+    def _task_at(self, at: int) -> Task:
+        """Name the subtree of a side that waits: the way to its parent is that of the polytope in hand."""
+        entry = self.memory.held["pending"][at]
+        above = self.memory.trail[: int(entry["depth"])].astype(np.uint8).tobytes()
+        return Task(above + bytes([int(entry["branch"])]))
 
-    def _take_tasks(self) -> list[Task]:
-        memory, n = self.memory, self.memory.out_cells
-        memory.out_cells = 0
-        return [Task(path, depth) for path, depth in memory.out_path[:n].tolist()]
+    def _task_in_hand(self) -> Task:
+        return Task(self.memory.trail[: self.memory.depth].astype(np.uint8).tobytes())
+
+    def give(self) -> Task:
+        """Take the oldest side that waits off the stack, after GIVE."""
+        base = self.memory.base
+        self.memory.base = base + 1
+        return self._task_at(base)
+
+    def pending(self) -> list[Task]:
+        """List the subtrees that are left after STOPPED, in the order of the search."""
+        waiting = range(self.memory.n_pending - 1, self.memory.base - 1, -1)
+        return [self._task_in_hand(), *(self._task_at(at) for at in waiting)]
+
+    def run(self, task: Task = WHOLE, budget: Budget = EVERYTHING, stop: Ending = NEVER) -> TaskResult:
+        """Search a task until it is done, the budget is used or `stop` is set."""
+        return run_task(self, task, budget, stop)
+
+    def close(self, status: Status) -> TaskResult:
+        """Return what a search found that ended with `status`."""
+        memory = self.memory
+        check_found(self.task, memory.started)
+        return TaskResult(
+            path=self.task.path,
+            cells=memory.cells,
+            certificate=Signs(memory.decisions, memory.doubtful, 0),
+            parts=[*self.outputs, self.take_output()] if self.mode == Mode.COLLECT else [],
+            remainder=self.pending() if status == Status.STOPPED else [],
+            complete=status in (Status.DONE, Status.STOPPED),
+            programs=memory.programs,
+        )

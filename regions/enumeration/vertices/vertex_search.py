@@ -5,6 +5,10 @@ It knows nothing of results; `enumerate` decides what to do with the cells.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from copy import copy
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,17 +18,21 @@ from regions.domain import Domain
 from regions.enumeration.buffer_pool import BufferPool, Kept, Sizes
 from regions.enumeration.compiled_network import CompiledNetwork, rounding
 from regions.enumeration.search import (
+    EVERYTHING,
     NEVER,
     NO_LIMIT,
     WHOLE,
-    Block,
+    Budget,
     Ending,
-    Report,
+    Signs,
     Task,
-    list_tasks,
+    TaskResult,
+    check_found,
+    check_length,
     run_task,
 )
-from regions.kernels.memory.states import Mode, Status
+from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.memory.states import Mode, Request, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
@@ -33,6 +41,9 @@ if TYPE_CHECKING:
     from regions.enumeration.vertices.exact_signs import ExactSigns
 
 STEPS_PER_CALL = 1 << 15
+VOLUME_LIMBS = 70  # of 32 bits, from the smallest float to the sum of 2**62 of the largest
+PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
+SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
 
 pool = BufferPool()
@@ -52,7 +63,6 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "candidates": np.zeros((sizes.nodes, words), u64),
         "patterns": np.zeros((sizes.nodes, patterns), u64),
         "keys": np.zeros(sizes.nodes, u64),
-        "paths": np.zeros(sizes.nodes, u64),
         "slots": np.zeros((sizes.slots + net.n_layers, d + 5, widest)),
         "points": np.zeros((d, vertices)),
         "radii": np.zeros(vertices),
@@ -69,7 +79,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "event_keys": np.zeros(events, u64),
         "event_before": np.zeros(events, i64),
         "guide": np.zeros(patterns, u64),
-        "prefix": np.zeros(1, u64),
+        "trail": np.zeros(sizes.nodes + net.n_units, i64),
     }
 
 
@@ -162,6 +172,28 @@ class Output(NamedTuple):
     point: NDArray[np.float64]
 
 
+class _ExactAnswers:
+    """Exact answers for the searches of one network on one domain.
+
+    What they need is made at the first question, once for all threads: a thousand units take 0.2 s.
+    """
+
+    def __init__(self, net: CompiledNetwork, domain: Domain) -> None:
+        self.net, self.domain = net, domain
+        self.lock = threading.Lock()
+        self.signs: ExactSigns | None = None
+
+    def answer(self, memory: SearchMemory) -> tuple[int, int]:
+        """Answer what a step asks; returns how many signs and how many positions."""
+        with self.lock:
+            if self.signs is None:
+                from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
+
+                net = self.net
+                self.signs = ExactSigns(net.network, self.domain, net.word_start, net.arrays["unit_starts"])
+            return self.signs.answer(memory, self.net.planar)
+
+
 class VertexSearch:
     """One resumable search with its own arrays; one thread uses it at a time.
 
@@ -178,7 +210,8 @@ class VertexSearch:
         self.net = net
         self.domain = domain
         self.mode = mode
-        self.exact: ExactSigns | None = None
+        self.exact = _ExactAnswers(net, domain)
+        self.task = WHOLE
         self.outputs: list[Output] = []
         n_vertices, n_sides = domain.incidence.shape
         sizes = Sizes()
@@ -201,12 +234,36 @@ class VertexSearch:
                     **_scratch(net, sizes),
                     **_questions(net, 256),
                     **_output(net, 4096, (1 << 16) if collect else 512, outputs),
+                    "volume_sum": np.zeros(VOLUME_LIMBS, np.int64),
+                    "requests": np.zeros(1, np.int64),
                 }
             )
             self.memory.bind(steps_of(net.planar, mode, net.sloped))
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)
+        self._prepare()
+
+    def twins(self) -> Callable[[], VertexSearch]:
+        """Return what makes searches like this one, with arrays of their own, while this one is in use."""
+        sizes, settles = self.sizes, self.memory.settles_doubts
+        blueprint = self.memory.blueprint(self.net.arrays)
+
+        def make() -> VertexSearch:
+            twin = copy(self)
+            kept = pool.take(self.shape, self.net)
+            if kept is None:
+                twin.sizes, twin.memory = sizes, blueprint.make()
+                twin.memory.settles_doubts = settles
+            else:
+                twin.sizes, twin.memory = kept.sizes, kept.memory
+                if kept.owner is not self.net:
+                    twin.memory.use(self.net.arrays)
+            twin.request(Request.NONE)
+            twin.outputs, twin.task = [], WHOLE
+            return twin
+
+        return make
 
     def release(self) -> None:
         """End this search's life; what it gave remains, its arrays go to the next one of the same shape."""
@@ -221,54 +278,71 @@ class VertexSearch:
             array[tuple(slice(0, n) for n in before.shape)] = before
         self.memory.use({**stacks, **_scratch(self.net, sizes)})
 
-    def start(self, task: Task = WHOLE, cell_limit: int = NO_LIMIT, frontier: int = 0) -> None:
-        """Put the domain's polytope on an empty stack."""
+    def _prepare(self) -> None:
+        """Prepare what every task starts from: the registers, and the domain's polytope."""
         net, domain, memory = self.net, self.domain, self.memory
         d = net.dimension
-        vertices = domain.vertices
         a, b = domain.halfspaces
-        n, m = vertices.shape[0], a.shape[0]
+        n, m = domain.vertices.shape[0], a.shape[0]
+        root = {
+            "points": np.ascontiguousarray(domain.vertices.T),
+            "radii": net.radii,
+            "ring": np.arange(n),
+            "labels": -1 - np.arange(m),
+            "rows": np.column_stack([a, -b, np.zeros(m)]),
+            "edges": np.arange(m),
+        }
+        if net.planar:
+            root["definitions"] = np.nonzero(domain.incidence)[1].reshape(n, 2)
+        else:
+            bits = np.zeros((n, 64 * memory.incidence.shape[1]), np.bool_)
+            bits[:, :m] = domain.incidence
+            root["incidence"] = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+        self._root = root
+        memory.held["requests"][0] = Request.NONE
         memory.clear()
-        self.outputs = []
-        memory.dimension, memory.n_layers = net.dimension, net.n_layers
+        memory.dimension, memory.n_layers = d, net.n_layers
         memory.certified, memory.planar, memory.central = net.certified, net.planar, net.central
-        self.memory.gamma_point = rounding(d + 2)
-        self.memory.vertex_radius = net.radius
-        self.memory.largest_error = LARGEST_ERROR * net.arrays["extents"].max()
-        self.memory.underflow = net.underflow
+        memory.gamma_point = rounding(d + 2)
+        memory.vertex_radius = net.radius
+        memory.largest_error = LARGEST_ERROR * net.arrays["extents"].max()
+        memory.underflow = net.underflow
         memory.mode = self.mode
         memory.want_map = int(self.mode == Mode.COLLECT)
-        memory.cell_limit = cell_limit
-        memory.prefix_length = task.depth
-        memory.frontier = frontier
-        memory.prefix[0] = task.path
-        memory.held["nodes"][0] = 0
-        node = memory.nodes[0]
-        node.layer = -1
-        node.n_vertices = node.vertex_top = node.ring_top = n
-        node.hyperplanes = m
-        node.n_facets = 0 if net.planar else m
-        node.last_event = -1
-        for stack in (memory.candidates, memory.patterns, memory.keys, memory.paths):
-            stack[0] = 0
-        memory.slots[0, : d + 3, : net.width[0]] = net.first
-        memory.points[:, :n] = vertices.T
-        memory.radii[:n] = net.radii
-        memory.ring[:n] = np.arange(n)
-        memory.labels[:m] = -1 - np.arange(m)
-        memory.rows[:m] = np.column_stack([a, -b, np.zeros(m)])
-        memory.edges[:m] = np.arange(m)
-        if net.planar:
-            memory.definitions[:n] = np.nonzero(domain.incidence)[1].reshape(n, 2)
-        else:
-            inc = memory.incidence
-            inc[:n] = 0
-            for v, f in zip(*np.nonzero(domain.incidence), strict=True):
-                inc[v, f >> 6] |= np.uint64(1 << int(f & 63))
-        memory.n_nodes = 1
+        memory.n_nodes = memory.fresh = 1
+        self._registers = memory.registers()
+        node = np.zeros(1, memory.held["nodes"].dtype)
+        node["layer"] = node["last_event"] = -1
+        node["n_vertices"] = node["vertex_top"] = node["ring_top"] = n
+        node["hyperplanes"] = m
+        node["n_facets"] = 0 if net.planar else m
+        self._node = node
+
+    def start(self, task: Task = WHOLE, cell_limit: int = NO_LIMIT, budget: Budget = EVERYTHING) -> None:
+        """Put the domain's polytope on an empty stack, to go to the task's subtree at the next step."""
+        net, memory, path = self.net, self.memory, task.path
+        held = memory.held
+        memory.set_registers(self._registers)
+        self.outputs, self.task = [], task
+        memory.cell_limit, memory.cell_goal = cell_limit, budget.cells
+        memory.frontier = len(path) + budget.depth if budget.depth else 0
+        memory.prefix_length, memory.started = len(path), int(not path)
+        check_length(task, net.n_units)
+        held["trail"][: len(path)] = np.frombuffer(path, np.uint8)
+        held["volume_sum"][:] = 0
+        held["nodes"][:1] = self._node
+        for name in ("candidates", "patterns", "keys"):
+            held[name][0] = 0
+        held["slots"][0, : net.dimension + 3, : net.width[0]] = net.first
+        for name, array in self._root.items():
+            if name == "points":
+                held[name][:, : array.shape[1]] = array
+            else:
+                held[name][: array.shape[0], ...] = array
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
+        steps = min(steps, max(1, PRODUCTS_PER_CALL // self.net.arrays["weights"].size))
         while True:
             status = Status(self.memory.search(steps))
             if status == Status.GROW:
@@ -278,7 +352,10 @@ class VertexSearch:
             elif status == Status.COMPILE:
                 self.memory.bind({"triangulate": WHEN_MET["triangulate"]})
             elif status == Status.ASK:
+                started = monotonic()
                 self._answer()
+                if monotonic() - started > SLOW_ANSWER:
+                    return Status.PAUSED
             else:
                 return status
 
@@ -295,13 +372,7 @@ class VertexSearch:
             memory.use(_questions(self.net, 2 * memory.asked))
             memory.asked = memory.answered = 0
             return
-        if self.exact is None:
-            from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
-
-            self.exact = ExactSigns(
-                self.net.network, self.domain, self.net.word_start, self.net.arrays["unit_starts"]
-            )
-        signs, positions = self.exact.answer(memory, self.net.planar)
+        signs, positions = self.exact.answer(memory)
         memory.doubtful += signs
         memory.placed += positions
 
@@ -329,32 +400,53 @@ class VertexSearch:
         """Return the cells found so far, and the part of the whole tree that is done."""
         return self.memory.cells, self.memory.done_parts * 2.0**-40
 
-    def run(self, task: Task, cell_limit: int, stop: Ending, report: Report) -> Block:
-        """Search a whole task, until it is done, the limit is reached or `stop` is set."""
-        status = run_task(self, task, cell_limit, stop, report)
-        return self.close(Block(), status)
+    def request(self, what: Request) -> None:
+        """Ask the search to give a subtree away or to stop, from any thread; NONE takes that back."""
+        self.memory.held["requests"][0] = what
 
-    def close(self, block: Block, status: Status) -> Block:
-        """Complete the block of a search that ended with `status`."""
+    def waiting(self) -> tuple[int, int]:
+        """Return how many subtrees wait, and the splits above the oldest: roughly, from any thread."""
+        memory = self.memory
+        base, top = memory.base, memory.n_nodes - 1
+        return max(0, top - base), int(memory.held["nodes"]["depth"][base]) if top > base else 0
+
+    def _task_at(self, at: int) -> Task:
+        """Name the subtree of a node that a split left: the way to its parent is that of the node in hand."""
+        node = self.memory.held["nodes"][at]
+        depth = int(node["depth"])
+        if depth == 0:
+            return WHOLE
+        above = self.memory.held["trail"][: depth - 1].astype(np.uint8).tobytes()
+        return Task(above + bytes([int(node["branch"])]))
+
+    def give(self) -> Task:
+        """Take the oldest subtree that waits off the stack, after GIVE."""
+        base = self.memory.base
+        self.memory.base = base + 1
+        return self._task_at(base)
+
+    def pending(self) -> list[Task]:
+        """List the subtrees that are left after STOPPED, in the order of the search."""
+        return [self._task_at(at) for at in range(self.memory.n_nodes - 1, self.memory.base - 1, -1)]
+
+    def run(self, task: Task = WHOLE, budget: Budget = EVERYTHING, stop: Ending = NEVER) -> TaskResult:
+        """Search a task until it is done, the budget is used or `stop` is set."""
+        return run_task(self, task, budget, stop)
+
+    def close(self, status: Status) -> TaskResult:
+        """Return what a search found that ended with `status`."""
         if self.mode == Mode.COLLECT and self.memory.out_cells > 0:
             self.keep_output()
         memory = self.memory
-        block.outputs = self.outputs
-        block.cells = int(memory.cells)
-        block.volume = float(memory.volume + memory.volume_lost)
-        block.decisions = int(memory.decisions)
-        block.doubtful = int(memory.doubtful)
-        block.placed = int(memory.placed)
-        block.splits = int(memory.splits)
-        block.complete = status == Status.DONE
-        return block
-
-    def frontier(self, depth: int, stop: Ending = NEVER) -> list[Task]:
-        """List subtrees that together make the whole tree, in the order of the search."""
-        return list_tasks(self, depth, self._take_tasks, stop)
-
-    def _take_tasks(self) -> list[Task]:
-        memory, n = self.memory, self.memory.out_cells
-        memory.out_cells = 0
-        paths, depths = memory.out_pattern[:n, 0].tolist(), memory.out_vertices[:n].tolist()
-        return [Task(path, depth) for path, depth in zip(paths, depths, strict=True)]
+        check_found(self.task, memory.started)
+        limbs = memory.held["volume_sum"].tolist()
+        return TaskResult(
+            path=self.task.path,
+            cells=memory.cells,
+            volume=sum(limb << (32 * k) for k, limb in enumerate(limbs) if limb),
+            certificate=Signs(memory.decisions, memory.doubtful, memory.placed),
+            parts=self.outputs,
+            remainder=self.pending() if status == Status.STOPPED else [],
+            complete=status in (Status.DONE, Status.STOPPED),
+            splits=memory.splits,
+        )

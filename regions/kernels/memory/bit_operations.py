@@ -47,3 +47,13 @@ def scale_of(typingctx, x):  # type: ignore[no-untyped-def]
         return builder.bitcast(builder.shl(builder.sub(word(1023 + 1022), stored), word(52)), kind)
 
     return types.float64(types.float64), codegen
+
+
+@intrinsic
+def float_bits(typingctx, x):  # type: ignore[no-untyped-def]
+    """The 64 bits of a float, as an int64."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.int64(types.float64), codegen

@@ -4,6 +4,7 @@ With `NUMBA_DISABLE_JIT=1` the same names are plain Python functions.
 """
 
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,12 @@ if JIT_DISABLED:
         """The power of two, from 2**-900 to 2**900, that brings x > 0 to [0.5, 1) or as near as it can."""
         return math.ldexp(1.0, -max(-900, min(900, math.frexp(x)[1])))
 
+    def float_bits(x: float) -> int:
+        """The 64 bits of a float, as an int64."""
+        return int(struct.unpack("<q", struct.pack("<d", x))[0])
+
 else:
     _NUMBA = "regions.kernels.memory.bit_operations"
-    popcount, trailing_zeros, fma, scale_of = (
-        Operation(_NUMBA, name) for name in ("popcount", "trailing_zeros", "fma", "scale_of")
+    popcount, trailing_zeros, fma, scale_of, float_bits = (
+        Operation(_NUMBA, name) for name in ("popcount", "trailing_zeros", "fma", "scale_of", "float_bits")
     )

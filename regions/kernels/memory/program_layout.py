@@ -1,9 +1,14 @@
 """What a search by linear programs holds: rows a.x <= b scaled by powers of two, a witness, pending sides."""
 
 from regions.kernels.memory.layouts import Layout, floats, ints, records
-from regions.kernels.memory.vertex_layout import NETWORK_ARRAYS, NETWORK_COUNTERS, SEARCH_COUNTERS
+from regions.kernels.memory.vertex_layout import (
+    NETWORK_ARRAYS,
+    NETWORK_COUNTERS,
+    SEARCH_COUNTERS,
+    SHARING_ARRAYS,
+)
 
-PENDING = ("layer", "unit", "n_rows", "side", "kind", "depth", "path")  # kind: a Side
+PENDING = ("layer", "unit", "n_rows", "side", "kind", "depth", "branch")  # kind: a Side
 
 PROGRAM_SEARCH = Layout(
     "ProgramSearch",
@@ -15,16 +20,12 @@ PROGRAM_SEARCH = Layout(
         "unit": "unit in hand",
         "n_rows": "rows of the polytope in hand",
         "depth": "splits above it",
-        "path": "the splits taken, one bit each, for depths up to 62",
-        "task_path": "the leading splits",
         "relu_layers": "layers to decide: up to the last with a ReLU",
         "leaving": "1: the polytope in hand is finished",
         "programs": "linear programs solved",
         "pivots": "their pivots",
         "ask_side": "side that is asked for: 0 negative, 1 positive; THIN_SUBTREE: all below a pending side",
         "n_all_rows": "rows of the cell in hand",
-        "decisions_above": "decisions at the last split: a task counts what comes after its own",
-        "doubtful_above": "doubtful ones at the last split",
     },
     numbers={
         "gamma_point": "rounding of an evaluation at a point",
@@ -32,6 +33,7 @@ PROGRAM_SEARCH = Layout(
     },
     arrays={
         **NETWORK_ARRAYS,
+        **SHARING_ARRAYS,
         "slots": floats("layers, d + 3, widest", "maps: coefficients, constant, error, error passed on"),
         "units": ints("widest", "a list of units; ~unit: one left of its breakpoint"),
         # the polytope in hand
@@ -66,7 +68,6 @@ PROGRAM_SEARCH = Layout(
         # the output
         "out_states": ints("cells, units", "patterns"),
         "out_witness": floats("cells, d", "a point inside each"),
-        "out_path": ints("tasks, 2", "path and depth of a subtree"),
         # all rows of one cell, of which the polytope in hand is a choice
         "all_columns": floats("d, rows", "coefficients"),
         "all_right": floats("rows", "right sides"),

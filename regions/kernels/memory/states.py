@@ -22,6 +22,16 @@ class Status(IntEnum):
     LIMIT = 5
     ASK = 6  # exact arithmetic is asked
     COMPILE = 7  # a step is wanted that is not compiled yet
+    GIVE = 8  # a subtree is to be given away
+    STOPPED = 9  # as was requested; what is left are whole subtrees
+
+
+class Request(IntEnum):
+    """What others ask of a search that is under way."""
+
+    NONE = 0
+    GIVE = 1  # one of its subtrees, as soon as it has two
+    STOP = 2
 
 
 class Side(IntEnum):

@@ -8,8 +8,12 @@ NETWORK_ARRAYS = {
     "sloped": ints("layers", "1 where some of them are no ReLUs"),
     "cutting": ints("layers", "units that cut: those whose two slopes differ"),
     "slopes": floats("2, units", "slopes left and right of the breakpoints"),
-    "weights": floats("entries", "all W_l transposed: W_l[k, j] at weight_starts[l] + j * width + k"),
-    "weight_starts": ints("layers", "first entry of a layer's weights"),
+    "weights": floats("entries", "dense W_l transposed: W_l[k, j] at weight_starts[l] + j * width + k"),
+    "weight_starts": ints("layers", "first entry of a layer's weights, where it is dense"),
+    "sparse": ints("layers", "1 where `weights` has only the non-zeros, column after column"),
+    "weight_rows": ints("entries of sparse layers", "rows of the first entries of `weights`"),
+    "column_bases": ints("layers", "first entry of a sparse layer in column_starts"),
+    "column_starts": ints("columns of sparse layers", "first entry of a column, and the end of the last"),
     "biases": floats("entries", "all biases"),
     "bias_starts": ints("layers", "first entry of a layer's biases"),
     "unit_starts": ints("layers", "flat number of a layer's first unit; only ReLU layers have units"),
@@ -39,9 +43,18 @@ SEARCH_COUNTERS = {
     "mode": "a Mode",
     "cell_limit": "stop when so many cells are found",
     "prefix_length": "number of leading splits that are prescribed",
-    "frontier": "list the nodes of this depth instead of splitting them; 0: off",
+    "frontier": "stop at the first node of this depth; 0: at none",
     "started": "1: the search is past its prescribed splits, and counts what it does",
+    "fresh": "1: no step was made from the node in hand, which is as a split left it",
+    "base": "how many of the oldest nodes that wait were given away",
+    "cell_goal": "stop between two subtrees once so many cells are found",
     "done_parts": "part of the tree that is done, in units of 2**-40, each split halving it",
+}
+
+# What both engines' searches have to share a tree.
+SHARING_ARRAYS = {
+    "trail": ints("splits", "on the way to the node in hand, which part was taken: 0 is searched first"),
+    "requests": ints("one", "a Request, which another thread may set at any time"),
 }
 
 NODE = (
@@ -57,6 +70,7 @@ NODE = (
     "n_candidates",
     "last_event",  # -1 if none
     "depth",
+    "branch",  # which part of its parent it is: 0 is searched first
     "first_facet",  # first entry in edges of the numbering of hyperplanes (polytopes only)
     "n_facets",
     "event_top",
@@ -79,11 +93,11 @@ VERTEX_SEARCH = Layout(
         "ask_facets": "first_facet of the node whose vertices are asked for",
         "placed": "vertices placed exactly",
         "refreshed": "position errors bounded afresh, from the vertex's own hyperplanes",
+        "volumes_added": "numbers in volume_sum since its carries were last passed on",
+        "volumes_lost": "volumes beyond the range of floats, which are in no sum",
     },
     numbers={
         "measured": "volume of the cell in hand",
-        "volume": "sum of the cells' volumes",
-        "volume_lost": "what rounding lost of it (Neumaier)",
         "gamma_point": "rounding of an evaluation at a point",
         "vertex_radius": "position error given to every vertex in float arithmetic",
         "largest_error": "certified: above it, a position error is bounded afresh",
@@ -91,12 +105,13 @@ VERTEX_SEARCH = Layout(
     },
     arrays={
         **NETWORK_ARRAYS,
+        **SHARING_ARRAYS,
+        "volume_sum": ints("limbs", "exact sum of the cells' volumes, in digits of base 2**32 from 2**-1074"),
         # the stacks of the search, which may go on after every step
         "nodes": records("nodes", NODE, "polytopes with some units of one layer decided"),
         "candidates": words("nodes, candidate words", "candidates that still cut"),
         "patterns": words("nodes, pattern words", "active units"),
         "keys": words("nodes", "combined unit keys of the active units"),
-        "paths": words("nodes", "the splits taken, one bit each, for depths up to 64"),
         "slots": floats(
             "slots, d + 5, widest", "maps: coefficients, constant, error, error passed on, bound, 1-norm"
         ),
@@ -117,7 +132,6 @@ VERTEX_SEARCH = Layout(
         "event_keys": words("events", "its unit key"),
         "event_before": ints("events", "the event before, -1 if none"),
         "guide": words("pattern words", "the pattern to follow"),
-        "prefix": words("one", "the leading splits"),
         # scratch of one step
         "values": floats("vertices of one cell, widest", "1.0 where positive, 0.0 where zero"),
         "unit_values": floats("vertices of one cell", "values of one unit"),

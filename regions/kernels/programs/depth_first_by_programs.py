@@ -8,7 +8,7 @@ asked of rational arithmetic.
 from regions.kernels.memory.blocks import advance, combine, nearest
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
-from regions.kernels.memory.states import THIN_SUBTREE, Mode, Side, Status
+from regions.kernels.memory.states import THIN_SUBTREE, Mode, Request, Side, Status
 from regions.kernels.programs.unit_sides import (
     F64,
     NEVER_MET,
@@ -25,6 +25,7 @@ from regions.kernels.vertices.predicates import pass_on
 
 CLOSE = 2.0**-16  # a witness with less than this part of a row's terms as slack is moved
 MOST_MOVES = 8
+PATIENCE = 8  # steps from one subtree given away to the next: each costs as much as a program or two
 
 
 @part
@@ -112,11 +113,12 @@ def settle_unit(search: SearchMemory, side: int) -> None:
 
 
 @part
-def take_side(search: SearchMemory, side: int, kind: int) -> None:
-    """Go down into one side of the unit in hand."""
+def take_side(search: SearchMemory, side: int, kind: int, branch: int) -> None:
+    """Go down into one side of the unit in hand, the `branch`-th of its node in the order of the search."""
     add_row(search, search.layer, search.unit, side)
+    search.trail[search.depth] = branch
     search.depth += 1
-    search.decisions_above, search.doubtful_above = search.decisions, search.doubtful
+    search.fresh = 1
     if kind == Side.INSIDE:
         set_witness(search, search.side_points[side])
         centre_witness(search)
@@ -136,7 +138,7 @@ def keep_side(search: SearchMemory, side: int, kind: int) -> None:
     entry.side = side
     entry.kind = kind
     entry.depth = search.depth
-    entry.path = search.path
+    entry.branch = 1
     for j in range(search.dimension):
         search.pending_points[at, j] = search.side_points[side, j]
     search.n_pending = at + 1
@@ -145,7 +147,7 @@ def keep_side(search: SearchMemory, side: int, kind: int) -> None:
 @part
 def leave(search: SearchMemory) -> bool:
     """Take up the side that was left last; False if there is none."""
-    if search.n_pending == 0:
+    if search.n_pending == search.base:
         return False
     search.leaving = 0
     search.n_pending -= 1
@@ -156,42 +158,31 @@ def leave(search: SearchMemory) -> bool:
     search.unit = entry.unit
     search.n_rows = entry.n_rows
     search.depth = entry.depth
-    follow_path(search, entry.path, side)
     target, source = search.side_points[side], search.pending_points[at]
     for j in range(search.dimension):
         target[j] = source[j]
-    take_side(search, side, kind)
+    take_side(search, side, kind, entry.branch)
     return True
-
-
-@inlined
-def follow_path(search: SearchMemory, path: int, side: int) -> None:
-    """Set the path of the node in hand: bit k is the side of split k, for the first 62 of them."""
-    depth = search.depth
-    search.path = path | (side << depth) if depth < 62 else path
 
 
 @part
 def branch(search: SearchMemory) -> None:
     """Go down into a side of the unit in hand, both of which are decided, and keep the other for later."""
-    path = search.path
     low, high = search.sides[0], search.sides[1]
     if low == Side.EMPTY or high == Side.EMPTY:
         # an interior point is on the inhabited side: no witness is needed, no row, even for a thin one;
         # a unit that is 0 on all of the polytope is inactive
         settle_unit(search, 1 if low == Side.EMPTY and high != Side.EMPTY else 0)
         return
-    depth = search.depth
-    if depth < search.prefix_length:
-        side = (search.task_path >> depth) & 1
-        follow_path(search, path, side)
-        take_side(search, side, search.sides[side])
-        return
     first = 0 if low == Side.INSIDE else 1
+    if search.started == 0:
+        taken = search.trail[search.depth]
+        side = first if taken == 0 else 1 - first
+        take_side(search, side, search.sides[side], taken)
+        return
     kind = search.sides[first]
     keep_side(search, 1 - first, search.sides[1 - first])
-    follow_path(search, path, first)
-    take_side(search, first, kind)
+    take_side(search, first, kind, 0)
 
 
 @inlined
@@ -242,18 +233,26 @@ def finish_program_cell(search: SearchMemory) -> int:
     return Status.DONE
 
 
-@part
-def write_program_task(search: SearchMemory) -> int:
-    """List the node in hand as a task, and leave it."""
-    at = search.out_cells
-    if at == search.out_path.shape[0]:
-        return Status.FLUSH
-    search.out_path[at, 0] = search.path
-    search.out_path[at, 1] = search.depth
-    search.decisions, search.doubtful = search.decisions_above, search.doubtful_above
-    search.out_cells = at + 1
-    search.ask_side = 0
-    search.leaving = 1
+@inlined
+def begin_program_task(search: SearchMemory) -> None:
+    """Forget the decisions on the way to a task's own subtree: they belong to who gave it away."""
+    search.started = 1
+    search.decisions, search.doubtful = 0, 0
+    search.programs, search.pivots = 0, 0
+
+
+@inlined
+def program_interruption(search: SearchMemory, steps: int) -> int:
+    """Return why a search is to stop before a side that it has just taken up; DONE: it goes on.
+
+    `steps` were made since it was called.
+    """
+    request = search.requests[0]
+    deep = search.frontier > 0 and search.depth >= search.frontier
+    if request == Request.STOP or search.cells >= search.cell_goal or deep:
+        return Status.STOPPED
+    if request == Request.GIVE and search.n_pending > search.base and steps >= PATIENCE:
+        return Status.GIVE
     return Status.DONE
 
 
@@ -283,25 +282,28 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
     """Go on with a search for at most `steps` steps; returns a Status, why it stopped (ASK: see `ask_side`).
 
     A step decides one unit on the polytope in hand and goes down into a side, or enters the next layer, or
-    counts a cell and takes up the side that was kept last.
+    counts a cell and takes up the side that was kept last. The way to a task's subtree is no step.
+
+    Before a side that was just taken up the search does what `requests` says: it stops, or gives away the
+    oldest side that waits, which the caller takes off.
     """
-    for _ in range(steps):
+    left = steps
+    while left > 0:
         if search.leaving == 1:
             if not leave(search):
                 return Status.DONE
-        if search.started == 0 and search.depth >= search.prefix_length:
-            search.started = 1
-            search.decisions, search.doubtful = 0, 0
-            search.programs, search.pivots = 0, 0
-        exact_below = search.ask_side == THIN_SUBTREE
-        if exact_below and search.frontier == 0:
+        if search.started == 0 and search.depth == search.prefix_length:
+            begin_program_task(search)
+        if search.started == 1 and search.fresh == 1:
+            status = program_interruption(search, steps - left)
+            if status != Status.DONE:
+                return status
+        search.fresh = 0
+        if search.ask_side == THIN_SUBTREE:
             return Status.ASK
         layer = search.layer
         status = Status.DONE
-        deep = search.depth >= search.frontier or layer == search.relu_layers
-        if exact_below or (deep and search.frontier > 0):
-            status = write_program_task(search)
-        elif layer == search.relu_layers:
+        if layer == search.relu_layers:
             status = finish_program_cell(search)
         elif search.unit == search.widths[layer] or search.relus[layer] == 0:
             if layer + 1 < search.relu_layers:
@@ -316,4 +318,5 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
                 branch(search)
         if status != Status.DONE:
             return status
+        left -= search.started
     return Status.PAUSED

@@ -7,7 +7,9 @@ the reasons to hand back control; its steps are those of `polygon_steps` or of `
 from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
-from regions.kernels.memory.states import Mode, Status
+from regions.kernels.memory.states import Mode, Request, Status
+
+PATIENCE = 256  # steps from one subtree given away to the next: each costs as much as some steps
 
 
 @inlined
@@ -28,6 +30,7 @@ def has_room(search: SearchMemory, top: int) -> bool:
         and node.first_facet + node.n_facets + 2 < search.edges.shape[0]
         and count < search.values.shape[0]
         and widest + 1 < search.work.shape[0]
+        and node.depth + 1 < search.trail.shape[0]
     )
 
 
@@ -56,8 +59,7 @@ def cells_of_pair(search: SearchMemory, top: int) -> int:
         found != 1
         or search.mode == Mode.COLLECT
         or search.guided == 1
-        or search.frontier > 0
-        or node.depth < search.prefix_length
+        or search.started == 0
         or search.cells + 2 > search.cell_limit
     ):
         return -1
@@ -75,9 +77,8 @@ def may_count(search: SearchMemory, top: int) -> bool:
         and search.mode != Mode.COLLECT
         and search.want_map == 0
         and search.guided == 0
-        and search.frontier == 0
         and search.answered == 0
-        and (search.started == 1 or search.prefix_length == 0)
+        and search.started == 1
     )
 
 
@@ -96,28 +97,28 @@ def cells_of_layer(search: SearchMemory, top: int) -> int:
 
 
 @part
-def write_task(search: SearchMemory, top: int) -> int:
-    """List a node of the frontier by the splits that lead to it."""
-    at = search.out_cells
-    if at + 1 >= search.out_volume.shape[0]:
-        return Status.FLUSH
-    search.out_pattern[at, 0] = search.paths[top]
-    search.out_vertices[at] = search.nodes[top].depth
-    search.out_cells = at + 1
-    search.n_nodes = top
-    return Status.DONE
-
-
-@part
-def leave_prefix(search: SearchMemory, top: int) -> None:
-    """Forget the decisions on the way to a task's own subtree: they belong to the search that cut it off."""
-    if search.nodes[top].depth < search.prefix_length:
-        return
+def begin_task(search: SearchMemory) -> None:
+    """Forget the decisions on the way to a task's own subtree: they belong to who gave it away."""
     search.started = 1
-    if search.prefix_length > 0:
-        search.decisions = 0
-        search.doubtful = 0
-        search.placed = 0
+    search.decisions = 0
+    search.doubtful = 0
+    search.placed = 0
+    search.splits = 0
+
+
+@inlined
+def interruption(search: SearchMemory, top: int, steps: int) -> int:
+    """Return why a search is to stop before a node that a split has just left; DONE: it goes on.
+
+    `steps` were made since it was called.
+    """
+    request = search.requests[0]
+    deep = search.frontier > 0 and search.nodes[top].depth >= search.frontier
+    if request == Request.STOP or search.cells >= search.cell_goal or deep:
+        return Status.STOPPED
+    if request == Request.GIVE and top > search.base and steps >= PATIENCE:
+        return Status.GIVE
+    return Status.DONE
 
 
 @step
@@ -126,34 +127,43 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
 
     Each step takes the node on top of the stack. A node with a candidate is split; one without candidates
     goes on to the next layer; one whose layers are all decided is a cell. Where only the number is wanted,
-    the last layer is counted without splitting, and such a node stands for several cells.
+    the last layer is counted without splitting, and such a node stands for several cells. The way to a task's
+    subtree is not among the steps.
+
+    Before a node as a split left it, the search does what `requests` says: it stops, or gives a subtree away,
+    which the caller takes off the bottom of the stack.
     """
-    for _ in range(steps):
+    left = steps
+    while left > 0:
         top = search.n_nodes - 1
-        if top < 0:
+        if top < search.base:
             return Status.DONE
+        if search.started == 0 and search.nodes[top].depth == search.prefix_length:
+            begin_task(search)
+        if search.started == 1 and search.fresh == 1:
+            status = interruption(search, top, steps - left)
+            if status != Status.DONE:
+                return status
         if not has_room(search, top):
             return Status.GROW
+        search.fresh = 0
         c = first_candidate(search, top)
         last = search.nodes[top].layer == search.n_layers - 1
         finished = c < 0 and last
-        deep = c >= 0 and search.nodes[top].depth >= search.frontier
-        if search.started == 0 and (finished or c >= 0):
-            leave_prefix(search, top)
-        if search.frontier > 0 and (finished or deep):
-            status = write_task(search, top)
+        cells = 1 if finished else -1  # counted at once, their volumes summed as that of the whole
+        if c >= 0 and last:
+            cells = cells_of_pair(search, top)
+        elif c < 0 and not last and may_count(search, top):
+            cells = cells_of_layer(search, top)
+        if cells > 0:
+            status = search.finish(top, cells)
+        elif c >= 0:
+            status = search.split(top, c)
         else:
-            cells = 1 if finished else -1  # counted at once, their volumes summed as that of the whole
-            if c >= 0 and last:
-                cells = cells_of_pair(search, top)
-            elif c < 0 and not last and may_count(search, top):
-                cells = cells_of_layer(search, top)
-            if cells > 0:
-                status = search.finish(top, cells)
-            elif c >= 0:
-                status = search.split(top, c)
-            else:
-                status = search.enter_layer(top, 0)
+            status = search.enter_layer(top, 0)
         if status != Status.DONE:
             return status
+        if cells > 0 or c >= 0:
+            search.fresh = 1
+        left -= search.started
     return Status.PAUSED

@@ -12,6 +12,7 @@ from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
 from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import clear_signs, decide_vertex_signs
+from regions.kernels.vertices.weight_columns import add_sparse_column
 
 
 @part
@@ -44,6 +45,15 @@ def copy_map_with(
     """
     n = search.widths[layer]
     d = search.dimension
+    if search.sparse[layer] == 1:
+        if target != source:
+            for i in range(d + 2):
+                kept = search.slots[source, i]
+                copy = search.slots[target, i]
+                for k in range(n):
+                    copy[k] = kept[k]
+        add_sparse_column(search, layer, target, below, unit, slope)
+        return
     at = search.weight_starts[layer] + unit * n
     column = search.weights[at : at + n]
     for i in range(d + 1):
@@ -66,6 +76,10 @@ def add_active(search: SearchMemory, layer: int, source: int, target: int, count
     `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
     target row serves four products; the error row takes `|W[k, j]|` times what a unit passes on.
     """
+    if search.sparse[layer] == 1:
+        for u in range(count):
+            add_sparse_column(search, layer, target, source, search.units[u], 1.0)
+        return
     d = search.dimension
     n = search.widths[layer]
     start = search.weight_starts[layer]

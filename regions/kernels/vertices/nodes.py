@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
+from regions.kernels.memory.bits import ONE, ZERO, float_bits, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
@@ -29,9 +29,8 @@ def wanted_children(search: SearchMemory, top: int, unit: int) -> int:
     if search.guided == 1:
         word = search.guide[search.word_starts[node.layer] + (unit >> 6)]
         return 1 if (word >> np.uint64(unit & 63)) & ONE != ZERO else 2
-    depth = node.depth
-    if depth < search.prefix_length:
-        return 1 if (search.prefix[0] >> np.uint64(depth)) & ONE != ZERO else 2
+    if search.started == 0:
+        return 1 if search.trail[node.depth] == 0 else 2
     return 3
 
 
@@ -44,7 +43,6 @@ def copy_node(search: SearchMemory, top: int, upper: int) -> None:
     for w in range(search.patterns.shape[1]):
         search.patterns[upper, w] = search.patterns[top, w]
     search.keys[upper] = search.keys[top]
-    search.paths[upper] = search.paths[top]
 
 
 @inlined
@@ -76,8 +74,8 @@ def count_split(search: SearchMemory, top: int, n_new: int) -> None:
     search.splits += 1
     for w in range(search.candidates.shape[1]):
         search.decisions += n_new * popcount(search.candidates[top, w])
-    if node.depth < 64:
-        search.paths[top] &= ~(ONE << np.uint64(node.depth))
+    if node.depth > 0:
+        search.trail[node.depth - 1] = node.branch
     node.vertex_top += n_new
     node.hyperplanes += 1
 
@@ -118,8 +116,7 @@ def start_child(
     child.first_vertex = first
     child.n_vertices = count
     child.ring_top = first + count
-    if positive and child.depth < 64:
-        search.paths[at] |= ONE << np.uint64(child.depth)
+    child.branch = 0 if positive else 1
     child.depth += 1
 
 
@@ -175,14 +172,33 @@ def open_layer(search: SearchMemory, top: int, active: int) -> None:
 
 @inlined
 def add_volume(search: SearchMemory, volume: float) -> None:
-    """Add to the sum of the cells' volumes by Neumaier's summation, which keeps what rounding loses."""
-    total = search.volume
-    new = total + volume
-    if abs(total) >= abs(volume):
-        search.volume_lost += (total - new) + volume
-    else:
-        search.volume_lost += (volume - new) + total
-    search.volume = new
+    """Add to the sum of the cells' volumes, exactly: so no order and no cutting up changes a bit of it.
+
+    The sum has digits of 32 bits in words of 64, whose carries are passed on once in 2**30 additions
+    (Kulisch's long accumulator).
+    """
+    bits = float_bits(volume)
+    exponent = (bits >> 52) & 2047
+    if exponent == 2047:
+        search.volumes_lost += 1
+        return
+    if search.volumes_added == 1 << 30:
+        for k in range(search.volume_sum.shape[0] - 1):
+            search.volume_sum[k + 1] += search.volume_sum[k] >> 32
+            search.volume_sum[k] &= 0xFFFFFFFF
+        search.volumes_added = 0
+    search.volumes_added += 1
+    mantissa = bits & 0xFFFFFFFFFFFFF
+    if exponent > 0:
+        mantissa |= 1 << 52
+        exponent -= 1
+    limb, shift = exponent >> 5, exponent & 31
+    low = (mantissa & 0xFFFFFFFF) << shift
+    high = ((mantissa >> 32) << shift) + (low >> 32)
+    sign = 1 if bits >= 0 else -1
+    search.volume_sum[limb] += sign * (low & 0xFFFFFFFF)
+    search.volume_sum[limb + 1] += sign * (high & 0xFFFFFFFF)
+    search.volume_sum[limb + 2] += sign * (high >> 32)
 
 
 @inlined

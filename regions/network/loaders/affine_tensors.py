@@ -23,7 +23,7 @@ from regions.network.slopes import UNIT_KINDS
 
 __all__ = ["MOST_ENTRIES", "AffineTensor", "Layering", "check_entries"]
 
-MOST_ENTRIES = 2**27  # of one dense matrix: 1 GiB
+MOST_ENTRIES = 2**27  # non-zeros of one matrix
 MOST_ENTRIES_TOGETHER = 2**28
 MOST_VALUES = 2**24  # of one tensor on the way
 IntArray = NDArray[np.int64]
@@ -250,7 +250,7 @@ class Layering:
             place[carried] = np.arange(start, start + carried.size)
             parts = [*parts, rows.taken(carried)]
             start += carried.size
-        self._check_size(start)
+        self._check_size(start, sum(int(part.matrix.nnz) for part in parts))
         matrix = csr_array(vstack([part.matrix for part in parts], format="csr"))
         self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), slopes))
         self.width = start
@@ -287,14 +287,14 @@ class Layering:
         self.spend(int(rows.matrix.nnz))
         return AffineTensor(rows, np.arange(rows.offset.size).reshape(shape), dtype)
 
-    def _check_size(self, size: int) -> None:
-        entries = size * self.width
+    def _check_size(self, size: int, entries: int) -> None:
+        check_entries(f"layer {len(self._layers)}", size, MOST_VALUES)
         self._entries += entries
         if entries > MOST_ENTRIES or self._entries > MOST_ENTRIES_TOGETHER:
             raise BudgetExceededError(
-                f"layer {len(self._layers)} maps {self.width:,} values to {size:,}: a dense matrix of "
-                f"{entries:,} entries ({self._entries:,} with the layers before); at most {MOST_ENTRIES:,} "
-                f"in one matrix and {MOST_ENTRIES_TOGETHER:,} in all are read"
+                f"layer {len(self._layers)} maps {self.width:,} values to {size:,} by {entries:,} weights "
+                f"that are not 0 ({self._entries:,} with the layers before); at most {MOST_ENTRIES:,} in one "
+                f"layer and {MOST_ENTRIES_TOGETHER:,} in all are read"
             )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
+from regions.network.layer_matrices import Matrix, identity, stacked
 from regions.network.relu_network import Network
 
 FloatArray = NDArray[np.float64]
@@ -21,7 +22,7 @@ class Chain:
 
     def __init__(self, input_dim: int) -> None:
         self.input_dim = input_dim
-        self._weights: list[FloatArray] = []
+        self._weights: list[Matrix] = []
         self._biases: list[FloatArray] = []
         self._relu: list[bool] = []
         self._slopes: list[Any] = []
@@ -31,7 +32,7 @@ class Chain:
         """Number of outputs of the layers so far."""
         return int(self._weights[-1].shape[0]) if self._weights else self.input_dim
 
-    def affine(self, weight: FloatArray, bias: FloatArray | None = None) -> None:
+    def affine(self, weight: Matrix, bias: FloatArray | None = None) -> None:
         """Append `h -> weight @ h + bias`."""
         if weight.ndim != 2 or weight.shape[1] != self.width:
             raise InvalidNetworkError(
@@ -50,12 +51,13 @@ class Chain:
         if self._weights and not self._relu[-1] and not self._biases[-1].any():
             self._biases[-1] = offset
         else:
-            self.affine(np.eye(self.width), offset)
+            self.affine(identity(self.width), offset)
 
     def scale(self, factor: FloatArray) -> None:
         """Append `h -> factor * h`, elementwise."""
         if not (factor == 1.0).all():
-            self.affine(np.diag(factor))
+            diagonal = identity(factor.size)
+            self.affine(np.diag(factor) if isinstance(diagonal, np.ndarray) else diagonal * factor)
 
     def combine(self, alpha: float, weight: FloatArray, beta: float, constant: FloatArray) -> None:
         """Append `h -> alpha * (weight @ h) + beta * constant`.
@@ -73,9 +75,9 @@ class Chain:
     def relu(self) -> None:
         """Append a ReLU; a second one in a row changes nothing and is left out."""
         if not self._weights:
-            self.affine(np.eye(self.input_dim))
+            self.affine(identity(self.input_dim))
         if self._slopes[-1] is not None:
-            self.affine(np.eye(self.width))
+            self.affine(identity(self.width))
         self._relu[-1] = True
 
     def two_slopes(self, left: FloatArray | float, right: FloatArray | float = 1.0) -> None:
@@ -84,7 +86,7 @@ class Chain:
         Leaky ReLUs have a right slope of 1, absolute values (-1, 1), values that pass through (1, 1).
         """
         if not self._weights or self._relu[-1]:
-            self.affine(np.eye(self.width))
+            self.affine(identity(self.width))
         slopes = np.empty((2, self.width))
         slopes[0], slopes[1] = left, right
         self._relu[-1], self._slopes[-1] = True, slopes
@@ -97,19 +99,19 @@ class Chain:
         """
         if not low < high:
             raise InvalidNetworkError(f"values cannot be clipped to [{low}, {high}]: the range is empty")
-        one = np.eye(self.width)
+        one = identity(self.width)
         ends = [(end, sign) for end, sign in ((low, 1.0), (high, -1.0)) if np.isfinite(end)]
         if not ends:
             return
         # where only the upper end is finite, high - relu(high - h)
         turn = -1.0 if not np.isfinite(low) else 1.0
         self.affine(
-            np.vstack([turn * one for _ in ends]),
-            np.concatenate([np.full(len(one), -turn * end) for end, _ in ends]),
+            stacked([turn * one for _ in ends], 0),
+            np.concatenate([np.full(one.shape[0], -turn * end) for end, _ in ends]),
         )
         self.relu()
         base = low if np.isfinite(low) else high
-        self.affine(np.hstack([sign * one for _, sign in ends]), np.full(len(one), base))
+        self.affine(stacked([sign * one for _, sign in ends], 1), np.full(one.shape[0], base))
 
     def network(self, name: str) -> Network:
         """The finished network."""

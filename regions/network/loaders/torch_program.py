@@ -5,7 +5,7 @@ What the operators mean is left to `torch_operators`; constants computed from co
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -90,9 +90,14 @@ class Program:
                 outputs.append(y.detach().cpu().numpy().reshape(batch, -1))
         return np.concatenate(outputs)[: len(x)]
 
+    @cached_property
+    def _module(self) -> Any:
+        """The program as a callable, which takes PyTorch some 30 ms to make."""
+        return self._program.module()
+
     def _run_program(self, given: Any) -> Any:
         if not self.head:
-            return self._program.module()(given)
+            return self._module(given)
         stored, wanted = self._stored_tensors(), self._wanted
         seen: dict[str, Any] = {}
 

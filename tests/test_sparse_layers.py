@@ -1,0 +1,139 @@
+"""Laws of layers stored by their non-zeros: the same cells, facets, jumps and exact maps as dense ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from networks import box_of, random_plane
+from scipy import sparse
+from strategies import Case, examples, float_networks, rational_networks, sloped
+
+from regions import Network, count_cells, enumerate_cells
+from regions.complexes.cell_complex import CellComplex
+from regions.domain import Domain
+from regions.network import layer_matrices
+from regions.rational import ExactNetwork, affine_maps, exact_jumps, map_residues
+
+
+@contextmanager
+def by_non_zeros() -> Iterator[None]:
+    """Store all matrices by their non-zeros, and take exact maps row by row, however small they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layer_matrices, "SMALLEST_SPARSE", 1)
+        patch.setattr(layer_matrices, "DENSITY", 0)
+        patch.setattr(affine_maps, "MOST_MATRIX_ENTRIES", 0)
+        yield
+
+
+def both_forms(case: Case) -> tuple[Network, Network]:
+    """A network with its matrices dense, and the same by their non-zeros."""
+    weights = [np.where(w == 0.0, 0.0, w) for w in case.weights]  # no negative zeros
+    dense = Network.from_arrays(weights, case.biases, case.relu, slopes=case.slopes)
+    with by_non_zeros():
+        other = Network.from_arrays(weights, case.biases, case.relu, slopes=case.slopes)
+    assert not any(map(sparse.issparse, dense.operators)) and all(map(sparse.issparse, other.operators))
+    assert dense == other
+    return dense, other
+
+
+def convolution_of(seed: int, channels: int = 2, length: int = 12) -> Network:
+    """A one-dimensional convolutional network with bands of weights of 16 bits."""
+    rng = np.random.default_rng(seed)
+    numbers = iter(np.round(rng.normal(size=4096) * 2**12) / 2**14)
+    weights, width = [], length
+    for n in (channels * length, channels * length, 3):
+        band = np.abs(np.arange(n)[:, None] % length - np.arange(width) % length) <= 1
+        weights.append(np.where(band if n != 3 else True, [[next(numbers) for _ in range(width)]] * n, 0.0))
+        width = n
+    biases = [np.array([next(numbers) for _ in range(w.shape[0])]) for w in weights]
+    return Network.from_arrays(weights, biases)
+
+
+def assert_same_complexes(one: CellComplex, two: CellComplex) -> None:
+    order = [np.lexsort(c.patterns.T) for c in (one, two)]
+    np.testing.assert_array_equal(one.patterns[order[0]], two.patterns[order[1]])
+    np.testing.assert_allclose(one.volumes[order[0]], two.volumes[order[1]], rtol=1e-9)
+    assert len(one.facets) == len(two.facets)
+    np.testing.assert_allclose(np.sort(one.facets.jump), np.sort(two.facets.jump), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.kernels
+@examples(12)
+@given(case=sloped(float_networks()) | rational_networks(max_dimension=2))
+@pytest.mark.parametrize("engine", ["cells", "lp"])
+def test_cells_facets_and_jumps_do_not_depend_on_how_weights_are_stored(case: Case, engine: str) -> None:
+    dense, other = both_forms(case)
+    assert_same_complexes(
+        enumerate_cells(dense, box_of(case), engine=engine),
+        enumerate_cells(other, box_of(case), engine=engine),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.kernels
+def test_a_plane_through_convolutions_has_the_same_cells(seed: int) -> None:
+    dense, plane = convolution_of(seed), random_plane(12, seed)
+    with by_non_zeros():
+        other = Network(dense.operators, dense.biases, dense.relu)
+    assert all(map(sparse.issparse, other.operators))
+    counts = [count_cells(network, plane, engine="both").cells for network in (dense, other)]
+    assert counts[0] == counts[1] > 10
+    assert_same_complexes(enumerate_cells(dense, plane), enumerate_cells(other, plane))
+
+
+def same_exact_maps(dense: Network, other: Network, domain: Domain, pattern: Any) -> None:
+    matrices = ExactNetwork(dense, domain)
+    with by_non_zeros():
+        rows = ExactNetwork(other, domain)
+        assert rows.shifts == matrices.shifts and rows.output_shift == matrices.output_shift
+        for layer, width in enumerate(dense.widths):
+            for unit in range(width):
+                assert rows.unit_row(pattern, layer, unit) == matrices.unit_row(pattern, layer, unit)
+        assert rows.output_integers(pattern) == matrices.output_integers(pattern)
+        np.testing.assert_array_equal(
+            rows.unit_floats(bytes(pattern)), matrices.unit_floats(bytes(pattern)), strict=True
+        )
+
+
+@examples(20)
+@given(case=sloped(float_networks()))
+def test_exact_maps_row_by_row_are_those_of_whole_layers(case: Case) -> None:
+    dense, other = both_forms(case)
+    rng = np.random.default_rng(dense.n_units)
+    for _ in range(3):
+        same_exact_maps(dense, other, box_of(case), rng.integers(0, 2, dense.n_units).astype(np.uint8))
+    patterns = rng.integers(0, 2, (4, dense.n_units)).astype(np.bool_)
+    np.testing.assert_array_equal(
+        map_residues(dense, box_of(case), patterns), map_residues(other, box_of(case), patterns)
+    )
+    with by_non_zeros():
+        jumps = exact_jumps(other, box_of(case), patterns[:2], patterns[2:])
+    np.testing.assert_array_equal(jumps, exact_jumps(dense, box_of(case), patterns[:2], patterns[2:]))
+
+
+def test_a_row_of_a_convolution_needs_only_what_it_sees() -> None:
+    network = convolution_of(0)
+    pattern = np.ones(network.n_units, np.uint8)
+    with by_non_zeros():
+        exact = ExactNetwork(network, random_plane(12, 0))
+        exact.unit_row(pattern, 1, 0)
+    kept = exact._rows._kept  # type: ignore[union-attr]
+    assert {layer: len(rows) for (layer, _), rows in kept.items()} == {0: 4, 1: 1}
+
+
+def test_kept_rows_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regions.rational.row_maps.MOST_ROWS", 100)
+    network, plane = convolution_of(1), random_plane(12, 1)
+    rng = np.random.default_rng(0)
+    with by_non_zeros():
+        exact = ExactNetwork(network, plane)
+        for _ in range(50):
+            pattern = rng.integers(0, 2, network.n_units).astype(np.uint8)
+            same = exact.output_integers(pattern)
+            assert same == ExactNetwork(network, plane).output_integers(pattern)
+    assert sum(map(len, exact._rows._kept.values())) < 250  # type: ignore[union-attr]
