@@ -21,6 +21,7 @@ from regions.errors import (
 )
 
 if TYPE_CHECKING:
+    from regions.analysis.ball_cells import BallCells, ball_cells
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
     from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
@@ -106,6 +107,8 @@ _MODULE_OF = {
     "CellComplex": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
+    "BallCells": "analysis.ball_cells",
+    "ball_cells": "analysis.ball_cells",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -199,6 +202,8 @@ __all__ = [
     "CellComplex",
     "Certificate",
     "Completeness",
+    "BallCells",
+    "ball_cells",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",

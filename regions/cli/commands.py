@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from regions.cli.ball import BallWords, count_in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
 from regions.cli.interruption import signals
@@ -74,6 +75,7 @@ def count(
     net: NetworkPath,
     where: DomainWords,
     how: EngineWords,
+    around: BallWords,
     definition: Annotated[
         Definition,
         typer.Option(help="What counts as a linear region; all but cell list the cells first."),
@@ -97,7 +99,13 @@ def count(
     """
     from regions.network.loaders import load_network
 
+    around.check()
     network = load_network(net, allow_code=trust_code)
+    if around.ball is not None:
+        if where != DomainWords() or definition is not Definition.cell:
+            raise InvalidInputError("--ball goes without another domain and without --definition")
+        count_in_ball(network, around, how, max_seconds, json)
+        return
     domain = where.build(network)
     if definition is not Definition.cell:
         count_definitions(network, domain, definition, {**how.arguments(), "max_seconds": max_seconds}, json)

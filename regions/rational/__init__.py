@@ -26,6 +26,7 @@ from regions.rational.intervals import (
     simplex_volume,
     squared_volume,
 )
+from regions.rational.nearest_points import squared_distance
 from regions.rational.residues import map_residues
 from regions.rational.systems import (
     balances,
@@ -64,6 +65,7 @@ __all__ = [
     "simplex_volume",
     "solve_on_support",
     "solve_vertex",
+    "squared_distance",
     "squared_volume",
     "strictly_inside",
     "to_fraction",
