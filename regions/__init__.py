@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         output_range,
         project_onto_cell,
     )
+    from regions.analysis.polylines import PolylineCells, polyline_cells
     from regions.analysis.verification import Verification, verify
     from regions.complexes import CellComplex, Certificate, Completeness
     from regions.density import (
@@ -109,6 +110,8 @@ _MODULE_OF = {
     "Completeness": "complexes",
     "BallCells": "analysis.ball_cells",
     "ball_cells": "analysis.ball_cells",
+    "PolylineCells": "analysis.polylines",
+    "polyline_cells": "analysis.polylines",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -204,6 +207,8 @@ __all__ = [
     "Completeness",
     "BallCells",
     "ball_cells",
+    "PolylineCells",
+    "polyline_cells",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",

@@ -31,6 +31,7 @@ from regions.cli.options import (
     read_points,
     writable,
 )
+from regions.cli.polyline import PolylineOption, count_along
 from regions.cli.session import (
     cells_in_words,
     leave_if,
@@ -88,6 +89,7 @@ def count(
             "Default: where d <= 5 and the engine has vertices.",
         ),
     ] = None,
+    polyline: PolylineOption = None,
     max_seconds: MaxSecondsOption = None,
     trust_code: TrustCode = False,
     json: AsJson = False,
@@ -102,9 +104,14 @@ def count(
     around.check()
     network = load_network(net, allow_code=trust_code)
     if around.ball is not None:
-        if where != DomainWords() or definition is not Definition.cell:
+        if where != DomainWords() or definition is not Definition.cell or polyline is not None:
             raise InvalidInputError("--ball goes without another domain and without --definition")
         count_in_ball(network, around, how, max_seconds, json)
+        return
+    if polyline is not None:
+        if where != DomainWords() or definition is not Definition.cell:
+            raise InvalidInputError("--polyline goes without another domain and without --definition")
+        count_along(network, polyline, how, max_seconds, json)
         return
     domain = where.build(network)
     if definition is not Definition.cell:
