@@ -19,7 +19,7 @@ from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.analysis.locus import locus_volume
 from regions.complexes import CellComplex, StoppedBy
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
@@ -324,7 +324,7 @@ def check_inequalities(
     (True, True)
     """
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
 
