@@ -28,6 +28,7 @@ from regions.analysis.independent import NotDecided, prove
 from regions.analysis.linear_regions import count_regions
 from regions.analysis.locus import locus_volume
 from regions.analysis.one_cell import cell_halfspaces
+from regions.domain import WholeSpace
 from regions.errors import InvalidNetworkError, RegionsError
 from regions.estimators import Coarea, CroftonLines
 from regions.exploration import explore
@@ -311,6 +312,7 @@ def test_what_takes_no_max_units_says_so(planar: CellComplex, tmp_path: Path) ->
     planar.save(tmp_path / "cells.npz")
     few = enumerate_cells(network, box, max_cells=2)
     asked = [
+        lambda: enumerate_cells(network, WholeSpace(2)),
         lambda: explore(network, [0.0, 0.0], box),
         lambda: Coarea(0.1).estimate(network, density, rng, 10, domain=box),
         lambda: CroftonLines(0.1).estimate(network, density, rng, 10, domain=box),
@@ -367,3 +369,8 @@ def test_a_max_unit_of_all_outputs_cuts_where_the_prediction_changes() -> None:
     assert (states[:, 6:].argmax(axis=1) == scores.forward(cells.witnesses).argmax(axis=1)).all()
     below = {row.tobytes() for row in enumerate_cells(scores, cube(2)).unpacked_patterns()}
     assert {row.tobytes() for row in states[:, :6]} == below and cells.n_cells > len(below)
+
+
+@pytest.mark.parametrize(("window", "stride", "inputs", "cells"), [(2, 1, 3, 4), (3, 2, 5, 9), (3, 1, 4, 7)])
+def test_pooling_has_as_many_cells_without_bounds(window: int, stride: int, inputs: int, cells: int) -> None:
+    assert count_cells(pooling(inputs, window, stride), WholeSpace(inputs)).cells == cells

@@ -234,9 +234,10 @@ class CompiledNetwork:
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
-    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some
-    unit is no ReLU, `maxed` that some are candidates of max units. The words `unit_keys` and `facet_keys`, of
-    which the keys of facets are made, are drawn anew each time; no result shows them.
+    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit is no ReLU,
+    `maxed` that some are candidates of max units, `sparse` that some layer is stored by its non-zeros. The
+    words `unit_keys` and `facet_keys`, of which the keys of facets are made, are drawn anew each time; no
+    result shows them.
     """
 
     network_ref: weakref.ref[Network]
@@ -250,6 +251,7 @@ class CompiledNetwork:
     n_units: int
     sloped: bool
     maxed: bool
+    sparse: bool
     first: NDArray[np.float64]
     radii: NDArray[np.float64]
     central: bool
@@ -455,6 +457,7 @@ def _compiled(
         n_units=n_units,
         sloped=any(pair is not None for pair in network.slopes),
         maxed=network.max_units is not None,
+        sparse=bool(arrays["sparse"].any()),
         first=first,
         radii=radii,
         central=plain and not any(bias.any() for bias in biases),

@@ -226,6 +226,7 @@ VERTEX_SEARCH = Layout(
         "triangulate": "int64, int64",
         "settle_doubt": "int64, int64, int64, float64",
         "add_units": "int64, int64, int64, int64",
+        "copy_map": "int64, int64, int64, int64, int64",
         # where there are max units
         "set_pairs": "int64, int64",
         "start_max_units": "int64, int64",

@@ -13,9 +13,9 @@ from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.error_bounds import set_row
 from regions.kernels.vertices.layer_maps import (
-    copy_map,
     copy_map_with,
     decide_layer,
+    duplicate_map,
     needs_map,
     settle,
     start_map,
@@ -122,8 +122,11 @@ def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int
     if needs_map(search, following):
         slot, below, flat = node.next_slot, node.map_slot, search.unit_starts[node.layer] + unit
         if wanted & 1:
-            right = search.slopes[1, flat]
-            copy_map_with(search, following, slot, search.nodes[upper].next_slot, below, unit, right)
+            right, target = search.slopes[1, flat], search.nodes[upper].next_slot
+            if search.sparse[following] == 1:
+                search.copy_map(following, slot, target, below, unit)
+            else:
+                copy_map_with(search, following, slot, target, below, unit, right)
         if wanted & 2 and search.slopes[0, flat] != 0.0:
             search.units[0] = ~unit
             search.add_units(following, below, slot, 1)
@@ -188,7 +191,7 @@ def try_candidate(search: SearchMemory, top: int, c: int) -> int:
         upper = top + 1
         copy_node(search, top, upper)
         if needs_map(search, following):
-            copy_map(search, following, node.next_slot, node.next_slot + 1)
+            duplicate_map(search, following, node.next_slot, node.next_slot + 1)
             search.nodes[upper].next_slot = node.next_slot + 1
     if wanted & 2:
         rule_out(search, top, row)
