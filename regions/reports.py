@@ -164,15 +164,16 @@ def heading(network: str, domain: str, density: str) -> list[str]:
     return [f"{name:<9}{value}" for name, value in given if value]
 
 
-def truncation(complete: bool, done: str) -> list[str]:
-    """Return the line of a table that says that Ctrl-C cut it short, after what; none if nothing did.
+def truncation(complete: bool, done: str, stopped_by: str = "interrupt") -> list[str]:
+    """Return the line of a table that says what cut it short, and after what; none if nothing did.
 
     Examples
     --------
     >>> truncation(False, "7 runs"), truncation(True, "9 runs")
     (['TRUNCATED: cut short by Ctrl-C after 7 runs'], [])
     """
-    return [] if complete else [f"TRUNCATED: cut short by Ctrl-C after {done}"]
+    what = stopped_by if stopped_by == "max_seconds" else "Ctrl-C"
+    return [] if complete else [f"TRUNCATED: cut short by {what} after {done}"]
 
 
 def save_json(payload: Mapping[str, Any] | list[Any], path: str | os.PathLike[str], what: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from strategies import SQRT_2, Case, random_arrays, random_case
 
 from regions.domain import Box, Slice
-from regions.enumeration import threads
+from regions.enumeration import cores, threads
 from regions.network.relu_network import Network
 
 
@@ -27,9 +27,10 @@ def problem_of(case: Case) -> tuple[Network, Box]:
 
 
 def share_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have threads share even a search of a few steps."""
+    """Have threads share even a search of a few steps, and loops of a few elements."""
     monkeypatch.setattr(threads, "ALONE_SECONDS", 0.0)
     monkeypatch.setattr(threads, "ALONE_CALL", 2)
+    monkeypatch.setattr(cores, "LEAST_SHARE", 8)
 
 
 def network_on_box(dimension: int, widths: tuple[int, ...], seed: int = 0) -> tuple[Network, Box]:

@@ -116,10 +116,10 @@ def test_ctrl_c_prints_and_saves_the_runs_that_were_done(run, net, tmp_path, mon
 @pytest.mark.parametrize("command", ["compare", "inequalities", "validate"])
 def test_ctrl_c_during_exact_values_leaves_nothing_and_says_so(run, net, tmp_path, monkeypatch, command):
     from regions.enumeration.enumerate import enumerate_cells
-    from regions.validation import local_complexity
+    from regions.validation import draws
 
     cut = lambda *given, **_: enumerate_cells(*given, max_cells=2)  # noqa: E731
-    monkeypatch.setattr(local_complexity, "enumerate_cells", cut)
+    monkeypatch.setattr(draws, "enumerate_cells", cut)
     code, out, err = run(command, net, *BOX, "--sigma", "0.1", "-o", tmp_path / "none.json")
     assert (code, out) == (130, "")
     assert err.startswith("interrupted") and err.count("\n") == 1

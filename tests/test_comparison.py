@@ -256,7 +256,7 @@ def test_ctrl_c_during_the_runs_keeps_those_that_were_done(problem, tmp_path, af
 
 
 def test_ctrl_c_before_there_is_a_result_is_passed_on(problem, monkeypatch):
-    from regions.validation import local_complexity
+    from regions.validation import draws
 
     network, box, density = problem
     with pytest.raises(KeyboardInterrupt):
@@ -264,9 +264,7 @@ def test_ctrl_c_before_there_is_a_result_is_passed_on(problem, monkeypatch):
             [interrupting(1)], network, box, density, rng=np.random.default_rng(0), target=Target.locus()
         )
     # an enumeration takes Ctrl-C for a reason to end TRUNCATED
-    monkeypatch.setattr(
-        local_complexity, "enumerate_cells", lambda *given, **_: enumerate_cells(*given, max_cells=3)
-    )
+    monkeypatch.setattr(draws, "enumerate_cells", lambda *given, **_: enumerate_cells(*given, max_cells=3))
     with pytest.raises(KeyboardInterrupt):
         compare_estimators([CroftonLines()], network, box, density, rng=np.random.default_rng(0))
 

@@ -7,16 +7,28 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
-from regions import Box, Network, UniformDensity, check_inequalities, exact_local_complexity, validate
+from regions import (
+    Box,
+    Network,
+    UniformDensity,
+    check_inequalities,
+    compare_estimators,
+    exact_local_complexity,
+    validate,
+)
 from regions.cli import main
 from regions.cli.interruption import Signals
-from regions.estimators import local_complexity
+from regions.errors import InvalidInputError
+from regions.estimators import CroftonLines, CrossPolytope, DistinctPatterns, local_complexity
 from regions.validation import local_complexity as validation
-from regions.validation.local_complexity import ValidationReport, finished_draws
+from regions.validation.comparison import Comparison
+from regions.validation.draws import finished_draws
+from regions.validation.local_complexity import ValidationReport
 
 BOX = Box([-1.0, -1.0], [1.0, 1.0])
 DENSITY = UniformDensity(BOX)
@@ -163,3 +175,111 @@ def test_an_interrupt_during_imports_is_one_line(tmp_path, module):
     run = subprocess.run([sys.executable, "-c", script], env=nothing_kept, capture_output=True, text=True)
     assert run.returncode == 130
     assert run.stdout == "" and run.stderr.count("\n") == 1 and "interrupted" in run.stderr
+
+
+def slowly(monkeypatch, seconds):
+    """Have every enumeration take so long, in the modules that judge."""
+    real = validation.all_cells
+
+    def cells(*arguments, **options):
+        time.sleep(seconds)
+        return real(*arguments, **options)
+
+    for name in ("local_complexity", "inequalities", "exact_targets"):
+        monkeypatch.setattr(f"regions.validation.{name}.all_cells", cells)
+
+
+@pytest.mark.kernels
+def test_a_time_limit_keeps_the_draws_done(monkeypatch, tmp_path):
+    slowly(monkeypatch, 0.02)
+    options = {"sigma": 0.2, "n_samples": 50, "n_bias": 10_000, "max_seconds": 1.0}
+    report = validate(local_complexity, network(), BOX, DENSITY, rng=np.random.default_rng(0), **options)
+    assert 2 <= report.exact.n < 100 and report.stopped_by == "max_seconds" and not report.complete
+    assert f"TRUNCATED: cut short by max_seconds after {report.exact.n} bias draws" in report.table()
+    report.save(tmp_path / "report.json")
+    assert ValidationReport.load(tmp_path / "report.json") == report
+    # the draws that were done are those of a shorter run
+    options |= {"n_bias": report.exact.n, "max_seconds": None}
+    again = validate(local_complexity, network(), BOX, DENSITY, rng=np.random.default_rng(0), **options)
+    assert again.stopped_by == "" and (again.exact.mean, again.z) == (report.exact.mean, report.z)
+
+
+@pytest.mark.kernels
+def test_a_time_limit_keeps_the_draws_of_inequalities(monkeypatch):
+    slowly(monkeypatch, 0.005)
+    problem, options = (network(), BOX, DENSITY, 0.3), {"eps": 0.01}
+    found = check_inequalities(
+        *problem, n_bias=10_000, rng=np.random.default_rng(0), max_seconds=1.0, **options
+    )
+    assert 2 <= found.n_bias < 100 and found.stopped_by == "max_seconds" and not found.complete
+    assert found.to_dict()["stopped_by"] == "max_seconds" and "cut short by max_seconds" in found.table()
+    fewer = check_inequalities(*problem, n_bias=found.n_bias, rng=np.random.default_rng(0), **options)
+    assert found.inequalities == fewer.inequalities and fewer.complete
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("targets", ["locus", "number of cells", "neighbourhoods"])
+def test_a_time_limit_keeps_the_runs_done(monkeypatch, tmp_path, targets):
+    ready = {
+        "locus": CroftonLines(),
+        "number of cells": DistinctPatterns(),
+        "neighbourhoods": CrossPolytope(0.1),
+    }
+    judged = [ready[targets]]
+    settings = {"n_seeds": 20_000, "n_exact": 3, "budgets": (2,), "max_seconds": 1.5}
+    found = compare_estimators(judged, network(), BOX, DENSITY, rng=np.random.default_rng(0), **settings)
+    (judgement,) = found.judgements
+    runs = len(judgement.runs)
+    assert 2 <= runs < 20_000 and found.stopped_by == "max_seconds" and not found.complete
+    assert f"cut short by max_seconds after {runs} runs" in found.table()
+    found.save(tmp_path / "found.json")
+    assert Comparison.load(tmp_path / "found.json") == found
+
+
+@pytest.mark.kernels
+def test_a_time_limit_that_leaves_nothing_is_an_error_with_the_reason(monkeypatch):
+    slowly(monkeypatch, 0.05)
+    rng = np.random.default_rng(0)
+    short = {"max_seconds": 1e-4}
+    with pytest.raises(InvalidInputError, match=r"max_seconds.*give more time"):
+        validate(
+            local_complexity, network(), BOX, DENSITY, rng=rng, sigma=0.2, n_samples=50, n_bias=6, **short
+        )
+    with pytest.raises(InvalidInputError, match=r"max_seconds.*give more time"):
+        check_inequalities(network(), BOX, DENSITY, 0.3, eps=0.01, n_bias=6, rng=rng, **short)
+    with pytest.raises(InvalidInputError, match=r"max_seconds.*give more time"):
+        compare_estimators([CrossPolytope(0.1)], network(), BOX, DENSITY, rng=rng, **short)
+    with pytest.raises(InvalidInputError, match="max_seconds=0"):
+        exact_local_complexity(network(), BOX, DENSITY, 0.2, 6, rng, max_seconds=0)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("command", ["validate", "inequalities", "compare"])
+def test_max_seconds_prints_and_saves_the_draws_done(monkeypatch, capsys, tmp_path, command):
+    net, saved = tmp_path / "net.npz", tmp_path / "out.json"
+    network().save(net)
+    slowly(monkeypatch, 0.01)
+    words = [
+        command,
+        net,
+        "--box",
+        "-1",
+        "1",
+        "--sigma",
+        "0.2",
+        "--max-seconds",
+        "2",
+        "-o",
+        saved,
+        "--json",
+    ]
+    words += (
+        ["--seeds", 20000, "--budgets", "2", "--exact-draws", "3", "--estimators", "crofton"]
+        if command == "compare"
+        else ["--bias-draws", "10000"]
+    )
+    assert main([str(word) for word in words]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for plain in (json.loads(out), json.loads(saved.read_text())):
+        assert (plain["status"], plain["stopped_by"]) == ("TRUNCATED", "max_seconds")

@@ -88,14 +88,14 @@ def compare_with_noisy_truth(monkeypatch, **settings):
     """An honest estimator of 1, judged by an exact value whose draws scatter as much as its runs."""
     asked = []
 
-    def exact_value(target, network, domain, density, stream, n, **_):
+    def exact_value(target, problem, stream, n, *_):
         asked.append(n)
         return Estimate.from_draws(1.0 + stream.standard_normal(n))
 
     def honest(network, density, rng, budget, *, domain=None):
         return Estimate(1.0 + SPREAD * rng.standard_normal(), SPREAD, budget)
 
-    monkeypatch.setattr("regions.validation.comparison.exact_value", exact_value)
+    monkeypatch.setattr("regions.validation.comparison.drawn_value", exact_value)
     box = Box([-1.0], [1.0])
     problem = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]]), box, UniformDensity(box)
     found = compare_estimators(
@@ -129,7 +129,7 @@ def test_fewer_draws_than_the_first_are_refused(monkeypatch):
 def test_ctrl_c_while_exact_values_are_sharpened_keeps_the_runs(monkeypatch):
     calls = []
 
-    def exact_value(target, network, domain, density, stream, n, **_):
+    def exact_value(target, problem, stream, n, *_):
         calls.append(n)
         if len(calls) > 1:
             raise KeyboardInterrupt
@@ -138,7 +138,7 @@ def test_ctrl_c_while_exact_values_are_sharpened_keeps_the_runs(monkeypatch):
     def honest(network, density, rng, budget, *, domain=None):
         return Estimate(1.0 + SPREAD * rng.standard_normal(), SPREAD, budget)
 
-    monkeypatch.setattr("regions.validation.comparison.exact_value", exact_value)
+    monkeypatch.setattr("regions.validation.comparison.drawn_value", exact_value)
     box = Box([-1.0], [1.0])
     problem = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]]), box, UniformDensity(box)
     found = compare_estimators(

@@ -30,6 +30,7 @@ from regions.enumeration.search import (
 )
 from regions.errors import InvalidInputError
 from regions.kernels.memory.states import Mode, Request, Status
+from regions.kernels.vertices.depth_first import PATIENCE
 
 pytestmark = pytest.mark.kernels
 
@@ -142,7 +143,7 @@ def test_paths_may_be_long(engine: str, depth: int) -> None:
 @pytest.mark.parametrize("engine", ["planar", "cells", "lp"])
 def test_what_is_given_away_comes_after_what_is_kept(engine: str) -> None:
     """The oldest subtrees are given away on request, from another thread or not, until none waits."""
-    network, box = network_on_box(2, (24, 24))
+    network, box = network_on_box(2, (60, 60))
     plan = plan_of(network, box, engine)
     expected = count_cells(network, box, engine=engine, workers=1).cells
     search = plan.make(Mode.COUNT)
@@ -150,7 +151,7 @@ def test_what_is_given_away_comes_after_what_is_kept(engine: str) -> None:
     given: list[bytes] = []
     while True:
         search.request(Request.GIVE)
-        status = search.step(40)
+        status = search.step(PATIENCE + 40)
         if status == Status.DONE:
             break
         if status == Status.GIVE:

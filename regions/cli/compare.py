@@ -60,7 +60,8 @@ def compare(
 ) -> None:
     """Judge estimators over many seeds: bias, error against cost, coverage of their standard errors.
 
-    Ctrl-C prints and saves the runs that were done, marked TRUNCATED, and exits with 130.
+    After --max-seconds the runs that were done are printed and saved, marked TRUNCATED; after Ctrl-C too,
+    with exit code 130.
     """
     problem.check()
     if plot is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regions.cli.groups import grouped
 from regions.cli.interruption import signals
 from regions.cli.options import (
     ArithmeticOption,
@@ -15,7 +16,7 @@ from regions.cli.options import (
     DomainWords,
     MaxSecondsOption,
     NetworkPath,
-    TrustCode,
+    ReadingWords,
     read_point,
     writable,
 )
@@ -23,15 +24,16 @@ from regions.cli.session import leave_if, print_facts, print_json, print_text, w
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from regions.complexes import Arithmetic
     from regions.exploration import Exploration, MinimalPerturbation
 
 _SUFFIXES = (".npz", ".json")
 
 
+@grouped
 def explore(
     net: NetworkPath,
     center: Annotated[Path, typer.Option(metavar="X.npy", help="The point; images are flattened.")],
+    reading: ReadingWords,
     max_cells: Annotated[
         int, typer.Option(help="Cells to find all facets of; the result says TRUNCATED if more are left.")
     ] = 1000,
@@ -45,13 +47,9 @@ def explore(
         str | None, typer.Option(metavar="2|inf", help="Also the distance of every cell, in this norm.")
     ] = None,
     perturbation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="2|inf", help="Also the smallest step, in this norm, that changes the prediction."
-        ),
+        str | None, typer.Option(metavar="2|inf", help="Also the smallest step that changes the prediction.")
     ] = None,
     arithmetic: ArithmeticOption = "certified",
-    trust_code: TrustCode = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also save: .npz (to load and resume) or .json.")
     ] = None,
@@ -59,47 +57,35 @@ def explore(
 ) -> None:
     """List the cells around a point, in the order of hops, or of distance with --radius.
 
-    Without --box a large box around the point is explored, in as many directions as the first layer sees; the
-    whole space is not a domain yet, so the result is TRUNCATED and says so, but for the cells of a ball
-    (--radius without --max-hops). --max-seconds holds for the cells, and for the perturbation again.
+    Without --box the whole space is explored, if the first layer sees up to 6 directions; of more
+    only a large box around the point, so that the result is TRUNCATED and says so, but for the cells of a
+    ball (--radius without --max-hops). --max-seconds holds for the cells, and for the perturbation again.
     Ctrl-C prints and saves what was found, marked TRUNCATED, and exits with 130.
     """
-    from regions.exploration import explore as explored
-    from regions.network.loaders import load_network
+    from regions import exploration
 
     norm = _norm(distances, "--distances")
     step_norm = _norm(perturbation, "--perturbation")
     if output is not None and writable(output).suffix not in _SUFFIXES:
         raise InvalidInputError(f"{output}: give a name that ends in {' or '.join(_SUFFIXES)}")
-    network = load_network(net, allow_code=trust_code)
+    network = reading.load(net)
     point = read_point(center, network.input_dim)
     domain = None if box is None else DomainWords(box).build(network)
+    effort: dict[str, Any] = {"max_cells": max_cells, "max_seconds": max_seconds, "arithmetic": arithmetic}
     with watched("cells around the point") as progress:
-        found = explored(
-            network,
-            point,
-            domain,
-            max_cells=max_cells,
-            max_seconds=max_seconds,
-            max_hops=max_hops,
-            radius=radius,
-            arithmetic=cast("Arithmetic", arithmetic),
-            progress=progress,
+        found = exploration.explore(
+            network, point, domain, max_hops=max_hops, radius=radius, progress=progress, **effort
         )
-    interrupted = found.stopped_by == "interrupt"
-    if norm is not None and not interrupted:
+    if norm is not None and found.stopped_by != "interrupt":
         with watched("distances") as progress:
             found.distances(norm, progress=progress)
     step = None
-    if step_norm is not None and not interrupted:
-        from regions.exploration import minimal_perturbation
-
-        options: dict[str, Any] = {"norm": step_norm, "max_cells": max_cells, "max_seconds": max_seconds}
-        options["arithmetic"] = arithmetic
+    if step_norm is not None and found.stopped_by != "interrupt":
         with watched("smallest change of the prediction") as progress:
-            step = minimal_perturbation(network, point, domain, progress=progress, **options)
+            effort |= {"norm": step_norm, "progress": progress}
+            step = exploration.minimal_perturbation(network, point, domain, **effort)
     _report(found, step, output, json)
-    leave_if(interrupted, "these are the cells that were found")
+    leave_if(found.stopped_by == "interrupt", "these are the cells that were found")
 
 
 def _norm(text: str | None, option: str) -> float | None:

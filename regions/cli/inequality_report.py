@@ -30,7 +30,8 @@ def inequalities(
 ) -> None:
     """Check corollary 3, theorem 5 and theorem 7 of Patel and Montufar: both sides, slack, every term.
 
-    Ctrl-C prints and saves what the bias draws give that were done, marked TRUNCATED, and exits with 130.
+    After --max-seconds what the bias draws give that were done is printed and saved, marked TRUNCATED; after
+    Ctrl-C too, with exit code 130.
     """
 
     def ask(given: Problem) -> InequalityReport:

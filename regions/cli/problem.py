@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 import typer
 
 from regions.cli.interruption import signals
-from regions.cli.options import AsJson, DomainWords, EngineWords, NetworkPath, TrustCode, writable
+from regions.cli.options import (
+    AsJson,
+    DomainWords,
+    EngineWords,
+    MaxSecondsOption,
+    NetworkPath,
+    ReadingWords,
+    writable,
+)
 from regions.cli.session import leave_if, print_json, print_text, watched
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from regions.complexes import StoppedBy
     from regions.density import Density
     from regions.domain import Domain
     from regions.network.relu_network import Network
@@ -34,6 +43,7 @@ class ProblemWords:
     net: NetworkPath
     where: DomainWords
     how: EngineWords
+    reading: ReadingWords
     density: Annotated[
         str,
         typer.Option(
@@ -41,8 +51,8 @@ class ProblemWords:
             help="Density of the data, as for `regions locus`.",
         ),
     ] = "uniform"
+    max_seconds: MaxSecondsOption = None
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0
-    trust_code: TrustCode = False
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also save as JSON.")] = None
     json: AsJson = False
 
@@ -58,12 +68,12 @@ class ProblemWords:
         import numpy as np
 
         from regions.density import from_spec
-        from regions.network.loaders import load_network
 
-        network = load_network(self.net, allow_code=self.trust_code)
+        network = self.reading.load(self.net)
         domain = self.where.build(network)
         rng = np.random.default_rng(self.seed)
-        return Problem(network, domain, from_spec(self.density, domain), rng, self.how.arguments())
+        options = {**self.how.arguments(), "max_seconds": self.max_seconds}
+        return Problem(network, domain, from_spec(self.density, domain), rng, options)
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,10 @@ class Problem:
 
 
 class Report(Protocol):
-    """What is found about a problem; `complete` is False if Ctrl-C cut it short."""
+    """What is found about a problem; `stopped_by` says what cut it short, if anything did."""
 
     @property
-    def complete(self) -> bool: ...
+    def stopped_by(self) -> StoppedBy: ...
     def to_dict(self) -> dict[str, Any]: ...
     def table(self) -> str: ...
     def save(self, path: Path) -> None: ...
@@ -119,5 +129,5 @@ def answer(words: ProblemWords, label: str, unit: str, ask: Callable[[Problem], 
 
 
 def leave_if_interrupted(report: Report, draws: str) -> None:
-    """End the command with its own exit code if the report is of fewer draws than were asked for."""
-    leave_if(not report.complete, f"these are the {draws} that were done")
+    """End the command with its own exit code if Ctrl-C left out some of the draws that were asked for."""
+    leave_if(report.stopped_by == "interrupt", f"these are the {draws} that were done")

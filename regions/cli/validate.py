@@ -27,7 +27,8 @@ def validate(
 ) -> None:
     """Judge the estimator of local complexity by the exact value, with a z-score.
 
-    Ctrl-C prints and saves what the bias draws give that were done, marked TRUNCATED, and exits with 130.
+    After --max-seconds what the bias draws give that were done is printed and saved, marked TRUNCATED; after
+    Ctrl-C too, with exit code 130.
     """
 
     def ask(given: Problem) -> ValidationReport:

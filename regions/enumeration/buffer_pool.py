@@ -73,6 +73,7 @@ class Kept(NamedTuple):
     owner: object
     sizes: Sizes
     memory: Memory
+    nbytes: int = 0
 
 
 class BufferPool:
@@ -93,11 +94,14 @@ class BufferPool:
 
     def put(self, memory: Kept) -> None:
         """Keep a memory that nobody uses any more; the oldest goes, and so does a large one."""
-        if sum(array.nbytes for array in memory.memory.held.values()) > LARGEST_KEPT:
+        nbytes = memory.memory.nbytes
+        if nbytes > LARGEST_KEPT:
             return
         with self.lock:
-            self.memories.append(memory)
-            del self.memories[:-KEPT]
+            self.memories.append(memory._replace(nbytes=nbytes))
+            total = sum(kept.nbytes for kept in self.memories)
+            while total > KEPT * LARGEST_KEPT:
+                total -= self.memories.pop(0).nbytes
 
 
 class Recent(Generic[Made]):

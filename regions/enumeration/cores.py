@@ -1,13 +1,20 @@
-"""How many cores a process may use, which is how many threads a search takes by default."""
+"""The cores that a process may use: how many threads a search takes by default, and loops on threads."""
 
 from __future__ import annotations
 
 import numbers
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from regions.errors import InvalidInputError
 
+Found = TypeVar("Found")
+
+LEAST_SHARE = 1 << 14  # elements that are worth a thread
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -35,3 +42,25 @@ def usable_cores() -> int:
     except (OSError, ValueError):  # no container, or "max": no limit
         return cores
     return max(1, min(cores, share))
+
+
+def shares(n: int, workers: int) -> list[tuple[int, int]]:
+    """Cut range(n) into parts for so many threads, one where it is short.
+
+    Examples
+    --------
+    >>> shares(10, 4), shares(100_000, 3)
+    ([(0, 10)], [(0, 33333), (33333, 66666), (66666, 100000)])
+    """
+    parts = max(1, min(workers, n // LEAST_SHARE))
+    return list(pairwise(n * k // parts for k in range(parts + 1)))
+
+
+def on_threads(
+    workers: int, function: Callable[..., Found], arguments: Sequence[tuple[int, ...]]
+) -> list[Found]:
+    """Call a function with each of these arguments, on so many threads; returns the results in order."""
+    if workers == 1 or len(arguments) == 1:
+        return [function(*each) for each in arguments]
+    with ThreadPoolExecutor(min(workers, len(arguments))) as pool:
+        return list(pool.map(lambda each: function(*each), arguments))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness
-from regions.domain import Domain
+from regions.domain import Domain, Unbounded
+from regions.enumeration.cores import on_threads, shares
 from regions.enumeration.facet_join import facet_table, join_outputs
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Limits, Stop, checked_limits, status_of
@@ -31,6 +32,7 @@ from regions.enumeration.self_checks import (
     too_many,
 )
 from regions.enumeration.threads import Progress, compile_search, run_search
+from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.network.patterns import packed_size
@@ -137,6 +139,10 @@ def count_cells(
     7
     """
     max_cells, max_seconds = checked_limits("count_cells", limits)
+    if isinstance(domain, Unbounded) and isinstance(network, Network):
+        others = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
+        others["check_volumes"] = check_volumes
+        return count_unbounded(count_cells, network, domain, engine, others | limits)
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
         by_vertices, by_programs = {"check_volumes": check_volumes}, dict[str, Any]()
@@ -251,6 +257,9 @@ def enumerate_cells(
     (4, 4, 4.0)
     """
     max_cells, max_seconds = checked_limits("enumerate_cells", limits)
+    if isinstance(domain, Unbounded) and isinstance(network, Network):
+        others = {"arithmetic": arithmetic, "progress": progress, "workers": workers, "volumes": volumes}
+        return list_unbounded(enumerate_cells, network, domain, engine, others | limits)
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
         return _by_both(enumerate_cells, (network, domain), {}, {"volumes": False}, options | limits)
@@ -283,11 +292,16 @@ def _complex_of(plan: Plan, domain: Domain, outcome: Outcome, stop: Stop) -> Cel
     """Join what a search with vertices found, and check it."""
     network = plan.net.network
     arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
-    found = join_outputs([part for result in outcome.results for part in result.parts], plan.net)
-    table, sides_differ = facet_table(plan.net, domain, found, outcome.complete, plan.tolerances)
-    packed = packed_bytes(found.pattern, network.n_units)
+    parts = [part for result in outcome.results for part in result.parts]
+    found = join_outputs(parts, plan.net, plan.workers)
+    table, sides_differ = facet_table(
+        plan.net, domain, found, outcome.complete, plan.tolerances, plan.workers
+    )
+    packed = packed_bytes(found.pattern, network.n_units, plan.workers)
     listed = Listed(network, domain, packed, outcome.complete)
-    volumes, table, unchecked = checked_measures(found.volume, table, sides_differ, listed, plan.tolerances)
+    volumes, table, unchecked = checked_measures(
+        found.volume, table, sides_differ, listed, plan.tolerances, outcome.volume
+    )
     cells = CellComplex(
         network=network,
         domain=domain,
@@ -454,9 +468,16 @@ def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
     )
 
 
-def packed_bytes(words: NDArray[np.uint64], n_units: int) -> NDArray[np.uint8]:
+def packed_bytes(words: NDArray[np.uint64], n_units: int, workers: int = 1) -> NDArray[np.uint8]:
     """Return the bytes of patterns (n, words) that hold units, as a complex keeps them."""
-    return np.ascontiguousarray(words).view(np.uint8)[:, : packed_size(n_units)].copy()
+    size = packed_size(n_units)
+    packed = np.empty((len(words), size), np.uint8)
+
+    def copy(begin: int, end: int) -> None:
+        packed[begin:end] = np.ascontiguousarray(words[begin:end]).view(np.uint8)[:, :size]
+
+    on_threads(workers, copy, shares(len(words), workers))
+    return packed
 
 
 def _wants_volumes(plan: Plan, domain: Domain, volumes: bool | np.random.Generator | None) -> bool:

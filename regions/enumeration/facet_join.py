@@ -6,6 +6,7 @@ It takes what a search found cell by cell; which cells those are is left to `enu
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from regions.complexes import FacetTable, Tolerances
 from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork
+from regions.enumeration.cores import on_threads, shares
 from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError
 from regions.kernels.memory.vertex_layout import NETWORK
@@ -21,7 +23,7 @@ from regions.kernels.vertices import half_facets as facet_kernels
 from regions.network.patterns import unpack
 
 
-def join_outputs(outputs: list[Output], net: CompiledNetwork) -> Output:
+def join_outputs(outputs: list[Output], net: CompiledNetwork, workers: int = 1) -> Output:
     """Join all output buffers, one after the other."""
     if len(outputs) == 1:
         return outputs[0]
@@ -40,11 +42,30 @@ def join_outputs(outputs: list[Output], net: CompiledNetwork) -> Output:
             np.zeros(0),
             np.zeros((0, 2)),
         )
-    return Output(*(np.concatenate(arrays) for arrays in zip(*outputs, strict=True)))
+    joined, places = [], []
+    for arrays in zip(*outputs, strict=True):
+        ends = np.cumsum([len(array) for array in arrays]).tolist()
+        joined.append(np.empty((ends[-1], *arrays[0].shape[1:]), arrays[0].dtype))
+        places.append([0, *ends])
+
+    def copy(begin: int, end: int) -> None:
+        for k in range(begin, end):
+            for target, place, array in zip(joined, places, outputs[k], strict=True):
+                target[place[k] : place[k + 1]] = array
+
+    parts = min(4 * workers, len(outputs))
+    bounds = [len(outputs) * k // parts for k in range(parts + 1)]
+    on_threads(workers, copy, list(pairwise(bounds)))
+    return Output(*joined)
 
 
 def facet_table(
-    net: CompiledNetwork, domain: Domain, found: Output, complete: bool, tolerances: Tolerances
+    net: CompiledNetwork,
+    domain: Domain,
+    found: Output,
+    complete: bool,
+    tolerances: Tolerances,
+    workers: int = 1,
 ) -> tuple[FacetTable, str]:
     """Join the half-facets, check that each is seen from both sides, and compute the jumps.
 
@@ -58,17 +79,30 @@ def facet_table(
     CertificateError
         If a facet of a complete result has one side only.
     """
-    halves = found.label.shape[0]
-    size = 1 << max(4, int(2 * halves).bit_length())
-    number: type[Any] = np.int32 if halves < 2**31 else np.int64
-    mate = np.empty(halves, number)
-    troubles = facet_kernels.pair_halves(found.match, found.label, np.zeros(size, number), mate)
-    m, alone = facet_kernels.count_rows(found.label, mate)
+    count = found.label.shape[0]
+    number: type[Any] = np.int32 if count < 2**31 else np.int64
+    firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
+    halves = facet_kernels.Halves(
+        found.label, found.measure, np.empty(count, number), np.empty(count, number)
+    )
+    troubles = _pair(halves, found.match, workers)
+    on_threads(
+        workers,
+        lambda begin, end: facet_kernels.name_cells(firsts, halves.cell_of, begin, end),
+        shares(len(firsts) - 1, workers),
+    )
+    ranges = shares(count, workers)
+    counted = on_threads(
+        workers, lambda begin, end: facet_kernels.count_rows(found.label, halves.mate, begin, end), ranges
+    )
+    alone = sum(one for _, one in counted)
     if troubles or (complete and alone):
         raise CertificateError(
-            f"{alone} of {halves} facets are seen from one side only and {troubles} from more "
+            f"{alone} of {count} facets are seen from one side only and {troubles} from more "
             "than two: cells are missing or doubled; please report this network"
         )
+    ends = [0, *accumulate(m for m, _ in counted)]
+    m = ends[-1]
     rows = facet_kernels.Rows(
         cell_a=np.empty(m, np.int64),
         cell_b=np.empty(m, np.int64),
@@ -78,41 +112,76 @@ def facet_table(
         volume=np.empty(m),
         place=np.empty(m, np.int32),
     )
-    firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
     starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
     other_side = np.empty(m)
-    facet_kernels.list_facets(
-        found.label, mate, found.measure, found.pattern, firsts, starts, rows, other_side
+
+    def fill(first: int, last: int, begin: int, end: int) -> None:
+        part = facet_kernels.Rows._make(column[first:last] for column in rows)
+        facet_kernels.list_facets(
+            halves, found.pattern, firsts, starts, part, other_side[first:last], begin, end
+        )
+        _check_sides_of_units(part, found, starts)
+
+    on_threads(workers, fill, [(*a, *b) for a, b in zip(pairwise(ends), ranges, strict=True)])
+    table = FacetTable(
+        **rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b), workers)
     )
-    _check_sides_of_units(rows, found, starts)
-    table = FacetTable(**rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b)))
     return table, _compare_both_sides(rows.volume, other_side, domain, tolerances)
 
 
+def _pair(halves: facet_kernels.Halves, match: NDArray[np.uint64], workers: int) -> int:
+    """Find the other half of each half-facet; returns how many met a third one."""
+    parts = len(shares(match.shape[0], workers))
+    expected = 2 * (match.shape[0] // parts + 1)
+
+    def pair(part: int) -> int:
+        size = 1 << max(4, expected.bit_length())
+        while True:
+            table = np.zeros(size, halves.mate.dtype)
+            troubles = int(facet_kernels.pair_halves(match, halves.label, table, halves.mate, part, parts))
+            if troubles >= 0:
+                return troubles
+            size *= 2
+
+    return sum(on_threads(workers, pair, [(part,) for part in range(parts)]))
+
+
 def jumps_of(
-    net: CompiledNetwork, domain: Domain, found: Output, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
+    net: CompiledNetwork,
+    domain: Domain,
+    found: Output,
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    workers: int = 1,
 ) -> NDArray[np.float64]:
     """Return the norms of the jumps of the output's Jacobian between pairs of cells (second -1 or -2: nan).
 
     Only `jacobian` and `pattern` of what was found are read. In certified arithmetic 0.0 means 0.
     """
     cell_a, cell_b = pairs
-    jump, scale = np.empty(cell_a.shape[0]), np.empty(cell_a.shape[0])
-    facet_kernels.jump_norms(found.jacobian, cell_a, cell_b, jump, scale)
+    jump, uncertain = np.empty(cell_a.shape[0]), np.empty(cell_a.shape[0], np.bool_)
     shared = NETWORK.make(net.arrays)
     shared.dimension, shared.n_layers = net.dimension, net.n_layers
     first = np.ascontiguousarray(net.first[: net.dimension])
-    certain = jump > 2.5 * net.jacobian_error
-    facet_kernels.refine_jumps(shared, first, found.pattern, cell_a, cell_b, jump, scale)
+
+    def measure(begin: int, end: int) -> None:
+        a, b, part = cell_a[begin:end], cell_b[begin:end], jump[begin:end]
+        scale = np.empty(end - begin)
+        facet_kernels.jump_norms(found.jacobian, a, b, part, scale)
+        uncertain[begin:end] = (b >= 0) & ~(part > 2.5 * net.jacobian_error)
+        facet_kernels.refine_jumps(shared, first, found.pattern, a, b, part, scale)
+
+    on_threads(workers, measure, shares(cell_a.shape[0], workers))
     jump = _rescaled(jump, net.power)
     if net.certified:
-        _decide_jumps(net, domain, found, jump, np.flatnonzero((cell_b >= 0) & ~certain), cell_a, cell_b)
+        _decide_jumps(net, domain, found, jump, np.flatnonzero(uncertain), cell_a, cell_b)
     return jump
 
 
 def _rescaled(jump: NDArray[np.float64], power: int) -> NDArray[np.float64]:
     """Multiply jumps by 2**power; what leaves the range of floats becomes the last float inside it."""
+    if power == 0:
+        return jump
     with np.errstate(over="ignore"):
         scaled = np.ldexp(jump, power)
     limits = np.finfo(np.float64)

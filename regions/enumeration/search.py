@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -143,6 +144,10 @@ class Search(Protocol):
         """Return what a search found that ended with `status`."""
         ...
 
+    def twins(self) -> Callable[[], Search]:
+        """Return what makes searches like this one, with arrays of their own, while this one is in use."""
+        ...
+
     def keep_output(self) -> None:
         """Empty the output of cells into what `close` puts in the result."""
 
@@ -170,12 +175,7 @@ def check_found(task: Task, started: int) -> None:
         )
 
 
-class MakeSearch(Protocol):
-    """Makes a search of one network on one domain."""
-
-    def __call__(self, mode: Mode, /) -> Search:
-        """Make one that does this with cells."""
-        ...
+MakeSearch = Callable[[Mode], Search]
 
 
 def run_task(search: Search, task: Task, budget: Budget, stop: Ending) -> TaskResult:

@@ -55,6 +55,7 @@ def checked_measures(
     sides_differ: str,
     listed: Listed,
     tolerances: Tolerances,
+    total: float | None = None,
 ) -> tuple[FloatArray, FacetTable, str]:
     """Check that the volumes of cells sum to the domain's, and facets have one volume from both sides.
 
@@ -69,6 +70,7 @@ def checked_measures(
     sides_differ : str, how the volumes of facets differ from their two sides, as `facet_table` says; or ""
     listed : Listed
     tolerances : Tolerances
+    total : float, the exact sum of the volumes, rounded, if it is known
 
     Returns
     -------
@@ -80,7 +82,7 @@ def checked_measures(
     CertificateError
         If a check fails.
     """
-    total = math.fsum(volumes.tolist())
+    total = math.fsum(volumes.tolist()) if total is None else total
     trouble = sides_differ
     if not sums_up(total, listed.domain, listed.complete, tolerances):
         trouble = sum_differs(total, listed.domain)

@@ -53,7 +53,7 @@ def run_search(
         search = make(mode)
         status = _search_alone(search, limit, stop)
         if status == Status.PAUSED and not stop.is_set():
-            crew = _Crew(make, mode, limit, workers, search)
+            crew = _Crew(search, limit, workers)
             crew.work(progress, stop)
             outcome = crew.ledger.outcome(make, mode)
         else:
@@ -70,17 +70,18 @@ def _search_alone(search: Search, limit: int, stop: Stop) -> Status:
     """Begin to search the whole tree in the caller's thread."""
     search.start(WHOLE, limit)
     begin, steps = time.perf_counter(), ALONE_CALL
-    while True:
+    while not stop.is_set():
         status = search.step(steps)
         if status == Status.FLUSH:
             search.keep_output()
         elif status != Status.PAUSED:
             return status
         spent = time.perf_counter() - begin
-        if spent >= ALONE_SECONDS or stop.is_set():
-            return Status.PAUSED
+        if spent >= ALONE_SECONDS:
+            break
         if spent < ALONE_SECONDS / 4:
             steps *= 2
+    return Status.PAUSED
 
 
 class _Worker:
@@ -100,8 +101,8 @@ class _Crew:
     `lock` guards what follows it; `tasks` are the subtrees that were given away and that nobody has taken.
     """
 
-    def __init__(self, make: MakeSearch, mode: Mode, limit: int, workers: int, search: Search) -> None:
-        self.make, self.mode = make, mode
+    def __init__(self, search: Search, limit: int, workers: int) -> None:
+        self.make = search.twins()
         self.workers = [_Worker(search)] + [_Worker(None) for _ in range(workers - 1)]
         self.ended = threading.Event()
         self.lock = threading.Lock()
@@ -161,7 +162,7 @@ class _Crew:
         try:
             search = worker.search
             if search is None:
-                search = worker.search = self.make(self.mode)
+                search = worker.search = self.make()
             else:
                 self._finish(worker, self._walk(worker, search))
             while (task := self._next(worker)) is not None:

@@ -17,6 +17,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.complexes import StoppedBy
 from regions.density import Density
 from regions.density.densities import check_domain
 from regions.domain import Domain
@@ -25,9 +26,9 @@ from regions.estimators import BudgetedEstimator, Estimate, FunctionEstimator, T
 from regions.estimators.estimates import BudgetedFunction, check_objects
 from regions.network.relu_network import Network
 from regions.reports import heading, read_as, save_json, truncation
-from regions.validation.exact_targets import exact_value
+from regions.validation.draws import Deadline, EnumerationOptions, OutOfTime
+from regions.validation.exact_targets import drawn_value
 from regions.validation.judgement import Judgement, lines_of
-from regions.validation.local_complexity import EnumerationOptions, raise_if_truncated
 
 __all__ = ["Comparison", "ComparisonSettings", "Judgement", "compare_estimators"]
 
@@ -56,7 +57,8 @@ class Comparison:
     ----------
     judgements : tuple of Judgement, in the order of the estimators, then of the budgets
     network, domain, density : str, one line each
-    complete : bool, False if Ctrl-C cut it short: estimators, budgets or seeds are missing
+    complete : bool, False if estimators, budgets, seeds or draws of exact values are missing
+    stopped_by : "interrupt" or "max_seconds", what ended it early; else ""
 
     Examples
     --------
@@ -71,6 +73,7 @@ class Comparison:
     domain: str = ""
     density: str = ""
     complete: bool = True
+    stopped_by: StoppedBy = ""
 
     def __str__(self) -> str:
         return self.table()
@@ -96,6 +99,7 @@ class Comparison:
             "domain": self.domain,
             "density": self.density,
             "status": "COMPLETE" if self.complete else "TRUNCATED",
+            "stopped_by": self.stopped_by,
             "judgements": [judgement.to_dict() for judgement in self.judgements],
         }
 
@@ -122,12 +126,15 @@ class Comparison:
     def _from_dict(cls, plain: dict[str, Any]) -> Comparison:
         judgements = tuple(Judgement.from_dict(judgement) for judgement in plain["judgements"])
         network, domain, density = (str(plain[name]) for name in ("network", "domain", "density"))
-        return cls(judgements, network, domain, density, complete=plain["status"] == "COMPLETE")
+        complete = plain["status"] == "COMPLETE"
+        stopped_by = plain.get("stopped_by", "" if complete else "interrupt")  # version 0.1 did not say it
+        return cls(judgements, network, domain, density, complete, stopped_by)
 
     def table(self) -> str:
         """Return the comparison as tables in plain text, one for each target, with its exact value above."""
         lines = heading(self.network, self.domain, self.density)
-        lines += truncation(self.complete, f"{sum(len(one.runs) for one in self.judgements)} runs")
+        runs = sum(len(one.runs) for one in self.judgements)
+        lines += truncation(self.complete, f"{runs} runs", self.stopped_by)
         width = max((len(judgement.estimator) for judgement in self.judgements), default=0) + 2
         for target in dict.fromkeys(judgement.target for judgement in self.judgements):
             rows = [judgement for judgement in self.judgements if judgement.target == target]
@@ -161,12 +168,14 @@ def compare_estimators(
         a tenth of the standard error that the runs state, below which coverage is judged
     target : Target of the plain functions
     engine, arithmetic, max_cells, workers : as for `exact_value`
+    max_seconds : float, for exact values and runs together
     progress : called as progress(runs_done, fraction_done); the exact values take the first half
 
     Returns
     -------
-    Comparison; estimators of equal targets are judged by one and the same exact value. Ctrl-C during or after
-        the runs ends it with what was found, `complete` being False; before, there is nothing to keep.
+    Comparison; estimators of equal targets are judged by one and the same exact value. Ctrl-C or max_seconds
+        during or after the runs end it with what was found, and `stopped_by` says which; before, there is
+        nothing to keep.
 
     Raises
     ------
@@ -199,35 +208,47 @@ def compare_estimators(
     for_exact, for_runs = rng.spawn(2)
     targets = dict.fromkeys(estimator.target for estimator in judged)
     problem = network, domain, density
+    deadline = Deadline(options.get("max_seconds"))
     exact: dict[Target, _Exact] = {}
     for place, target in enumerate(targets):
         progress_of_one = progress.of_exact(place, len(targets))
-        exact[target] = _Exact(target, problem, for_exact.spawn(1)[0], options)
+        exact[target] = _Exact(target, problem, for_exact.spawn(1)[0], options, deadline)
         exact[target].draw(n_exact, progress_of_one)
-        raise_if_truncated(exact[target].value)
+        _raise_if_stopped(deadline)
     judgements: list[Judgement] = []
-    complete = True
     for estimator, budget in product(judged, budgets):
         runs: list[Estimate] = []
         seconds = 0.0
         try:
-            for stream in for_runs.spawn(n_seeds):
+            for _ in range(n_seeds):
+                deadline.check()
+                (stream,) = for_runs.spawn(1)
                 start = time.perf_counter()
                 runs.append(_checked_run(estimator, problem, stream, budget))
                 seconds += time.perf_counter() - start
                 progress.run_done()
-        except KeyboardInterrupt:
-            complete = False
+        except (KeyboardInterrupt, OutOfTime) as error:
+            deadline.ended_by(error)
         if len(runs) > 1:
             given = estimator.name, estimator.target, exact[estimator.target].value
             judgements.append(Judgement(*given, budget, tuple(runs), seconds / len(runs)))
-        if not complete:
+        if deadline.stopped_by:
             break
-    if not judgements and not complete:
-        raise KeyboardInterrupt
-    complete = complete and _sharpen(exact, judgements, most_exact)
+    if not judgements:
+        _raise_if_stopped(deadline)
+    if not deadline.stopped_by:
+        _sharpen(exact, judgements, most_exact, deadline)
     final = tuple(replace(one, exact=exact[one.target].value) for one in judgements)
-    return Comparison(final, network.describe(), domain.describe(), density.describe(), complete=complete)
+    described = network.describe(), domain.describe(), density.describe()
+    return Comparison(final, *described, not deadline.stopped_by, deadline.stopped_by)
+
+
+def _raise_if_stopped(deadline: Deadline) -> None:
+    """Raise what ended the draws, if anything did, where a part of them is of no use."""
+    if deadline.stopped_by == "max_seconds":
+        raise OutOfTime("max_seconds was over before two runs of an estimator were done; give more time")
+    if deadline.stopped_by:
+        raise KeyboardInterrupt
 
 
 def _checked_run(
@@ -254,8 +275,10 @@ class _Exact:
         problem: tuple[Network, Domain, Density],
         stream: np.random.Generator,
         options: EnumerationOptions,
+        deadline: Deadline,
     ) -> None:
         self._target, self._problem, self._stream, self._options = target, problem, stream, options
+        self._deadline = deadline
         self._value: Estimate | None = None
 
     @property
@@ -267,12 +290,12 @@ class _Exact:
     def draw(self, n: int, progress: Callable[[int, float], None] | None = None) -> None:
         """Draw n more times, at least twice."""
         options = EnumerationOptions(**{**self._options, "progress": progress})  # type: ignore[typeddict-item]
-        found = exact_value(self._target, *self._problem, self._stream, max(n, 2), **options)
+        found = drawn_value(self._target, self._problem, self._stream, max(n, 2), self._deadline, options)
         self._value = found if self._value is None else self._value.pooled(found)
 
 
-def _sharpen(exact: dict[Target, _Exact], judgements: list[Judgement], most: int) -> bool:
-    """Draw exact values again where that lets coverage be judged; False if Ctrl-C ended that."""
+def _sharpen(exact: dict[Target, _Exact], judgements: list[Judgement], most: int, deadline: Deadline) -> None:
+    """Draw exact values again where that lets coverage be judged, until the deadline."""
     try:
         for target, one in exact.items():
             rows = [row for row in judgements if row.target == target]
@@ -281,12 +304,11 @@ def _sharpen(exact: dict[Target, _Exact], judgements: list[Judgement], most: int
                 # the error from few draws is itself an estimate, so a little more than it says
                 wanted = [math.ceil(1.1 * row.draws_to_judge) for row in rows if row.draws_to_judge < most]
                 missing = min(max(wanted, default=0), most) - one.value.n
-                if all(row.coverage_is_judged for row in rows) or missing <= 0 or not one.value.complete:
+                if all(row.coverage_is_judged for row in rows) or missing <= 0 or deadline.stopped_by:
                     break
                 one.draw(missing)
-    except KeyboardInterrupt:
-        return False
-    return all(one.value.complete for one in exact.values())
+    except (KeyboardInterrupt, OutOfTime) as error:
+        deadline.ended_by(error)
 
 
 class _Span:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import Completeness
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells
 from regions.enumeration.limits import interrupts_raised_after
@@ -22,15 +22,17 @@ from regions.estimators import Estimate, Target
 from regions.estimators.counts import directions_of, random_frames
 from regions.estimators.estimates import check_objects
 from regions.network.relu_network import Network
-from regions.validation.local_complexity import (
+from regions.validation.draws import (
+    Deadline,
     EnumerationOptions,
+    OutOfTime,
     all_cells,
-    exact_local_complexity,
     finished_draws,
     raise_interruption,
 )
+from regions.validation.local_complexity import drawn_local_complexity
 
-__all__ = ["exact_value", "units_in_neighbourhood"]
+__all__ = ["drawn_value", "exact_value", "units_in_neighbourhood"]
 
 FloatArray = NDArray[np.float64]
 
@@ -58,12 +60,13 @@ def exact_value(
     rng : numpy Generator, for biases or neighbourhoods
     n_draws : int >= 2, how many biases or neighbourhoods are drawn where the target is an average; each
         costs an enumeration (not used for the locus at fixed biases nor for the number of cells)
-    **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`
+    **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`; max_seconds,
+        for all draws together
 
     Returns
     -------
-    Estimate, with standard error 0 where nothing was drawn; after Ctrl-C that of the draws that were done, if
-        there are two, `complete` being False
+    Estimate, with standard error 0 where nothing was drawn; after Ctrl-C or max_seconds that of the draws
+        that were done, if there are two, `complete` being False
 
     Raises
     ------
@@ -79,17 +82,33 @@ def exact_value(
     >>> exact_value(Target("number of cells"), network, box, UniformDensity(box), rng, 2)
     Estimate(mean=3.0, stderr=0.0, n=1)
     """
+    deadline = Deadline(options.get("max_seconds"))
+    return drawn_value(target, (network, domain, density), rng, n_draws, deadline, options)
+
+
+def drawn_value(
+    target: Target,
+    problem: tuple[Network, Domain, Density],
+    rng: np.random.Generator,
+    n_draws: int,
+    deadline: Deadline,
+    options: EnumerationOptions,
+) -> Estimate:
+    """Return `exact_value` up to a deadline, which then says what ended it."""
+    network, domain, density = problem
     if not isinstance(target, Target):
         raise InvalidInputError(f"target is a {type(target).__name__}; give a Target, as Target.locus()")
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    whole, domain = domain, part_with_mass(domain, density)
     if "locus" in target.quantity:
-        return exact_local_complexity(
-            network, domain, density, target.sigma, n_draws, rng, kind=target.kind, **options
-        )
+        return drawn_local_complexity(problem, target.sigma, n_draws, rng, target.kind, deadline, options)
     if target.quantity == "number of cells":
         with interrupts_raised_after():
-            count = count_cells(network, domain, **options)
+            count = count_cells(network, whole, **deadline.options(options))
+        if count.certificate.stopped_by == "max_seconds":
+            raise OutOfTime(f"max_seconds ended the count after {count.cells} cells; give more time")
+        deadline.counts(count.seconds)
+        deadline.begin()
         _check_complete(count.status, count.cells, options.get("max_cells"))
         return Estimate(float(count.cells), 0.0, 1)
     if n_draws < 2:
@@ -99,15 +118,16 @@ def exact_value(
         raise InvalidInputError(
             f"the density has {density.dimension} coordinates, {domain.describe()} has {domain.dimension}"
         )
-    progress = options.pop("progress", None)
+    progress = options.get("progress")
     points = density.sample(n_draws, rng)
     arms = target.radius * random_frames(n_draws, domain.dimension, directions, rng)
 
     def draw(place: FloatArray, _: object) -> int:
-        return units_in_neighbourhood(network, domain, place[0], place[1:], **options)
+        own = deadline.options({**options, "progress": None})
+        return units_in_neighbourhood(network, domain, place[0], place[1:], **own)
 
     places = np.concatenate([points[:, None], arms], axis=1)
-    draws, complete = finished_draws(draw, places, n_draws, progress)
+    draws, complete = finished_draws(draw, places, n_draws, progress, deadline)
     return Estimate.from_draws(np.array(draws, dtype=np.float64), complete)
 
 

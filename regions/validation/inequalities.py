@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Unpack
 
@@ -18,22 +17,23 @@ from numpy.typing import NDArray
 
 from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.analysis.locus import locus_volume
-from regions.complexes import CellComplex
+from regions.complexes import CellComplex, StoppedBy
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
 from regions.estimators.estimates import check_objects
-from regions.network.patterns import unit_place, unpack
+from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
-from regions.validation.local_complexity import EnumerationOptions, all_cells, finished_draws, with_bias_noise
+from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
+from regions.validation.local_complexity import with_bias_noise
+from regions.validation.silenced_units import silenced, steepest_slopes
 
 __all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
 
 FloatArray = NDArray[np.float64]
-Progress = Callable[[int, float], None]
 
 # an inequality of means counts as violated only beyond this many standard errors of its slack
 _STANDARD_ERRORS = 4.0
@@ -157,7 +157,7 @@ class InequalityReport:
     draws : DrawTerms, the same draw by draw
     seconds : float, wall time
     network, domain, density : str, one line each
-    complete : bool, False if Ctrl-C left out some of the bias draws
+    stopped_by : "interrupt" or "max_seconds", what left out some of the bias draws; else ""
     """
 
     inequalities: tuple[Inequality, ...]
@@ -173,7 +173,12 @@ class InequalityReport:
     network: str = ""
     domain: str = ""
     density: str = ""
-    complete: bool = True
+    stopped_by: StoppedBy = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all bias draws were done."""
+        return not self.stopped_by
 
     @property
     def holds(self) -> bool:
@@ -189,7 +194,7 @@ class InequalityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; draw by draw values are left out."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("draws", "complete")}
+        plain = {key: value for key, value in vars(self).items() if key != "draws"}
         plain["inequalities"] = [asdict(one) for one in self.inequalities]
         plain["terms"] = {name: one.to_dict() for name, one in self.terms.items()}
         return {**plain, "holds": self.holds, "status": "COMPLETE" if self.complete else "TRUNCATED"}
@@ -204,7 +209,7 @@ class InequalityReport:
             f"inequalities of local complexity, sigma {self.sigma:g}, eps {self.eps:g}, eta {self.eta:g}, "
             f"{self.n_bias} bias draws",
             *heading(self.network, self.domain, self.density),
-            *truncation(self.complete, f"{self.n_bias} bias draws"),
+            *truncation(self.complete, f"{self.n_bias} bias draws", self.stopped_by),
             f"{'':<22}{'left':>12}{'right':>12}{'slack':>12}{'std. error':>12}  holds",
         ]
         rows += [
@@ -244,7 +249,7 @@ def check_inequalities(
 
     Parameters
     ----------
-    network : Network with at least one ReLU layer
+    network : Network with at least one layer of units, all of which have two different slopes
     domain : Domain in its input space
     density : Density in the intrinsic coordinates of the domain; not renormalised to it
     sigma : float > 0, standard deviation of the bias noise
@@ -253,19 +258,19 @@ def check_inequalities(
     n_bias : int >= 2, bias draws
     rng : numpy Generator; the draws are those of `exact_local_complexity`
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
-        progress(draws_done, fraction_done)
+        progress(draws_done, fraction_done); max_seconds, for all draws together
 
     Returns
     -------
     InequalityReport; cost for each draw: 1 enumeration, and 1 more for each unit that is active somewhere
-        and not in the last ReLU layer (B needs them). After Ctrl-C it is that of the draws that were done, if
-        there are two, and `complete` is False.
+        and not in the last ReLU layer (B needs them). After Ctrl-C or max_seconds it is that of the draws
+        done, if there are two, and `stopped_by` says which.
 
     Raises
     ------
     InvalidInputError
-        If a number is out of range, the network has units that are no ReLUs or none at all, the density does
-        not fit, or max_cells truncates.
+        If a number is out of range, the network has linear units or none at all, the density does not fit, or
+        max_cells truncates.
     KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if a cubature (Gaussian density, d >= 2) does not reach its tolerance
 
@@ -291,12 +296,19 @@ def check_inequalities(
     for the rank r = #{s > eps}, put into corollary 3.
 
     *Theorem 7.* On each cell grad N = G_l D_l J_l, G_l the Jacobian of the rest of the network after layer
-    l's activations, D_l of zeros and ones. So ||grad N||_F <= C_l ||J_l||_F <= C_l sum_i ||grad z_{l,i}||,
-    C_l = max ||G_l|| over the cells of the domain. Integrated, and summed over the L ReLU layers,
+    l's activations, D_l of the units' slopes, for ReLUs zeros and ones. So ||grad N||_F <= C_l ||J_l||_F <=
+    C_l sum_i ||grad z_{l,i}||, C_l = s_l max ||G_l|| over the cells of the domain, s_l the largest |slope| of
+    the layer, 1 for ReLUs. Integrated, and summed over the L ReLU layers,
     sum_l TV / C_l <= E sum_i ||grad z_i||, put into corollary 3. xi_eta stands inside the bracket: as
     printed it stands outside, which is the same up to calling c_eta xi_eta by that name.
 
     LC, C_grad, C_l and B differ from draw to draw; products and quotients are taken draw by draw.
+
+    *Other slopes.* Where a unit has the slopes a != b, the gradient jumps at its zero set by (b - a) times
+    what it does at a ReLU, which is 0 for the same units; its activation at the breakpoint is 0 too, so
+    that theorem 2 and all of the above hold as they stand, with s_l in theorem 7. A linear unit has no
+    breakpoint and no noise: it adds to ||J_l|| and its rank, and nothing to LC, so the lower bounds fail
+    with it, and such networks (skip connections that pass a layer) are refused.
 
     References
     ----------
@@ -312,16 +324,18 @@ def check_inequalities(
     (True, True)
     """
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
 
+    deadline = Deadline(options.get("max_seconds"))
+
     def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
-        span = _Span(part)
-        return _draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), span, options)
+        work = _Work(part, deadline, options)
+        return _draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), work)
 
     noises = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
-    rows, complete = finished_draws(draw, noises, n_bias, options.get("progress"))
+    rows, _ = finished_draws(draw, noises, n_bias, options.get("progress"), deadline)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     draws = DrawTerms(network.widths, domain.dimension, **columns)
     c_bias = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
@@ -339,7 +353,7 @@ def check_inequalities(
         network=network.describe(),
         domain=domain.describe(),
         density=density.describe(),
-        complete=complete,
+        stopped_by=deadline.stopped_by,
     )
 
 
@@ -404,13 +418,13 @@ def compare_sides(
 
 
 def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:
-    if not network.is_relu:
-        raise InvalidInputError(
-            f"{network.describe()}: the inequalities are proven for ReLUs, and this network has units with "
-            "other slopes"
-        )
     if not network.n_units:
-        raise InvalidInputError(f"{network.describe()} has no ReLU unit; there is nothing to bound")
+        raise InvalidInputError(f"{network.describe()} has no ReLU or other unit; there is nothing to bound")
+    if not network.cutting.all():
+        raise InvalidInputError(
+            f"{network.describe()}: linear units, as skip connections need them, count in the Jacobians of "
+            "the bounds and never bend, so the lower bounds are not proven for them"
+        )
     if not (math.isfinite(sigma) and sigma > 0.0):
         raise InvalidInputError(
             f"sigma is {sigma!r}; the bounds need bias noise, give a finite number above 0"
@@ -424,31 +438,28 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
 
 
 @dataclass(frozen=True)
-class _Span:
-    """Progress of the enumerations of one draw as its progress."""
+class _Work:
+    """The enumerations of one draw: its progress, the end of its time, and their options."""
 
     progress: Progress | None
+    deadline: Deadline
+    options: EnumerationOptions
 
-    def part(self, step: int, steps: int) -> Progress | None:
-        """Progress of one enumeration out of several."""
-        progress = self.progress
-        if progress is None:
-            return None
-        return lambda cells, fraction: progress(cells, (step + fraction) / steps)
+    def part(self, step: int, steps: int) -> EnumerationOptions:
+        """Return the options of one enumeration out of several."""
+        whole = self.progress
+        own = None if whole is None else lambda cells, fraction: whole(cells, (step + fraction) / steps)
+        return self.deadline.options({**self.options, "progress": own})
 
 
 def _draw(
-    noisy: Network,
-    domain: Domain,
-    density: Density,
-    settings: tuple[float, float, FloatArray],
-    span: _Span,
-    options: EnumerationOptions,
+    noisy: Network, domain: Domain, density: Density, settings: tuple[float, float, FloatArray], work: _Work
 ) -> dict[str, Any]:
     """One row of `DrawTerms`."""
     eps, eta, noise = settings
     steps = 1 + int(noisy.unit_offsets[-2])
-    cells = all_cells(noisy, domain, **{**options, "progress": span.part(0, steps)})  # type: ignore
+    cells = all_cells(noisy, domain, **work.part(0, steps))
+    work.deadline.counts(cells.seconds)
     locus = locus_volume(cells, density)
     sums = sum_over_cells(cells, density, eps=eps)
     tail = gradient_tail(cells, density, eta=eta, shift=noise)
@@ -459,8 +470,8 @@ def _draw(
         "total_variation": sums.total_variation,
         "local_rank": sums.local_rank,
         "c_grad": sums.c_bound,
-        "lipschitz": sums.lipschitz,
-        "not_good": _measure_not_good(cells, sums, density, span, options),
+        "lipschitz": sums.lipschitz * steepest_slopes(noisy),
+        "not_good": _measure_not_good(cells, sums, density, work),
         "mass": sums.mass,
         "locus_error": locus.error,
         "mass_error": sums.mass_error,
@@ -468,31 +479,17 @@ def _draw(
     }
 
 
-def _measure_not_good(
-    cells: CellComplex, sums: CellSums, density: Density, span: _Span, options: EnumerationOptions
-) -> float:
+def _measure_not_good(cells: CellComplex, sums: CellSums, density: Density, work: _Work) -> float:
     """Sum over units of the measure where they are not good, the unit's own activation being 0."""
     network = cells.network
     before_last = int(network.unit_offsets[-2])
     packed = np.bitwise_or.reduce(cells.patterns, axis=0)
-    sometimes_active = unpack(packed, network.n_units)
+    # a unit that puts out 0 everywhere is silent already, and no state depends on the last layer's units
+    speaks = unpack(packed, network.n_units) | (network.unit_slopes[0] != 0.0)
     measures = sums.not_good.tolist()
-    # a unit that is inactive everywhere is silent already, and no state depends on the last layer's units
-    for step, unit in enumerate(np.flatnonzero(sometimes_active[:before_last])):
-        silent = all_cells(
-            _silenced(network, int(unit)),
-            cells.domain,
-            **{**options, "progress": span.part(1 + step, 1 + before_last)},  # type: ignore
-        )
+    for step, unit in enumerate(np.flatnonzero(speaks[:before_last])):
+        own = work.part(1 + step, 1 + before_last)
+        silent = all_cells(silenced(network, int(unit)), cells.domain, **own)
+        work.deadline.counts(silent.seconds)
         measures[unit] = float(sum_over_cells(silent, density, eps=sums.eps).not_good[unit])
     return math.fsum(measures)
-
-
-def _silenced(network: Network, unit: int) -> Network:
-    """The network with one unit inactive everywhere: a zero row and a negative bias."""
-    layer, row = unit_place(network.unit_offsets, unit)
-    affine = np.flatnonzero(network.relu)[layer]
-    weights, biases = [np.array(w) for w in network.weights], [np.array(b) for b in network.biases]
-    weights[affine][row] = 0.0
-    biases[affine][row] = -1.0
-    return Network.from_arrays(weights, biases, network.relu, name=network.name)

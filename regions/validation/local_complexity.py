@@ -9,37 +9,32 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.analysis.locus import locus_volume
-from regions.complexes import Arithmetic, CellComplex, Completeness
+from regions.complexes import StoppedBy
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain
-from regions.enumeration.enumerate import enumerate_cells
-from regions.enumeration.limits import interrupts_raised_after
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
 from regions.estimators.estimates import check_noise, check_objects
 from regions.network import check_kind
 from regions.network.relu_network import Network
 from regions.reports import finite, heading, read_as, save_json, truncation
+from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
 
 __all__ = [
     "Effort",
-    "EnumerationOptions",
     "ValidationReport",
     "ValidationSettings",
-    "all_cells",
+    "drawn_local_complexity",
     "exact_local_complexity",
-    "finished_draws",
-    "raise_if_truncated",
-    "raise_interruption",
     "read_estimate",
     "validate",
     "with_bias_noise",
@@ -47,22 +42,9 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-Progress = Callable[[int, float], None]
-Drawn = TypeVar("Drawn")
 _FORMAT = "regions validation 1"
 # a difference of so many standard errors is taken for a bias
 _SURE = 4.0
-
-
-class EnumerationOptions(TypedDict, total=False):
-    """What is passed on to `enumerate_cells`; `progress(draws_done, fraction_done)` spans all draws."""
-
-    engine: str
-    arithmetic: Arithmetic
-    max_cells: int | None
-    max_seconds: float | None
-    workers: int | None
-    progress: Callable[[int, float], None] | None
 
 
 class Effort(TypedDict):
@@ -91,6 +73,7 @@ class ValidationReport:
     z : float, (estimate - exact) over both standard errors combined
     seconds_exact, seconds_estimate : float, wall time
     network, domain, density : str, one line each
+    stopped_by : "interrupt" or "max_seconds", what left out some of the bias draws; else ""
 
     Examples
     --------
@@ -111,10 +94,11 @@ class ValidationReport:
     network: str = ""
     domain: str = ""
     density: str = ""
+    stopped_by: StoppedBy = ""
 
     @property
     def complete(self) -> bool:
-        """False if Ctrl-C left out some of the bias draws of the exact value."""
+        """False if Ctrl-C or max_seconds left out some of the bias draws of the exact value."""
         return self.exact.complete
 
     @property
@@ -142,16 +126,17 @@ class ValidationReport:
     @classmethod
     def _from_dict(cls, plain: dict[str, Any]) -> ValidationReport:
         exact, estimate = (read_estimate(plain[name]) for name in ("exact", "estimate"))
-        seconds = float(plain["seconds"]["exact"]), float(plain["seconds"]["estimate"])
+        words = {name: str(plain[name]) for name in ("estimator", "kind", "network", "domain", "density")}
         return cls(
-            str(plain["estimator"]),
-            str(plain["kind"]),
-            float(plain["sigma"]),
-            exact,
-            estimate,
-            z_score(estimate, exact),
-            *seconds,
-            *(str(plain[name]) for name in ("network", "domain", "density")),
+            **words,
+            sigma=float(plain["sigma"]),
+            exact=exact,
+            estimate=estimate,
+            z=z_score(estimate, exact),
+            seconds_exact=float(plain["seconds"]["exact"]),
+            seconds_estimate=float(plain["seconds"]["estimate"]),
+            # version 0.1 did not say it
+            stopped_by=plain.get("stopped_by", "" if exact.complete else "interrupt"),
         )
 
     def table(self) -> str:
@@ -169,7 +154,7 @@ class ValidationReport:
         rows = [
             f"local complexity, {self.kind} locus, sigma {self.sigma:g}",
             *heading(self.network, self.domain, self.density),
-            *truncation(self.complete, f"{self.exact.n} bias draws"),
+            *truncation(self.complete, f"{self.exact.n} bias draws", self.stopped_by),
             f"{'':<12}{'mean':>12}{'std. error':>12}{'draws':>10}{'seconds':>10}",
         ]
         for name, value, seconds in (
@@ -213,17 +198,18 @@ def exact_local_complexity(
     rng : numpy Generator; draw k of the noise does not depend on n_bias
     kind : "gradient" (nonlinear locus) or "activation" (activation locus)
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
-        progress(draws_done, fraction_done)
+        progress(draws_done, fraction_done); max_seconds, for all draws together
 
     Returns
     -------
-    Estimate, in (d-1)-volume per d-volume; cost n_bias enumerations. After Ctrl-C it is that of the draws
-        that were done, if there are two, and `complete` is False.
+    Estimate, in (d-1)-volume per d-volume; cost n_bias enumerations. After Ctrl-C or max_seconds it is that
+        of the draws that were done, if there are two, and `complete` is False.
 
     Raises
     ------
     InvalidInputError
-        If sigma, n_bias or kind is out of range, the density does not fit, or max_cells truncates.
+        If sigma, n_bias or kind is out of range, the density does not fit, max_cells truncates, or
+        max_seconds ended before two draws were done.
     KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if the cubature over facets (d >= 3) does not reach its tolerance
 
@@ -241,69 +227,46 @@ def exact_local_complexity(
     >>> exact_local_complexity(network, box, UniformDensity(box), 0.0, 1, np.random.default_rng(0))
     Estimate(mean=1.0, stderr=0.0, n=1)
     """
+    deadline = Deadline(options.get("max_seconds"))
+    return drawn_local_complexity((network, domain, density), sigma, n_bias, rng, kind, deadline, options)
+
+
+def drawn_local_complexity(
+    problem: tuple[Network, Domain, Density],
+    sigma: float,
+    n_bias: int,
+    rng: np.random.Generator,
+    kind: LocusKind,
+    deadline: Deadline,
+    options: EnumerationOptions,
+) -> Estimate:
+    """Return `exact_local_complexity` up to a deadline, which then says what ended it."""
+    network, domain, density = problem
     check_kind(kind)
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     check_noise(sigma)
     if sigma > 0.0 and n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
     progress = options.get("progress")
     if sigma == 0.0:
-        total = locus_volume(all_cells(network, domain, **options), density, kind).total
+        cells = all_cells(network, domain, **deadline.options(options))
+        deadline.counts(cells.seconds)
+        total = locus_volume(cells, density, kind).total
+        deadline.begin()
         if progress is not None:
             progress(1, 1.0)
         return Estimate(total, 0.0, 1)
 
     def draw(noise: FloatArray, part: Progress | None) -> float:
-        options["progress"] = part
-        return locus_volume(
-            all_cells(with_bias_noise(network, noise), domain, **options), density, kind
-        ).total
+        own = deadline.options({**options, "progress": part})
+        cells = all_cells(with_bias_noise(network, noise), domain, **own)
+        deadline.counts(cells.seconds)
+        return locus_volume(cells, density, kind).total
 
     scales = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
-    draws, complete = finished_draws(draw, scales, n_bias, progress)
+    draws, complete = finished_draws(draw, scales, n_bias, progress, deadline)
     return Estimate.from_draws(np.array(draws), complete)
-
-
-def finished_draws(
-    draw: Callable[[FloatArray, Progress | None], Drawn],
-    noises: Iterable[FloatArray],
-    count: int,
-    progress: Progress | None,
-) -> tuple[list[Drawn], bool]:
-    """What a function gives for noise after noise, until all are done or Ctrl-C ends it.
-
-    Parameters
-    ----------
-    draw : function of a noise and the progress of its own work
-    noises : iterable of `count` arrays
-    progress : called as progress(draws_done, fraction_done), or None
-
-    Returns
-    -------
-    values : list, one for each noise that was done
-    complete : bool, whether that is all of them
-
-    Raises
-    ------
-    KeyboardInterrupt : after Ctrl-C, if fewer than two are done: they have no standard error
-
-    Examples
-    --------
-    >>> finished_draws(lambda noise, _: noise.sum(), [np.ones(2), np.ones(3)], 2, None)
-    ([np.float64(2.0), np.float64(3.0)], True)
-    """
-    found: list[Drawn] = []
-    try:
-        for number, noise in enumerate(noises):
-            found.append(draw(noise, _part_of(progress, number, count)))
-            if progress is not None:
-                progress(number + 1, (number + 1) / count)
-    except KeyboardInterrupt:
-        if len(found) < min(count, 2):
-            raise
-        return found, len(found) == count
-    return found, True
 
 
 def validate(
@@ -329,10 +292,11 @@ def validate(
     n_bias : int, bias draws of the exact value
     kind : "gradient" (default) or "activation"
     engine, arithmetic, max_cells, workers, progress : as for `exact_local_complexity`
+    max_seconds : float, for the exact value: the time of all bias draws together
 
     Returns
     -------
-    ValidationReport; after Ctrl-C that of the bias draws that were done, if there are two
+    ValidationReport; after Ctrl-C or max_seconds that of the bias draws that were done, if there are two
 
     Raises
     ------
@@ -361,7 +325,7 @@ def validate(
             f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
         )
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     sigma, kind = settings["sigma"], settings.get("kind", "gradient")
     for_estimate, for_exact = rng.spawn(2)
     start = time.perf_counter()
@@ -375,9 +339,9 @@ def validate(
     options = EnumerationOptions(
         **{key: settings[key] for key in EnumerationOptions.__optional_keys__ & settings.keys()}  # type: ignore
     )
-    exact = exact_local_complexity(
-        network, domain, density, sigma, settings["n_bias"], for_exact, kind=kind, **options
-    )
+    deadline = Deadline(options.get("max_seconds"))
+    problem = network, domain, density
+    exact = drawn_local_complexity(problem, sigma, settings["n_bias"], for_exact, kind, deadline, options)
     return ValidationReport(
         estimator=name,
         kind=kind,
@@ -390,6 +354,7 @@ def validate(
         network=network.describe(),
         domain=domain.describe(),
         density=density.describe(),
+        stopped_by=deadline.stopped_by,
     )
 
 
@@ -443,58 +408,3 @@ def with_bias_noise(network: Network, noise: FloatArray) -> Network:
         bias + next(parts) if relu else bias for bias, relu in zip(network.biases, network.relu, strict=True)
     )
     return Network(network.weights, biases, network.relu, network.name, network.slopes)
-
-
-def all_cells(network: Network, domain: Domain, **options: Unpack[EnumerationOptions]) -> CellComplex:
-    """All cells, for whom a part of them is of no use.
-
-    Raises
-    ------
-    InvalidInputError : if max_cells or max_seconds truncates
-    KeyboardInterrupt : after Ctrl-C, which `enumerate_cells` takes for a reason to end TRUNCATED
-
-    Examples
-    --------
-    >>> from regions.domain import Box
-    >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
-    >>> all_cells(network, Box([-1.0], [1.0])).n_cells
-    2
-    """
-    with interrupts_raised_after():
-        cells = enumerate_cells(network, domain, **options)
-    limit = options.get("max_cells")
-    if cells.certificate.stopped_by == "max_seconds":
-        raise InvalidInputError(
-            f"max_seconds ended the enumeration after {cells.n_cells} cells; an exact value needs all cells"
-        )
-    raise_interruption(cells.status, cells.n_cells, limit)
-    if cells.status is not Completeness.COMPLETE:
-        raise InvalidInputError(
-            f"max_cells is {limit} and the enumeration is TRUNCATED there: an exact value needs all cells; "
-            "raise it or leave it out, or take a smaller domain"
-        )
-    return cells
-
-
-def raise_interruption(status: Completeness, cells: int, max_cells: int | None) -> None:
-    """Raise KeyboardInterrupt if it was Ctrl-C and not max_cells that cut an enumeration short.
-
-    Examples
-    --------
-    >>> raise_interruption(Completeness.TRUNCATED, 10, 10)
-    """
-    if status is not Completeness.COMPLETE and (max_cells is None or cells < max_cells):
-        raise KeyboardInterrupt
-
-
-def raise_if_truncated(estimate: Estimate) -> None:
-    """Raise KeyboardInterrupt if Ctrl-C cut an estimate short, for whom a part of the draws is of no use."""
-    if not estimate.complete:
-        raise KeyboardInterrupt
-
-
-def _part_of(progress: Progress | None, draw: int, count: int) -> Progress | None:
-    """Progress of one enumeration as progress of all of them."""
-    if progress is None:
-        return None
-    return lambda cells, fraction: progress(draw, (draw + fraction) / count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,10 +103,18 @@ class ProgramSearch:
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
         self.memory.bind(
-            {"search": search_by_programs, "take_witness": take_witness, "add_units": adder(net.sloped)}
+            {
+                "search": search_by_programs,
+                "take_witness": take_witness,
+                "add_units": adder(net.sloped, net.sparse),
+            }
         )
         self.outputs: list[ProgramOutput] = []
         self.task = WHOLE
+
+    def twins(self) -> Callable[[], ProgramSearch]:
+        """Return what makes searches like this one, with arrays of their own, while this one is in use."""
+        return partial(ProgramSearch, self.net, self.domain, self.mode)
 
     def release(self) -> None:
         """End this search's life; its arrays are small and go with it."""

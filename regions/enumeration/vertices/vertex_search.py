@@ -5,6 +5,10 @@ It knows nothing of results; `enumerate` decides what to do with the cells.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from copy import copy
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +31,7 @@ from regions.enumeration.search import (
     check_length,
     run_task,
 )
+from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Request, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 
 STEPS_PER_CALL = 1 << 15
 VOLUME_LIMBS = 70  # of 32 bits, from the smallest float to the sum of 2**62 of the largest
+PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
+SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
 
 pool = BufferPool()
@@ -165,6 +172,28 @@ class Output(NamedTuple):
     point: NDArray[np.float64]
 
 
+class _ExactAnswers:
+    """Exact answers for the searches of one network on one domain.
+
+    What they need is made at the first question, once for all threads: a thousand units take 0.2 s.
+    """
+
+    def __init__(self, net: CompiledNetwork, domain: Domain) -> None:
+        self.net, self.domain = net, domain
+        self.lock = threading.Lock()
+        self.signs: ExactSigns | None = None
+
+    def answer(self, memory: SearchMemory) -> tuple[int, int]:
+        """Answer what a step asks; returns how many signs and how many positions."""
+        with self.lock:
+            if self.signs is None:
+                from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
+
+                net = self.net
+                self.signs = ExactSigns(net.network, self.domain, net.word_start, net.arrays["unit_starts"])
+            return self.signs.answer(memory, self.net.planar)
+
+
 class VertexSearch:
     """One resumable search with its own arrays; one thread uses it at a time.
 
@@ -181,7 +210,7 @@ class VertexSearch:
         self.net = net
         self.domain = domain
         self.mode = mode
-        self.exact: ExactSigns | None = None
+        self.exact = _ExactAnswers(net, domain)
         self.task = WHOLE
         self.outputs: list[Output] = []
         n_vertices, n_sides = domain.incidence.shape
@@ -193,7 +222,7 @@ class VertexSearch:
         self.sizes = sizes
         collect = mode == Mode.COLLECT
         widths = (net.width.tobytes(), net.word_start.tobytes())
-        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, *widths)
+        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, net.sparse, *widths)
         kept = pool.take(self.shape, net)
         if kept is not None:
             self.sizes, self.memory = kept.sizes, kept.memory
@@ -209,11 +238,32 @@ class VertexSearch:
                     "requests": np.zeros(1, np.int64),
                 }
             )
-            self.memory.bind(steps_of(net.planar, mode, net.sloped))
+            self.memory.bind(steps_of(net.planar, mode, net.sloped, net.sparse))
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)
         self._prepare()
+
+    def twins(self) -> Callable[[], VertexSearch]:
+        """Return what makes searches like this one, with arrays of their own, while this one is in use."""
+        sizes, settles = self.sizes, self.memory.settles_doubts
+        blueprint = self.memory.blueprint(self.net.arrays)
+
+        def make() -> VertexSearch:
+            twin = copy(self)
+            kept = pool.take(self.shape, self.net)
+            if kept is None:
+                twin.sizes, twin.memory = sizes, blueprint.make()
+                twin.memory.settles_doubts = settles
+            else:
+                twin.sizes, twin.memory = kept.sizes, kept.memory
+                if kept.owner is not self.net:
+                    twin.memory.use(self.net.arrays)
+            twin.request(Request.NONE)
+            twin.outputs, twin.task = [], WHOLE
+            return twin
+
+        return make
 
     def release(self) -> None:
         """End this search's life; what it gave remains, its arrays go to the next one of the same shape."""
@@ -292,6 +342,7 @@ class VertexSearch:
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
         """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
+        steps = min(steps, max(1, PRODUCTS_PER_CALL // self.net.arrays["weights"].size))
         while True:
             status = Status(self.memory.search(steps))
             if status == Status.GROW:
@@ -301,7 +352,10 @@ class VertexSearch:
             elif status == Status.COMPILE:
                 self.memory.bind({"triangulate": WHEN_MET["triangulate"]})
             elif status == Status.ASK:
+                started = monotonic()
                 self._answer()
+                if monotonic() - started > SLOW_ANSWER:
+                    return Status.PAUSED
             else:
                 return status
 
@@ -318,13 +372,7 @@ class VertexSearch:
             memory.use(_questions(self.net, 2 * memory.asked))
             memory.asked = memory.answered = 0
             return
-        if self.exact is None:
-            from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
-
-            self.exact = ExactSigns(
-                self.net.network, self.domain, self.net.word_start, self.net.arrays["unit_starts"]
-            )
-        signs, positions = self.exact.answer(memory, self.net.planar)
+        signs, positions = self.exact.answer(memory)
         memory.doubtful += signs
         memory.placed += positions
 

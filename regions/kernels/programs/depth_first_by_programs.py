@@ -25,7 +25,7 @@ from regions.kernels.vertices.predicates import pass_on
 
 CLOSE = 2.0**-16  # a witness with less than this part of a row's terms as slack is moved
 MOST_MOVES = 8
-PATIENCE = 2  # steps from one subtree given away to the next: each costs as much as a program or two
+PATIENCE = 8  # steps from one subtree given away to the next: each costs as much as a program or two
 
 
 @part

@@ -9,7 +9,7 @@ from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Request, Status
 
-PATIENCE = 32  # steps from one subtree given away to the next: each costs as much as some steps
+PATIENCE = 256  # steps from one subtree given away to the next: each costs as much as some steps
 
 
 @inlined

@@ -25,16 +25,29 @@ class Rows(NamedTuple):
     place: I32
 
 
+class Halves(NamedTuple):
+    """Half-facets, listed cell by cell; of each the number of the other half, and of its cell."""
+
+    label: I64
+    measure: F64
+    mate: I32
+    cell_of: I32
+
+
 @entry
-def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
+def pair_halves(match: U64, label: I64, table: I32, mate: I32, part: int, parts: int) -> int:
     """Find for each interior half-facet the other one with the same key (-1: none).
 
-    `table` is scratch: a power of two of entries, at least twice as many as halves, all 0.
-    Returns the number of halves that met a third one of the same key: 0 unless keys collide.
+    Of `parts` parts of the keys, by their high bits, only one is looked at, so that threads share the work.
+    `table` is scratch: a power of two of entries, at least twice as many as halves in a part, all 0. Returns
+    the number of halves that met a third one of the same key (0 unless keys collide), or -1 where `table` is
+    too small.
     """
     mask = np.uint64(table.shape[0] - 1)
-    troubles = 0
+    troubles, room = 0, table.shape[0] >> 1
     for h in range(match.shape[0]):
+        if np.int64(match[h] >> np.uint64(48)) * parts >> 16 != part:
+            continue
         mate[h] = -1
         if label[h] < 0:
             continue
@@ -42,6 +55,9 @@ def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
         while True:
             other = table[slot] - 1
             if other < 0:
+                if room == 0:
+                    return -1
+                room -= 1
                 table[slot] = h + 1
                 break
             if match[other] == match[h] and label[other] == label[h]:
@@ -55,10 +71,10 @@ def pair_halves(match: U64, label: I64, table: I32, mate: I32) -> int:
 
 
 @entry
-def count_rows(label: I64, mate: I32) -> tuple[int, int]:
-    """Count the facets, and the interior ones of which there is only one half."""
+def count_rows(label: I64, mate: I32, begin: int, end: int) -> tuple[int, int]:
+    """Count the facets whose earlier half is in a range, and the interior ones that have only one half."""
     rows, alone = 0, 0
-    for h in range(label.shape[0]):
+    for h in range(begin, end):
         rows += 1 if mate[h] < 0 or mate[h] > h else 0
         alone += 1 if mate[h] < 0 and label[h] >= 0 else 0
     return rows, alone
@@ -70,26 +86,32 @@ def is_active(patterns: U64, cell: int, unit: int) -> bool:
     return (patterns[cell, unit >> 6] >> np.uint64(unit & 63)) & ONE != ZERO
 
 
+@entry
+def name_cells(firsts: I64, cell_of: I32, begin: int, end: int) -> None:
+    """Name the cell of each half of a range of cells."""
+    for cell in range(begin, end):
+        for h in range(firsts[cell], firsts[cell + 1]):
+            cell_of[h] = cell
+
+
 @allocating
 def list_facets(
-    label: I64, mate: I32, measure: F64, patterns: U64, firsts: I64, starts: I64, rows: Rows, other_side: F64
+    halves: Halves, patterns: U64, firsts: I64, starts: I64, rows: Rows, other_side: F64, begin: int, end: int
 ) -> None:
-    """Fill the rows of a facet table: the half on the active side first, in the order of the earlier half.
+    """Fill rows of a facet table, those whose earlier half is in a range, in the order of these halves.
 
-    `firsts` numbers the first half of each cell, and the total; `starts` the first unit of each layer that
-    has any, and the total. `other_side` gets the volume seen from `cell_b`, or -1.
+    The half on the active side comes first in a row. `firsts` numbers the first half of each cell, and the
+    total; `starts` the first unit of each layer that has any, and the total. `other_side` gets the volume
+    seen from `cell_b`, or -1.
     """
+    label, mate, measure, cell_of = halves.label, halves.mate, halves.measure, halves.cell_of
     layer_of = np.full(starts[-1] + 1, -1, np.int32)
     for layer in range(starts.shape[0] - 1):
         layer_of[starts[layer] : starts[layer + 1]] = layer
-    cell_of = np.empty(label.shape[0], mate.dtype)
-    for cell in range(firsts.shape[0] - 1):
-        for h in range(firsts[cell], firsts[cell + 1]):
-            cell_of[h] = cell
     # no branch below depends on which half is which: the processor would guess wrong every other time
     earlier = np.empty(rows.volume.shape[0] + 1, mate.dtype)
     row = 0
-    for h in range(label.shape[0]):
+    for h in range(begin, end):
         earlier[row] = h
         row += 1 if mate[h] < 0 or mate[h] > h else 0
     for row in range(rows.volume.shape[0]):

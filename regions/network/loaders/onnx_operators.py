@@ -74,6 +74,12 @@ def _legacy_broadcast(node: Operator, arguments: list[Any]) -> tuple[Any, Any]:
     if node.opset < 7 and axis is not None:
         rank = len(moves.shape_of(x))
         trailing = rank - moves.axis_of(int(axis), rank) - len(moves.shape_of(y))
+        if trailing > 0 and np.prod(moves.shape_of(y)) > 1:
+            raise InvalidNetworkError(
+                f"{node.where} is of a version below 7, where axis={int(axis)} says at which axis those of "
+                "the second operand begin; the onnx package does not compute that, so what is read could not "
+                "be checked: export the model again with opset 7 or later"
+            )
         y = moves.moved(y, lambda entries: entries.reshape(*entries.shape, *[1] * max(trailing, 0)))
     return x, y
 

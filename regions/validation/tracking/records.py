@@ -23,12 +23,8 @@ from regions.enumeration.limits import interrupts_raised_after
 from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Coarea, Target
 from regions.network.relu_network import Network
-from regions.validation.local_complexity import (
-    EnumerationOptions,
-    exact_local_complexity,
-    raise_if_truncated,
-    raise_interruption,
-)
+from regions.validation.draws import EnumerationOptions, raise_if_truncated, raise_interruption
+from regions.validation.local_complexity import exact_local_complexity
 from regions.validation.tracking.history import EXACT, Record, check_free
 
 __all__ = ["DEFAULT_QUANTITIES", "QUANTITIES", "Measurement", "TrackSettings", "measure"]
