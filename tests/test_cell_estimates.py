@@ -67,7 +67,7 @@ def estimates(case: Any, seeds: int) -> tuple[int, list[CellEstimate]]:
 
 @pytest.mark.slow
 def test_intervals_cover() -> None:
-    """At least as often as 95 of 100 times, but for what chance and the skewness of few probes explain."""
+    """Nearly as often as they are meant to, 95 of 100 times; estimates are right on average."""
     covered, ratios = [], []
     for case in PROBLEMS:
         exact, found = estimates(case, 25)
