@@ -22,6 +22,7 @@ from programs import assert_fails_in_one_line, interrupted
 from regions import Box, CellCount, Network, Run, count_cells
 from regions.enumeration.planning import plan_search
 from regions.enumeration.search import WHOLE, Budget, TaskResult
+from regions.enumeration.vertices.vertex_search import pool
 from regions.errors import CertificateError, InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.runs.proof import frontier, is_frontier
@@ -116,6 +117,21 @@ def test_kills_and_late_results_change_nothing(tmp_path: Path, seed: int) -> Non
     )
     assert before <= expected.cells
     assert_same(again.result(), expected)
+
+
+@pytest.mark.small
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+def test_forked_processes_share_no_arrays_of_finished_searches() -> None:
+    network, box, engine = problem(1)
+    search = plan_search(network, box, engine, "certified", 1, volumes=False).make(Mode.COUNT)
+    search.twins()().release()
+    search.release()
+    assert pool.memories
+    child = os.fork()
+    if child == 0:
+        os._exit(len(pool.memories))
+    assert os.waitpid(child, 0)[1] == 0 and pool.memories
 
 
 def test_two_processes_share_one_folder(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from regions.enumeration.limits import Stop
 from regions.enumeration.search import Budget, Search
+from regions.errors import CertificateError
 from regions.kernels.memory.states import Mode
+from regions.runs.proof import is_frontier
 from regions.runs.task_store import TaskStore
 
 ENOUGH_WAITING = 4  # tasks for each thread; where fewer wait, tasks are to give back sooner
@@ -160,6 +162,11 @@ class Shift:
         result = search.run(task, self._budget(waiting), ending)
         with self.lock:
             del self.running[number]
+        if not is_frontier(task.path, [each.path for each in result.remainder]):
+            raise CertificateError(
+                f"the search of task {task.path.hex() or 'whole'} gave back what it had not left out; its result "
+                "is not kept; please report this"
+            )
         if store.enter(result, time.perf_counter() - begin):
             with self.lock:
                 self.cells += result.cells
