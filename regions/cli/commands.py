@@ -5,6 +5,7 @@ Each reads its words, calls one public function and prints what came back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from regions.cli.ball import BallWords, count_in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
 from regions.cli.interruption import signals
@@ -24,11 +26,12 @@ from regions.cli.options import (
     KindOption,
     MaxSecondsOption,
     NetworkPath,
-    TrustCode,
+    ReadingWords,
     read_complex,
     read_points,
     writable,
 )
+from regions.cli.polyline import PolylineOption, count_along
 from regions.cli.session import (
     cells_in_words,
     leave_if,
@@ -73,6 +76,8 @@ def count(
     net: NetworkPath,
     where: DomainWords,
     how: EngineWords,
+    around: BallWords,
+    reading: ReadingWords,
     definition: Annotated[
         Definition,
         typer.Option(help="What counts as a linear region; all but cell list the cells first."),
@@ -85,8 +90,8 @@ def count(
             "Default: where d <= 5 and the engine has vertices.",
         ),
     ] = None,
+    polyline: PolylineOption = None,
     max_seconds: MaxSecondsOption = None,
-    trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
     """Count the cells of a network in a domain (keeps none, so memory stays small).
@@ -94,16 +99,25 @@ def count(
     Ctrl-C prints what was counted so far, marked TRUNCATED, and exits with 130. With --definition, count
     the linear regions by another definition, or by all six.
     """
-    from regions.network.loaders import load_network
-
-    network = load_network(net, allow_code=trust_code)
+    around.check()
+    network = reading.load(net)
+    if around.ball is not None:
+        if where != DomainWords() or definition is not Definition.cell or polyline is not None:
+            raise InvalidInputError("--ball goes without another domain and without --definition")
+        count_in_ball(network, around, how, max_seconds, json)
+        return
+    if polyline is not None:
+        if where != DomainWords() or definition is not Definition.cell:
+            raise InvalidInputError("--polyline goes without another domain and without --definition")
+        count_along(network, polyline, how, max_seconds, json)
+        return
     domain = where.build(network)
     if definition is not Definition.cell:
         count_definitions(network, domain, definition, {**how.arguments(), "max_seconds": max_seconds}, json)
         return
     from regions.enumeration.enumerate import count_cells
 
-    if check_volumes is None and domain.dimension <= 5 and how.engine != "lp":
+    if check_volumes is None and domain.is_bounded and domain.dimension <= 5 and how.engine != "lp":
         check_volumes = True
     with watched("counting") as progress:
         found = count_cells(
@@ -127,18 +141,16 @@ def enumerate_(
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
     where: DomainWords,
     how: EngineWords,
+    reading: ReadingWords,
     max_seconds: MaxSecondsOption = None,
-    trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
     """List the cells with volumes, centroids and facets, and write them to a file.
 
     Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
     """
-    from regions.network.loaders import load_network
-
     writable(output)
-    network = load_network(net, allow_code=trust_code)
+    network = reading.load(net)
     domain = where.build(network)
     from regions.enumeration.enumerate import enumerate_cells
 
@@ -306,6 +318,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
 def print_count(found: Any, network: Any, domain: Any) -> None:
     """Print the same for people."""
     why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
+    why = why if domain.is_bounded else "it is infinite"
     volume = f"{domain.volume:.9g} (not compared with the cells: {why})"
     if found.volume_sum is not None:
         volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
@@ -333,7 +346,8 @@ def summary(complex: Any) -> dict[str, Any]:
         "arithmetic": complex.arithmetic,
         "certificate": certificate(complex.certificate),
         "seconds": complex.seconds,
-        "volume_sum": None if complex.volume_kind == "none" else complex.volume_sum,
+        "volume_sum": complex.volume_sum if math.isfinite(complex.volume_sum) else None,
+        **({} if complex.clipped is None else {"bounded_cells": int(complex.bounded.sum())}),
         "interior_facets": int(complex.facets.interior.sum()),
         "network": complex.network.describe(),
         "domain": complex.domain.describe(),
@@ -343,13 +357,15 @@ def summary(complex: Any) -> dict[str, Any]:
 def _facts(complex: Any) -> dict[str, object]:
     """Return the same for people."""
     facts = summary(complex)
-    volume = "unknown" if facts["volume_sum"] is None else f"{facts['volume_sum']:.9g}"
+    volume = "unknown" if complex.volume_kind == "none" else f"{complex.volume_sum:.9g}"
+    unbounded = int((~complex.bounded).sum())
+    rest = f"; {unbounded:,} cells are unbounded" if unbounded else ""
     return {
         "network": facts["network"],
         "domain": facts["domain"],
         "cells": cells_in_words(facts["cells"], complex.certificate.stopped_by),
         "facets": f"{facts['interior_facets']:,} between cells",
-        "volume": f"{volume} of {complex.domain.volume:.9g}",
+        "volume": f"{volume} of {complex.domain.volume:.9g}{rest}",
         "proven": complex.certificate.statement,
         "engine": f"{facts['engine']}, {facts['arithmetic']} arithmetic, {facts['seconds']:.3g} s",
         "why": facts["engine_reason"],

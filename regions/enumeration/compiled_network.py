@@ -234,9 +234,9 @@ class CompiledNetwork:
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
-    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some
-    unit is no ReLU. The words `unit_keys` and `facet_keys`, of which the keys of facets are made, are drawn
-    anew each time; no result shows them.
+    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit is no ReLU,
+    `sparse` that some layer is stored by its non-zeros. The words `unit_keys` and `facet_keys`, of which the
+    keys of facets are made, are drawn anew each time; no result shows them.
     """
 
     network_ref: weakref.ref[Network]
@@ -249,6 +249,7 @@ class CompiledNetwork:
     word_start: NDArray[np.int64]
     n_units: int
     sloped: bool
+    sparse: bool
     first: NDArray[np.float64]
     radii: NDArray[np.float64]
     central: bool
@@ -415,6 +416,7 @@ def _compiled(
         word_start=words,
         n_units=n_units,
         sloped=not network.is_relu,
+        sparse=bool(arrays["sparse"].any()),
         first=first,
         radii=radii,
         central=plain and not any(bias.any() for bias in biases),

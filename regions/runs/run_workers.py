@@ -164,8 +164,8 @@ class Shift:
             del self.running[number]
         if not is_frontier(task.path, [each.path for each in result.remainder]):
             raise CertificateError(
-                f"the search of task {task.path.hex() or 'whole'} gave back what it had not left out; its result "
-                "is not kept; please report this"
+                f"the search of task {task.path.hex() or 'whole'} gave back what it had not left out; its "
+                "result is not kept; please report this"
             )
         if store.enter(result, time.perf_counter() - begin):
             with self.lock:

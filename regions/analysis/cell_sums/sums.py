@@ -21,6 +21,7 @@ from regions.analysis.cell_sums.simplex_pieces import (
     check_complete,
     positive_parts,
 )
+from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import as_floats
@@ -267,6 +268,7 @@ def gradient_tail(
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
     check_complete(cells, density)
+    cells = where_mass_is(cells, density)
     count = cells.network.n_units
     centre = as_floats(shift, "shift")
     if centre.shape not in ((), (count,)) or not np.isfinite(centre).all():

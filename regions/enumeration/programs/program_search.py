@@ -103,7 +103,11 @@ class ProgramSearch:
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
         self.memory.bind(
-            {"search": search_by_programs, "take_witness": take_witness, "add_units": adder(net.sloped)}
+            {
+                "search": search_by_programs,
+                "take_witness": take_witness,
+                "add_units": adder(net.sloped, net.sparse),
+            }
         )
         self.outputs: list[ProgramOutput] = []
         self.task = WHOLE

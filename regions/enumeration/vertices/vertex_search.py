@@ -222,7 +222,7 @@ class VertexSearch:
         self.sizes = sizes
         collect = mode == Mode.COLLECT
         widths = (net.width.tobytes(), net.word_start.tobytes())
-        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, *widths)
+        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, net.sparse, *widths)
         kept = pool.take(self.shape, net)
         if kept is not None:
             self.sizes, self.memory = kept.sizes, kept.memory
@@ -238,7 +238,7 @@ class VertexSearch:
                     "requests": np.zeros(1, np.int64),
                 }
             )
-            self.memory.bind(steps_of(net.planar, mode, net.sloped))
+            self.memory.bind(steps_of(net.planar, mode, net.sloped, net.sparse))
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)

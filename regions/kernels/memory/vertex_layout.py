@@ -212,5 +212,6 @@ VERTEX_SEARCH = Layout(
         "triangulate": "int64, int64",
         "settle_doubt": "int64, int64, int64, float64",
         "add_units": "int64, int64, int64, int64",
+        "copy_map": "int64, int64, int64, int64, int64",
     },
 )

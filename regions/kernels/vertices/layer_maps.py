@@ -45,15 +45,6 @@ def copy_map_with(
     """
     n = search.widths[layer]
     d = search.dimension
-    if search.sparse[layer] == 1:
-        if target != source:
-            for i in range(d + 2):
-                kept = search.slots[source, i]
-                copy = search.slots[target, i]
-                for k in range(n):
-                    copy[k] = kept[k]
-        add_sparse_column(search, layer, target, below, unit, slope)
-        return
     at = search.weight_starts[layer] + unit * n
     column = search.weights[at : at + n]
     for i in range(d + 1):
@@ -76,10 +67,6 @@ def add_active(search: SearchMemory, layer: int, source: int, target: int, count
     `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
     target row serves four products; the error row takes `|W[k, j]|` times what a unit passes on.
     """
-    if search.sparse[layer] == 1:
-        for u in range(count):
-            add_sparse_column(search, layer, target, source, search.units[u], 1.0)
-        return
     d = search.dimension
     n = search.widths[layer]
     start = search.weight_starts[layer]
@@ -147,9 +134,9 @@ def add_units(search: SearchMemory, layer: int, source: int, target: int, count:
     return Status.DONE
 
 
-@step
-def add_sloped_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
-    """Do what `add_units` does, for networks with other units than ReLUs: each is added times its slope.
+@part
+def add_listed_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Add the listed units, each times its slope.
 
     An entry of `units` that is `~unit` means the slope left of the breakpoint. The product by the slope
     rounds once more than the bounds of `pass_on` would need without it, which `roundings` has counted.
@@ -163,6 +150,44 @@ def add_sloped_units(search: SearchMemory, layer: int, source: int, target: int,
         unit = entry if entry >= 0 else ~entry
         slope = search.slopes[1 if entry >= 0 else 0, search.unit_starts[below] + unit]
         copy_map_with(search, layer, target, target, source, unit, slope)
+    return Status.DONE
+
+
+@step
+def add_sloped_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Do what `add_units` does, for networks with other units than ReLUs: each is added times its slope."""
+    return add_listed_units(search, layer, source, target, count)
+
+
+@step
+def add_units_by_columns(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Do what `add_sloped_units` does, for networks with layers that are stored by their non-zeros."""
+    if search.sparse[layer] == 0:
+        return add_listed_units(search, layer, source, target, count)
+    below = layer - 1
+    for u in range(count):
+        entry = search.units[u]
+        unit = entry if entry >= 0 else ~entry
+        slope = 1.0
+        if search.sloped[below] == 1:
+            slope = search.slopes[1 if entry >= 0 else 0, search.unit_starts[below] + unit]
+        add_sparse_column(search, layer, target, source, unit, slope)
+    return Status.DONE
+
+
+@step
+def copy_map_by_column(
+    search: SearchMemory, layer: int, source: int, target: int, below: int, unit: int
+) -> int:
+    """Copy the map of a sparse layer, adding a unit of the map in `below` times its slope on the right."""
+    n = search.widths[layer]
+    if target != source:
+        for i in range(search.dimension + 2):
+            kept, copy = search.slots[source, i], search.slots[target, i]
+            for k in range(n):
+                copy[k] = kept[k]
+    slope = search.slopes[1, search.unit_starts[layer - 1] + unit]
+    add_sparse_column(search, layer, target, below, unit, slope)
     return Status.DONE
 
 

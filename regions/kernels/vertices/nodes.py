@@ -98,8 +98,11 @@ def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int
     if needs_map(search, following):
         slot, below, flat = node.next_slot, node.map_slot, search.unit_starts[node.layer] + unit
         if wanted & 1:
-            right = search.slopes[1, flat]
-            copy_map_with(search, following, slot, search.nodes[upper].next_slot, below, unit, right)
+            right, target = search.slopes[1, flat], search.nodes[upper].next_slot
+            if search.sparse[following] == 1:
+                search.copy_map(following, slot, target, below, unit)
+            else:
+                copy_map_with(search, following, slot, target, below, unit, right)
         if wanted & 2 and search.slopes[0, flat] != 0.0:
             search.units[0] = ~unit
             search.add_units(following, below, slot, 1)
