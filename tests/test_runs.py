@@ -19,11 +19,12 @@ import pytest
 from networks import network_on_box
 from programs import assert_fails_in_one_line, interrupted
 
-from regions import Box, CellCount, Network, Run, count_cells
+from regions import Box, CellCount, Network, Run, count_cells, estimate_cells
+from regions.domain import WholeSpace
 from regions.enumeration.planning import plan_search
 from regions.enumeration.search import WHOLE, Budget, TaskResult
 from regions.enumeration.vertices.vertex_search import pool
-from regions.errors import CertificateError, InvalidInputError
+from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.runs.proof import frontier, is_frontier
 from regions.runs.task_store import TaskStore
@@ -281,6 +282,15 @@ def test_arguments_that_fit_no_run_make_no_folder(tmp_path: Path, options: dict[
     with pytest.raises(InvalidInputError, match=says):
         Run.create(tmp_path / "run", *network_on_box(2, (3, 2)), **options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.small
+def test_a_domain_without_end_has_no_run_and_no_estimate(tmp_path: Path, rng: np.random.Generator) -> None:
+    network, space = network_on_box(2, (3, 2))[0], WholeSpace(2)
+    with pytest.raises(InvalidDomainError, match="has no end"):
+        Run.create(tmp_path / "run", network, space)
+    with pytest.raises(InvalidDomainError, match="has no end"):
+        estimate_cells(network, space, rng=rng)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -29,7 +29,7 @@ from regions.errors import InvalidInputError
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
-from regions.runs.probes import CellEstimate, estimate_pending
+from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
 from regions.runs.proof import proven_total
 from regions.runs.run_workers import Pace, Shift
 from regions.runs.task_store import TaskStore
@@ -142,6 +142,7 @@ class Run:
         """
         if engine == "both":
             raise InvalidInputError("a run has one engine; engine 'both' is for count_cells")
+        check_bounded(domain)
         plan = plan_search(network, domain, engine, arithmetic, 1, volumes=bool(check_volumes))
         if check_volumes and plan.engine == "lp":
             raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
