@@ -138,7 +138,7 @@ def check_bounded(domain: object) -> None:
     """Raise InvalidDomainError where a domain has no end, so that its tree is found on the way."""
     if isinstance(domain, Unbounded):
         raise InvalidDomainError(
-            f"{domain.describe()} has no end: count_cells takes it; a run or an estimate needs a bounded domain"
+            f"{domain.describe()} has no end: count_cells takes it; runs and estimates take bounded domains"
         )
 
 
