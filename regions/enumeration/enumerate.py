@@ -161,6 +161,18 @@ def count_cells(
         )
         seconds = stop.seconds
         stop.deliver(outcome.stopped_by)
+    return count_of(plan, domain, outcome, check_volumes, seconds)
+
+
+def count_of(plan: Plan, domain: Domain, outcome: Outcome, check_volumes: bool, seconds: float) -> CellCount:
+    """Return what was counted, with its certificate, after comparing the volumes if they were summed.
+
+    Raises
+    ------
+    CertificateError
+        If the volumes do not sum to the domain's.
+    """
+    arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
     # a volume beyond the range of floats says nothing of the cells; their number is right all the same
     summed = check_volumes and holds_volume(domain)
     total = outcome.volume if summed else None
