@@ -54,7 +54,9 @@ TrustCode = Annotated[
 ]
 OutputName = Annotated[
     str | None,
-    typer.Option("--output-name", metavar="NAME", help="Output to read, if the model has several."),
+    typer.Option(
+        "--output-name", metavar="NAME", help="Output to read, if there are several (default the first)."
+    ),
 ]
 InputValues = Annotated[
     list[str] | None,

@@ -20,12 +20,12 @@ def chosen_output(what: str, names: Sequence[str], wanted: str | None) -> tuple[
     ----------
     what : the model, for messages
     names : of its outputs
-    wanted : one of them, or None where there is one only
+    wanted : one of them, or None for the first
 
     Raises
     ------
     InvalidInputError
-        If there are several and none is named, or it has no output of that name.
+        If it has no output of that name.
     InvalidNetworkError
         If there is none.
 
@@ -38,14 +38,8 @@ def chosen_output(what: str, names: Sequence[str], wanted: str | None) -> tuple[
         raise InvalidNetworkError(f"{what} has no output")
     if wanted is not None and wanted not in names:
         raise InvalidInputError(f"{what} has no output {wanted!r}; its outputs are {_listed(names)}")
-    if len(names) == 1:
-        return names[0], ""
-    if wanted is None:
-        raise InvalidInputError(
-            f"{what} has {len(names)} outputs; name the one to read (output=, on the command line "
-            f"--output-name): {_listed(names)}"
-        )
-    return wanted, f" (output {wanted!r} of {_listed(names)})"
+    chosen = names[0] if wanted is None else wanted
+    return chosen, f" (output {chosen!r} of {_listed(names)})" if len(names) > 1 else ""
 
 
 def free_input(what: str, names: Sequence[str], fixed: Mapping[str, Any]) -> str:

@@ -54,7 +54,7 @@ def from_keras_file(
     Parameters
     ----------
     path : path of a `.keras` or `.h5` file
-    output : name of the output layer to read where there are several
+    output : name of the output layer to read where there are several; default the first
     inputs : values of all inputs but one by the names of their layers, where there are several
     compare : bool, whether the outputs are compared with those of Keras, which then loads the model; a file
         could make it run code

@@ -53,7 +53,7 @@ def load_network(
     ----------
     path : path of the file
     allow_code : bool, whether files that can run code may be read; only for files you trust
-    output : name of the output to read where an ONNX or Keras model has several
+    output : name of the output to read where an ONNX or Keras model has several; default the first
     inputs : values of all its inputs but one by their names: arrays of one sample, or numbers
 
     Returns

@@ -62,7 +62,7 @@ def from_onnx(
     ----------
     model : path of a `.onnx` file, or onnx.ModelProto
     name : str, for reports; default the file's name or the graph's
-    output : str, name of the output to read, where there are several
+    output : str, name of the output to read where there are several; default the first
     inputs : values of all inputs but one by their names, where there are several: arrays of one sample, or
         numbers
 
@@ -76,7 +76,7 @@ def from_onnx(
         compute what the model computes
     BudgetExceededError : if a layer would have more than 2**27 weights
     InvalidInputError : if there is no such file, input or output, onnx is not installed, or there are several
-        inputs or outputs and it is not said which
+        inputs and it is not said which
 
     Examples
     --------
