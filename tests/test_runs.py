@@ -135,6 +135,26 @@ def test_forked_processes_share_no_arrays_of_finished_searches() -> None:
     assert os.waitpid(child, 0)[1] == 0 and pool.memories
 
 
+@pytest.mark.small
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_writes_to_arrays_of_its_own() -> None:
+    network, box, engine = problem(1)
+    search = plan_search(network, box, engine, "certified", 1, volumes=False).make(Mode.COUNT)
+    twin = search.twins()()
+    arrays = [twin.memory.held[name] for name in ("points", "patterns")]
+    before = [array.copy() for array in arrays]
+    child = os.fork()
+    if child == 0:
+        for array in arrays:
+            array[...] = 7
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert all(np.array_equal(array, old) for array, old in zip(arrays, before, strict=True))
+    twin.release()
+    search.release()
+
+
 def test_two_processes_share_one_folder(tmp_path: Path) -> None:
     run, expected = made(tmp_path, 1)
     script = (

@@ -83,7 +83,7 @@ class BufferPool:
     def __init__(self) -> None:
         self.empty()
         if hasattr(os, "register_at_fork"):
-            # memories made by a blueprint are mapped, and a forked process would share them with its parent
+            # a thread that held the lock is not there in a forked process, which would wait for it for ever
             os.register_at_fork(after_in_child=self.empty)
 
     def empty(self) -> None:

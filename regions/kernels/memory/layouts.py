@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from mmap import mmap
+from mmap import ACCESS_COPY, mmap
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zlib import crc32
 
@@ -279,8 +279,8 @@ class Blueprint:
         """Make a memory with arrays of its own that are 0, all in one piece: in a twentieth of the time."""
         made = _class_of(self.layout)()
         made._table[:] = self.table
-        # pages that nobody has touched cost nothing, and are 0
-        piece = np.frombuffer(mmap(-1, max(self.size, 1)), np.uint8)
+        # pages that nobody has touched cost nothing, and are 0; a forked process has copies of its own
+        piece = np.frombuffer(mmap(-1, max(self.size, 1), access=ACCESS_COPY), np.uint8)
         address = int(piece.__array_interface__["data"][0])
         for name, (_, _, first) in self.own.items():
             made._table[self.layout.places[name]] = address + first
