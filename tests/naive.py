@@ -184,15 +184,8 @@ def naive_complex(
     >>> [(facet.flipped, facet.jump) for facet in sawtooth.facets]
     [(frozenset({1}), 4.0)]
     """
-    A, b = halfspaces
-    d = len(A[0])
-    domain = Polytope.of_halfspaces(
-        [_integers([Fraction(bound), *(-Fraction(x) for x in row)]) for row, bound in zip(A, b, strict=True)]
-    )
-    unit = [[Fraction(int(i == j)) for j in range(d)] for i in range(d)]
-    columns = unit if basis is None else [[Fraction(x) for x in row] for row in basis]
-    start = [Fraction(0)] * len(columns) if origin is None else [Fraction(x) for x in origin]
-    state: Map = tuple((c, *row) for c, row in zip(start, columns, strict=True))
+    d = len(halfspaces[0][0])
+    domain, state = _start(halfspaces, origin, basis)
     parts: list[tuple[Polytope, tuple[bool, ...], Map]] = [(domain, (), state)]
     pairs = [None] * len(relu) if slopes is None else slopes
     for weight, bias, followed_by_relu, pair in zip(weights, biases, relu, pairs, strict=True):
@@ -224,6 +217,19 @@ def naive_box(low: Sequence[float], high: Sequence[float]) -> tuple[Any, Any]:
     A = [[sign * int(i == j) for j in range(d)] for i in range(d) for sign in (-1, 1)]
     b = [bound for pair in zip(low, high, strict=True) for bound in (-pair[0], pair[1])]
     return A, b
+
+
+def _start(halfspaces: tuple[Any, Any], origin: Any, basis: Any) -> tuple[Polytope, Map]:
+    """The domain, and the inputs as functions on it."""
+    A, b = halfspaces
+    d = len(A[0])
+    domain = Polytope.of_halfspaces(
+        [_integers([Fraction(bound), *(-Fraction(x) for x in row)]) for row, bound in zip(A, b, strict=True)]
+    )
+    unit = [[Fraction(int(i == j)) for j in range(d)] for i in range(d)]
+    columns = unit if basis is None else [[Fraction(x) for x in row] for row in basis]
+    start = [Fraction(0)] * len(columns) if origin is None else [Fraction(x) for x in origin]
+    return domain, tuple((c, *row) for c, row in zip(start, columns, strict=True))
 
 
 def _split_by_units(

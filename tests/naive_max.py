@@ -20,6 +20,7 @@ from naive import (
     _dot,
     _integers,
     _split_by_units,
+    _start,
     _through,
 )
 
@@ -39,9 +40,8 @@ def naive_max_complex(
     Parameters
     ----------
     maxima : one for each layer, None or the numbers of rows of its units in turn. A unit of k > 1 rows puts
-    out
-        the largest of their values; its part of the pattern has k entries, True for the first largest. One of
-        a single row is as without `maxima`. The next layer has one column for each unit.
+        out the largest of their values; its part of the pattern has k entries, True for the first largest.
+        One of a single row is as without `maxima`. The next layer has one column for each unit.
 
     Examples
     --------
@@ -49,15 +49,8 @@ def naive_max_complex(
     >>> [(cell.pattern, str(cell.volume)) for cell in found.cells]
     [((False, False, True), '2'), ((False, True, False), '1'), ((True, False, False), '1')]
     """
-    A, b = halfspaces
-    d = len(A[0])
-    domain = Polytope.of_halfspaces(
-        [_integers([Fraction(bound), *(-Fraction(x) for x in row)]) for row, bound in zip(A, b, strict=True)]
-    )
-    unit = [[Fraction(int(i == j)) for j in range(d)] for i in range(d)]
-    columns = unit if basis is None else [[Fraction(x) for x in row] for row in basis]
-    start = [Fraction(0)] * len(columns) if origin is None else [Fraction(x) for x in origin]
-    state: Map = tuple((c, *row) for c, row in zip(start, columns, strict=True))
+    d = len(halfspaces[0][0])
+    domain, state = _start(halfspaces, origin, basis)
     parts: list[tuple[Polytope, tuple[bool, ...], Map]] = [(domain, (), state)]
     pairs = [None] * len(relu) if slopes is None else slopes
     for weight, bias, has_units, sizes, pair in zip(weights, biases, relu, maxima, pairs, strict=True):

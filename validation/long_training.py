@@ -30,7 +30,9 @@ from validation.network_measures import (
     accuracy,
     cross_entropy,
     density_of,
+    entry_or_none,
     jacobian_means,
+    on_plane,
     paper_bound,
     plane_through_classes,
     unit_spreads,
@@ -298,8 +300,11 @@ def _on_data(network: Network, data: DataSet, config: Config, rng: np.random.Gen
         "relative_lc_stderr": relative.stderr,
         "tv": means.variation,
         "bound": paper_bound(network, means.variation, config["sigma"]),
-        **{f"rank_{layer}": _at(means.ranks, layer) for layer in range(MOST_LAYERS)},
-        **{f"relative_rank_{layer}": _at(means.relative_ranks, layer) for layer in range(MOST_LAYERS)},
+        **{f"rank_{layer}": entry_or_none(means.ranks, layer) for layer in range(MOST_LAYERS)},
+        **{
+            f"relative_rank_{layer}": entry_or_none(means.relative_ranks, layer)
+            for layer in range(MOST_LAYERS)
+        },
         "never_active": never,
         "always_active": always,
         "median_spread": float(np.median(np.concatenate(spreads))),
@@ -331,22 +336,7 @@ def _on_plane(network: Network, data: DataSet, seed: int, config: Config, rng: n
         n_bias=config["n_bias"],
         workers=1,
     )
-    record = tracker.history.of()[-1]
-    (estimate,) = record.estimates.values()
-    return {
-        "cells": record.cells,
-        "locus": record.locus,
-        "activation_locus": record.activation_locus,
-        "plane_tv": record.total_variation,
-        "plane_lc": record.local_complexity.mean,
-        "plane_lc_stderr": record.local_complexity.stderr,
-        "plane_estimate": estimate.mean,
-        "plane_estimate_stderr": estimate.stderr,
-    }
-
-
-def _at(values: Sequence[float], place: int) -> float | None:
-    return float(values[place]) if place < len(values) else None
+    return on_plane(tracker.history.of()[-1])
 
 
 def _keep(networks: Path, target: Path, first: int) -> None:

@@ -6,7 +6,9 @@ Functions of a network and a data set; which runs and steps are measured is left
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,9 @@ __all__ = [
     "accuracy",
     "cross_entropy",
     "density_of",
+    "entry_or_none",
     "jacobian_means",
+    "on_plane",
     "paper_bound",
     "plane_through_classes",
     "unit_spreads",
@@ -57,6 +61,26 @@ def density_of(data: DataSet, bandwidth: float) -> Density:
 def plane_through_classes(data: DataSet, index: int) -> Slice:
     """The plane through one training point of each of the first three classes; `index` says which."""
     return Slice.through(*[data.train_x[np.flatnonzero(data.train_y == label)[index]] for label in range(3)])
+
+
+def on_plane(record: Any) -> dict[str, float]:
+    """What a tracker's record with one estimate says of the plane, as columns of a table."""
+    (estimate,) = record.estimates.values()
+    return {
+        "cells": record.cells,
+        "locus": record.locus,
+        "activation_locus": record.activation_locus,
+        "plane_tv": record.total_variation,
+        "plane_lc": record.local_complexity.mean,
+        "plane_lc_stderr": record.local_complexity.stderr,
+        "plane_estimate": estimate.mean,
+        "plane_estimate_stderr": estimate.stderr,
+    }
+
+
+def entry_or_none(values: Sequence[float], place: int) -> float | None:
+    """The entry at a place, None where a network has fewer layers."""
+    return float(values[place]) if place < len(values) else None
 
 
 @dataclass(frozen=True)

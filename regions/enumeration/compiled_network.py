@@ -396,6 +396,11 @@ def _pair_arrays(network: Network, unit_starts: NDArray[np.int64]) -> dict[str, 
     }
 
 
+def _vertex_radii(domain: Domain, radius: float, certified: bool) -> NDArray[np.float64]:
+    """Return the position errors of the domain's vertices."""
+    return vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
+
+
 def _compiled(
     network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
 ) -> CompiledNetwork:
@@ -440,9 +445,6 @@ def _compiled(
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
     _check_magnitude(weights, biases, slopes, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
-    radii = np.zeros(0)
-    if vertices:
-        radii = vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
     factors = [arrays["weights"], arrays["biases"], first[: d + 1].ravel(), network.unit_slopes.ravel()]
     underflow = _underflow(factors, n_layers + int(arrays["sloped"].sum()))
     return CompiledNetwork(
@@ -459,7 +461,7 @@ def _compiled(
         maxed=network.max_units is not None,
         sparse=bool(arrays["sparse"].any()),
         first=first,
-        radii=radii,
+        radii=_vertex_radii(domain, radius, certified) if vertices else np.zeros(0),
         central=plain and not any(bias.any() for bias in biases),
         underflow=underflow,
         jacobian_error=_jacobian_error(weights, slopes, domain),

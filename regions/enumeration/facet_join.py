@@ -103,15 +103,7 @@ def facet_table(
         )
     ends = [0, *accumulate(m for m, _ in counted)]
     m = ends[-1]
-    rows = facet_kernels.Rows(
-        cell_a=np.empty(m, np.int64),
-        cell_b=np.empty(m, np.int64),
-        side=np.empty(m, np.int32),
-        layer=np.empty(m, np.int32),
-        unit=np.empty(m, np.int32),
-        volume=np.empty(m),
-        place=np.empty(m, np.int32),
-    )
+    rows = _empty_rows(m)
     starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
     table, n_units = net.network.max_units, max(1, net.n_units)
@@ -134,6 +126,19 @@ def facet_table(
         **rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b), workers)
     )
     return facets, _compare_both_sides(rows.volume, other_side, domain, tolerances)
+
+
+def _empty_rows(m: int) -> facet_kernels.Rows:
+    """Make the columns of so many facets."""
+    return facet_kernels.Rows(
+        cell_a=np.empty(m, np.int64),
+        cell_b=np.empty(m, np.int64),
+        side=np.empty(m, np.int32),
+        layer=np.empty(m, np.int32),
+        unit=np.empty(m, np.int32),
+        volume=np.empty(m),
+        place=np.empty(m, np.int32),
+    )
 
 
 def _pair(halves: facet_kernels.Halves, match: NDArray[np.uint64], workers: int) -> int:

@@ -1,7 +1,7 @@
 """Which subtrees of one tree are known and which are done, so that results may come twice, late, or never.
 
-Whoever runs tasks enters their results here: `threads` those of its workers, `executors` those of other
-processes. What is entered, and the outcome, do not depend on who ran what, and in which order.
+Whoever runs tasks enters their results here, as `threads` does for its workers. What is entered, and the
+outcome, do not depend on who ran what, and in which order.
 """
 
 from __future__ import annotations

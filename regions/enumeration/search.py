@@ -16,7 +16,6 @@ from regions.errors import InvalidInputError
 from regions.kernels.memory.states import Mode, Request, Status
 
 NO_LIMIT = 2**62
-MOST_PARTS = 256  # of one node, as a byte of a path numbers them
 VOLUME_UNIT = 1074  # volumes are summed in units of 2**-1074, the smallest float
 FIRST_STEPS, MOST_STEPS = 64, 1 << 15  # of one call, after which `stop` and the time are looked at
 SECONDS_PER_CALL = 0.01

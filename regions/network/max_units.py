@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
 from regions.network.layer_matrices import Matrix, identity, is_sparse
-from regions.network.slopes import RELU, Slopes, activated, put_out, right_of
+from regions.network.slopes import RELU, Slopes, activated, entries_of_layers, put_out, right_of
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -37,19 +37,7 @@ def sizes_of_layers(given: Any, relu: Sequence[bool], widths: Sequence[int]) -> 
     >>> sizes_of_layers([2, None], [True, False], [4, 1])[0].tolist()
     [2, 2]
     """
-    try:
-        sizes = list(given) or [None] * len(relu)
-    except TypeError as error:
-        raise InvalidNetworkError(f"maxima is a {type(given).__name__}; give one per layer") from error
-    if len(sizes) != len(relu):
-        raise InvalidNetworkError(
-            f"maxima has {len(sizes)} entries for {len(relu)} layers; give one per layer"
-        )
-    for layer, entry in enumerate(sizes):
-        if entry is not None and not relu[layer]:
-            raise InvalidNetworkError(
-                f"maxima[{layer}] is given, but relu[{layer}] says that no units follow"
-            )
+    sizes = entries_of_layers("maxima", given, relu)
     return tuple(checked_sizes(k, entry, widths[k]) for k, entry in enumerate(sizes))
 
 

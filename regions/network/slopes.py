@@ -35,20 +35,37 @@ def slopes_of_layers(given: Any, relu: Sequence[bool], widths: Sequence[int]) ->
     >>> slopes_of_layers([None, 1.0, None], [True, True, False], [1, 2, 1])[1].tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
-    try:
-        pairs = list(given) or [None] * len(relu)
-    except TypeError as error:
-        raise InvalidNetworkError(f"slopes is a {type(given).__name__}; give one per layer") from error
-    if len(pairs) != len(relu):
-        raise InvalidNetworkError(
-            f"slopes has {len(pairs)} entries for {len(relu)} layers; give one per layer"
-        )
-    for layer, pair in enumerate(pairs):
-        if pair is not None and not relu[layer]:
-            raise InvalidNetworkError(
-                f"slopes[{layer}] is given, but relu[{layer}] says that no units follow"
-            )
+    pairs = entries_of_layers("slopes", given, relu)
     return tuple(checked_slopes(k, pair, widths[k]) for k, pair in enumerate(pairs))
+
+
+def entries_of_layers(what: str, given: Any, relu: Sequence[bool]) -> list[Any]:
+    """Return what is given of the units of all affine layers, an entry for each, None where there are none.
+
+    Raises
+    ------
+    InvalidNetworkError
+        If there is not one entry per layer (or none at all), or one where no units are.
+
+    Examples
+    --------
+    >>> entries_of_layers("slopes", [], [True, False])
+    [None, None]
+    """
+    try:
+        entries = list(given) or [None] * len(relu)
+    except TypeError as error:
+        raise InvalidNetworkError(f"{what} is a {type(given).__name__}; give one per layer") from error
+    if len(entries) != len(relu):
+        raise InvalidNetworkError(
+            f"{what} has {len(entries)} entries for {len(relu)} layers; give one per layer"
+        )
+    for layer, entry in enumerate(entries):
+        if entry is not None and not relu[layer]:
+            raise InvalidNetworkError(
+                f"{what}[{layer}] is given, but relu[{layer}] says that no units follow"
+            )
+    return entries
 
 
 def checked_slopes(layer: int, given: Any, width: int) -> Slopes:

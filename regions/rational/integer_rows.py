@@ -43,18 +43,8 @@ def dyadic_integers(values: ArrayLike) -> tuple[list[int], int]:
     flat = np.asarray(values, dtype=np.float64).ravel()
     if not np.isfinite(flat).all():
         raise InvalidInputError("exact arithmetic needs finite numbers")
-    fractions, exponents = np.frexp(flat)
-    mantissas = np.ldexp(fractions, 53).astype(np.int64)
-    exponents = exponents.astype(np.int64) - 53
-    nonzero = mantissas != 0
-    if not nonzero.any():
-        return [0] * flat.size, 0
-    lowest = np.where(nonzero, mantissas & -mantissas, 1)
-    zeros = np.frexp(lowest.astype(np.float64))[1] - 1  # powers of two that divide the mantissa
-    shift = max(0, int(-(exponents + zeros)[nonzero].min()))
-    mantissas >>= zeros
-    lefts = np.where(nonzero, exponents + zeros + shift, 0)
-    return [m << e for m, e in zip(mantissas.tolist(), lefts.tolist(), strict=True)], shift
+    shift = dyadic_shift(flat)
+    return integers_over(flat, shift), shift
 
 
 def dyadic_shift(values: ArrayLike) -> int:

@@ -10,6 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -179,12 +180,9 @@ class Run:
             If the folder holds no run, or its file is damaged, or the network or the domain is another.
         """
         place = Path(folder)
-        store = TaskStore(place / TASKS)
-        try:
+        with closing(TaskStore(place / TASKS)) as store:
             store.check()
             facts = dict(store.facts)
-        finally:
-            store.close()
         try:
             domain = domain_from_dict(json.loads(facts["domain"]))
             digests = facts["network"], facts["domain_digest"]
@@ -259,11 +257,8 @@ class Run:
         rng : numpy Generator for the probes of the pending subtrees, or None for no estimate
         seconds : how long to probe
         """
-        store = TaskStore(self.folder / TASKS)
-        try:
+        with closing(TaskStore(self.folder / TASKS)) as store:
             pending, totals, threads = store.unfinished(), store.totals(), store.threads()[0]
-        finally:
-            store.close()
         finished = totals.waiting + totals.taken == 0
         estimate = None
         if finished:
@@ -296,8 +291,7 @@ class Run:
         CertificateError
             If the tasks are not the whole tree, or were changed, or volumes do not sum to the domain's.
         """
-        store = TaskStore(self.folder / TASKS)
-        try:
+        with closing(TaskStore(self.folder / TASKS)) as store:
             totals = store.totals()
             left = totals.waiting + totals.taken
             if left:
@@ -306,8 +300,6 @@ class Run:
                     "cells counted so far; `regions run work` goes on"
                 )
             total = proven_total(store)
-        finally:
-            store.close()
         plan = self._plan(None)
         found = count_of(plan, self.domain, Outcome([total], True), self._sums, totals.seconds)
         return replace(found, engine_reason=self._facts["engine_reason"])
@@ -322,11 +314,8 @@ class Run:
         return plan_search(self.network, self.domain, engine, arithmetic, workers, volumes=self._sums)
 
     def _finished(self) -> bool:
-        store = TaskStore(self.folder / TASKS)
-        try:
+        with closing(TaskStore(self.folder / TASKS)) as store:
             return store.is_finished()
-        finally:
-            store.close()
 
     def _check_version(self) -> None:
         """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""

@@ -21,7 +21,9 @@ from validation.framework import Experiment, Folder, Pool, Section, case_rng, ma
 from validation.network_measures import (
     accuracy,
     density_of,
+    entry_or_none,
     jacobian_means,
+    on_plane,
     paper_bound,
     plane_through_classes,
 )
@@ -128,27 +130,13 @@ def _on_data(item: Row, network: Network, seed: int, step: int) -> Row:
         "lc_stderr": estimate.stderr,
         "tv": means.variation,
         "bound": paper_bound(network, means.variation, config["sigma"]),
-        **{f"rank_{layer}": _at(means.ranks, layer) for layer in range(_MOST_LAYERS)},
+        **{f"rank_{layer}": entry_or_none(means.ranks, layer) for layer in range(_MOST_LAYERS)},
     }
-
-
-def _at(values: Any, place: int) -> float | None:
-    return float(values[place]) if place < len(values) else None
 
 
 def _on_slice(record: Any) -> Row:
-    (estimate,) = record.estimates.values()
-    return {
-        "cells": record.cells,
-        "locus": record.locus,
-        "activation_locus": record.activation_locus,
-        "plane_tv": record.total_variation,
-        "plane_lc": record.local_complexity.mean,
-        "plane_lc_stderr": record.local_complexity.stderr,
-        "plane_estimate": estimate.mean,
-        "plane_estimate_stderr": estimate.stderr,
-        **{f"plane_rank_{layer}": _at(record.local_rank_by_layer, layer) for layer in range(_MOST_LAYERS)},
-    }
+    ranks = record.local_rank_by_layer
+    return on_plane(record) | {f"plane_rank_{k}": entry_or_none(ranks, k) for k in range(_MOST_LAYERS)}
 
 
 def report(config: dict[str, Any], folder: Folder) -> Section:

@@ -344,7 +344,7 @@ class VertexSearch:
                 held[name][: array.shape[0], ...] = array
 
     def step(self, steps: int = STEPS_PER_CALL) -> Status:
-        """Search on, growing arrays and answering as needed; returns DONE, PAUSED, FLUSH or LIMIT."""
+        """Search on, growing arrays and answering as needed; returns what `Search.step` says."""
         steps = min(steps, max(1, PRODUCTS_PER_CALL // self.net.arrays["weights"].size))
         while True:
             status = Status(self.memory.search(steps))

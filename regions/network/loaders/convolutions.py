@@ -158,14 +158,8 @@ def average(
     -------
     matrix, shape : as for `convolution`
     """
-    if len(shape) != len(kernel) + 1:
-        raise InvalidNetworkError(f"{where} pools over {len(kernel)} axes, but receives shape {shape}")
-    _check_window(window, kernel, where)
-    lengths = window.lengths(kernel, shape, ceil)
-    if min(lengths) < 1:
-        raise InvalidNetworkError(f"{where} has a kernel of {kernel}, larger than its image {shape}")
+    lengths = _pooled_lengths(kernel, window, shape, where, ceil)
     channels, places = shape[0], prod(lengths)
-    check_entries(where, channels * prod(kernel) * places)
     # the padded image, whose every place counts or not
     wide = tuple(b + n + a for b, n, a in zip(window.before, shape[1:], window.after, strict=True))
     bare = window._replace(before=(0,) * len(kernel))
@@ -179,6 +173,24 @@ def average(
         values = np.broadcast_to(1.0 / count[to], rows.shape)
         entries.append((values.ravel(), rows.ravel(), columns.ravel()))
     return _matrix(entries, (channels * places, prod(shape))), (channels, *lengths)
+
+
+def _pooled_lengths(kernel: Sizes, window: Window, shape: Sizes, where: str, ceil: bool) -> Sizes:
+    """Return the lengths of an image after pooling, once it is sure that the window fits.
+
+    Raises
+    ------
+    InvalidNetworkError
+        If it does not, or there would be too many entries.
+    """
+    if len(shape) != len(kernel) + 1:
+        raise InvalidNetworkError(f"{where} pools over {len(kernel)} axes, but receives shape {shape}")
+    _check_window(window, kernel, where)
+    lengths = window.lengths(kernel, shape, ceil)
+    if min(lengths) < 1:
+        raise InvalidNetworkError(f"{where} has a kernel of {kernel}, larger than its image {shape}")
+    check_entries(where, shape[0] * prod(kernel) * prod(lengths))
+    return lengths
 
 
 def window_groups(
@@ -201,14 +213,8 @@ def window_groups(
     InvalidNetworkError
         If the window does not fit, or covers nothing but padding somewhere.
     """
-    if len(shape) != len(kernel) + 1:
-        raise InvalidNetworkError(f"{where} pools over {len(kernel)} axes, but receives shape {shape}")
-    _check_window(window, kernel, where)
-    lengths = window.lengths(kernel, shape, ceil)
-    if min(lengths) < 1:
-        raise InvalidNetworkError(f"{where} has a kernel of {kernel}, larger than its image {shape}")
+    lengths = _pooled_lengths(kernel, window, shape, where, ceil)
     places, inside = prod(lengths), prod(shape[1:])
-    check_entries(where, shape[0] * prod(kernel) * places)
     taps = list(_taps(kernel, window, shape[1:], lengths))
     to = np.concatenate([part for part, _ in taps])
     order = np.argsort(to, kind="stable")
