@@ -115,8 +115,8 @@ def _steps(engine: str) -> dict[str, tuple[str, Any]]:
     found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
     if planar:
         del found["triangulate"]
-    for mode, sloped, sparse, maxed in product(Mode, *[(False, True)] * 3):
-        steps = steps_of(planar, mode, sloped, sparse, maxed)
+    for mode, kinds in product(Mode, product((False, True), repeat=3)):
+        steps = steps_of(planar, mode, *kinds)
         found |= {kernel.__name__: (name, kernel) for name, kernel in steps.items()}
     return found
 
