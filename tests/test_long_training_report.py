@@ -188,4 +188,4 @@ def test_the_quick_form_trains_measures_and_reports(tmp_path: Path):
     record_run(tmp_path, "long_training", "quick", 1, 1.0)
     checks = build_report(tmp_path, [long_training.EXPERIMENT])
     assert checks[0].passed
-    assert "12x2:float32" in (tmp_path / "REPORT.md").read_text()
+    assert "32x2:float32" in (tmp_path / "REPORT.md").read_text()
