@@ -29,6 +29,7 @@ HEAVY = (
     "torch",
     "onnx",
     "onnxruntime",
+    "h5py",
     "sklearn",
     "cvxpy",
     "plotly",

@@ -17,7 +17,7 @@ from programs import assert_fails_in_one_line, interrupted
 
 from regions.analysis.linear_regions.convex_pieces import ConvexPartition
 from regions.cli import commands, compare, inequality_report, validate
-from regions.cli.options import DomainWords, EngineWords
+from regions.cli.options import DomainWords, EngineWords, ReadingWords
 from regions.cli.problem import ProblemWords
 from regions.errors import BudgetExceededError, InvalidDomainError, RegionsError
 from regions.network.relu_network import Network
@@ -512,8 +512,8 @@ def test_the_readmes_commands_name_options_that_exist(run):
 
 
 def test_commands_on_a_problem_share_its_options():
-    groups = [ProblemWords, DomainWords, EngineWords]
-    shared = {field.name for group in groups for field in fields(group)} - {"where", "how"}
+    groups = [ProblemWords, DomainWords, EngineWords, ReadingWords]
+    shared = {field.name for group in groups for field in fields(group)} - {"where", "how", "reading"}
     for command in (validate.validate, compare.compare, inequality_report.inequalities):
         assert shared <= inspect.signature(command).parameters.keys()
     for command in (commands.count, commands.enumerate_):

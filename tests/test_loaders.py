@@ -530,7 +530,7 @@ def test_damaged_files_are_refused(tmp_path: Path, suffix: str) -> None:
 
 def test_unknown_and_absent_files_say_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"supported are \.npz"):
-        load_network(tmp_path / "net.h5")
+        load_network(tmp_path / "net.safetensors")
     for name in ("net.npz", "net.onnx", "net.pt"):
         with pytest.raises(InvalidInputError, match="no network file"):
             load_network(tmp_path / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regions import Box, count_cells
+from regions.cli.application import run
 from regions.errors import BudgetExceededError, InvalidInputError, InvalidNetworkError, RegionsError
 from regions.network.loaders import from_onnx, load_network
 from regions.network.relu_network import Network
@@ -362,12 +365,77 @@ def test_a_last_monotone_function_is_read_up_to_and_named(head: str) -> None:
 def test_outputs_are_chosen_by_name() -> None:
     nodes = [make_node("Gemm", ["x", "A"], ["actor"]), make_node("Gemm", ["x", "B"], ["critic"])]
     model = graph_model(nodes, {"A": numbers(3, 4), "B": numbers(3, 1)}, (1, 3), ("actor", "critic"))
-    assert from_onnx(model).output_dim == 4
+    with pytest.raises(InvalidInputError, match=r"has 2 outputs; name the one .*: 'actor', 'critic'"):
+        from_onnx(model)
+    assert from_onnx(model, output="actor").output_dim == 4
     critic = from_onnx(model, output="critic")
     assert critic.output_dim == 1
     assert "output 'critic' of 'actor', 'critic'" in critic.name
     with pytest.raises(InvalidInputError, match="no output 'value'; its outputs are 'actor', 'critic'"):
         from_onnx(model, output="value")
+
+
+def two_inputs() -> Any:
+    """relu(concatenation of x and goal) @ B, where goal has two values."""
+    nodes = [
+        make_node("Concat", ["x", "goal"], ["both"], axis=1),
+        make_node("Gemm", ["both", "A"], ["z"]),
+        make_node("Relu", ["z"], ["h"]),
+        make_node("MatMul", ["h", "B"], ["p"]),
+        make_node("Add", ["p", "goal"], ["y"]),
+    ]
+    model = graph_model(nodes, {"A": numbers(5, 4), "B": numbers(4, 2)}, (1, 3))
+    model.graph.input.append(onnx.helper.make_tensor_value_info("goal", 1, ["batch", 2]))
+    return model
+
+
+def test_inputs_are_given_by_name(tmp_path: Path) -> None:
+    model, goal = two_inputs(), np.array([0.25, -1.5])
+    onnx.save(model, tmp_path / "net.onnx")
+    network = load_network(tmp_path / "net.onnx", inputs={"goal": goal})
+    x = np.random.default_rng(0).normal(size=(7, 3))
+    both = np.hstack([x, np.broadcast_to(goal, (7, 2))])
+    expected = np.maximum(both @ numbers(5, 4), 0.0) @ numbers(4, 2) + goal
+    np.testing.assert_allclose(network.forward(x), expected, rtol=1e-6)
+    assert from_onnx(model, inputs={"goal": 0.25}).input_dim == 3
+    assert from_onnx(model, inputs={"x": [1.0, 0.0, 2.0]}).input_dim == 2
+    for wrong, reason in (
+        ({}, "2 inputs, of which 2 have no value.*'x', 'goal'"),
+        ({"x": 0.0, "goal": 0.0}, "2 inputs, of which 0 have no value"),
+        ({"aim": 0.0}, "no input 'aim'; its inputs are 'x', 'goal'"),
+        ({"goal": [1.0, 2.0, 3.0]}, r"'goal' has shape \(3,\); expected is \(1, 2\)"),
+        ({"goal": np.nan}, "not finite"),
+        ({"goal": "far"}, "no array of numbers"),
+    ):
+        with pytest.raises(InvalidInputError, match=reason):
+            from_onnx(model, inputs=wrong)
+
+
+@pytest.mark.kernels
+def test_the_command_line_names_inputs_and_outputs(tmp_path: Path, capsys: Any) -> None:
+    model = two_inputs()
+    model.graph.node.append(make_node("Gemm", ["h", "B"], ["other"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("other", 1, None))
+    onnx.save(model, tmp_path / "net.onnx")
+    np.save(tmp_path / "goal.npy", np.array([0.25, -1.5]))
+
+    def counted(*words: str) -> tuple[int, str]:
+        code = run(["count", str(tmp_path / "net.onnx"), "--box", "-1", "1", "--json", *words])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    code, text = counted("--output-name", "other", "--input", "goal=0.25,-1.5")
+    assert code == 0 and counted("--output-name", "other", "--input", f"goal={tmp_path}/goal.npy")[0] == 0
+    expected = from_onnx(model, output="other", inputs={"goal": [0.25, -1.5]})
+    assert json.loads(text)["cells"] == count_cells(expected, Box([-1.0] * 3, [1.0] * 3)).cells
+    for words, reason in (
+        (("--input", "goal=0"), "has 2 outputs"),
+        (("--output-name", "other"), "of which 2 have no value"),
+        (("--output-name", "other", "--input", "goal"), "give NAME=VALUE"),
+        (("--output-name", "other", "--input", "goal=far"), "no number"),
+    ):
+        code, text = counted(*words)
+        assert code == 2 and reason in " ".join(text.split()), text
 
 
 def test_a_fixed_batch_is_read_as_one_sample() -> None:

@@ -24,7 +24,7 @@ from regions.cli.options import (
     KindOption,
     MaxSecondsOption,
     NetworkPath,
-    TrustCode,
+    ReadingWords,
     read_complex,
     read_points,
     writable,
@@ -73,6 +73,7 @@ def count(
     net: NetworkPath,
     where: DomainWords,
     how: EngineWords,
+    reading: ReadingWords,
     definition: Annotated[
         Definition,
         typer.Option(help="What counts as a linear region; all but cell list the cells first."),
@@ -86,7 +87,6 @@ def count(
         ),
     ] = None,
     max_seconds: MaxSecondsOption = None,
-    trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
     """Count the cells of a network in a domain (keeps none, so memory stays small).
@@ -94,9 +94,7 @@ def count(
     Ctrl-C prints what was counted so far, marked TRUNCATED, and exits with 130. With --definition, count
     the linear regions by another definition, or by all six.
     """
-    from regions.network.loaders import load_network
-
-    network = load_network(net, allow_code=trust_code)
+    network = reading.load(net)
     domain = where.build(network)
     if definition is not Definition.cell:
         count_definitions(network, domain, definition, {**how.arguments(), "max_seconds": max_seconds}, json)
@@ -127,18 +125,16 @@ def enumerate_(
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
     where: DomainWords,
     how: EngineWords,
+    reading: ReadingWords,
     max_seconds: MaxSecondsOption = None,
-    trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
     """List the cells with volumes, centroids and facets, and write them to a file.
 
     Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
     """
-    from regions.network.loaders import load_network
-
     writable(output)
-    network = load_network(net, allow_code=trust_code)
+    network = reading.load(net)
     domain = where.build(network)
     from regions.enumeration.enumerate import enumerate_cells
 

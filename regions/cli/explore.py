@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regions.cli.groups import grouped
 from regions.cli.interruption import signals
 from regions.cli.options import (
     ArithmeticOption,
@@ -15,7 +16,7 @@ from regions.cli.options import (
     DomainWords,
     MaxSecondsOption,
     NetworkPath,
-    TrustCode,
+    ReadingWords,
     read_point,
     writable,
 )
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 _SUFFIXES = (".npz", ".json")
 
 
+@grouped
 def explore(
     net: NetworkPath,
     center: Annotated[Path, typer.Option(metavar="X.npy", help="The point; images are flattened.")],
+    reading: ReadingWords,
     max_cells: Annotated[
         int, typer.Option(help="Cells to find all facets of; the result says TRUNCATED if more are left.")
     ] = 1000,
@@ -47,7 +50,6 @@ def explore(
         str | None, typer.Option(metavar="2|inf", help="Also the smallest step that changes the prediction.")
     ] = None,
     arithmetic: ArithmeticOption = "certified",
-    trust_code: TrustCode = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also save: .npz (to load and resume) or .json.")
     ] = None,
@@ -61,13 +63,12 @@ def explore(
     Ctrl-C prints and saves what was found, marked TRUNCATED, and exits with 130.
     """
     from regions import exploration
-    from regions.network.loaders import load_network
 
     norm = _norm(distances, "--distances")
     step_norm = _norm(perturbation, "--perturbation")
     if output is not None and writable(output).suffix not in _SUFFIXES:
         raise InvalidInputError(f"{output}: give a name that ends in {' or '.join(_SUFFIXES)}")
-    network = load_network(net, allow_code=trust_code)
+    network = reading.load(net)
     point = read_point(center, network.input_dim)
     domain = None if box is None else DomainWords(box).build(network)
     effort: dict[str, Any] = {"max_cells": max_cells, "max_seconds": max_seconds, "arithmetic": arithmetic}

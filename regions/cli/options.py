@@ -36,7 +36,9 @@ KindOption = Annotated[Kind, typer.Option(help="gradient: facets where the Jacob
 
 NetworkPath = Annotated[
     Path,
-    typer.Argument(metavar="NET", help="Network: .npz, .onnx, .nnet; .pt2, .pt, .joblib with --trust-code."),
+    typer.Argument(
+        metavar="NET", help="Network: .npz, .onnx, .nnet, .keras, .h5; .pt2, .pt, .joblib with --trust-code."
+    ),
 ]
 ComplexPath = Annotated[
     Path, typer.Argument(metavar="OUT.regions", help="Cells written by `regions enumerate -o`.")
@@ -47,6 +49,18 @@ TrustCode = Annotated[
         "--trust-code",
         "--allow-code",
         help="Read pickled torch or scikit-learn models. Reading one RUNS CODE that its author put there.",
+    ),
+]
+OutputName = Annotated[
+    str | None,
+    typer.Option("--output-name", metavar="NAME", help="Output to read, if the model has several."),
+]
+InputValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=VALUE|FILE.npy",
+        help="Value of an input, if the model has several; again for the next. All but one need one.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
@@ -237,6 +251,35 @@ class DomainWords:
                 raise InvalidDomainError(f"{name} goes with {needs}; got {chosen[0]} without")
         if self.fix is not None and self.free is not None:
             raise InvalidDomainError("give --fix or --free with --at, not both")
+
+
+@dataclass(frozen=True)
+class ReadingWords:
+    """The options by which a network's file is read, as typed."""
+
+    output_name: OutputName = None
+    input: InputValues = None
+    trust_code: TrustCode = False
+
+    def load(self, path: Path) -> Network:
+        """Read the network of a file."""
+        from regions.network.loaders import load_network
+
+        values = dict(map(_input_value, self.input or ()))
+        return load_network(path, allow_code=self.trust_code, output=self.output_name, inputs=values)
+
+
+def _input_value(words: str) -> tuple[str, Any]:
+    """Return the name of an input and its value: numbers, or the array of a .npy file."""
+    name, equals, value = words.partition("=")
+    if not (name and equals and value):
+        raise InvalidInputError(f"--input {words!r}: give NAME=VALUE, NAME=V,V,... or NAME=FILE.npy")
+    if value.endswith(".npy"):
+        return name, read_array(Path(value))
+    try:
+        return name, [float(part) for part in value.split(",")]
+    except ValueError as error:
+        raise InvalidInputError(f"--input {words!r}: {value!r} is no number, list or .npy file") from error
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from regions.cli.options import (
     EngineWords,
     MaxSecondsOption,
     NetworkPath,
-    TrustCode,
+    ReadingWords,
     writable,
 )
 from regions.cli.session import leave_if, print_json, print_text, watched
@@ -43,6 +43,7 @@ class ProblemWords:
     net: NetworkPath
     where: DomainWords
     how: EngineWords
+    reading: ReadingWords
     density: Annotated[
         str,
         typer.Option(
@@ -52,7 +53,6 @@ class ProblemWords:
     ] = "uniform"
     max_seconds: MaxSecondsOption = None
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0
-    trust_code: TrustCode = False
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also save as JSON.")] = None
     json: AsJson = False
 
@@ -68,9 +68,8 @@ class ProblemWords:
         import numpy as np
 
         from regions.density import from_spec
-        from regions.network.loaders import load_network
 
-        network = load_network(self.net, allow_code=self.trust_code)
+        network = self.reading.load(self.net)
         domain = self.where.build(network)
         rng = np.random.default_rng(self.seed)
         options = {**self.how.arguments(), "max_seconds": self.max_seconds}

@@ -70,17 +70,18 @@ def _search_alone(search: Search, limit: int, stop: Stop) -> Status:
     """Begin to search the whole tree in the caller's thread."""
     search.start(WHOLE, limit)
     begin, steps = time.perf_counter(), ALONE_CALL
-    while True:
+    while not stop.is_set():
         status = search.step(steps)
         if status == Status.FLUSH:
             search.keep_output()
         elif status != Status.PAUSED:
             return status
         spent = time.perf_counter() - begin
-        if spent >= ALONE_SECONDS or stop.is_set():
-            return Status.PAUSED
+        if spent >= ALONE_SECONDS:
+            break
         if spent < ALONE_SECONDS / 4:
             steps *= 2
+    return Status.PAUSED
 
 
 class _Worker:

@@ -60,17 +60,23 @@ class ExactSigns:
         layer = int(memory.ask_layer)
         key = self._pattern(memory.patterns[int(memory.n_nodes) - 1], layer)
         points: dict[int, Row] = {}
+        rows: dict[int, Row] = {}
+        start = int(self._unit_starts[layer])
         signs = 0
-        for k in range(first, last):
-            vertex, unit = (int(x) for x in memory.questions[k])
+        for k, (vertex, unit) in enumerate(memory.questions[first:last].tolist(), first):
+            if unit >= 0:
+                signs += 1
+                if unit not in rows:
+                    rows[unit] = self._exact.plane_row(key, start + unit)
+                if not any(rows[unit]):  # identically 0, wherever the vertex is
+                    memory.answers[k] = 0
+                    continue
             if vertex not in points:
                 points[vertex] = self._vertex(memory, key, vertex, planar)
             if unit < 0:
                 memory.answer_points[k] = _rounded(points[vertex])
             else:
-                row = self._exact.plane_row(key, int(self._unit_starts[layer]) + unit)
-                memory.answers[k] = sign_at(row, points[vertex])
-                signs += 1
+                memory.answers[k] = sign_at(rows[unit], points[vertex])
         memory.answered = last
         memory.asked = 0
         return signs, last - first - signs

@@ -104,7 +104,7 @@ def _own_rounding(network: Network, inputs: FloatArray, dtype: str) -> float:
     """Largest rounding error of a plain forward pass in the given type; 0 for float64."""
     value = inputs.astype(dtype)
     with np.errstate(all="ignore"):
-        layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+        layers = zip(network.operators, network.biases, network.relu, network.slopes, strict=True)
         for weight, bias, relu, pair in layers:
             value = value @ weight.T.astype(dtype) + bias.astype(dtype)
             if relu:

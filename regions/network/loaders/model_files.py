@@ -11,6 +11,7 @@ from typing import Any
 
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network.loaders.checks import optional_import, reading
+from regions.network.loaders.keras_files import from_keras_file
 from regions.network.loaders.nnet import from_nnet
 from regions.network.loaders.onnx_graph import from_onnx
 from regions.network.loaders.pytorch import from_torch
@@ -24,26 +25,36 @@ from regions.network.relu_network import Network
 
 __all__ = ["load_network"]
 
-SAFE_SUFFIXES = (".npz", ".onnx", ".nnet")
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+SAFE_SUFFIXES = (".npz", ".onnx", ".nnet", *KERAS_SUFFIXES)
 STATE_SUFFIXES = (".pt", ".pth")
 TORCH_SUFFIXES = (*STATE_SUFFIXES, ".pt2")
 PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle")
 
 
-def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Network:
+def load_network(
+    path: str | os.PathLike[str],
+    allow_code: bool = False,
+    *,
+    output: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> Network:
     """Network stored in a file, of the kind that its extension says.
 
     `.npz`: arrays `W0, b0, ...`, or `arr_0, arr_1, ...` where their shapes chain; `.onnx`: a graph; `.nnet`:
-    text, with the normalisation that the file states; `.pt`, `.pth`: a state_dict of Linear and BatchNorm1d
-    modules in one order, or a pickled PyTorch module; `.pt2`: an exported PyTorch program; `.joblib`,
-    `.pkl`, `.pickle`: a scikit-learn model. Where a file does not say what stands between its layers, ReLUs
-    are assumed, and the name says so. Modules, programs and scikit-learn models can run any code while they
-    are read, with the rights of this process.
+    text, with the normalisation that the file states; `.keras`, `.h5`: a model of Keras, by its own
+    configuration, which is compared with Keras only where that is installed and code is allowed; `.pt`,
+    `.pth`: a state_dict of Linear and BatchNorm1d modules in one order, or a pickled PyTorch module; `.pt2`:
+    an exported PyTorch program; `.joblib`, `.pkl`, `.pickle`: a scikit-learn model. Where a file does not say
+    what stands between its layers, ReLUs are assumed, and the name says so. Modules, programs and
+    scikit-learn models can run any code while they are read, with the rights of this process.
 
     Parameters
     ----------
     path : path of the file
     allow_code : bool, whether files that can run code may be read; only for files you trust
+    output : name of the output to read where an ONNX or Keras model has several
+    inputs : values of all its inputs but one by their names: arrays of one sample, or numbers
 
     Returns
     -------
@@ -52,7 +63,8 @@ def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Netw
     Raises
     ------
     InvalidInputError : if there is no such file, its extension is unknown, it can run code and
-        `allow_code` is false, or a package that reads it is not installed
+        `allow_code` is false, a package that reads it is not installed, or there are several inputs or
+        outputs and it is not said which
     InvalidNetworkError : if it holds no supported network
 
     Examples
@@ -73,12 +85,20 @@ def load_network(path: str | os.PathLike[str], allow_code: bool = False) -> Netw
         )
     if not file.is_file():
         raise InvalidInputError(f"no network file at {str(file)!r}")
+    named = suffix == ".onnx" or suffix in KERAS_SUFFIXES
+    if not named and (output is not None or inputs):
+        raise InvalidInputError(
+            f"{file.name!r} has no inputs and outputs with names; ONNX and Keras models do"
+        )
     if suffix == ".npz":
         return from_numbered_arrays(file) if has_numbered_arrays(file) else Network.load(file)
     if suffix == ".onnx":
-        return from_onnx(file)
+        return from_onnx(file, output=output, inputs=inputs)
     if suffix == ".nnet":
         return from_nnet(file)
+    if suffix in KERAS_SUFFIXES:
+        compare = allow_code and not inputs and find_spec("keras") is not None
+        return from_keras_file(file, output=output, inputs=inputs, compare=compare)
     if not allow_code and (state := _read_tensors(file)) is not None:
         return from_state_dict(state, file.stem)
     if not allow_code:

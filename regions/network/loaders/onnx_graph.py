@@ -7,7 +7,7 @@ model computes is for `onnx_runtime` and `checks` to find out.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import check_against_source, optional_import
+from regions.network.loaders.graph_ends import chosen_output, fixed_value, free_input
 from regions.network.loaders.graph_steps import Bend, Step, needed_steps, run_steps
 from regions.network.loaders.onnx_constants import folded
 from regions.network.loaders.onnx_files import (
@@ -38,7 +39,13 @@ __all__ = ["from_onnx"]
 PASSIVE = ("Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 
-def from_onnx(model: Any, *, name: str = "", output: str | None = None) -> Network:
+def from_onnx(
+    model: Any,
+    *,
+    name: str = "",
+    output: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> Network:
     """Network of an ONNX model whose graph is affine between one layer of units and the next.
 
     Affine operators become the matrices that they are, without rounding a weight: what cannot be merged
@@ -55,7 +62,9 @@ def from_onnx(model: Any, *, name: str = "", output: str | None = None) -> Netwo
     ----------
     model : path of a `.onnx` file, or onnx.ModelProto
     name : str, for reports; default the file's name or the graph's
-    output : str, name of the output to read where there are several; default the first
+    output : str, name of the output to read, where there are several
+    inputs : values of all inputs but one by their names, where there are several: arrays of one sample, or
+        numbers
 
     Returns
     -------
@@ -66,7 +75,8 @@ def from_onnx(model: Any, *, name: str = "", output: str | None = None) -> Netwo
     InvalidNetworkError : if the model is malformed, an operator is not supported, or the layers do not
         compute what the model computes
     BudgetExceededError : if a layer would have more than 2**27 weights
-    InvalidInputError : if there is no such file or output, or onnx is not installed
+    InvalidInputError : if there is no such file, input or output, onnx is not installed, or there are several
+        inputs or outputs and it is not said which
 
     Examples
     --------
@@ -90,6 +100,7 @@ def from_onnx(model: Any, *, name: str = "", output: str | None = None) -> Netwo
             f"file or an onnx.ModelProto"
         )
     check_model(onnx, model)
+    model = _with_values(onnx, model, inputs or {})
     graph = _GraphReader(onnx, model, output)
     name = name or model.graph.name
     network = graph.network(f"{name}{graph.remark}")
@@ -105,14 +116,12 @@ class _GraphReader:
         self.opset = opset_of(model)
         self.constants = {tensor.name: array_of(onnx, tensor) for tensor in graph.initializer}
         inputs = [value for value in graph.input if value.name not in self.constants]
-        if len(inputs) != 1:
-            raise InvalidNetworkError(
-                f"the ONNX model has {len(inputs)} inputs ({_listed(inputs)}); supported is one"
-            )
-        self.input = inputs[0]
+        free = free_input("the ONNX model", [value.name for value in inputs], {})
+        self.input = next(value for value in inputs if value.name == free)
         self.dtype = float_type(inputs[0].type.tensor_type.elem_type, "the input")
         self.shape, self.batch = sample_shape(inputs[0])
-        self.wanted, self.remark = _output(graph, output)
+        names = [value.name for value in graph.output]
+        self.wanted, self.remark = chosen_output("the ONNX model", names, output)
         self.wanted, head = _before_head(graph, self.wanted)
         self.remark += f" (before {head})" if head else ""
         self.values: dict[str, Any] = {}
@@ -153,17 +162,25 @@ class _GraphReader:
         return results
 
 
-def _output(graph: Any, output: str | None) -> tuple[str, str]:
-    """Name of the output to read, and what a report says about the choice."""
-    names = [value.name for value in graph.output]
-    if output is not None and output not in names:
-        raise InvalidInputError(
-            f"the ONNX model has no output {output!r}; its outputs are {_listed(graph.output)}"
-        )
-    if not names:
-        raise InvalidNetworkError("the ONNX model has no output")
-    chosen = names[0] if output is None else output
-    return chosen, f" (output {chosen!r} of {_listed(graph.output)})" if len(names) > 1 else ""
+def _with_values(onnx: Any, model: Any, values: Mapping[str, Any]) -> Any:
+    """Return the model with constants in the place of the inputs that have values."""
+    if not values:
+        return model
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = {value.name: value for value in model.graph.input if value.name not in stored}
+    free_input("the ONNX model", list(inputs), values)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for name, value in values.items():
+        dims = [int(dim.dim_value) for dim in inputs[name].type.tensor_type.shape.dim]
+        shape = tuple(max(size, 1) if axis == 0 else size for axis, size in enumerate(dims))
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(inputs[name].type.tensor_type.elem_type)
+        array = fixed_value(name, value, shape, dtype)
+        copy.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    kept = [value for value in copy.graph.input if value.name not in values]
+    del copy.graph.input[:]
+    copy.graph.input.extend(kept)
+    return copy
 
 
 def _before_head(graph: Any, wanted: str) -> tuple[str, str]:
@@ -179,7 +196,3 @@ def _before_head(graph: Any, wanted: str) -> tuple[str, str]:
             break
         current = node.input[0]
     return wanted, ""
-
-
-def _listed(values: Any) -> str:
-    return ", ".join(repr(value.name) for value in values[:8]) + (", ..." if len(values) > 8 else "")

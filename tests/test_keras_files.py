@@ -1,0 +1,195 @@
+"""Keras files are read without Keras: outputs are those of Keras 3, and what cannot be read says why."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from regions import InvalidInputError, InvalidNetworkError, Network, RegionsError, load_network
+from regions.network.loaders.keras_files import from_keras_file
+from regions.network.loaders.keras_layers import KERAS_LAYERS
+
+h5py = pytest.importorskip("h5py", reason="needs h5py")
+FOLDER = Path(__file__).parent / "data" / "keras"
+
+
+def after_head(network: Network, outputs: Any) -> Any:
+    """Outputs as the model gives them, behind the function that was read up to."""
+    if "before softmax" in network.name:
+        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+    return outputs
+
+
+@pytest.mark.parametrize("file", ["cnn.keras", "conv1d.h5", "more.h5", "causal.keras", "shared.keras"])
+def test_outputs_are_those_that_keras_gave(file: str) -> None:
+    network = from_keras_file(FOLDER / file, output="first" if "shared" in file else None)
+    stored = np.load((FOLDER / file).with_suffix(".npz"))
+    found = after_head(network, network.forward(stored["x"]))
+    np.testing.assert_allclose(found, stored["y"], rtol=0, atol=2e-6 * np.abs(stored["y"]).max())
+
+
+def keras_2_file(path: Path, config: dict[str, Any], weights: dict[str, list[Any]]) -> Path:
+    """An `.h5` file as Keras 2 wrote it."""
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        root = file.create_group("model_weights")
+        root.attrs["layer_names"] = [name.encode() for name in weights]
+        for layer, arrays in weights.items():
+            group = root.create_group(layer)
+            names = [f"{layer}/{k}:0" for k in range(len(arrays))]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, array in zip(names, arrays, strict=True):
+                group.create_dataset(name, data=np.asarray(array, np.float32))
+    return path
+
+
+def layer(kind: str, name: str, inputs: list[str] | None = None, **config: Any) -> dict[str, Any]:
+    inbound = [] if inputs is None else [[[one, 0, 0, {}] for one in inputs]]
+    return {"class_name": kind, "config": {"name": name, **config}, "name": name, "inbound_nodes": inbound}
+
+
+def functional(layers: list[dict[str, Any]], outputs: list[str], inputs: tuple[str, ...] = ("x",)) -> Any:
+    ends = {"input_layers": [[name, 0, 0] for name in inputs], "output_layers": [[n, 0, 0] for n in outputs]}
+    return {"class_name": "Model", "config": {"name": "net", "layers": layers, **ends}}
+
+
+def test_a_residual_model_of_keras_2_is_read(tmp_path: Path) -> None:
+    layers = [
+        layer("InputLayer", "x", batch_input_shape=[None, 3]),
+        layer("Dense", "d", ["x"], units=3, activation="relu", use_bias=True),
+        layer("Add", "a", ["x", "d"]),
+        layer("LeakyReLU", "l", ["a"], alpha=0.5),
+        layer("Dense", "o", ["l"], units=2, activation="softmax", use_bias=False),
+    ]
+    rng = np.random.default_rng(0)
+    W, b, V = (rng.normal(size=shape).astype(np.float32).astype(float) for shape in ((3, 3), 3, (3, 2)))
+    file = keras_2_file(tmp_path / "net.h5", functional(layers, ["o"]), {"d": [W, b], "o": [V]})
+    network = load_network(file)
+    x = rng.normal(size=(9, 3))
+    h = x + np.maximum(x @ W + b, 0.0)
+    np.testing.assert_allclose(network.forward(x), np.where(h > 0, h, 0.5 * h) @ V, rtol=1e-12)
+    assert network.name == "net (before softmax)"
+
+
+SEQUENTIAL = [layer("Dense", "d", units=2, batch_input_shape=[None, 2], use_bias=False)]
+X = layer("InputLayer", "x", batch_input_shape=[None, 2])
+REFUSED: dict[str, tuple[Any, str]] = {
+    "a layer that nobody knows": ([*SEQUENTIAL, layer("Lambda", "f")], r"Lambda \(f\) is not supported"),
+    "a curved activation": (
+        [*SEQUENTIAL, layer("Activation", "f", activation="gelu"), layer("ReLU", "r")],
+        "'gelu' of Activation .* is not piecewise linear",
+    ),
+    "a softmax on the way": (
+        [*SEQUENTIAL, layer("Softmax", "f"), layer("ReLU", "r")],
+        "'softmax' of Softmax",
+    ),
+    "no size of the input": ([layer("Dense", "d", units=2)], "how large its input is"),
+    "an open size": (
+        [layer("Dense", "d", batch_input_shape=[None, None], units=2)],
+        "fixed sizes behind the batch",
+    ),
+    "fewer arrays than settings": (
+        [{**SEQUENTIAL[0], "config": {**SEQUENTIAL[0]["config"], "use_bias": True}}],
+        "1 stored arrays",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_read_is_refused_with_the_reason(case: str, tmp_path: Path) -> None:
+    layers, reason = REFUSED[case]
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    with pytest.raises(InvalidNetworkError, match=reason):
+        load_network(keras_2_file(tmp_path / "net.h5", config, {"d": [np.eye(2)]}))
+
+
+def test_links_to_other_files_are_not_followed(tmp_path: Path) -> None:
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": SEQUENTIAL}}
+    file = keras_2_file(tmp_path / "net.h5", config, {"d": [np.eye(2)]})
+    keras_2_file(tmp_path / "other.h5", config, {"d": [np.eye(2)]})
+    with h5py.File(file, "a") as opened:
+        del opened["model_weights/d/d/0:0"]
+        opened["model_weights/d/d/0:0"] = h5py.ExternalLink("other.h5", "model_weights/d/d/0:0")
+    with pytest.raises(InvalidNetworkError, match="not stored in the file itself"):
+        load_network(file)
+
+
+def test_weights_alone_are_no_model(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file.create_dataset("kernel", data=np.eye(2))
+    with pytest.raises(InvalidNetworkError, match="holds weights only"):
+        load_network(tmp_path / "weights.h5")
+
+
+@pytest.mark.parametrize("file", ["cnn.keras", "conv1d.h5"])
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_files_give_an_error_or_a_network(file: str, seed: int, tmp_path: Path) -> None:
+    data = bytearray((FOLDER / file).read_bytes())
+    rng = np.random.default_rng(seed)
+    for at in rng.integers(0, len(data), 30):
+        data[at] = rng.integers(0, 256)
+    (tmp_path / file).write_bytes(bytes(data[: len(data) - 1000 * (seed % 2)]))
+    with suppress(RegionsError):
+        assert load_network(tmp_path / file).input_dim > 0
+
+
+def rewritten(folder: Path, change: Callable[[Any], None]) -> Path:
+    """A copy of a `.keras` file with another configuration."""
+    with zipfile.ZipFile(FOLDER / "cnn.keras") as archive, zipfile.ZipFile(folder / "net.keras", "w") as copy:
+        config = json.loads(archive.read("config.json"))
+        change(config)
+        copy.writestr("config.json", json.dumps(config))
+        copy.writestr("model.weights.h5", archive.read("model.weights.h5"))
+    return folder / "net.keras"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config.pop("config"),
+        lambda config: config.update(class_name="Mystery"),
+        lambda config: config["config"]["layers"].pop(),
+        lambda config: config["config"]["layers"][2]["config"].update(strides=[1, 2, 3]),
+        lambda config: config["config"]["layers"][2]["config"].update(padding="odd"),
+        lambda config: config["config"]["layers"][6].update(inbound_nodes=[]),
+    ],
+)
+def test_configurations_that_do_not_fit_are_refused(change: Callable[[Any], None], tmp_path: Path) -> None:
+    with pytest.raises(InvalidNetworkError):
+        load_network(rewritten(tmp_path, change))
+
+
+def test_outputs_are_named() -> None:
+    second = from_keras_file(FOLDER / "shared.keras", output="second")
+    assert second.output_dim == 3 and "(before tanh)" in second.name
+    assert load_network(FOLDER / "shared.keras", output="second") == second
+    with pytest.raises(InvalidInputError, match=r"has 2 outputs.*'first', 'second'"):
+        load_network(FOLDER / "shared.keras")
+    with pytest.raises(InvalidInputError, match="no output 'third'; its outputs are 'first', 'second'"):
+        from_keras_file(FOLDER / "shared.keras", output="third")
+
+
+def test_every_layer_that_moves_or_averages_is_tried() -> None:
+    used = set()
+    for file in FOLDER.glob("*.keras"):
+        with zipfile.ZipFile(file) as archive:
+            used |= {one["class_name"] for one in json.loads(archive.read("config.json"))["config"]["layers"]}
+    for file in FOLDER.glob("*.h5"):
+        with h5py.File(file) as opened:
+            used |= {
+                one["class_name"] for one in json.loads(opened.attrs["model_config"])["config"]["layers"]
+            }
+    alike = ("3D", "Dropout", "Noise", "Regularization", "Identity")  # the same code as a kind that is tried
+    left = {kind for kind in KERAS_LAYERS if not any(word in kind for word in alike)} - used
+    assert left <= {"GlobalAveragePooling2D", "DepthwiseConv1D", "SeparableConv1D", "ZeroPadding1D"} | {
+        "Cropping1D",
+        "UpSampling1D",
+    }, left
