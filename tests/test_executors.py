@@ -112,7 +112,7 @@ def test_linear_programs_count_the_same_on_an_executor(executor: Executor, small
 def test_max_cells_takes_the_first_cells_of_the_search(
     executor: Executor, small_orders: None, limit: int
 ) -> None:
-    network, box = network_on_box(2, (8, 8))
+    network, box = network_on_box(2, (20, 20))
     first = enumerate_cells(network, box, max_cells=limit)
     away = enumerate_cells(network, box, max_cells=limit, executor=executor)
     assert arrays_of(first) == arrays_of(away)
