@@ -136,7 +136,7 @@ def row_of(path: Path) -> dict[str, Any]:
 def line_of(row: dict[str, Any]) -> str:
     """Return a row as markdown."""
     if "refused" in row:
-        return f"| `{row['file']}` | refused: {row['refused']} | | | | | |"
+        return f"| `{row['file']}` | refused: {row['refused'].partition('; supported')[0]} | | | | | |"
     times = [f"{row[key]:.2f}" if row.get(key) is not None else "-" for key in ("vertices", "programs")]
     cells = "-" if row["cells"] is None else f"{row['cells']:,}"
     parts = (f"`{row['file']}`", row["what"], row["domain"], cells, *times, str(row["memory"]))

@@ -21,6 +21,7 @@ from regions.errors import (
 )
 
 if TYPE_CHECKING:
+    from regions.analysis.ball_cells import BallCells, ball_cells
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
     from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         output_range,
         project_onto_cell,
     )
+    from regions.analysis.polylines import PolylineCells, polyline_cells
     from regions.analysis.verification import Verification, verify
     from regions.complexes import CellComplex, Certificate, Completeness
     from regions.density import (
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
         conditional,
         restricted,
     )
-    from regions.domain import Box, Polytope, Segment, Slice
+    from regions.domain import Box, FrameBox, Polyhedron, Polytope, Segment, Slice, WholeSpace
     from regions.enumeration import CellCount, count_cells, enumerate_cells
     from regions.estimators import (
         BoundaryDistance,
@@ -94,15 +96,22 @@ _MODULE_OF = {
     "from_sklearn": "network.loaders",
     "from_arrays": "network.loaders",
     "Box": "domain",
+    "FrameBox": "domain",
     "Segment": "domain",
     "Slice": "domain",
     "Polytope": "domain",
+    "Polyhedron": "domain",
+    "WholeSpace": "domain",
     "enumerate_cells": "enumeration",
     "count_cells": "enumeration",
     "CellCount": "enumeration",
     "CellComplex": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
+    "BallCells": "analysis.ball_cells",
+    "ball_cells": "analysis.ball_cells",
+    "PolylineCells": "analysis.polylines",
+    "polyline_cells": "analysis.polylines",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -184,15 +193,22 @@ __all__ = [
     "from_sklearn",
     "from_arrays",
     "Box",
+    "FrameBox",
     "Segment",
     "Slice",
     "Polytope",
+    "Polyhedron",
+    "WholeSpace",
     "enumerate_cells",
     "count_cells",
     "CellCount",
     "CellComplex",
     "Certificate",
     "Completeness",
+    "BallCells",
+    "ball_cells",
+    "PolylineCells",
+    "polyline_cells",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",

@@ -45,6 +45,7 @@ class GridComplex:
         )
         self.domain = Box([0.0, 0.0], [1.0, 1.0])
         self.status, self.dimension, self.volume_kind = Status.COMPLETE, 2, "vertices"
+        self.clipped = None
         xs, ys = [0.0, *x_cuts, 1.0], [0.0, *y_cuts, 1.0]
         self._corners = [
             [(xs[i], ys[j]), (xs[i + 1], ys[j]), (xs[i + 1], ys[j + 1]), (xs[i], ys[j + 1])]

@@ -41,6 +41,9 @@ def all_domains() -> dict[str, Domain]:
         "slice clipped": Slice.through(*images, clip=(0, 1)),
         "slice around": Slice.around(images[0] * 0.5 + 0.2, (images[1], images[2]), 0.3, clip=(0, 0.9)),
         "slice pca": Slice.pca(rng.normal(size=(20, 6)), half_width=1.5, clip=(-1, 1)),
+        "slice 3": Slice.through(*rng.uniform(-1, 1, size=(4, 6))),
+        "slice 3 clipped": Slice.through(*rng.uniform(-1, 1, size=(4, 6)), clip=(-0.9, 0.9)),
+        "parallelotope 4": Slice.spanned(images[0], rng.normal(size=(784, 4)), -0.3, 0.7),
         "triangle": Polytope([[1, 1], [-1, 0], [0, -1], [1, 0]], [1, 0, 0, 3]),
         "polytope 3": Polytope(normals, np.ones(12)),
         "cross-polytope": Polytope(
@@ -356,7 +359,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "one input": (lambda: Slice.through([0], [1], [2]), "collinear"),
     "zero direction": (lambda: Slice.around([0, 0], ([0, 0], [1, 0]), 1), "parallel or zero"),
     "parallel": (lambda: Slice.around([0, 0], ([1, 1], [-2, -2]), 1), "parallel or zero"),
-    "three directions": (lambda: Slice.around([0, 0, 0], tuple(E3), 1), "holds 3 vectors"),
+    "nine directions": (lambda: Slice.around(np.zeros(9), np.eye(9), 1), "holds 9 vectors"),
     "direction length": (lambda: Slice.around([0, 0], ([1, 1, 0], [0, 1, 0]), 1), "all must be"),
     "half width": (lambda: Slice.around([0, 0], ([1, 1], [0, 1]), 0), "half_width is 0"),
     "flat data": (lambda: Slice.pca([[0, 0], [1, 1], [2, 2]], half_width=1), "on one line"),

@@ -13,8 +13,10 @@ from regions import (
     Box,
     CellComplex,
     Network,
+    Polyhedron,
     Polytope,
     Slice,
+    WholeSpace,
     adjacency_graph,
     enumerate_cells,
     errors,
@@ -24,6 +26,7 @@ from regions.domain import FrameBox, domain_from_dict
 from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.programs.exact_sides import ExactSides
 from regions.enumeration.programs.facet_finder import FacetFinder
+from regions.errors import InvalidDomainError
 from regions.exploration import Exploration, explore, minimal_perturbation, search_frame
 from regions.exploration.box_facet_finder import BoxFacetFinder
 
@@ -141,7 +144,25 @@ def test_all_finders_give_one_record_of_the_facets(listed) -> None:
             assert dict(zip(nowhere.labels, nowhere.neighbours, strict=True)) == names
 
 
-def test_no_domain_is_a_box_as_large(listed) -> None:
+def test_no_domain_is_the_whole_space(listed) -> None:
+    network, _, _, center = listed
+    whole = WholeSpace(network.input_dim)
+    cells = enumerate_cells(network, whole)
+    for domain in (None, whole):
+        free = explore(network, center, domain, max_cells=None)
+        assert pattern_set(free) == set(complex_patterns(cells))
+        assert (free.status.name, free.stopped_by, free.reasons) == ("COMPLETE", "", [])
+        assert len(free.first) == cells.facets.interior.sum()
+        states = free.states()
+        for point, pattern in zip(free.points, states, strict=True):
+            known = np.isfinite(point).all()
+            assert not known or np.array_equal(network.activation_pattern(point), pattern)
+    with pytest.raises(InvalidDomainError, match="explore a bounded part"):
+        explore(network, center, Polyhedron(np.eye(network.input_dim)[:1], [1e9]))
+
+
+def test_a_box_of_many_directions_stands_for_the_whole_space(listed, monkeypatch) -> None:
+    monkeypatch.setattr(search_frame, "MOST_CONE_DIMENSIONS", 1)
     network, _, _, center = listed
     free = explore(network, center, max_cells=None)
     half = free.frame.half_width
@@ -150,7 +171,7 @@ def test_no_domain_is_a_box_as_large(listed) -> None:
     assert free.status.name == "TRUNCATED" and free.stopped_by == ""
     (reason,) = free.reasons
     assert f"only the box of {half:.3g} to either side of the center was searched" in reason
-    assert "the whole space is not a domain yet" in reason and reason in free.statement()
+    assert reason in free.statement()
 
 
 THREE_LINES = Network.from_arrays(
@@ -158,12 +179,16 @@ THREE_LINES = Network.from_arrays(
 )
 
 
-@pytest.mark.parametrize(("center", "cells"), [([0.1, 0.1], 6), ([2000.0, 1.0], 7)])
-def test_what_lies_beyond_the_box_that_was_searched_makes_no_complete_result(center, cells: int) -> None:
+@pytest.mark.parametrize("center", [[0.1, 0.1], [2000.0, 1.0]])
+def test_cells_far_away_are_found_without_a_domain(center, monkeypatch) -> None:
     """The lines y = 0, x = 0 and y = x / 1024 + 1 have 7 cells, one of them beyond x = -1024."""
     found = explore(THREE_LINES, center, max_cells=None)
-    assert found.n_cells == cells
-    assert found.status.name == "TRUNCATED" and found.n_frontier == 0
+    assert (found.n_cells, found.status.name, found.n_frontier) == (7, "COMPLETE", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(search_frame, "MOST_CONE_DIMENSIONS", 1)
+        boxed = explore(THREE_LINES, center, max_cells=None)
+    assert boxed.n_cells == (6 if center == [0.1, 0.1] else 7)
+    assert boxed.status.name == "TRUNCATED" and boxed.n_frontier == 0
     domain = Box([-5000.0, -5000.0], [5000.0, 5000.0])
     inside = explore(THREE_LINES, center, domain, max_cells=None)
     assert (inside.n_cells, inside.status.name, inside.reasons) == (7, "COMPLETE", [])
@@ -172,13 +197,14 @@ def test_what_lies_beyond_the_box_that_was_searched_makes_no_complete_result(cen
 @pytest.mark.parametrize("radius", [0.05, 1.0, 900.0, 1100.0, 3000.0])
 @pytest.mark.parametrize("center", [[0.1, 0.1], [2000.0, 1.0]])
 def test_the_box_that_is_searched_holds_the_ball_that_is_asked_for(center, radius: float) -> None:
-    """So the cells of a ball are complete without a domain; those within some hops of them may be beyond."""
+    """So the cells of a ball are complete without a domain, and those within some hops of them."""
     domain = Box([-1e5, -1e5], [1e5, 1e5])
     free = explore(THREE_LINES, center, max_cells=None, radius=radius)
     assert free.status.name == "COMPLETE"
     assert pattern_set(free) == pattern_set(explore(THREE_LINES, center, domain, radius=radius))
     stepwise = explore(THREE_LINES, center, max_cells=None, radius=radius, max_hops=9)
-    assert stepwise.status.name == "TRUNCATED"
+    assert stepwise.status.name == "COMPLETE"
+    assert pattern_set(stepwise) == pattern_set(free)
 
 
 def test_what_ended_an_exploration_is_said_and_stored(listed, tmp_path: Path) -> None:

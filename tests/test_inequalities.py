@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,19 +133,30 @@ def sampled_not_good(network, x):
             reach = None if reach is None else reach @ (weight.T != 0.0)
             if not network.relu[k]:
                 break
-            h = np.maximum(z, 0.0)
+            left, right = (0.0, 1.0) if network.slopes[k] is None else network.slopes[k]
+            slopes = np.where(z > 0.0, right, left)
+            h = slopes * z
             if k == layer:
                 h[:, mine] = 0.0
                 reach = np.zeros(h.shape)
                 reach[:, mine] = 1.0
             elif reach is not None:
-                reach = reach * (z > 0.0)
+                reach = reach * (slopes != 0.0)
         count += np.all(reach == 0.0, axis=1)
     return count
 
 
-def test_the_measure_of_points_that_are_not_good_agrees_with_sampling():
+SLOPES = {
+    "ReLUs": None,
+    "leaky": [0.2, 0.2, 0.2, None],
+    "some silent": [(3.0, 0.0), [[0.0, -1.0], [1.0, 0.0]], (-2.0, 0.0), None],
+}
+
+
+@pytest.mark.parametrize("slopes", SLOPES)
+def test_the_measure_of_points_that_are_not_good_agrees_with_sampling(slopes):
     network, domain = network_on_box(2, (4, 2, 2), 9)
+    network = Network.from_arrays(network.weights, network.biases, network.relu, slopes=SLOPES[slopes])
     report = check(network, domain, 0.7, 6, n_bias=6)
     rng, points = np.random.default_rng(6), domain.sample(20_000, np.random.default_rng(0))
     seen = 0
@@ -153,7 +165,33 @@ def test_the_measure_of_points_that_are_not_good_agrees_with_sampling():
         count = sampled_not_good(noisy, points)
         assert abs(count.mean() - measured) <= 4.0 * count.std() / math.sqrt(20_000) + 1e-9
         seen += measured > 0.0
-    assert seen >= 2
+    assert seen == 0 if slopes == "leaky" else seen >= 2
+
+
+@pytest.mark.parametrize("slopes", [0.3, "abs", (2.0, -1.0), (0.0, 5.0)])
+def test_units_of_two_slopes_satisfy_the_inequalities(slopes):
+    network, domain = network_on_box(2, (5, 4), 3)
+    sloped = Network.from_arrays(network.weights, network.biases, network.relu, slopes=[slopes, slopes, None])
+    report = check(sloped, domain, 0.4, 1, n_bias=40)
+    assert report.holds
+    if slopes == "abs":
+        assert not report.draws.not_good.any()  # every activation reaches the output
+    assert report.draws.local_complexity.min() > 0.0
+
+
+def test_the_steepest_slope_belongs_to_the_constant_of_theorem_7():
+    # one unit x -> s relu(x): TV = s / 2 times what it is for ReLUs, LC is the same
+    draws = []
+    for slope in (1.0, 100.0):
+        network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]], slopes=[(0.0, slope), None])
+        report = check(network, cube(1), 0.5, 0, n_bias=20)
+        assert report.holds
+        draws.append(report.draws)
+    assert_allclose(draws[1].lipschitz, 100.0 * draws[0].lipschitz)
+    assert_allclose(draws[1].total_variation, 100.0 * draws[0].total_variation)
+    assert_allclose(draws[1].local_complexity, draws[0].local_complexity)
+    without = compare_sides(replace(draws[1], lipschitz=draws[0].lipschitz), 0.5, eps=0.1, eta=1.0)
+    assert not without[4].holds
 
 
 def test_the_terms_are_those_of_the_slice():

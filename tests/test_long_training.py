@@ -126,7 +126,8 @@ def test_training_that_runs_out_of_time_gives_what_it_reached():
         seconds=0.3,
         say=lambda _: None,
     )
-    assert found == [0, steps["3x1"]]
+    # on a busy machine it may not get beyond its start
+    assert found == sorted({0, steps["3x1"]})
     assert found[-1] < 1_000_000
 
 

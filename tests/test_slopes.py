@@ -572,12 +572,11 @@ def test_signs_within_rounding_are_those_of_exact_arithmetic(estimator: Any) -> 
         assert abs(estimate.mean - expected) <= 4 * estimate.stderr + 1e-12
 
 
-# What is for ReLUs only
+# The inequalities
 
 
-def test_the_inequalities_refuse_other_units() -> None:
+def test_the_inequalities_refuse_linear_units() -> None:
     box = Box([-1.0, -1.0], [1.0, 1.0])
-    with pytest.raises(InvalidInputError, match="proven for ReLUs"):
-        check_inequalities(
-            sloped_network(0, (2, 3, 1)), box, UniformDensity(box), 0.1, eps=0.1, rng=np.random.default_rng(0)
-        )
+    network = Network.from_arrays([np.eye(2), [[1.0, 1.0]]], [[0, 0], [0]], slopes=[[[0, 1], [1, 1]], None])
+    with pytest.raises(InvalidInputError, match="linear units"):
+        check_inequalities(network, box, UniformDensity(box), 0.1, eps=0.1, rng=np.random.default_rng(0))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from max_networks import random_max_case
 from naive import naive_complex
 from networks import box_of, network_of, network_on_box
 from strategies import Case, examples, float_networks, nearly_parallel_networks, rational_networks
@@ -108,6 +109,13 @@ def test_pieces_make_the_whole_to_the_last_byte(case: Case, seed: int) -> None:
     network, box = network_of(case), box_of(case)
     truth = naive_complex(case.weights, case.biases, case.relu, box.halfspaces, box.origin, box.basis)
     assert_pieces_make_the_whole(network, box, seed, len(truth.cells))
+
+
+@pytest.mark.sweep(4)
+@pytest.mark.parametrize("seed", range(40))
+def test_pieces_of_trees_with_max_units_make_the_whole(seed: int) -> None:
+    case = random_max_case(seed)
+    assert_pieces_make_the_whole(case.network(), case.box(), seed, len(case.naive().cells))
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 6))])

@@ -118,6 +118,20 @@ def test_an_experiment_that_raises_fails_and_leaves_no_section(
     assert "Not run here: A test." in (tmp_path / "REPORT.md").read_text()
 
 
+def test_tables_that_a_command_of_their_own_makes_stay_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apart = Experiment(EXPERIMENTS[0].name, "A test", fail, section, command="python -m elsewhere")
+    write_mean({}, Folder(tmp_path, apart.name), Pool())
+    record_run(tmp_path, apart.name, "full", 3, 0.1)
+    stored = (tmp_path / "results" / "runs.csv").read_bytes()
+    assert main(["--out", str(tmp_path), "--workers", "1"], [apart]) == 0
+    assert (tmp_path / "results" / "runs.csv").read_bytes() == stored
+    assert "`python -m elsewhere` makes them" in capsys.readouterr().out
+    assert "made by `python -m elsewhere`" in (tmp_path / "REPORT.md").read_text()
+    assert main(["--quick", "--out", str(tmp_path), "--workers", "1"], [apart]) == 1
+
+
 def test_every_experiment_has_a_full_and_a_quick_configuration() -> None:
     for one in EXPERIMENTS:
         assert load_config(one.name, "full").keys() == load_config(one.name, "quick").keys()

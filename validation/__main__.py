@@ -53,6 +53,9 @@ def _run(experiments: Sequence[Experiment], mode: str, root: Path, workers: int)
             if experiment.obstacle:
                 print(f"  skipped: {experiment.obstacle}", flush=True)
                 continue
+            if experiment.command and mode == "full":
+                print(f"  its tables stay as they are; `{experiment.command}` makes them", flush=True)
+                continue
             forget_run(root, experiment.name)
             start = time.monotonic()
             try:

@@ -102,6 +102,7 @@ class Experiment:
     run : called as run(config, folder, pool)
     report : called as report(config, folder), gives a Section
     needs : modules that are not installed everywhere; without them `run` is skipped
+    command : str, what makes the tables of the full form, where `run` is for the quick form only
     """
 
     name: str
@@ -109,6 +110,7 @@ class Experiment:
     run: Callable[[Config, Folder, Pool], None]
     report: Callable[[Config, Folder], Section]
     needs: tuple[str, ...] = ()
+    command: str = ""
 
     @property
     def obstacle(self) -> str:

@@ -92,7 +92,10 @@ def build_report(root: Path, experiments: Sequence[Experiment]) -> tuple[Check, 
         for experiment in present
     }
     checks = [(experiment, check) for experiment in present for check in sections[experiment.name].checks]
-    parts = ["# Evidence", _abstract(list(sections.values()), [check for _, check in checks], absent)]
+    parts = [
+        "# Evidence",
+        _abstract(list(sections.values()), [check for _, check in checks], absent, present),
+    ]
     for number, experiment in enumerate(present, 1):
         parts.append(_section(number, experiment, sections[experiment.name], Folder(root, experiment.name)))
     parts += ["## Checks", _check_table(checks), "## Machine and programs", _run_table(present, runs)]
@@ -102,12 +105,19 @@ def build_report(root: Path, experiments: Sequence[Experiment]) -> tuple[Check, 
     return tuple(check for _, check in checks)
 
 
-def _abstract(sections: Sequence[Section], checks: Sequence[Check], absent: Sequence[str]) -> str:
+def _abstract(
+    sections: Sequence[Section],
+    checks: Sequence[Check],
+    absent: Sequence[str],
+    present: Sequence[Experiment],
+) -> str:
+    others = [f"`{experiment.command}`" for experiment in present if experiment.command]
+    apart = f"; tables that take longer are made by {' and '.join(others)}" if others else ""
     opening = prose(
         f"""What the numbers of this library rest on: every estimator against the exact value of what
         it estimates, and the paper's statements against exact networks.
         {sum(check.passed for check in checks)} of {len(checks)} checks hold.
-        `python -m validation` computes all of it again. Every number below is computed from the tables
+        `python -m validation` computes all of it again{apart}. Every number below is computed from the tables
         in [results/](results); `python -m validation --report-only` does that part alone."""
     )
     parts = [opening, "\n".join(f"- {section.headline}" for section in sections if section.headline)]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from regions.errors import InvalidInputError
 
-__all__ = ["check_complex"]
+if TYPE_CHECKING:
+    from regions.complexes import CellComplex
+
+__all__ = ["check_bounded", "check_complex"]
 
 _PARTS = ("network", "domain", "patterns", "facets", "status")
 
@@ -24,4 +29,13 @@ def check_complex(value: object) -> None:
         raise InvalidInputError(
             f"this takes a CellComplex and got a {type(value).__name__}; give what "
             "enumerate_cells(network, domain) returns, or CellComplex.load(file)"
+        )
+
+
+def check_bounded(cells: CellComplex, what: str) -> None:
+    """Raise InvalidInputError if the domain of a complex is unbounded."""
+    if cells.clipped is not None:
+        raise InvalidInputError(
+            f"{what} take a bounded domain, not {cells.domain.describe()}: give complex.clipped, on "
+            f"{cells.clipped.domain.describe()}, or enumerate on a domain of your choice"
         )

@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb, ctx, fmpq
 from numpy.typing import ArrayLike
 
-from regions.analysis.arguments import check_complex
+from regions.analysis.arguments import check_bounded, check_complex
 from regions.density import Density, GaussianDensity, UniformDensity
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.network import LocusKind, check_kind
@@ -29,6 +29,7 @@ from regions.rational import (
     bounds,
     cell_volume,
     exact_cell,
+    facet_row,
     facet_volume_enclosure,
     map_residues,
     neighbour_pattern,
@@ -123,6 +124,7 @@ def volume_enclosures(
     [(0.6666666666666666, 0.6666666666666667), (0.3333333333333333, 0.33333333333333337)]
     """
     check_complex(complex)
+    check_bounded(complex, "enclosures")
     listing = _Listing(complex)
     chosen = listing.choose(cells)
     volumes = [cell_volume(listing.cell(i).polytope) for i in _reported(chosen, progress)]
@@ -319,7 +321,7 @@ def _weight(listing: _Listing, density: Density | None, normalise: bool) -> tupl
         return integral, fmpq(1)
 
     def volume(cell: ExactCell, facet: ExactFacet) -> arb:
-        row = listing.exact.plane_row(cell.pattern, facet.units[0])
+        row = facet_row(listing.exact, cell.pattern, facet)
         return facet_volume_enclosure(cell.polytope, facet.on, BITS, row)
 
     if not isinstance(density, UniformDensity):

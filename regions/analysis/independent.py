@@ -79,6 +79,8 @@ def prove(path: str, *, limit: int = MOST_CELLS, progress: Progress | None = Non
         layers, digest = network_of(arrays, header["relu"], len(inputs) - 1)
         (count, width), packed = arrays["patterns"]
         complete = header["status"] == "COMPLETE"
+    except NotDecided:
+        raise
     except Exception as error:  # what a damaged file raises is open-ended
         raise NotDecided(f"{path} is no readable file of cells: {type(error).__name__}: {error}") from error
     d, n_units = len(sides[0]) - 1, sum(len(left) for _, _, left, _ in layers)
@@ -280,6 +282,8 @@ def network_of(arrays: dict[str, Any], flags: list[int], width: int) -> tuple[li
     """
     layers, state = [], hashlib.sha256()
     for k, flag in enumerate(flags):
+        if flag == 3:
+            raise NotDecided(f"layer {k} has max units: the independent check takes no max units yet")
         (shape, weights), (length, biases) = arrays[f"W{k}"], arrays[f"b{k}"]
         n, m = shape
         steps, slopes = arrays.get(f"slopes{k}", ((2, n), [0.0] * n + [1.0] * n))

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.analysis.arguments import check_complex
+from regions.analysis.arguments import check_bounded, check_complex
 from regions.analysis.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
+from regions.analysis.unbounded_parts import where_mass_is
 from regions.density import Density
 from regions.density.densities import check_density
 from regions.errors import BudgetExceededError, InvalidInputError
@@ -131,6 +132,9 @@ def locus_volume(
 
     Notes
     -----
+    On an unbounded domain the plain volume is inf where a facet is unbounded, and an integral is that over
+    the part which has the density's mass (`part_with_mass`), listed anew: `n_facets` counts facets there.
+
     Volumes are those of intrinsic coordinates. On a Slice or a Segment these refer to the stored basis,
     which is orthonormal up to rounding only; the enclosure is exact in them, so it differs from the
     volume in input coordinates by about the basis's rounding (relative 1e-16 where the library made it).
@@ -151,6 +155,10 @@ def locus_volume(
     [2.82842712474619, 2.8284271247461903]
     """
     _check(complex, density, kind, normalise, allow_truncated)
+    if enclosure:
+        check_bounded(complex, "enclosures")
+    if density is not None:
+        complex = where_mass_is(complex, density)
     if enclosure:
         check_enclosable(complex, density, normalise)
     facets = complex.facets

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from regions.complexes import CellComplex
 from regions.complexes.geometry import geometry_of
 from regions.errors import CertificateError
-from regions.rational import ExactCell, ExactFacet, ExactNetwork, dyadic_integers
+from regions.rational import ExactCell, ExactFacet, ExactNetwork, dyadic_integers, facet_row
 
 FloatArray = NDArray[np.float64]
 
@@ -113,8 +113,7 @@ class StoredSizes:
             yield from self._facet_witness(row, cell, facet)
 
     def _normal(self, cell: ExactCell, facet: ExactFacet) -> FloatArray:
-        plane = -1 - facet.sides[0] if facet.sides else facet.units[0]
-        return _unit_row(self.exact.plane_row(cell.pattern, plane))
+        return _unit_row(facet_row(self.exact, cell.pattern, facet))
 
     def _facet_witness(self, row: int, cell: ExactCell, facet: ExactFacet) -> Iterator[str]:
         """A facet's witness lies on it, up to rounding; it may be unknown where the facet is tiny."""
@@ -131,11 +130,7 @@ class StoredSizes:
         """How far a point is from the nearest plane of a cell's facets, negative where it is outside."""
         numbers, shift = dyadic_integers(point)
         return min(
-            _height(
-                self.exact.plane_row(cell.pattern, -1 - f.sides[0] if f.sides else f.units[0]), numbers, shift
-            )
-            * (1.0 if f.sides or cell.pattern[f.units[0]] else -1.0)
-            for f in cell.facets
+            _height(facet_row(self.exact, cell.pattern, facet), numbers, shift) for facet in cell.facets
         )
 
     def jump(self, row: int, first: bytes, second: bytes) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.analysis.stored_sizes import StoredSizes
+from regions.analysis.unbounded_verification import beyond_the_box
 from regions.complexes import CellComplex, Completeness
 from regions.complexes.complex_contents import content_problems
 from regions.density.densities import check_generator
@@ -122,6 +123,9 @@ def verify(
     are disjoint; and any cell is reached from any other through facets, as the domain is convex, so
     a nonempty list that is closed under crossing facets is complete.
 
+    Of an unbounded domain the clipped complex is checked so; besides, that no cell has a vertex outside
+    of the box, so that it shows all cells and facets, and that what is listed as unbounded has no end.
+
     Parameters
     ----------
     complex : CellComplex
@@ -164,9 +168,11 @@ def verify(
     not checked: whether network and domain are those that were meant: they are taken as they are stored, ...
     """
     check_complex(complex)
+    if complex.status is not Completeness.COMPLETE:
+        complex.network.refuse_max_units("verify of a TRUNCATED complex")
     start = time.perf_counter()
     chosen = _choose(complex.n_cells, max_cells, rng)
-    check = _Check(complex)
+    check = _Check(complex if complex.clipped is None else complex.clipped)
     last = start
     for done, cell in enumerate(chosen.tolist()):
         check.cell(cell)
@@ -176,6 +182,9 @@ def verify(
             progress(done, done / len(chosen))
     check.whole(len(chosen))
     report = _report(check, len(chosen), time.perf_counter() - start)
+    if complex.clipped is not None:
+        report = beyond_the_box(complex, chosen, report)
+        report = replace(report, seconds=time.perf_counter() - start)
     if progress is not None:
         progress(len(chosen), 1.0)
     if strict and not report.ok:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli import commands, compare, demo, explore, inequality_report, validate, verify, warmup
+from regions.cli.options import with_each_point
 from regions.cli.session import err
 from regions.errors import RegionsError
 
@@ -79,7 +80,7 @@ def options(
 def run(words: Sequence[str]) -> int:
     """Run one command and return its exit code, as `main` has them."""
     try:
-        code = app(list(words), prog_name="regions", standalone_mode=False)
+        code = app(with_each_point(words), prog_name="regions", standalone_mode=False)
     except RegionsError as error:
         return _fail(str(error))
     except OSError as error:

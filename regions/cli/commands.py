@@ -5,6 +5,7 @@ Each reads its words, calls one public function and prints what came back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from regions.cli.ball import BallWords, count_in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
 from regions.cli.interruption import signals
@@ -29,6 +31,7 @@ from regions.cli.options import (
     read_points,
     writable,
 )
+from regions.cli.polyline import PolylineOption, count_along
 from regions.cli.session import (
     cells_in_words,
     leave_if,
@@ -73,6 +76,7 @@ def count(
     net: NetworkPath,
     where: DomainWords,
     how: EngineWords,
+    around: BallWords,
     reading: ReadingWords,
     definition: Annotated[
         Definition,
@@ -86,6 +90,7 @@ def count(
             "Default: where d <= 5 and the engine has vertices.",
         ),
     ] = None,
+    polyline: PolylineOption = None,
     max_seconds: MaxSecondsOption = None,
     json: AsJson = False,
 ) -> None:
@@ -94,14 +99,25 @@ def count(
     Ctrl-C prints what was counted so far, marked TRUNCATED, and exits with 130. With --definition, count
     the linear regions by another definition, or by all six.
     """
+    around.check()
     network = reading.load(net)
+    if around.ball is not None:
+        if where != DomainWords() or definition is not Definition.cell or polyline is not None:
+            raise InvalidInputError("--ball goes without another domain and without --definition")
+        count_in_ball(network, around, how, max_seconds, json)
+        return
+    if polyline is not None:
+        if where != DomainWords() or definition is not Definition.cell:
+            raise InvalidInputError("--polyline goes without another domain and without --definition")
+        count_along(network, polyline, how, max_seconds, json)
+        return
     domain = where.build(network)
     if definition is not Definition.cell:
         count_definitions(network, domain, definition, {**how.arguments(), "max_seconds": max_seconds}, json)
         return
     from regions.enumeration.enumerate import count_cells
 
-    if check_volumes is None and domain.dimension <= 5 and how.engine != "lp":
+    if check_volumes is None and domain.is_bounded and domain.dimension <= 5 and how.engine != "lp":
         check_volumes = True
     with watched("counting") as progress:
         found = count_cells(
@@ -302,6 +318,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
 def _print_count(found: Any, network: Any, domain: Any) -> None:
     """Print the same for people."""
     why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
+    why = why if domain.is_bounded else "it is infinite"
     volume = f"{domain.volume:.9g} (not compared with the cells: {why})"
     if found.volume_sum is not None:
         volume = f"{found.volume_sum:.9g} of {domain.volume:.9g}"
@@ -329,7 +346,8 @@ def summary(complex: Any) -> dict[str, Any]:
         "arithmetic": complex.arithmetic,
         "certificate": certificate(complex.certificate),
         "seconds": complex.seconds,
-        "volume_sum": None if complex.volume_kind == "none" else complex.volume_sum,
+        "volume_sum": complex.volume_sum if math.isfinite(complex.volume_sum) else None,
+        **({} if complex.clipped is None else {"bounded_cells": int(complex.bounded.sum())}),
         "interior_facets": int(complex.facets.interior.sum()),
         "network": complex.network.describe(),
         "domain": complex.domain.describe(),
@@ -339,13 +357,15 @@ def summary(complex: Any) -> dict[str, Any]:
 def _facts(complex: Any) -> dict[str, object]:
     """Return the same for people."""
     facts = summary(complex)
-    volume = "unknown" if facts["volume_sum"] is None else f"{facts['volume_sum']:.9g}"
+    volume = "unknown" if complex.volume_kind == "none" else f"{complex.volume_sum:.9g}"
+    unbounded = int((~complex.bounded).sum())
+    rest = f"; {unbounded:,} cells are unbounded" if unbounded else ""
     return {
         "network": facts["network"],
         "domain": facts["domain"],
         "cells": cells_in_words(facts["cells"], complex.certificate.stopped_by),
         "facets": f"{facts['interior_facets']:,} between cells",
-        "volume": f"{volume} of {complex.domain.volume:.9g}",
+        "volume": f"{volume} of {complex.domain.volume:.9g}{rest}",
         "proven": complex.certificate.statement,
         "engine": f"{facts['engine']}, {facts['arithmetic']} arithmetic, {facts['seconds']:.3g} s",
         "why": facts["engine_reason"],

@@ -133,7 +133,7 @@ def _slice(
     from regions.domain import Slice
     from regions.enumeration.enumerate import enumerate_cells
 
-    domain = Slice.through(images[0], images[1], images[2], _MARGIN)
+    domain = Slice.through(images[0], images[1], images[2], margin=_MARGIN)
     with watched("enumerating the slice") if run.talks else nullcontext() as progress:
         complex = enumerate_cells(network, domain, workers=run.workers, progress=progress)
     complex.save(run.file("digits_slice.regions"))

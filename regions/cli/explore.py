@@ -57,9 +57,9 @@ def explore(
 ) -> None:
     """List the cells around a point, in the order of hops, or of distance with --radius.
 
-    Without --box a large box around the point is explored, in as many directions as the first layer sees; the
-    whole space is not a domain yet, so the result is TRUNCATED and says so, but for the cells of a ball
-    (--radius without --max-hops). --max-seconds holds for the cells, and for the perturbation again.
+    Without --box the whole space is explored, if the first layer sees up to 6 directions; of more
+    only a large box around the point, so that the result is TRUNCATED and says so, but for the cells of a
+    ball (--radius without --max-hops). --max-seconds holds for the cells, and for the perturbation again.
     Ctrl-C prints and saves what was found, marked TRUNCATED, and exits with 130.
     """
     from regions import exploration

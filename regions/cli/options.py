@@ -5,6 +5,7 @@ Nothing is computed here; every message names what was typed and what would be a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -92,9 +93,11 @@ AtOption = Annotated[
     ),
 ]
 SliceOption = Annotated[
-    tuple[Path, Path, Path] | None,
+    list[Path] | None,
     typer.Option(
-        metavar="A.npy B.npy C.npy", help="Square in the plane of three points.", rich_help_panel=_DOMAIN
+        metavar="A.npy B.npy ...",
+        help="Square in the plane of three points, or cube through 2 to 9 points, in one dimension less.",
+        rich_help_panel=_DOMAIN,
     ),
 ]
 SegmentOption = Annotated[
@@ -131,6 +134,11 @@ ClipOption = Annotated[
     typer.Option(
         metavar="LO HI", help="Clip a slice to an input box (pixel range).", rich_help_panel=_DOMAIN
     ),
+]
+
+WholeSpaceOption = Annotated[
+    bool,
+    typer.Option("--whole-space", help="All of the input space, without a box.", rich_help_panel=_DOMAIN),
 ]
 
 EngineOption = Annotated[
@@ -172,6 +180,7 @@ class DomainWords:
     data: DataOption = None
     direction_seed: DirectionSeedOption = 0
     clip: ClipOption = None
+    whole_space: WholeSpaceOption = False
 
     def build(self, network: Network) -> Domain:
         """Return the domain, checked against the network's input."""
@@ -179,16 +188,17 @@ class DomainWords:
         n = network.input_dim
         if self.box is not None:
             return self._box(self.box, n)
-        from regions.domain import Segment, Slice
+        from regions.domain import Segment, Slice, WholeSpace
 
+        if self.whole_space:
+            return WholeSpace(n)
         if self.segment is not None:
             start, end = (read_point(path, n) for path in self.segment)
             return Segment(start, end)
         clip = None if self.clip is None else _bounds(self.clip, "--clip", n)
         if self.slice is not None:
-            first, second, third = (read_point(path, n) for path in self.slice)
             margin = 0.1 if self.margin is None else self.margin
-            return Slice.through(first, second, third, margin, clip)
+            return Slice.through(*(read_point(path, n) for path in self.slice), margin=margin, clip=clip)
         assert self.half_width is not None  # by _check_combination
         center = None if self.center is None else read_point(self.center, n)
         if self.data is not None:
@@ -228,14 +238,16 @@ class DomainWords:
                 ("--slice", self.slice is not None),
                 ("--segment", self.segment is not None),
                 ("--center/--data", around),
+                ("--whole-space", self.whole_space),
             )
             if given
         ]
         if len(chosen) != 1:
             found = " and ".join(chosen) if chosen else "none"
             raise InvalidDomainError(
-                "say where to look with one of --box LO HI, --slice A.npy B.npy C.npy, "
-                f"--segment A.npy B.npy, or --center X.npy --half-width H [--data X.npy]; got {found}"
+                "say where to look with one of --box LO HI, --slice A.npy B.npy ..., "
+                "--segment A.npy B.npy, --center X.npy --half-width H [--data X.npy], or --whole-space; "
+                f"got {found}"
             )
         if around and self.half_width is None:
             raise InvalidDomainError("--center and --data need --half-width H, half the side of the square")
@@ -299,6 +311,25 @@ class EngineWords:
             "max_cells": self.max_cells,
             "workers": self.workers,
         }
+
+
+def with_each_point(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with `--slice` before each of the points that follow it.
+
+    These are two words, and all that follow and end in .npy.
+
+    Examples
+    --------
+    >>> with_each_point(["count", "--slice", "a.npy", "b.npy", "c.npy", "net.npz"])
+    ['count', '--slice', 'a.npy', '--slice', 'b.npy', '--slice', 'c.npy', 'net.npz']
+    """
+    spread: list[str] = []
+    points = -1  # taken since the last --slice; -1 outside of one
+    for word in words:
+        taken = points >= 0 and not word.startswith("-") and (points < 2 or word.endswith(".npy"))
+        points = 0 if word == "--slice" else points + 1 if taken else -1
+        spread += ["--slice", word] if points > 1 else [word]
+    return spread
 
 
 def numbers(text: str, what: str) -> list[float]:

@@ -18,6 +18,7 @@ from regions.complexes.complex_contents import content_problems
 from regions.complexes.complex_files import read_complex, write_complex
 from regions.complexes.facet_table import FacetTable
 from regions.complexes.geometry import CellGeometry, geometry_of
+from regions.complexes.unbounded_cells import INSIDE, unbounded_arrays, with_infinity
 from regions.domain import Coordinates, Domain, check_coordinates
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import InvalidInputError
@@ -50,6 +51,9 @@ class CellComplex:
         Where not "vertices" (engine "lp" in many dimensions), volumes of facets and what is not sampled
         are nan, numbers of vertices 0, centroids the witnesses.
     volume_errors : (n,) float64, standard errors of sampled volumes, else None
+    clipped : CellComplex or None, of an unbounded domain only: the same cells, clipped to a box
+        The box shows all cells and facets, and holds the bounded ones. What is unbounded has the volume inf
+        and no centroid (nan); facets on the box are not listed; shapes are those of `clipped`.
 
     Examples
     --------
@@ -79,6 +83,7 @@ class CellComplex:
     rings: NDArray[np.float64] | None = None
     volume_kind: str = "vertices"
     volume_errors: NDArray[np.float64] | None = None
+    clipped: CellComplex | None = None
 
     def __post_init__(self) -> None:
         for part in (self, self.facets):
@@ -108,6 +113,30 @@ class CellComplex:
     def dimension(self) -> int:
         """Intrinsic dimension d of the domain."""
         return self.domain.dimension
+
+    @property
+    def bounded(self) -> NDArray[np.bool_]:
+        """Whether each cell is bounded: (n,) bool; all are where the domain is."""
+        if self.clipped is None:
+            return np.ones(self.n_cells, np.bool_)
+        return np.isfinite(self.volumes)
+
+    def rays(self, i: int) -> NDArray[np.float64]:
+        """Return the directions that span the ways out of cell i, (k, d) float64 of length 1, rounded.
+
+        The cell holds x + s r for each of its points x, each s >= 0 and each of these r, and no other
+        direction but their sums with factors >= 0. None of a bounded cell; both directions of a line.
+        """
+        i = self._index(i)
+        if self.clipped is None:
+            return np.zeros((0, self.dimension))
+        from regions.rational import ExactNetwork, cell_cone  # slow to import, and rarely needed
+
+        cone = cell_cone(ExactNetwork(self.network, self.domain), self.pattern(i))
+        backwards = [[-x for x in line] for line in cone.lines]
+        rays = [[x / max(map(abs, ray)) for x in ray] for ray in (*cone.rays, *cone.lines, *backwards)]
+        directions = np.array(rays).reshape(-1, self.dimension)
+        return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
     @property
     def volume_sum(self) -> float:
@@ -168,6 +197,14 @@ class CellComplex:
     def _geometry(self) -> CellGeometry:
         return geometry_of(self)
 
+    def _shapes(self, what: str) -> CellComplex:
+        """Return the complex itself; raise InvalidInputError where cells are unbounded."""
+        if self.clipped is not None:
+            raise InvalidInputError(
+                f"{what} of unbounded cells are those of complex.clipped, in the box that clips them"
+            )
+        return self
+
     def polygons(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return all cells of a 2-D complex as polygons.
 
@@ -176,6 +213,7 @@ class CellComplex:
         points : (K, 2) float64, intrinsic, counterclockwise within a cell
         offsets : (n + 1,) int64, cell i is `points[offsets[i]:offsets[i + 1]]`
         """
+        self._shapes("polygons")
         if self.dimension != 2:
             raise InvalidInputError(f"polygons are for d = 2, this complex has d = {self.dimension}")
         return self._sorted_rings if self.rings is None else self.rings, self._ring_offsets
@@ -192,9 +230,12 @@ class CellComplex:
     def vertices(self, i: int) -> NDArray[np.float64]:
         """Return the vertices of cell i, (nv, d) intrinsic; in ring order for d = 2.
 
-        For d > 2 they are not stored, and the engine finds the cell again.
+        For d > 2 they are not stored, and the engine finds the cell again; an unbounded cell may have none.
         """
         i = self._index(i)
+        if self.clipped is not None:
+            points = self.clipped.vertices(i)
+            return points[np.abs(points).max(axis=1) <= INSIDE * self.clipped.domain.extent().max()]
         if self.dimension == 2:
             return self.polygons()[0][self._ring_offsets[i] : self._ring_offsets[i + 1]]
         return self._geometry.vertices(self.patterns[i])
@@ -224,7 +265,14 @@ class CellComplex:
         simplices : (K, d, d) float64, d vertices with d intrinsic coordinates each
         facet : (K,) int64, row of the facet table; the facet itself for d <= 2
         """
-        rows = np.flatnonzero(self.facets.interior)
+        self._shapes("simplices of facets")
+        return self.some_facet_simplices(np.flatnonzero(self.facets.interior))
+
+    def some_facet_simplices(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Cut the facets of some rows of the table into simplices, as `facet_simplices` does.
+
+        Facets on the domain's boundary may be among them where d > 1.
+        """
         a, place = self.facets.cell_a[rows], self.facets.place[rows]
         if self.rings is not None:
             start = self._ring_offsets[a]
@@ -245,7 +293,10 @@ class CellComplex:
         InvalidInputError
             If the file cannot be written.
         """
-        write_complex(self, path)
+        if self.clipped is None:
+            write_complex(self, path)
+        else:
+            write_complex(self.clipped, path, self.domain, unbounded_arrays(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CellComplex:
@@ -262,9 +313,10 @@ class CellComplex:
         The file's digest is compared, and what can be read off the arrays is checked: see
         `complex_contents`. Whether the cells are those of the network, `verify` proves.
         """
-        cells = cls(**read_complex(path))
+        attributes, unbounded = read_complex(path)
+        cells = cls(**attributes)
         for problem in content_problems(cells):
             raise InvalidInputError(
                 f"{str(path)!r} holds no sound cell complex: {problem}; enumerate again, or take another copy"
             )
-        return cells
+        return cells if unbounded is None else with_infinity(cells, *unbounded)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.domain import Domain
+from regions.domain import Domain, Unbounded
 from regions.errors import InvalidInputError
 from regions.network import Network
 from regions.network.patterns import packed_size
@@ -30,6 +30,22 @@ FACET_ARRAYS: dict[str, Any] = {
     "jump": np.float64,
     "place": np.int32,
 }
+UNBOUNDED_ARRAYS: dict[str, Any] = {"facet_endless": np.bool_, "finite_vertices": np.int32}
+
+
+def check_unbounded(arrays: list[NDArray[Any]], domain: Domain, attributes: dict[str, Any]) -> None:
+    """Raise InvalidInputError unless what is said of unbounded cells fits the complex that is clipped."""
+    sizes = len(attributes["facets"]), len(attributes["volumes"])
+    for (name, kind), array, size in zip(UNBOUNDED_ARRAYS.items(), arrays, sizes, strict=True):
+        if array.dtype != kind or array.shape != (size,):
+            raise InvalidInputError(
+                f"array {name!r} is {array.dtype} {array.shape}, expected {np.dtype(kind)} {(size,)}"
+            )
+    counts, box = arrays[1], attributes["domain"]
+    if not isinstance(domain, Unbounded) or box != domain.clipped(float(box.extent().max())):
+        raise InvalidInputError("its cells are not clipped from the unbounded domain that it names")
+    if (counts < 0).any() or (counts > attributes["n_vertices"]).any():
+        raise InvalidInputError("array 'finite_vertices' holds numbers out of range")
 
 
 def check_arrays(

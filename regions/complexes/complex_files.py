@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.complexes.certificate import Certificate, Completeness, Tolerances
-from regions.complexes.complex_arrays import CELL_ARRAYS, FACET_ARRAYS, check_arrays
+from regions.complexes.complex_arrays import (
+    CELL_ARRAYS,
+    FACET_ARRAYS,
+    UNBOUNDED_ARRAYS,
+    check_arrays,
+    check_unbounded,
+)
 from regions.complexes.facet_table import FacetTable
 from regions.domain import Domain, domain_from_dict
 from regions.errors import InvalidInputError, RegionsError
@@ -31,8 +37,18 @@ FILE_FORMAT = "regions cell complex 2"
 PLANE_ROUNDING = 1e-12
 
 
-def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
+def write_complex(
+    cells: CellComplex,
+    path: str | os.PathLike[str],
+    unbounded: Domain | None = None,
+    more: dict[str, NDArray[Any]] | None = None,
+) -> None:
     """Write a complex, with its network and domain, to exactly this path.
+
+    Parameters
+    ----------
+    cells, path : CellComplex, path
+    unbounded, more : the domain that `cells` are clipped from, and the arrays that say what is unbounded
 
     Raises
     ------
@@ -51,6 +67,9 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
     if cells.facets.witness is not None:
         arrays["facet_witness"] = cells.facets.witness
     header = {**_header(cells), "relu": flags}
+    if unbounded is not None and more is not None:
+        header["unbounded"] = unbounded.to_dict()
+        arrays |= {name: more[name] for name in UNBOUNDED_ARRAYS}
     header["digest"] = _digest(header, arrays)
     arrays = {"header": np.array(json.dumps(header)), **arrays}
     # an open file, because given a path numpy appends ".npz" to names without it
@@ -58,8 +77,13 @@ def write_complex(cells: CellComplex, path: str | os.PathLike[str]) -> None:
         np.savez_compressed(stream, **arrays)
 
 
-def read_complex(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the attributes of the complex that `write_complex` wrote, by name.
+def read_complex(path: str | os.PathLike[str]) -> tuple[dict[str, Any], tuple[Any, ...] | None]:
+    """Read the attributes of the complex that `write_complex` wrote, and what it is clipped from.
+
+    Returns
+    -------
+    attributes : dict
+    unbounded : None, or domain and arrays as for `with_infinity`
 
     Raises
     ------
@@ -70,7 +94,9 @@ def read_complex(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not file.is_file():
         raise InvalidInputError(f"no file {str(file)!r}; make one with `regions enumerate NET ... -o FILE`")
     try:
-        return _attributes(read_members(file))
+        data = read_members(file)
+        attributes = _attributes(data)
+        return attributes, _unbounded(data, attributes)
     except RegionsError as error:
         raise InvalidInputError(f"{str(file)!r} holds no cell complex: {error}") from error
     except Exception as error:  # what a damaged file makes numpy and zipfile raise is open-ended
@@ -121,6 +147,17 @@ def _check_plane(domain: Domain, data: dict[str, NDArray[Any]]) -> None:
             or not (np.abs(stored - expected) <= scale).all()
         ):
             raise InvalidInputError(f"array {name!r} is not that of {domain.describe()}")
+
+
+def _unbounded(data: dict[str, NDArray[Any]], attributes: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Return what `with_infinity` needs of a file, None if its complex is that of a bounded domain."""
+    header = json.loads(str(data["header"]))
+    if "unbounded" not in header:
+        return None
+    domain = domain_from_dict(header["unbounded"])
+    arrays = [data[name] for name in UNBOUNDED_ARRAYS]
+    check_unbounded(arrays, domain, attributes)
+    return domain, *arrays
 
 
 def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from regions.density.densities import (
 )
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Domain
+from regions.errors import InvalidDomainError
 
 __all__ = ["UniformDensity"]
 
@@ -34,6 +35,7 @@ class UniformDensity:
     Raises
     ------
     InvalidInputError : if it is no Domain
+    InvalidDomainError : if it is unbounded
 
     Examples
     --------
@@ -47,6 +49,11 @@ class UniformDensity:
 
     def __post_init__(self) -> None:
         check_domain(self.domain)
+        if not self.domain.is_bounded:
+            raise InvalidDomainError(
+                f"there is no uniform density on {self.domain.describe()}, whose volume is infinite: give "
+                "one of mass 1, such as a GaussianDensity"
+            )
 
     @property
     def dimension(self) -> int:

@@ -1,7 +1,7 @@
-"""The sets that are enumerated: `Box`, `Segment`, `Slice` and `Polytope`, all immutable.
+"""The sets that are enumerated: `Box`, `Segment`, `Slice`, `Polytope` and `WholeSpace`, all immutable.
 
 Each reduces to intrinsic coordinates, x = origin + basis @ t, and a starting polytope
-{t : A t <= b} with its vertices and incidence, exactly right for the stored floats.
+{t : A t <= b} with its vertices and incidence, exactly right for the stored floats; unbounded ones to a cone.
 Which network is defined on it, and what happens inside, is left to `enumeration`.
 """
 
@@ -15,6 +15,7 @@ from regions.domain.frame_box import FrameBox
 from regions.domain.intrinsic import Coordinates, Domain, check_coordinates
 from regions.domain.shapes import Box, Polytope, Segment
 from regions.domain.slices import Slice
+from regions.domain.unbounded import Polyhedron, Unbounded, WholeSpace
 from regions.errors import InvalidDomainError
 
 __all__ = [
@@ -23,9 +24,12 @@ __all__ = [
     "Domain",
     "FixedBox",
     "FrameBox",
+    "Polyhedron",
     "Polytope",
     "Segment",
     "Slice",
+    "Unbounded",
+    "WholeSpace",
     "check_coordinates",
     "domain_from_dict",
 ]
@@ -55,13 +59,18 @@ def domain_from_dict(data: Mapping[str, Any]) -> Domain:
                 return Slice(data["origin"], data["basis"], (A, b), tuple(data["names"]))
             case "polytope":
                 return Polytope(data["A"], data["b"])
+            case "whole_space":
+                return WholeSpace(data["n"])
+            case "polyhedron":
+                return Polyhedron(data["A"], data["b"])
             case "frame_box" if "box" in data:
                 return Box(data["box"]["low"], data["box"]["high"])
             case "frame_box":
                 return FrameBox(data["origin"], data["basis"], data["low"], data["high"])
             case kind:
                 raise InvalidDomainError(
-                    f"unknown kind of domain {kind!r}; known: box, segment, slice, polytope, frame_box"
+                    f"unknown kind of domain {kind!r}; known: box, segment, slice, polytope, frame_box, "
+                    "whole_space, polyhedron"
                 )
     except KeyError as error:
         raise InvalidDomainError(f"the {data['kind']} has no entry {error}") from None

@@ -50,7 +50,9 @@ class FrameBox(Box):
                 f"{high.shape}; they must be (n0,), (n0, d), (d,) and (d,)"
             )
         if not np.allclose(basis.T @ basis, np.eye(d), atol=1e-9):
-            raise InvalidDomainError("the basis has columns that are not orthonormal")
+            raise InvalidDomainError(
+                "the basis has columns that are not orthonormal; Slice.spanned takes any generators"
+            )
         check_order(low, high, "frame box")
         store(self, low=low, high=high, origin=origin, basis=basis)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from regions.domain.starting_polytope import exact_polytope, simplex_volume, triangulate
+from regions.domain.starting_polytope import exact_polytope, parallelotope, simplex_volume, triangulate
 from regions.errors import InvalidDomainError, check_choice
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,10 +34,11 @@ class StartingPolytope(NamedTuple):
     side_names: tuple[str, ...]
     simplices: npt.NDArray[np.int64]
     simplex_volumes: FloatArray
+    edges: FloatArray | None = None  # (d, d), of a parallelotope, from its first vertex; it has no simplices
 
 
 class Domain:
-    """What every domain offers; make one with `Box`, `Segment`, `Slice` or `Polytope`.
+    """What every domain offers; make one with `Box`, `Segment`, `Slice`, `Polytope` or `WholeSpace`.
 
     Attributes
     ----------
@@ -95,6 +96,11 @@ class Domain:
     def n_sides(self) -> int:
         """The number m of halfspaces that bound the domain."""
         return len(self.halfspaces[1])
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the domain has a finite volume; `WholeSpace` and `Polyhedron` have not."""
+        return True
 
     @cached_property
     def is_identity(self) -> bool:
@@ -156,6 +162,8 @@ class Domain:
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw n independent uniform points, (n, d) intrinsic."""
         shape = self._shape
+        if shape.edges is not None:
+            return np.asarray(shape.vertices[0] + rng.random((n, self.dimension)) @ shape.edges)
         weights = shape.simplex_volumes / shape.simplex_volumes.sum()
         corners = shape.vertices[shape.simplices[rng.choice(len(weights), size=n, p=weights)]]
         barycentric = rng.dirichlet(np.ones(self.dimension + 1), size=n)
@@ -202,12 +210,21 @@ def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> Starti
     """
     if names is not None and len(names) != len(b):
         raise InvalidDomainError(f"{len(names)} side names for {len(b)} halfspaces")
-    exact = exact_polytope(A, b)
-    simplices = triangulate(exact)
-    volumes = [simplex_volume([exact.vertices[i] for i in simplex]) for simplex in simplices]
+    edges = None
+    skew = parallelotope(A, b) if A.shape[1] > 2 else None
+    simplices: list[tuple[int, ...]] = []
+    volumes = []
+    if skew is not None:  # as many simplices as d! are not wanted
+        exact, volumes = skew.polytope, [skew.volume]
+    else:
+        exact = exact_polytope(A, b)
+        simplices = triangulate(exact)
+        volumes = [simplex_volume([exact.vertices[i] for i in simplex]) for simplex in simplices]
     try:
         vertices = np.array([[float(x) for x in vertex] for vertex in exact.vertices])
         volume = fsum(float(v) for v in volumes)
+        if skew is not None:
+            edges = read_only(np.array([[float(x) for x in edge] for edge in skew.edges]))
     except OverflowError:
         raise InvalidDomainError("the polytope reaches beyond the largest float; scale it down") from None
     rows = list(exact.rows)
@@ -222,6 +239,7 @@ def solve(A: FloatArray, b: FloatArray, names: tuple[str, ...] | None) -> Starti
         side_names=tuple(kept),
         simplices=read_only(np.array(simplices, dtype=np.int64)),
         simplex_volumes=read_only(np.array([float(v) for v in volumes])),
+        edges=edges,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from math import factorial, gcd, lcm, prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +102,74 @@ def exact_polytope(A: FloatArray, b: FloatArray) -> ExactPolytope:
     return ExactPolytope(tuple(kept), tuple(vertices), tuple(facets))
 
 
+class Parallelotope(NamedTuple):
+    """A polytope that is the affine image of a cube, with its volume and d edges at its first vertex."""
+
+    polytope: ExactPolytope
+    volume: Fraction
+    edges: tuple[tuple[Fraction, ...], ...]
+
+
+def parallelotope(A: FloatArray, b: FloatArray) -> Parallelotope | None:
+    """Return {t : A t <= b} if its rows are d independent ones and their negatives, and it is not flat.
+
+    Parameters
+    ----------
+    A : (m, d) float64, finite, d >= 3, where vertices have no order of their own
+    b : (m,) float64, finite
+
+    Examples
+    --------
+    >>> A = np.concatenate([np.eye(3), -np.eye(3)])
+    >>> found = parallelotope(A, np.array([2.0, 1.0, 1.0, 0.0, 0.0, 0.0]))
+    >>> str(found.volume), len(found.polytope.vertices), found.polytope.vertices[0] == (0, 0, 0)
+    ('2', 8, True)
+    """
+    m, d = A.shape
+    places = {tuple(row): k for k, row in enumerate((A + 0.0).tolist())}
+    opposite = [places.get(tuple(row), -1) for row in (0.0 - A).tolist()]
+    pairs = [(high, low) for high, low in enumerate(opposite) if high < low]
+    rows = [_integer_row([float(b[high]), *A[high].tolist()]) for high, _ in pairs]
+    if m != 2 * d or len(pairs) < d or len(_independent([row[1:] for row in rows])) < d:
+        return None
+    # in units of the integer rows: lows <= rows @ t <= highs
+    scales = [_ratio(A[high].tolist(), row[1:]) for (high, _), row in zip(pairs, rows, strict=True)]
+    highs = [Fraction(float(b[high])) * scale for (high, _), scale in zip(pairs, scales, strict=True)]
+    lows = [-Fraction(float(b[low])) * scale for (_, low), scale in zip(pairs, scales, strict=True)]
+    widths = [high - low for low, high in zip(lows, highs, strict=True)]
+    if min(widths) <= 0:
+        return None
+    matrix = [row[1:] for row in rows]
+    columns = [
+        [Fraction(x, _dot(row, column)) for x in column]
+        for row, column in zip(matrix, _inverse_columns(matrix), strict=True)
+    ]
+    steps = [tuple(width * x for x in column) for width, column in zip(widths, columns, strict=True)]
+    start = [
+        sum((low * x for low, x in zip(lows, xs, strict=True)), Fraction())
+        for xs in zip(*columns, strict=True)
+    ]
+    corners = [(tuple(start), 0)]
+    for j, step in enumerate(steps):
+        moved = [tuple(x + y for x, y in zip(point, step, strict=True)) for point, _ in corners]
+        corners += [(point, chosen | 1 << j) for point, (_, chosen) in zip(moved, list(corners), strict=True)]
+    corners.sort()
+    facets = [0] * m
+    for i, (_, chosen) in enumerate(corners):
+        for j, (high, low) in enumerate(pairs):
+            facets[high if chosen >> j & 1 else low] |= 1 << i
+    first = corners[0][1]
+    edges = tuple(tuple(-x for x in step) if first >> j & 1 else step for j, step in enumerate(steps))
+    volume = prod(widths, start=Fraction(1)) / abs(_determinant([list(row) for row in matrix]))
+    found = ExactPolytope(tuple(range(m)), tuple(point for point, _ in corners), tuple(facets))
+    return Parallelotope(found, volume, edges)
+
+
+def _ratio(values: Sequence[float], row: Sequence[int]) -> Fraction:
+    """Return what a row of floats must be multiplied by to be a row of integers."""
+    return next(y / Fraction(x) for x, y in zip(values, row, strict=True) if y)
+
+
 def triangulate(polytope: ExactPolytope) -> list[tuple[int, ...]]:
     """Tile the polytope by simplices, d + 1 vertex indices each, pulled from its vertices.
 
@@ -141,6 +210,32 @@ def simplex_volume(points: Sequence[Sequence[Fraction]]) -> Fraction:
         for point, scale in zip(points, scales, strict=True)
     ]
     return abs(Fraction(_determinant(matrix), prod(scales) * factorial(len(points) - 1)))
+
+
+def cone_rays(rows: Sequence[IntegerRow]) -> list[IntegerRow]:
+    """Return the extreme rays of the cone {y : rows y >= 0}, as primitive integers.
+
+    Where the cone contains lines, those of its part in which as many coordinates as there are lines are 0.
+
+    Raises
+    ------
+    BudgetExceededError
+        If there are more than 20,000 on the way.
+
+    Examples
+    --------
+    >>> sorted(cone_rays([(1, 0), (1, 1)])), cone_rays([(1, 0), (2, 0)])
+    ([(0, 1), (1, -1)], [(1, 0)])
+    """
+    columns = _independent(list(zip(*rows, strict=True)))
+    rays = _extreme_rays([tuple(row[k] for k in columns) for row in rows])
+    found = []
+    for ray, _ in rays:
+        full = [0] * len(rows[0])
+        for k, value in zip(columns, ray, strict=True):
+            full[k] = value
+        found.append(tuple(full))
+    return found
 
 
 def _integer_row(values: Sequence[float]) -> IntegerRow:

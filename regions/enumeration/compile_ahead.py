@@ -115,8 +115,8 @@ def _steps(engine: str) -> dict[str, tuple[str, Any]]:
     found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
     if planar:
         del found["triangulate"]
-    for mode, sloped in product(Mode, (False, True)):
-        steps = steps_of(planar, mode, sloped)
+    for mode, sloped, sparse in product(Mode, (False, True), (False, True)):
+        steps = steps_of(planar, mode, sloped, sparse)
         found |= {kernel.__name__: (name, kernel) for name, kernel in steps.items()}
     return found
 

@@ -234,9 +234,10 @@ class CompiledNetwork:
     `radius` is the position error that float arithmetic gives to every vertex, `radii` those of the
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
-    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some
-    unit is no ReLU. The words `unit_keys` and `facet_keys`, of which the keys of facets are made, are drawn
-    anew each time; no result shows them.
+    Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit is no ReLU,
+    `maxed` that some are candidates of max units, `sparse` that some layer is stored by its non-zeros. The
+    words `unit_keys` and `facet_keys`, of which the keys of facets are made, are drawn anew each time; no
+    result shows them.
     """
 
     network_ref: weakref.ref[Network]
@@ -249,6 +250,8 @@ class CompiledNetwork:
     word_start: NDArray[np.int64]
     n_units: int
     sloped: bool
+    maxed: bool
+    sparse: bool
     first: NDArray[np.float64]
     radii: NDArray[np.float64]
     central: bool
@@ -256,6 +259,11 @@ class CompiledNetwork:
     jacobian_error: float
     power: int
     arrays: dict[str, NDArray[Any]]
+
+    @property
+    def widest(self) -> int:
+        """The most rows of a layer, those of pairs of candidates of max units included."""
+        return int((self.width + self.arrays["maxed"]).max())
 
     @property
     def network(self) -> Network:
@@ -349,10 +357,42 @@ def _slope_arrays(
     network: Network, slopes: list[Slopes], unit_starts: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
     """Return the slopes of all units, and of each layer whether it has any and how many units cut."""
+    table = network.max_units
+    alone = network.cutting if table is None else network.cutting & (table.first < 0)
     return {
         "sloped": np.array([pair is not None for pair in slopes], dtype=np.int64),
-        "cutting": np.diff(np.concatenate([[0], np.cumsum(network.cutting)])[unit_starts]),
+        "cutting": np.diff(np.concatenate([[0], np.cumsum(alone)])[unit_starts]),
         "slopes": np.concatenate([network.unit_slopes, np.zeros((2, 1))], axis=1),
+    }
+
+
+def _pair_arrays(network: Network, unit_starts: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return the pairs of candidates of max units, layer by layer, and which units compete with which."""
+    table, n_layers = network.max_units, unit_starts.size - 1
+    rivals = np.array([[0], [1]]).repeat(max(1, network.n_units), axis=1)
+    if table is None:
+        none = np.zeros((3, 0), np.int64)
+        return {
+            "maxed": np.zeros(n_layers, np.int64),
+            "pair_starts": np.zeros(n_layers, np.int64),
+            "pair_rows": none,
+            "unit_pairs": np.zeros(max(1, network.n_units), np.int64),
+            "rivals": rivals,
+        }
+    layer_of_pair = np.searchsorted(unit_starts, table.pairs[0], side="right") - 1
+    starts = np.searchsorted(layer_of_pair, np.arange(n_layers + 1))
+    first_units = unit_starts[layer_of_pair]
+    owned = table.first >= 0
+    layer_of_unit = np.searchsorted(unit_starts, np.flatnonzero(owned), side="right") - 1
+    rivals[0, owned] = table.first[owned] - unit_starts[layer_of_unit]
+    rivals[1] = table.size
+    return {
+        "maxed": np.diff(starts),
+        "pair_starts": np.ascontiguousarray(starts[:-1]),
+        "pair_rows": np.concatenate([table.pairs - first_units, first_units[None]]),
+        "unit_pairs": table.pair_starts
+        - starts[np.searchsorted(unit_starts, np.arange(table.n_units), "right") - 1],
+        "rivals": rivals,
     }
 
 
@@ -384,6 +424,7 @@ def _compiled(
         "widths": width,
         "relus": is_relu,
         **_slope_arrays(network, slopes, units),
+        **_pair_arrays(network, units),
         **_weight_arrays(weights),
         "biases": np.concatenate(biases),
         "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
@@ -414,7 +455,9 @@ def _compiled(
         width=width,
         word_start=words,
         n_units=n_units,
-        sloped=not network.is_relu,
+        sloped=any(pair is not None for pair in network.slopes),
+        maxed=network.max_units is not None,
+        sparse=bool(arrays["sparse"].any()),
         first=first,
         radii=radii,
         central=plain and not any(bias.any() for bias in biases),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness
-from regions.domain import Domain
+from regions.domain import Domain, Unbounded
 from regions.enumeration.cores import on_threads, shares
 from regions.enumeration.executors import Problem, search_tree
 from regions.enumeration.facet_join import facet_table, join_outputs
@@ -34,6 +34,7 @@ from regions.enumeration.self_checks import (
     too_many,
 )
 from regions.enumeration.threads import Progress, compile_search, run_search
+from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.network.patterns import packed_size
@@ -145,6 +146,10 @@ def count_cells(
     7
     """
     max_cells, max_seconds = checked_limits("count_cells", limits)
+    if isinstance(domain, Unbounded) and isinstance(network, Network):
+        others: dict[str, Any] = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
+        others |= {"check_volumes": check_volumes, "executor": executor}
+        return count_unbounded(count_cells, network, domain, engine, others | limits)
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
         options["executor"] = executor
@@ -260,6 +265,10 @@ def enumerate_cells(
     (4, 4, 4.0)
     """
     max_cells, max_seconds = checked_limits("enumerate_cells", limits)
+    if isinstance(domain, Unbounded) and isinstance(network, Network):
+        others: dict[str, Any] = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
+        others |= {"volumes": volumes, "executor": executor}
+        return list_unbounded(enumerate_cells, network, domain, engine, others | limits)
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
         options["executor"] = executor

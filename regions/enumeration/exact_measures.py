@@ -24,6 +24,7 @@ from regions.rational import (
     ExactNetwork,
     cell_volume,
     exact_cell,
+    facet_row,
     facet_volume_enclosure,
     to_fraction,
 )
@@ -107,15 +108,18 @@ def measure_exactly(
     facets = np.empty(len(table))
     rows = zip(table.cell_a.tolist(), table.cell_b.tolist(), table.side.tolist(), units.tolist(), strict=True)
     for k, (a, b, side, unit) in enumerate(rows):
-        plane = -1 - side if side >= 0 else unit
-        first = _facet(cells[a], plane)
+        planes = _planes(network, [cells[i].pattern for i in (a, b) if i >= 0], side, unit)
+        if network.max_units is not None and b == -2 and network.max_units.first[unit] >= 0:
+            facets[k] = table.volume[k]  # which of several facets of a max unit it is, the table does not say
+            continue
+        first = _facet(cells[a], planes)
         if first is None or (
-            b >= 0 and _corners(cells[a], first) != _corners(cells[b], _facet(cells[b], plane))
+            b >= 0 and _corners(cells[a], first) != _corners(cells[b], _facet(cells[b], planes))
         ):
             raise CertificateError(
                 f"cells {a} and {b} do not have the same facet between them; please report this network"
             )
-        row = exact.plane_row(cells[a].pattern, plane)
+        row = facet_row(exact, cells[a].pattern, first)
         facets[k] = float(facet_volume_enclosure(cells[a].polytope, first.on, row=row).mid())
     return Measures(volumes, facets)
 
@@ -125,10 +129,20 @@ def volume_of(cell: ExactCell) -> Fraction:
     return to_fraction(cell_volume(cell.polytope))
 
 
-def _facet(cell: ExactCell, plane: int) -> ExactFacet | None:
-    """Return the facet of a cell on a unit's hyperplane, or on side -1 - plane of the domain."""
+def _planes(network: Network, patterns: list[bytes], side: int, unit: int) -> set[int]:
+    """Name a facet: -1 - side of the domain, or the unit that flips, of a max unit both winners."""
+    if side >= 0:
+        return {-1 - side}
+    table = network.max_units
+    if table is None or table.first[unit] < 0:
+        return {unit}
+    return {table.winner(pattern, unit) for pattern in patterns}
+
+
+def _facet(cell: ExactCell, planes: set[int]) -> ExactFacet | None:
+    """Return the facet of a cell on which units vanish, or on side -1 - plane of the domain."""
     for facet in cell.facets:
-        if (plane in facet.units) if plane >= 0 else (-1 - plane in facet.sides):
+        if planes <= {*facet.units, *(-1 - side for side in facet.sides)}:
             return facet
     return None
 

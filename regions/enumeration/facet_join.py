@@ -114,20 +114,26 @@ def facet_table(
     )
     starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
+    table, n_units = net.network.max_units, max(1, net.n_units)
+    units = facet_kernels.Units(
+        starts,
+        np.full(n_units, -1) if table is None else table.first,
+        np.ones(n_units, np.int64) if table is None else table.size,
+    )
     other_side = np.empty(m)
 
     def fill(first: int, last: int, begin: int, end: int) -> None:
         part = facet_kernels.Rows._make(column[first:last] for column in rows)
         facet_kernels.list_facets(
-            halves, found.pattern, firsts, starts, part, other_side[first:last], begin, end
+            halves, found.pattern, firsts, units, part, other_side[first:last], begin, end
         )
         _check_sides_of_units(part, found, starts)
 
     on_threads(workers, fill, [(*a, *b) for a, b in zip(pairwise(ends), ranges, strict=True)])
-    table = FacetTable(
+    facets = FacetTable(
         **rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b), workers)
     )
-    return table, _compare_both_sides(rows.volume, other_side, domain, tolerances)
+    return facets, _compare_both_sides(rows.volume, other_side, domain, tolerances)
 
 
 def _pair(halves: facet_kernels.Halves, match: NDArray[np.uint64], workers: int) -> int:

@@ -63,6 +63,7 @@ class ExactPasses:
     """
 
     def __init__(self, network: Network, domain: Domain | None) -> None:
+        network.refuse_max_units("an estimator")
         self._relu = network.relu
         self._layers = [
             (_matrix(weight), dyadic_integers(bias))

@@ -57,6 +57,7 @@ class Chain:
     """
 
     def __init__(self, network: Network, domain: Domain | None) -> None:
+        network.refuse_max_units("an estimator")
         self.weights: list[FloatArray] = []
         self.biases: list[FloatArray] = []
         self.offsets = network.unit_offsets

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from regions.density import Density
+from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.estimators.estimates import Estimate, check_objects, check_problem
 from regions.estimators.forward_passes import Chain
@@ -42,6 +43,8 @@ class SamplingEstimator(ABC):
         InvalidInputError : if the budget is below 2, or density, domain and network do not fit
         """
         check_objects(network, density, domain, rng)
+        if domain is not None:
+            domain = part_with_mass(domain, density)
         domain = self._domain(density, domain)
         check_problem(network, density, budget, domain, rng)
         return self._estimate(Chain(network, domain), density, rng, budget)

@@ -22,7 +22,7 @@ from regions.errors import InvalidInputError
 from regions.exploration.centered_cells import CenteredCells, with_row
 from regions.exploration.exploration_files import read_exploration, write_exploration
 from regions.exploration.local_search import ExplorationLimits, Points, Progress, Search, check_limits
-from regions.exploration.search_frame import Frame
+from regions.exploration.search_frame import MOST_CONE_DIMENSIONS, Frame
 from regions.network.patterns import hex_names, row_keys, unit_place, unit_places, unpack
 from regions.network.relu_network import Network
 from regions.optimize import Norm
@@ -267,7 +267,7 @@ class Exploration:
             )
         if (radius or 0.0) < (self.radius or 0.0) or (hops or 0) < (self.max_hops or 0):
             raise InvalidInputError("resume takes limits that are no smaller than before")
-        if (radius or 0.0) > self.frame.half_width:
+        if self.frame.beyond and (radius or 0.0) > self.frame.half_width:
             raise InvalidInputError(
                 f"radius={radius}, but directions are explored up to {self.frame.half_width:g} only; "
                 "explore anew"
@@ -285,7 +285,7 @@ class Exploration:
         text = f"{self.n_cells:,} cells around the center ({where}), {self.status.name}; {left}."
         if self.reasons:
             text += f" TRUNCATED: {', and '.join(self.reasons)}."
-        if self.frame.free:
+        if self.frame.beyond:
             width = f"{self.frame.half_width:.3g}"
             text += f" Facets farther than {width} from the center in some direction do not count."
         return text
@@ -300,8 +300,8 @@ class Exploration:
         if _leaves_the_frame(self.frame, self.order):
             width = f"{self.frame.half_width:.3g}"
             found.append(
-                f"only the box of {width} to either side of the center was searched; the whole space is not "
-                "a domain yet"
+                f"only the box of {width} to either side of the center was searched: the whole space is "
+                f"in up to {MOST_CONE_DIMENSIONS} directions that the network sees"
             )
         if self.undecided.any():
             found.append(
@@ -336,7 +336,7 @@ class Exploration:
             "arithmetic": self.arithmetic,
             "max_hops": self.max_hops,
             "radius": self.radius,
-            "reach": self.frame.half_width if self.frame.free else None,
+            "reach": self.frame.half_width if self.frame.beyond else None,
             "n_cells": self.n_cells,
             "n_frontier": self.n_frontier,
             "undecided_rows": int(self.undecided.sum()),
@@ -388,10 +388,10 @@ class Exploration:
 def _leaves_the_frame(frame: Frame, order: SearchOrder) -> bool:
     """Tell whether cells within the limits may lie beyond the frame that was searched.
 
-    A frame that stands for the whole space holds the ball that a search by distance is limited to, and the
+    A box that stands for the whole space holds the ball that a search by distance is limited to, and the
     way to each of its cells; a search by hops may have to leave it.
     """
-    return frame.free and order is SearchOrder.HOPS
+    return frame.beyond and order is SearchOrder.HOPS
 
 
 def packaged(search: Search, center: FloatArray, seconds: float) -> Exploration:

@@ -37,11 +37,11 @@ def explore(
     network : Network, of any input dimension
     center : (n0,) numbers, in a cell: on no unit's zero set
     domain : Domain, optional
-        Default: a box around the centre, in the row space of the first layer's weights, as many directions
-        as they have rank, each as far as `frame.half_width` (100 times the larger of |center| and the typical
-        distance of the first layer's hyperplanes). Cells and facets beyond are not seen: the whole space is
-        not a domain yet, and the result is TRUNCATED, but for the cells of a ball (`radius` alone), which the
-        box holds.
+        Default: the whole space. The directions that count are those of the row space of the first layer's
+        weights, as many as they have rank. In up to 6 of them cells are what they are in the whole space, in
+        exact arithmetic. In more only a box is searched, as far as `frame.half_width` (100 times the larger
+        of |center| and the typical distance of the first layer's hyperplanes), and the result is TRUNCATED,
+        but for the cells of a ball (`radius` alone), which the box holds.
     max_cells : int or None, how many cells to enter, that is to find all facets of; default 1000
     max_seconds : float or None, how long to search
     max_hops : int or None, how many facets to cross at most
@@ -79,9 +79,9 @@ def explore(
     >>> network = Network.from_arrays([[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [[1.0, 1.0]]], [[0.5, 0.5], [0.0]])
     >>> found = explore(network, [0.0, 0.0, 0.0], max_hops=1)
     >>> found.status.name, found.n_cells, found.n_frontier, found.hops.tolist()
-    ('TRUNCATED', 3, 1, [0, 1, 1, 2])
-    >>> found.reasons[0].split(";")[0]
-    'only the box of 42.7 to either side of the center was searched'
+    ('COMPLETE', 3, 1, [0, 1, 1, 2])
+    >>> explore(network, [0.0, 0.0, 0.0]).statement()
+    '4 cells around the center (all that can be reached), COMPLETE; 0 cells met beyond them are the frontier.'
     >>> found.nearest_facet.unit, round(found.nearest_facet.distance, 6)
     (0, 0.353553)
     """

@@ -1,4 +1,4 @@
-"""Where an exploration takes place: the domain given, or all directions that the network looks at.
+"""Where an exploration takes place: the domain given, or all of the space, in the directions that matter.
 
 Without a domain the cells are cylinders over the kernel of the first layer's weights W. The plane
 center + basis @ t with as many orthonormal columns as W has rank meets each of them.
@@ -14,8 +14,9 @@ import numpy as np
 from flint import fmpz_mat
 from numpy.typing import ArrayLike, NDArray
 
-from regions.domain import Box, Domain, FrameBox
+from regions.domain import Box, Domain, FrameBox, Unbounded
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
+from regions.exploration.cone_facet_finder import MOST_CONE_DIMENSIONS
 from regions.network.patterns import unit_place
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, dyadic_integers
@@ -36,20 +37,28 @@ class Frame:
     ----------
     domain : Domain
     at : (d,) float64, the centre; the point that is meant is domain.to_input(at)
-    free : bool, whether the domain stands for all of the input space, as far as `half_width`
-    half_width : float, in input units; inf if a domain was given
+    free : bool, whether the domain gives coordinates only, and all of the input space is meant
+    half_width : float, in input units: how large the problem is; inf if a domain was given
+    whole : bool, whether all of the space is searched, as cones; else it is only as far as `half_width`
     """
 
     domain: Domain
     at: FloatArray
     free: bool
     half_width: float
+    whole: bool = False
+
+    @property
+    def beyond(self) -> bool:
+        """Whether there may be something beyond what is searched."""
+        return self.free and not self.whole
 
 
 def check_network(network: Network) -> None:
     """Raise InvalidInputError unless this is a network that has cells."""
     if not isinstance(network, Network):
         raise InvalidInputError(f"network is a {type(network).__name__}; make a Network, see load_network")
+    network.refuse_max_units("local exploration")
     if not network.cutting.any():
         kind = "unit that is not linear" if network.n_units else "ReLU unit"
         raise InvalidInputError(
@@ -91,6 +100,9 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius
     BudgetExceededError
         If a domain whose sides are not axis-parallel has more than 256 directions.
     """
+    if isinstance(domain, Unbounded):
+        _check_whole(network, domain)
+        domain = None
     frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
     d = frame.domain.dimension
     if d > MOST_DIRECTIONS and not frame.domain.is_axis_parallel:
@@ -119,9 +131,24 @@ def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
     basis = row_space(network.weights[0])
     half = max(_half_width(network, center), 2.0 * radius)
     if basis is None:
-        return Frame(Box(center - half, center + half), center, True, half)
+        whole = center.size <= MOST_CONE_DIMENSIONS
+        return Frame(Box(center - half, center + half), center, True, half, whole)
     d = basis.shape[1]
-    return Frame(FrameBox(center, basis, np.full(d, -half), np.full(d, half)), np.zeros(d), True, half)
+    plane = FrameBox(center, basis, np.full(d, -half), np.full(d, half))
+    return Frame(plane, np.zeros(d), True, half, d <= MOST_CONE_DIMENSIONS)
+
+
+def _check_whole(network: Network, domain: Unbounded) -> None:
+    """Raise InvalidDomainError unless an unbounded domain is the whole space of the network's inputs."""
+    if domain.n_sides:
+        raise InvalidDomainError(
+            f"{domain.describe()}: explore a bounded part of it, as domain.clipped(half_width) is, or leave "
+            "the domain out for the whole space"
+        )
+    if domain.input_dim != network.input_dim:
+        raise InvalidDomainError(
+            f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
+        )
 
 
 def _half_width(network: Network, center: FloatArray) -> float:

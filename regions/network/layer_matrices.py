@@ -18,6 +18,7 @@ from regions.errors import BudgetExceededError, InvalidNetworkError
 __all__ = [
     "DenseViews",
     "Matrix",
+    "by_non_zeros",
     "compact",
     "from_parts",
     "identity",
@@ -78,6 +79,19 @@ def compact(matrix: Matrix) -> Matrix:
     for part in (rows.data, rows.indices, rows.indptr):
         part.setflags(write=False)
     return rows
+
+
+def by_non_zeros(matrix: FloatArray) -> Matrix:
+    """Return a dense matrix by its non-zeros, however many there are.
+
+    Examples
+    --------
+    >>> by_non_zeros(np.eye(2)).nnz
+    2
+    """
+    from scipy.sparse import csr_array
+
+    return csr_array(matrix)
 
 
 def identity(size: int) -> Matrix:

@@ -24,8 +24,10 @@ from regions.reports import replacing
 _LAYER_KEY = re.compile(r"([Wb])(0|[1-9][0-9]*)")
 _PART_KEY = re.compile(r"W(0|[1-9][0-9]*)_(columns|starts|size)")
 _SLOPES_KEY = re.compile(r"slopes(0|[1-9][0-9]*)")
+_MAXIMA_KEY = re.compile(r"maxima(0|[1-9][0-9]*)")
 MOST_DENSE_IN_FILES = 2**22  # entries; larger sparse matrices are stored by their non-zeros
 _TWO_SLOPES = 2  # flag of a layer whose units are no ReLUs; releases that do not know it refuse the file
+_MAX_UNITS = 3  # flag of a layer some of whose units are max units; the others may have slopes
 
 
 class StoredLayers(NamedTuple):
@@ -36,6 +38,7 @@ class StoredLayers(NamedTuple):
     relu: Sequence[bool] | None
     name: str
     slopes: Sequence[NDArray[Any] | None] | None = None
+    maxima: Sequence[NDArray[Any] | None] | None = None
 
 
 class Layers(Protocol):
@@ -60,6 +63,10 @@ class Layers(Protocol):
     @property
     def slopes(self) -> Sequence[NDArray[Any] | None] | None:
         """The slopes of the units of each layer, None where they are ReLUs."""
+
+    @property
+    def maxima(self) -> Sequence[NDArray[Any] | None] | None:
+        """The numbers of rows of the units of each layer, None where there are no max units."""
 
 
 def read_layers(path: str | os.PathLike[str]) -> StoredLayers:
@@ -98,7 +105,7 @@ def write_layers(path: str | os.PathLike[str], layers: Layers) -> None:
         If the file cannot be written.
     """
     flags, entries = to_entries(layers)
-    relu = np.array(flags, np.uint8 if _TWO_SLOPES in flags else np.bool_)
+    relu = np.array(flags, np.uint8 if {_TWO_SLOPES, _MAX_UNITS} & set(flags) else np.bool_)
     # the flags come first, so that damage which hides the last entries cannot hide their absence
     stored: dict[str, Any] = {"relu": relu, "name": np.array(layers.name), **entries}
     # an open file, because given a path numpy appends ".npz" to names without it
@@ -125,8 +132,12 @@ def to_entries(layers: Layers) -> tuple[list[bool | int], dict[str, NDArray[Any]
             entries[f"W{k}"] = weight.toarray() if is_sparse(weight) else weight
     entries |= {f"b{k}": bias for k, bias in enumerate(layers.biases)}
     entries |= {f"slopes{k}": pair for k, pair in enumerate(layers.slopes or ()) if pair is not None}
-    relu = layers.relu or ()
-    return [_TWO_SLOPES if f"slopes{k}" in entries else bool(flag) for k, flag in enumerate(relu)], entries
+    entries |= {f"maxima{k}": sizes for k, sizes in enumerate(layers.maxima or ()) if sizes is not None}
+    flags: list[bool | int] = []
+    for k, flag in enumerate(layers.relu or ()):
+        kind = _MAX_UNITS if f"maxima{k}" in entries else _TWO_SLOPES if f"slopes{k}" in entries else None
+        flags.append(bool(flag) if kind is None else kind)
+    return flags, entries
 
 
 def from_entries(
@@ -137,14 +148,23 @@ def from_entries(
     Raises
     ------
     InvalidNetworkError
-        If flags and slopes do not fit together.
+        If flags, slopes and max units do not fit together.
     """
     given = list(flags or ())
-    named = sorted(int(match[1]) for key in stored if (match := _SLOPES_KEY.fullmatch(key)))
-    if [k for k, flag in enumerate(given) if flag == _TWO_SLOPES] != named or not set(given) <= {0, 1, 2}:
+    named, owned = (
+        sorted(int(match[1]) for name in stored if (match := key.fullmatch(name)))
+        for key in (_SLOPES_KEY, _MAXIMA_KEY)
+    )
+    sloped = [k for k in named if k not in owned]
+    if (
+        [k for k, flag in enumerate(given) if flag == _TWO_SLOPES] != sloped
+        or [k for k, flag in enumerate(given) if flag == _MAX_UNITS] != owned
+        or not set(given) <= {0, 1, _TWO_SLOPES, _MAX_UNITS}
+    ):
         raise InvalidNetworkError(
-            f"key 'relu' says {given} and there are slopes of the layers {named}; the flag is "
-            f"{_TWO_SLOPES} where a layer has slopes, else 0 or 1"
+            f"key 'relu' says {given} and there are slopes of the layers {named}, max units of {owned}; the "
+            f"flag is {_MAX_UNITS} where a layer has max units, else {_TWO_SLOPES} where a layer has slopes, "
+            "else 0 or 1"
         )
     layers = range(len(given) if count is None else count)
     return StoredLayers(
@@ -153,6 +173,7 @@ def from_entries(
         None if flags is None else [bool(flag) for flag in given],
         name,
         [stored.get(f"slopes{k}") for k in range(len(given))],
+        [stored.get(f"maxima{k}") for k in range(len(given))],
     )
 
 
@@ -171,7 +192,7 @@ def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def _is_wanted(key: str) -> bool:
-    forms = (_LAYER_KEY, _PART_KEY, _SLOPES_KEY)
+    forms = (_LAYER_KEY, _PART_KEY, _SLOPES_KEY, _MAXIMA_KEY)
     return any(form.fullmatch(key) for form in forms) or key in ("relu", "name")
 
 

@@ -20,9 +20,20 @@ from numpy.typing import ArrayLike, NDArray
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network.layer_checks import check_chain, checked_arrays, exact_float64, relu_flags
 from regions.network.layer_matrices import DenseViews, Matrix, compact, is_sparse, matrices_of, update_digest
+from regions.network.max_units import (
+    MaxUnits,
+    Sizes,
+    check_slopes,
+    joined_layers,
+    output_of_layer,
+    refuse_max_units,
+    sizes_of_layers,
+    states_of_layer,
+    table_of,
+)
 from regions.network.network_files import read_layers, write_layers
 from regions.network.patterns import checked_states
-from regions.network.slopes import RELU, Slopes, activated, put_out, right_of, slopes_of_layers
+from regions.network.slopes import RELU, Slopes, activated, slopes_of_layers
 
 __all__ = ["Network"]
 
@@ -36,8 +47,10 @@ class Network:
 
     Layer l maps `h` to `weights[l] @ h + biases[l]` and then, iff `relu[l]`, to its positive part, or to what
     the units' slopes make of it: `slopes[l][0] * z` where z <= 0, and `slopes[l][1] * z` where z > 0.
-    A unit is a row of a ReLU layer; units are numbered flat, ReLU layer after ReLU layer.
-    Two networks are equal when their weights, biases, ReLU flags and slopes are the same bits.
+    A unit is a row of a ReLU layer; units are numbered flat, ReLU layer after ReLU layer. Consecutive rows
+    may be the candidates of one max unit: the largest puts out its value, the others 0; a tie goes to the
+    first. Two networks are equal when their weights, biases, ReLU flags, slopes and max units are the same
+    bits.
     Large matrices of few non-zeros, as convolutions make them, are stored by these: `operators` has all
     matrices as they are stored (dense, or as scipy's `csr_array`), `weights` makes dense ones on demand.
 
@@ -48,6 +61,8 @@ class Network:
     name : str, for reports only; not part of equality
     slopes : tuple, one per affine layer: None for ReLUs (and where `relu` is False), or (2, n_l) float64, the
         slopes left and right of the units' breakpoints; see `from_arrays` for what else may be given
+    maxima : tuple, one per affine layer: None, or the number of rows of each unit in turn, int64; those of
+        more than one row are max units, and the next layer has the same column for all rows of one
 
     Raises
     ------
@@ -68,22 +83,30 @@ class Network:
     relu: tuple[bool, ...]
     name: str = ""
     slopes: tuple[Slopes, ...] = ()
+    maxima: tuple[Sizes, ...] = ()
     operators: tuple[Matrix, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        given = matrices_of(self.weights)
-        operators = tuple(map(compact, checked_arrays("weights", given, 2)))
+        given = checked_arrays("weights", matrices_of(self.weights), 2)
         biases = checked_arrays("biases", self.biases, 1)
+        if len(biases) != len(given):
+            check_chain(given, biases)
+        relu, widths = relu_flags(self.relu, len(given)), [bias.size for bias in biases]
+        maxima = sizes_of_layers(self.maxima, relu, widths)
+        slopes = slopes_of_layers(self.slopes, relu, widths)
+        check_slopes(maxima, slopes)
+        given, biases = joined_layers(given, biases, maxima)
+        operators = tuple(map(compact, given))
         check_chain(operators, biases)
+        added = len(operators) - len(relu)
         object.__setattr__(self, "operators", operators)
         dense = not any(map(is_sparse, operators))
         object.__setattr__(self, "weights", operators if dense else DenseViews(operators))
         object.__setattr__(self, "biases", biases)
-        object.__setattr__(self, "relu", relu_flags(self.relu, len(operators)))
+        object.__setattr__(self, "relu", (*relu, *(False,) * added))
         object.__setattr__(self, "name", str(self.name))
-        object.__setattr__(
-            self, "slopes", slopes_of_layers(self.slopes, self.relu, [bias.size for bias in biases])
-        )
+        object.__setattr__(self, "slopes", (*slopes, *(None,) * added))
+        object.__setattr__(self, "maxima", (*maxima, *(None,) * added))
 
     def __eq__(self, other: object) -> bool:
         return self.digest() == other.digest() if isinstance(other, Network) else NotImplemented
@@ -93,7 +116,7 @@ class Network:
 
     def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
         # pickled arrays come back writable; going through the constructor freezes them again
-        return (Network, (self.operators, self.biases, self.relu, self.name, self.slopes))
+        return (Network, (self.operators, self.biases, self.relu, self.name, self.slopes, self.maxima))
 
     @classmethod
     def from_arrays(
@@ -104,6 +127,7 @@ class Network:
         *,
         name: str = "",
         slopes: Sequence[Any] | None = None,
+        maxima: Sequence[Any] | None = None,
     ) -> Network:
         """Make the network of the given weights `(out, in)` and biases `(out,)`.
 
@@ -111,11 +135,16 @@ class Network:
         ----------
         weights, biases : sequences of (n_l, n_{l-1}) and (n_l,) arrays
             Weights may be sparse matrices of scipy.
-        relu : sequence of bool, one per layer; default a ReLU after every layer but the last
+        relu : sequence of bool, one per layer; default units after every layer but the last, and after the
+            last if it has max units
         name : str, for reports
         slopes : sequence, one per layer; default ReLUs
             For each layer None, "abs" or "identity" for all its units, a number a for leaky ReLUs of the
             slopes (a, 1), a pair (left, right), or (2, n_l) numbers: a pair for each unit.
+        maxima : sequence, one per layer; default no max units
+            For each layer None, a number k for max units of k consecutive rows each (maxout of rank k), or
+            the numbers of rows of all units in turn, 1 for ordinary units. The next layer takes one input
+            for each unit; a max unit of negated rows is a minimum, negated.
 
         Raises
         ------
@@ -128,16 +157,22 @@ class Network:
         >>> leaky = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]], slopes=[0.5, None])
         >>> leaky.forward([[-2.0], [2.0]]).tolist()
         [[-1.0], [2.0]]
+        >>> maxout = Network.from_arrays([[[1.0], [-1.0], [0.5]]], [[0.0, 0.0, 1.0]], maxima=[3])
+        >>> maxout.forward([[-3.0], [0.0], [4.0]]).tolist()
+        [[3.0], [1.0], [4.0]]
         """
         if relu is None:
             n_layers = len(weights) if hasattr(weights, "__len__") else 0
             relu = [layer < n_layers - 1 for layer in range(n_layers)]
+            if relu and maxima is not None and hasattr(maxima, "__getitem__") and len(maxima) == n_layers:
+                relu[-1] = maxima[-1] is not None
         return cls(
             cast(Any, weights),
             cast(Any, biases),
             cast(Any, relu),
             name,
             () if slopes is None else cast(Any, slopes),
+            () if maxima is None else cast(Any, maxima),
         )
 
     @classmethod
@@ -145,8 +180,9 @@ class Network:
         """Read the network in a `.npz` with keys `W0, b0, W1, b1, ...`, where `W` is `(out, in)`.
 
         A ReLU follows every layer but the last, unless a key `relu` lists one flag per layer. Where units
-        are no ReLUs the flag is 2, and a key `slopes3` holds the (2, n) slopes of layer 3. Keys `name` (a
-        string) and any others not of these forms may be there and are left alone.
+        are no ReLUs the flag is 2, and a key `slopes3` holds the (2, n) slopes of layer 3; where some are max
+        units it is 3, and a key `maxima3` holds the numbers of rows of all units. Keys `name` (a string) and
+        any others not of these forms may be there and are left alone.
 
         Parameters
         ----------
@@ -228,7 +264,17 @@ class Network:
     @property
     def is_relu(self) -> bool:
         """Whether all units are ReLUs."""
-        return all(pair is None for pair in self.slopes)
+        return all(pair is None for pair in (*self.slopes, *self.maxima))
+
+    @cached_property
+    def max_units(self) -> MaxUnits | None:
+        """Which rows are candidates of which max unit, and how their pairs are numbered; None without any."""
+        layers = zip(self.maxima, self.biases, self.relu, strict=True)
+        return table_of([bias.size if sizes is None else sizes for sizes, bias, relu in layers if relu])
+
+    def refuse_max_units(self, what: str) -> None:
+        """Raise InvalidNetworkError, saying that `what` takes no max units, if there are any."""
+        refuse_max_units(self.maxima, what)
 
     @cached_property
     def unit_slopes(self) -> FloatArray:
@@ -244,7 +290,10 @@ class Network:
 
     @cached_property
     def cutting(self) -> BoolArray:
-        """Whether a unit's slopes differ, `(n_units,)`: only such units cut, the others are linear."""
+        """Whether a unit's slopes differ, `(n_units,)`: only such units cut, the others are linear.
+
+        Candidates of max units are among them: each cuts where it ties with the winner.
+        """
         cutting = self.unit_slopes[0] != self.unit_slopes[1]
         cutting.setflags(write=False)
         return cutting
@@ -297,7 +346,7 @@ class Network:
         """Say which units are active, in flat order; a unit at exactly 0 is inactive.
 
         Active means right of the breakpoint, whatever the slopes. Linear units have none, and count as active
-        everywhere.
+        everywhere. Of a max unit's candidates one is active, the first largest.
 
         Parameters
         ----------
@@ -319,8 +368,9 @@ class Network:
                [False, False]])
         """
         output, values = self._run(x)
-        pairs = (pair for pair, relu in zip(self.slopes, self.relu, strict=True) if relu)
-        active = [right_of(value, pair) for value, pair in zip(values, pairs, strict=True)]
+        layers = zip(self.slopes, self.maxima, self.relu, strict=True)
+        kinds = ((pair, sizes) for pair, sizes, relu in layers if relu)
+        active = [states_of_layer(value, *kind) for value, kind in zip(values, kinds, strict=True)]
         return np.concatenate(active, axis=-1) if active else np.zeros((*output.shape[:-1], 0), np.bool_)
 
     def affine_map(self, pattern: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -387,6 +437,8 @@ class Network:
             state.update(bias.astype("<f8").tobytes())
             if (pair := self.slopes[layer]) is not None:
                 state.update(b"slopes;" + pair.astype("<f8").tobytes())
+            if (sizes := self.maxima[layer]) is not None:
+                state.update(b"maxima;" + sizes.astype("<i8").tobytes())
         return state.hexdigest()
 
     def describe(self) -> str:
@@ -399,10 +451,15 @@ class Network:
         """
         sizes = " -> ".join(str(size) for size in [self.input_dim, *(bias.size for bias in self.biases)])
         layers = "1 layer" if len(self.widths) == 1 else f"{len(self.widths)} layers"
-        kind = "ReLU units" if self.is_relu else "units with two slopes"
+        kind = "ReLU units" if all(pair is None for pair in self.slopes) else "units with two slopes"
         linear = self.n_units - int(np.count_nonzero(self.cutting))
         passing = f" ({linear} of them linear)" if linear else ""
-        return f"{self.name or 'network'}: {sizes}, {self.n_units} {kind}{passing} in {layers}"
+        rows = [k for sizes in self.maxima if sizes is not None for k in sizes.tolist() if k > 1]
+        parts = (
+            [f"{self.n_units - sum(rows)} {kind}{passing}"] if self.n_units > sum(rows) or not rows else []
+        )
+        parts += [f"{len(rows)} max units of {sum(rows)} candidates"] if rows else []
+        return f"{self.name or 'network'}: {sizes}, {' and '.join(parts)} in {layers}"
 
     def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
         value = exact_float64("x", x, InvalidInputError)
@@ -411,12 +468,12 @@ class Network:
                 f"x has shape {value.shape}; expected (N, {self.input_dim}) or ({self.input_dim},)"
             )
         before_relu = []
-        layers = zip(self.operators, self.biases, self.relu, self.slopes, strict=True)
-        for weight, bias, relu, pair in layers:
+        layers = zip(self.operators, self.biases, self.relu, self.slopes, self.maxima, strict=True)
+        for weight, bias, relu, pair, sizes in layers:
             value = value @ weight.T + bias
             if relu:
                 before_relu.append(value)
-                value = put_out(value, pair)
+                value = output_of_layer(value, pair, sizes)
         return value, before_relu
 
     def _compose(

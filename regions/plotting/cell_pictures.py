@@ -33,6 +33,7 @@ from regions.plotting.colors import (
 )
 from regions.plotting.decision import ClassPieces, class_pieces, output_maps, scores_of
 from regions.plotting.paths import draw_segments, fill_polygons
+from regions.plotting.shown_part import in_view
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -62,6 +63,7 @@ def plot_cells(
     Parameters
     ----------
     complex : CellComplex of dimension 1 or 2
+        Of an unbounded domain the part where cells meet is drawn, under a note that says so.
     color : {"pattern", "volume", "jacobian", "layer", "class"}
         ``pattern``: similar activation patterns get similar colours.  ``volume``: area, and
         ``jacobian``: Frobenius norm of the outputs' intrinsic Jacobian, both on a
@@ -95,6 +97,7 @@ def plot_cells(
     '$x_0$'
     """
     _check(complex, color, cmap)
+    complex, note = in_view(complex)
     marked = None if points is None else intrinsic_points(complex, points)
     if ax is None:
         size = (5.2, 4.4) if complex.dimension == 2 else (6.0, 3.6)
@@ -106,6 +109,8 @@ def plot_cells(
         _draw_plane(ax, complex, color, colormap, decision_boundary)
     if marked is not None:
         mark_points(ax, marked, labels=point_labels)
+    if note:
+        ax.set_title(note, fontsize=8)
     return ax
 
 

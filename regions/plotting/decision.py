@@ -96,10 +96,10 @@ def output_maps(complex: CellComplex, chunk: int = _CHUNK_CELLS) -> Iterator[tup
         # One affine map per run of cells: d rows of coefficients and one of constants.
         maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :]
         layer = 0
-        layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+        layers = zip(network.operators, network.biases, network.relu, network.slopes, strict=True)
         for weight, bias, relu, pair in layers:
             # One large product: numpy would multiply a stack of small matrices one by one.
-            maps = (maps.reshape(-1, weight.shape[1]) @ weight.T).reshape(len(maps), -1, len(weight))
+            maps = (maps.reshape(-1, weight.shape[1]) @ weight.T).reshape(len(maps), -1, bias.size)
             maps[:, -1, :] += bias
             if relu:
                 own = bits[:, offsets[layer] : offsets[layer + 1]]

@@ -18,6 +18,7 @@ from regions.errors import InvalidInputError
 from regions.plotting.cell_pictures import legend_beside, line_style, name_axes
 from regions.plotting.colors import layer_palette
 from regions.plotting.paths import draw_segments
+from regions.plotting.shown_part import in_view
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -58,6 +59,7 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     check_complex(complex)
     if complex.n_cells == 0:
         raise InvalidInputError("the complex holds no cells, so there is nothing to draw")
+    complex, note = in_view(complex)
     places = _places(complex, axes)
     if ax is None:
         _, ax = plt.subplots(figsize=(5.2, 4.4), layout="constrained")
@@ -82,6 +84,8 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     if n_layers > 1:
         handles = [Line2D([], [], color=palette[k], lw=1.5) for k in range(n_layers)]
         legend_beside(ax, handles, [f"layer {k}" for k in range(n_layers)], "facet of")
+    if note:
+        ax.set_title(note, fontsize=8)
     return ax
 
 

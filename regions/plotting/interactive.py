@@ -16,6 +16,7 @@ from regions.errors import InvalidInputError
 from regions.plotting.cell_pictures import intrinsic_points
 from regions.plotting.colors import layer_palette, pattern_colors
 from regions.plotting.decision import class_pieces
+from regions.plotting.shown_part import in_view
 from regions.reports import write_text
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def interactive_figure(
         raise InvalidInputError(f"opacity is {opacity}; it must be in (0, 1]")
     if decision_boundary and complex.dimension == 3:
         raise InvalidInputError("the decision boundary is drawn in two dimensions only: enumerate a Slice")
+    complex, note = in_view(complex)
     marked = None if points is None else intrinsic_points(complex, points)
     match complex.dimension:
         case 2:
@@ -92,6 +94,8 @@ def interactive_figure(
             )
     if marked is not None:
         _add_points(go, figure, marked)
+    if note:
+        figure.update_layout(title=note)
     return figure
 
 

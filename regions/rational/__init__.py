@@ -5,10 +5,12 @@ networks and domains; lists no cells of its own accord, and nothing here rounds 
 """
 
 from regions.rational.affine_maps import ExactNetwork
+from regions.rational.cell_cones import CellCone, cell_cone
 from regions.rational.exact_cells import (
     ExactCell,
     ExactFacet,
     exact_cell,
+    facet_row,
     interior_point,
     neighbour_pattern,
     strictly_inside,
@@ -25,6 +27,7 @@ from regions.rational.intervals import (
     simplex_volume,
     squared_volume,
 )
+from regions.rational.nearest_points import squared_distance
 from regions.rational.residues import map_residues
 from regions.rational.systems import (
     balances,
@@ -36,6 +39,7 @@ from regions.rational.systems import (
 )
 
 __all__ = [
+    "CellCone",
     "ExactCell",
     "ExactFacet",
     "ExactGaussian",
@@ -43,12 +47,14 @@ __all__ = [
     "RationalPolytope",
     "balances",
     "bounds",
+    "cell_cone",
     "cell_volume",
     "decide_interior",
     "dyadic_integers",
     "enclosure",
     "exact_cell",
     "exact_jumps",
+    "facet_row",
     "facet_volume_enclosure",
     "halfspace_rows",
     "inside_all",
@@ -61,6 +67,7 @@ __all__ = [
     "simplex_volume",
     "solve_on_support",
     "solve_vertex",
+    "squared_distance",
     "squared_volume",
     "strictly_inside",
     "to_fraction",

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from flint import fmpq, fmpq_mat, fmpz, fmpz_mat
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.network.max_units import MaxUnits
 from regions.network.patterns import state_bytes, unit_place
 from regions.network.relu_network import Network
 from regions.rational.exact_polytope import RationalPolytope
@@ -241,6 +242,10 @@ class ExactNetwork:
             return self._map(last, key)
         return fmpz_mat(self._activated(last, key))
 
+    @cached_property
+    def _table(self) -> MaxUnits:
+        return cast(MaxUnits, self.network.max_units)
+
     @property
     def output_shift(self) -> int:
         """The power of two under the integers of the output map."""
@@ -297,9 +302,18 @@ class ExactNetwork:
         return RationalPolytope(self.dimension, vertices, masks)
 
     def plane_row(self, pattern: Pattern | Sequence[bool], plane: int) -> Row:
-        """The row of a hyperplane: flat unit number, or -1 - k for side k of the domain."""
+        """The row of a hyperplane: flat unit number, or -1 - k for side k of the domain.
+
+        Where two candidates of a max unit tie, `MaxUnits` numbers the plane: the earlier one's value minus
+        the later one's.
+        """
         if plane < 0:
             return self.halfspace_rows[-1 - plane]
+        if plane >= self.network.n_units:
+            i, j = self._table.rows(plane)
+            return tuple(
+                a - b for a, b in zip(self.plane_row(pattern, i), self.plane_row(pattern, j), strict=True)
+            )
         return self.unit_row(pattern, *unit_place(self.network.unit_offsets, plane))
 
     def states_at(self, point: Sequence[Fraction]) -> bytes:
@@ -316,8 +330,14 @@ class ExactNetwork:
         >>> list(exact.states_at([Fraction(1, 3)])), list(exact.states_at([Fraction(1)]))
         ([1, 0, 0], [1])
         """
-        states = b""
+        states, table = b"", self.network.max_units
         for unit, cuts in enumerate(self.network.cutting.tolist()):
+            if table is not None and table.first[unit] >= 0:
+                if unit == table.first[unit]:
+                    states += self._winner_at(states, range(unit, unit + int(table.size[unit])), point)
+                if len(states) <= unit:
+                    break
+                continue
             active = True
             if cuts:
                 *a, c = (int(x) for x in self.plane_row(states, unit))
@@ -327,6 +347,15 @@ class ExactNetwork:
                 active = value > 0
             states += b"\1" if active else b"\0"
         return states
+
+    def _winner_at(self, states: bytes, rows: range, point: Sequence[Fraction]) -> bytes:
+        """The states of the candidates of a max unit around a point; none where others tie only there."""
+        maps = [[int(x) for x in self.plane_row(states, row)] for row in rows]
+        values = [sum((k * x for k, x in zip(a, point, strict=True)), Fraction(c)) for *a, c in maps]
+        best = values.index(max(values))
+        if any(value == values[best] and a != maps[best] for value, a in zip(values, maps, strict=True)):
+            return b""
+        return bytes(int(k == best) for k in range(len(rows)))
 
     def vertex(self, rows: Sequence[Sequence[Any]]) -> Row:
         """The point on d hyperplanes, as integers (x_1, ..., x_d, w) with w > 0; see `solve_vertex`."""
@@ -346,6 +375,13 @@ class ExactNetwork:
                 found = self._keep(self._float_maps, key, _floats(self._map(affine, pattern)))
             parts.append(found)
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension + 1))
+
+
+def float_row(row: Sequence[int]) -> NDArray[np.float64]:
+    """A row of integers as floats, over a power of two that brings the largest to about 1."""
+    bits = max(abs(x).bit_length() for x in row)
+    excess = max(0, bits - _EXACT_BITS)
+    return np.ldexp(np.array([float(x >> excess) for x in row]), excess - bits)
 
 
 def _floats(matrix: Any) -> NDArray[np.float64]:

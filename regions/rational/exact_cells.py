@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import lcm
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regions.errors import CertificateError
 from regions.network.patterns import state_bytes, unit_place
-from regions.rational.affine_maps import ExactNetwork, Pattern
+from regions.rational.affine_maps import ExactNetwork, Pattern, float_row
 from regions.rational.exact_polytope import RationalPolytope
 from regions.rational.integer_rows import Row, primitive, sign_at
 
@@ -27,7 +27,8 @@ class ExactFacet:
     ----------
     on : int, its vertices as bits
     sides : tuple of int, sides of the domain that it lies on (at most one)
-    units : tuple of int, flat numbers of the units that vanish on it but not on the cell
+    units : tuple of int, flat numbers of the units that vanish on it but not on the cell; of a max unit, the
+        winner and the candidates that tie with it there
     """
 
     on: int
@@ -44,7 +45,8 @@ class ExactCell:
     pattern : bytes, one byte (0, 1) per unit in flat order
     polytope : RationalPolytope; rows are the domain's m sides, then the units
     facets : tuple of ExactFacet
-    zero_units : tuple of int, flat numbers of the units that vanish on the whole cell
+    zero_units : tuple of int, flat numbers of the units that vanish on the whole cell; of a max unit, the
+        candidates that tie there with the winner
     """
 
     pattern: bytes
@@ -92,34 +94,69 @@ def exact_cell(
     n_sides = len(exact.halfspace_rows)
     rows = _OrientedRows(exact, key)
     zero: list[int] = []
-    done = ~exact.network.cutting
+    done = ~exact.network.cutting | rows.winning
     for unit in np.flatnonzero(done & (rows.orientation < 0.0)).tolist():
         raise CertificateError(f"unit {unit} is linear, so active everywhere, but is listed as inactive")
     for unit in hints:
         if not done[unit]:
             done[unit] = True
             polytope = _cut(polytope, rows, unit, n_sides, zero)
-    floats = exact.unit_floats(key)
+    floats = rows.floats()
     doubtful = ~_surely_positive(polytope, floats, rows.orientation) & ~done
     for unit in np.flatnonzero(doubtful).tolist():
         polytope = _cut(polytope, rows, unit, n_sides, zero)
     facets = []
     for on, numbers in polytope.facets().items():
         sides = tuple(k for k in numbers if k < n_sides)
-        facets.append(ExactFacet(on, sides, tuple(k - n_sides for k in numbers if k >= n_sides)))
+        facets.append(ExactFacet(on, sides, rows.with_winners(k - n_sides for k in numbers if k >= n_sides)))
     return ExactCell(key, polytope, tuple(facets), tuple(sorted(zero)))
 
 
 class _OrientedRows:
-    """Exact rows of a pattern's units, positive inside its cell."""
+    """Exact rows of a pattern's units, positive inside its cell; of rivals, what the winner leads by."""
 
     def __init__(self, exact: ExactNetwork, pattern: bytes) -> None:
         self.exact, self.pattern = exact, pattern
         self.orientation = np.where(np.frombuffer(pattern, dtype=np.uint8) != 0, 1.0, -1.0)
+        self.winning = np.zeros(len(pattern), np.bool_)
+        self._winner: dict[int, int] = {}
+        table = exact.network.max_units
+        if table is None:
+            return
+        for first in np.unique(table.first[table.first >= 0]).tolist():
+            active = [k for k in range(first, first + int(table.size[first])) if pattern[k]]
+            if len(active) != 1:
+                raise CertificateError(
+                    f"{len(active)} candidates of the max unit of row {first} are listed as active"
+                )
+            self.winning[active] = True
+            self._winner |= dict.fromkeys(range(first, first + int(table.size[first])), active[0])
+        self.orientation[list(self._winner)] = 1.0
 
     def __call__(self, unit: int) -> tuple[int, ...]:
         row = self.exact.plane_row(self.pattern, unit)
+        if unit in self._winner:
+            best = self.exact.plane_row(self.pattern, self._winner[unit])
+            return tuple(int(a - b) for a, b in zip(best, row, strict=True))
         return tuple(int(x) for x in row) if self.pattern[unit] else tuple(-int(x) for x in row)
+
+    def with_winners(self, units: Iterable[int]) -> tuple[int, ...]:
+        """Units that vanish, in order; to candidates that tie, the winner that they tie with is added."""
+        vanishing = set(units)
+        return tuple(sorted(vanishing | {self._winner[unit] for unit in vanishing if unit in self._winner}))
+
+    def may_vanish(self, unit: int) -> bool:
+        """Whether a unit's row may be 0 on the whole cell: inactive units', later candidates' in a tie."""
+        return self._winner[unit] < unit if unit in self._winner else not self.pattern[unit]
+
+    def floats(self) -> NDArray[np.float64]:
+        """Rows as floats, up to `orientation`, as `ExactNetwork.unit_floats`."""
+        rows = self.exact.unit_floats(self.pattern)
+        if self._winner:
+            rows = rows.copy()
+            for unit in self._winner:
+                rows[unit] = float_row(self(unit))
+        return rows
 
 
 def _cut(
@@ -127,9 +164,10 @@ def _cut(
 ) -> RationalPolytope:
     row = rows(unit)
     if not any(row):
-        if rows.pattern[unit]:
+        if not rows.may_vanish(unit):
             raise CertificateError(
-                f"unit {unit} is listed as active where its pre-activation is identically 0"
+                f"unit {unit} is listed as active where its pre-activation is identically 0, or as losing "
+                "where it is the first to tie"
             )
         zero.append(unit)
         return polytope
@@ -178,8 +216,23 @@ def neighbour_pattern(exact: ExactNetwork, cell: ExactCell, facet: ExactFacet) -
     beyond = bytearray(cell.pattern)
     off = next(v for i, v in enumerate(cell.polytope.vertices) if not facet.on >> i & 1)
     offsets = exact.network.unit_offsets
+    table = exact.network.max_units
     first_change = len(beyond)
-    for unit in sorted((*facet.units, *cell.zero_units)):
+    vanishing = sorted((*facet.units, *cell.zero_units))
+    for unit in vanishing:
+        if table is not None and table.first[unit] >= 0:
+            tied = sorted(
+                {
+                    table.winner(cell.pattern, unit),
+                    *(k for k in vanishing if table.first[k] == table.first[unit]),
+                }
+            )
+            if unit == tied[-1]:
+                best = _winner_beyond(exact, bytes(beyond), tied, off)
+                if not beyond[best]:
+                    first_change = min(first_change, tied[0])
+                    beyond[tied[0] : tied[-1] + 1] = bytes(int(k == best) for k in range(tied[0], unit + 1))
+            continue
         layer, number = unit_place(offsets, unit)
         if int(offsets[layer]) <= first_change:  # the same row as in the cell
             state = 1 - beyond[unit] if unit in facet.units else 0
@@ -190,6 +243,16 @@ def neighbour_pattern(exact: ExactNetwork, cell: ExactCell, facet: ExactFacet) -
             beyond[unit] = state
             first_change = min(first_change, unit)
     return bytes(beyond)
+
+
+def _winner_beyond(exact: ExactNetwork, beyond: bytes, tied: Sequence[int], off: Row) -> int:
+    """Which of the candidates that tie on a facet wins beyond it: the one that is least on this side."""
+    best, least = tied[0], exact.plane_row(beyond, tied[0])
+    for unit in tied[1:]:
+        row = exact.plane_row(beyond, unit)
+        if sign_at([a - b for a, b in zip(least, row, strict=True)], off) > 0:
+            best, least = unit, row
+    return best
 
 
 def interior_point(cell: ExactCell) -> Row:
@@ -208,9 +271,18 @@ def strictly_inside(exact: ExactNetwork, cell: ExactCell, point: Sequence[int]) 
 
     Enough to look at the rows of the cell's facets: a point strictly inside all of them is interior.
     """
-    rows = _OrientedRows(exact, cell.pattern)
-    for facet in cell.facets:
-        row = exact.halfspace_rows[facet.sides[0]] if facet.sides else rows(facet.units[0])
-        if sign_at(row, point) <= 0:
-            return False
-    return True
+    return all(sign_at(facet_row(exact, cell.pattern, facet), point) > 0 for facet in cell.facets)
+
+
+def facet_row(exact: ExactNetwork, pattern: bytes, facet: ExactFacet) -> tuple[int, ...]:
+    """The row of a facet's hyperplane, positive inside the cell of a pattern."""
+    if facet.sides:
+        return exact.halfspace_rows[facet.sides[0]]
+    unit, table = facet.units[0], exact.network.max_units
+    if table is None or table.first[unit] < 0:
+        row = exact.plane_row(pattern, unit)
+        return tuple(int(x) for x in row) if pattern[unit] else tuple(-int(x) for x in row)
+    winner = table.winner(pattern, unit)
+    rival = next(k for k in facet.units if table.first[k] == table.first[unit] and k != winner)
+    best, other = exact.plane_row(pattern, winner), exact.plane_row(pattern, rival)
+    return tuple(int(a - b) for a, b in zip(best, other, strict=True))

@@ -56,6 +56,7 @@ def one_hidden_layer_local_complexity(
         raise InvalidInputError(
             f"{network.describe()}: the closed form is for one ReLU layer; use exact_local_complexity"
         )
+    network.refuse_max_units("the closed form of local complexity")
     check_noise(sigma)
     data = GaussianDensity(np.broadcast_to(mean, network.input_dim) if np.ndim(mean) == 0 else mean, cov)
     if data.dimension != network.input_dim:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import Completeness
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells
 from regions.enumeration.limits import interrupts_raised_after
@@ -99,12 +99,12 @@ def drawn_value(
     if not isinstance(target, Target):
         raise InvalidInputError(f"target is a {type(target).__name__}; give a Target, as Target.locus()")
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    whole, domain = domain, part_with_mass(domain, density)
     if "locus" in target.quantity:
         return drawn_local_complexity(problem, target.sigma, n_draws, rng, target.kind, deadline, options)
     if target.quantity == "number of cells":
         with interrupts_raised_after():
-            count = count_cells(network, domain, **deadline.options(options))
+            count = count_cells(network, whole, **deadline.options(options))
         if count.certificate.stopped_by == "max_seconds":
             raise OutOfTime(f"max_seconds ended the count after {count.cells} cells; give more time")
         deadline.counts(count.seconds)
@@ -165,6 +165,7 @@ def units_in_neighbourhood(
         raise InvalidInputError(
             f"the neighbourhood has {count} directions; its facets are enumerated for 1 to {_MAX_DIRECTIONS}"
         )
+    network.refuse_max_units("the exact number of units in a neighbourhood")
     restricted = Network(
         (domain.basis @ arms.T, *network.weights),
         (domain.to_input(t), *network.biases),

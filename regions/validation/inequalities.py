@@ -19,16 +19,17 @@ from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
 from regions.analysis.locus import locus_volume
 from regions.complexes import CellComplex, StoppedBy
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
 from regions.estimators.estimates import check_objects
-from regions.network.patterns import unit_place, unpack
+from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
 from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
 from regions.validation.local_complexity import with_bias_noise
+from regions.validation.silenced_units import silenced, steepest_slopes
 
 __all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
 
@@ -248,7 +249,7 @@ def check_inequalities(
 
     Parameters
     ----------
-    network : Network with at least one ReLU layer
+    network : Network with at least one layer of units, all of which have two different slopes
     domain : Domain in its input space
     density : Density in the intrinsic coordinates of the domain; not renormalised to it
     sigma : float > 0, standard deviation of the bias noise
@@ -268,8 +269,8 @@ def check_inequalities(
     Raises
     ------
     InvalidInputError
-        If a number is out of range, the network has units that are no ReLUs or none at all, the density does
-        not fit, or max_cells truncates.
+        If a number is out of range, the network has linear units or none at all, the density does not fit, or
+        max_cells truncates.
     KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if a cubature (Gaussian density, d >= 2) does not reach its tolerance
 
@@ -295,12 +296,19 @@ def check_inequalities(
     for the rank r = #{s > eps}, put into corollary 3.
 
     *Theorem 7.* On each cell grad N = G_l D_l J_l, G_l the Jacobian of the rest of the network after layer
-    l's activations, D_l of zeros and ones. So ||grad N||_F <= C_l ||J_l||_F <= C_l sum_i ||grad z_{l,i}||,
-    C_l = max ||G_l|| over the cells of the domain. Integrated, and summed over the L ReLU layers,
+    l's activations, D_l of the units' slopes, for ReLUs zeros and ones. So ||grad N||_F <= C_l ||J_l||_F <=
+    C_l sum_i ||grad z_{l,i}||, C_l = s_l max ||G_l|| over the cells of the domain, s_l the largest |slope| of
+    the layer, 1 for ReLUs. Integrated, and summed over the L ReLU layers,
     sum_l TV / C_l <= E sum_i ||grad z_i||, put into corollary 3. xi_eta stands inside the bracket: as
     printed it stands outside, which is the same up to calling c_eta xi_eta by that name.
 
     LC, C_grad, C_l and B differ from draw to draw; products and quotients are taken draw by draw.
+
+    *Other slopes.* Where a unit has the slopes a != b, the gradient jumps at its zero set by (b - a) times
+    what it does at a ReLU, which is 0 for the same units; its activation at the breakpoint is 0 too, so
+    that theorem 2 and all of the above hold as they stand, with s_l in theorem 7. A linear unit has no
+    breakpoint and no noise: it adds to ||J_l|| and its rank, and nothing to LC, so the lower bounds fail
+    with it, and such networks (skip connections that pass a layer) are refused.
 
     References
     ----------
@@ -316,7 +324,7 @@ def check_inequalities(
     (True, True)
     """
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
 
@@ -410,13 +418,14 @@ def compare_sides(
 
 
 def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:
-    if not network.is_relu:
-        raise InvalidInputError(
-            f"{network.describe()}: the inequalities are proven for ReLUs, and this network has units with "
-            "other slopes"
-        )
+    network.refuse_max_units("the check of the inequalities")
     if not network.n_units:
-        raise InvalidInputError(f"{network.describe()} has no ReLU unit; there is nothing to bound")
+        raise InvalidInputError(f"{network.describe()} has no ReLU or other unit; there is nothing to bound")
+    if not network.cutting.all():
+        raise InvalidInputError(
+            f"{network.describe()}: linear units, as skip connections need them, count in the Jacobians of "
+            "the bounds and never bend, so the lower bounds are not proven for them"
+        )
     if not (math.isfinite(sigma) and sigma > 0.0):
         raise InvalidInputError(
             f"sigma is {sigma!r}; the bounds need bias noise, give a finite number above 0"
@@ -462,7 +471,7 @@ def _draw(
         "total_variation": sums.total_variation,
         "local_rank": sums.local_rank,
         "c_grad": sums.c_bound,
-        "lipschitz": sums.lipschitz,
+        "lipschitz": sums.lipschitz * steepest_slopes(noisy),
         "not_good": _measure_not_good(cells, sums, density, work),
         "mass": sums.mass,
         "locus_error": locus.error,
@@ -476,22 +485,12 @@ def _measure_not_good(cells: CellComplex, sums: CellSums, density: Density, work
     network = cells.network
     before_last = int(network.unit_offsets[-2])
     packed = np.bitwise_or.reduce(cells.patterns, axis=0)
-    sometimes_active = unpack(packed, network.n_units)
+    # a unit that puts out 0 everywhere is silent already, and no state depends on the last layer's units
+    speaks = unpack(packed, network.n_units) | (network.unit_slopes[0] != 0.0)
     measures = sums.not_good.tolist()
-    # a unit that is inactive everywhere is silent already, and no state depends on the last layer's units
-    for step, unit in enumerate(np.flatnonzero(sometimes_active[:before_last])):
+    for step, unit in enumerate(np.flatnonzero(speaks[:before_last])):
         own = work.part(1 + step, 1 + before_last)
-        silent = all_cells(_silenced(network, int(unit)), cells.domain, **own)
+        silent = all_cells(silenced(network, int(unit)), cells.domain, **own)
         work.deadline.counts(silent.seconds)
         measures[unit] = float(sum_over_cells(silent, density, eps=sums.eps).not_good[unit])
     return math.fsum(measures)
-
-
-def _silenced(network: Network, unit: int) -> Network:
-    """The network with one unit inactive everywhere: a zero row and a negative bias."""
-    layer, row = unit_place(network.unit_offsets, unit)
-    affine = np.flatnonzero(network.relu)[layer]
-    weights, biases = [np.array(w) for w in network.weights], [np.array(b) for b in network.biases]
-    weights[affine][row] = 0.0
-    biases[affine][row] = -1.0
-    return Network.from_arrays(weights, biases, network.relu, name=network.name)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from regions.analysis.locus import locus_volume
 from regions.complexes import StoppedBy
 from regions.density import Density
-from regions.density.densities import check_domain
+from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
@@ -244,7 +244,7 @@ def drawn_local_complexity(
     network, domain, density = problem
     check_kind(kind)
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     check_noise(sigma)
     if sigma > 0.0 and n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
@@ -325,7 +325,7 @@ def validate(
             f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
         )
     check_objects(network, density, domain, rng)
-    check_domain(domain)
+    domain = part_with_mass(domain, density)
     sigma, kind = settings["sigma"], settings.get("kind", "gradient")
     for_estimate, for_exact = rng.spawn(2)
     start = time.perf_counter()
@@ -407,4 +407,4 @@ def with_bias_noise(network: Network, noise: FloatArray) -> Network:
     biases = tuple(
         bias + next(parts) if relu else bias for bias, relu in zip(network.biases, network.relu, strict=True)
     )
-    return Network(network.weights, biases, network.relu, network.name, network.slopes)
+    return Network(network.weights, biases, network.relu, network.name, network.slopes, network.maxima)

@@ -7,6 +7,7 @@ from validation.experiments import (
     high_dimension,
     inequality_slack,
     initialisation,
+    long_training,
     training,
     variants,
 )
@@ -21,5 +22,6 @@ EXPERIMENTS = (
     high_dimension.EXPERIMENT,
     inequality_slack.EXPERIMENT,
     training.EXPERIMENT,
+    long_training.EXPERIMENT,
     initialisation.EXPERIMENT,
 )

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.analysis.arguments import check_complex
+from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import check_density
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.errors import CertificateError, InvalidInputError
+from regions.network.patterns import row_keys
 
 __all__ = ["cell_masses", "cell_pieces", "check_complete", "positive_parts"]
 
@@ -60,7 +62,7 @@ def check_complete(cells: CellComplex, density: Density | None) -> None:
             f"the density has {density.dimension} coordinates, the complex {cells.dimension}; "
             "give a density in the intrinsic coordinates of its domain"
         )
-    if isinstance(density, UniformDensity):
+    if isinstance(density, UniformDensity) and cells.clipped is None:
         density.mass(cells.domain)
 
 
@@ -98,6 +100,9 @@ def cell_masses(
     (array([0.5, 0.5]), array([0.34134475, 0.34134475]))
     """
     check_complete(cells, density)
+    shown = where_mass_is(cells, density)
+    if shown is not cells:
+        return _masses_of(cells, shown, density, progress)
     if density is None or isinstance(density, UniformDensity):
         whole = (cells.domain if density is None else density.domain).volume
         uniform = cells.volumes / whole
@@ -116,6 +121,19 @@ def cell_masses(
             "enumerate on a better scaled domain"
         )
     return masses, errors + 8.0 * _EPS * masses
+
+
+def _masses_of(
+    cells: CellComplex, part: CellComplex, density: Density | None, progress: Progress | None
+) -> tuple[FloatArray, FloatArray]:
+    """Masses of cells of an unbounded domain, 0 of those that do not show in the part that has the mass."""
+    of_part = cell_masses(part, density, progress=progress)
+    place = {key: i for i, key in enumerate(row_keys(part.patterns))}
+    found = np.array([place.get(key, -1) for key in row_keys(cells.patterns)])
+    if np.count_nonzero(found >= 0) < part.n_cells:
+        raise CertificateError("a part of the domain has cells that the domain has not; please report this")
+    masses, errors = (np.where(found >= 0, values[found], 0.0) for values in of_part)
+    return masses, errors
 
 
 def cell_pieces(cells: CellComplex) -> Iterator[tuple[FloatArray, IntArray, float]]:

@@ -21,6 +21,7 @@ from regions.analysis.cell_sums.simplex_pieces import (
     check_complete,
     positive_parts,
 )
+from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import as_floats
@@ -185,6 +186,7 @@ def sum_over_cells(
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
     check_choice("norm", norm, get_args(MatrixNorm))
     masses, errors = cell_masses(cells, density)
+    cells.network.refuse_max_units("sum_over_cells")
     network, layers = cells.network, len(cells.network.widths)
     ranks = np.zeros((cells.n_cells, layers), np.int32)
     variation, gloomy = np.zeros((2, cells.n_cells))
@@ -267,6 +269,8 @@ def gradient_tail(
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
     check_complete(cells, density)
+    cells.network.refuse_max_units("gradient_tail")
+    cells = where_mass_is(cells, density)
     count = cells.network.n_units
     centre = as_floats(shift, "shift")
     if centre.shape not in ((), (count,)) or not np.isfinite(centre).all():

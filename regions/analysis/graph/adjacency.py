@@ -38,9 +38,10 @@ def adjacency_graph(complex: CellComplex) -> nx.Graph:
     networkx.Graph
         Nodes ``0 .. n - 1`` with ``volume`` (intrinsic units to the power d), ``pattern``
         (hex of the packed activation pattern), ``n_facets`` (domain facets included) and
-        ``centroid_0 .. centroid_{d-1}`` (intrinsic coordinates).  Edges with ``layer`` and
-        ``unit`` (the unit whose zero set the facet lies on), ``facet_volume`` (power d - 1)
-        and ``jump`` (norm of the change of the Jacobian; 0.0 where the network is affine
+        ``centroid_0 .. centroid_{d-1}`` (intrinsic coordinates).  Where the domain is unbounded also
+        ``bounded``; of unbounded cells the volume is inf, and the centroid a point inside.  Edges
+        with ``layer`` and ``unit`` (the unit whose zero set the facet lies on), ``facet_volume``
+        (power d - 1) and ``jump`` (norm of the change of the Jacobian; 0.0 where the network is affine
         across the facet); without volumes where the complex has none.  Graph attributes
         ``status``, ``dimension``, ``network``, ``domain``.  A TRUNCATED complex gives the graph
         of the cells that it holds.
@@ -145,8 +146,12 @@ def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
     }
     if complex.volume_kind == "none":
         del columns["volume"]
+    points = complex.centroids
+    if complex.clipped is not None:
+        columns["bounded"] = complex.bounded.tolist()
+        points = np.where(complex.bounded[:, None], points, complex.witnesses)
     for k in range(complex.dimension):
-        columns[f"centroid_{k}"] = complex.centroids[:, k].tolist()
+        columns[f"centroid_{k}"] = points[:, k].tolist()
     return columns
 
 

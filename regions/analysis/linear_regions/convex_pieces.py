@@ -18,7 +18,7 @@ from regions.analysis.linear_regions.merging import Labels, by_first_occurrence
 from regions.analysis.linear_regions.visibility import invisible_points
 from regions.errors import SolverError
 from regions.optimize import BinaryStatus, minimise_sum
-from regions.rational import neighbour_pattern
+from regions.rational import facet_row, neighbour_pattern
 from regions.rational.integer_rows import dot
 
 MAX_MERGED = 400  # cells of all regions that hold more than one
@@ -164,12 +164,10 @@ class _Search:
         cell = geometry.cell(i)
         near = [v for v in range(len(geometry.points)) if self._region_vertices[self.region_of[i]] >> v & 1]
         for facet in cell.facets:
-            if facet.sides:
-                neighbour, row = -1, geometry.exact.halfspace_rows[facet.sides[0]]
-            else:
+            row = facet_row(geometry.exact, cell.pattern, facet)
+            neighbour = -1
+            if not facet.sides:
                 neighbour = geometry.index[neighbour_pattern(geometry.exact, cell, facet)]
-                row = tuple(int(x) for x in geometry.exact.plane_row(cell.pattern, facet.units[0]))
-                row = row if cell.pattern[facet.units[0]] else tuple(-x for x in row)
             values = [(v, dot(row, geometry.points[v])) for v in near]
             on = sum(1 << v for v, value in values if value == 0)
             yield Wall(neighbour, on, sum(1 << v for v, value in values if value < 0))

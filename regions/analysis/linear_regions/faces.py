@@ -11,7 +11,7 @@ from operator import and_
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.analysis.arguments import check_complex
+from regions.analysis.arguments import check_bounded, check_complex
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
 from regions.complexes import CellComplex, Completeness
 from regions.errors import BudgetExceededError, CertificateError, InvalidInputError
@@ -90,6 +90,8 @@ def face_lattice(
         If the Euler characteristic is not 1: cells are missing or wrong.
     """
     check_complex(cells)
+    check_bounded(cells, "faces")
+    cells.network.refuse_max_units("the face lattice (and so the count of activation patterns)")
     if cells.status is not Completeness.COMPLETE:
         raise InvalidInputError("faces need a COMPLETE complex, this one is TRUNCATED; enumerate all of it")
     if cells.n_cells > max_cells:

@@ -91,7 +91,8 @@ class LinearRegions:
             raise InvalidInputError(
                 "the complex is TRUNCATED: its cells are not all there are, so no definition can be counted"
             )
-        self.cells = cells
+        # cells have the same neighbours at every face inside the box that clips them
+        self.cells = cells if cells.clipped is None else cells.clipped
         self._progress = progress
 
     @cached_property

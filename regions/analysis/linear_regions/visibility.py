@@ -12,7 +12,7 @@ from fractions import Fraction
 import networkx as nx
 
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
-from regions.rational import interior_point
+from regions.rational import facet_row, interior_point
 from regions.rational.integer_rows import dot
 
 MAX_POINTS = 90
@@ -62,15 +62,7 @@ def _samples(geometry: ExactGeometry, i: int, n_cells: int) -> list[Point]:
 
 def _inward_rows(geometry: ExactGeometry, i: int) -> list[tuple[int, ...]]:
     cell, exact = geometry.cell(i), geometry.exact
-    rows = []
-    for facet in cell.facets:
-        if facet.sides:
-            rows.append(exact.halfspace_rows[facet.sides[0]])
-            continue
-        unit = facet.units[0]
-        row = tuple(int(x) for x in exact.plane_row(cell.pattern, unit))
-        rows.append(row if cell.pattern[unit] else tuple(-x for x in row))
-    return rows
+    return [facet_row(exact, cell.pattern, facet) for facet in cell.facets]
 
 
 def _sees(p: Point, q: Point, rows: dict[int, list[tuple[int, ...]]]) -> bool:

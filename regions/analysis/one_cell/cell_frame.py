@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from regions.analysis.one_cell.halfspaces import Row, bounding_planes, cell_index, exact_rows
 from regions.complexes import CellComplex
 from regions.domain import Coordinates, Domain
-from regions.errors import SolverError
+from regions.errors import InvalidInputError, SolverError
 from regions.rational import ExactNetwork, dyadic_integers, exact_cell, interior_point
 
 FloatArray = NDArray[np.float64]
@@ -102,7 +102,7 @@ def cell_frame(complex: CellComplex, cell: int) -> CellFrame:
     Raises
     ------
     InvalidInputError
-        If there is no such cell.
+        If there is no such cell, or it is unbounded.
     CertificateError
         If no full-dimensional set has its pattern (a complex of float arithmetic may list such).
     SolverError
@@ -113,6 +113,13 @@ def cell_frame(complex: CellComplex, cell: int) -> CellFrame:
     Nesterov and Nemirovskii, Interior-Point Polynomial Algorithms in Convex Programming, section 2.2.
     """
     cell = cell_index(complex, cell)
+    if complex.clipped is not None:
+        if not complex.bounded[cell]:
+            raise InvalidInputError(
+                f"cell {cell} is unbounded: ask for complex.rays({cell}) or cell_halfspaces, or ask this of "
+                "complex.clipped"
+            )
+        complex = complex.clipped
     exact = ExactNetwork(complex.network, complex.domain)
     planes, _ = bounding_planes(complex, cell, facets_only=True)
     _, rows = exact_rows(complex, cell, exact, planes)

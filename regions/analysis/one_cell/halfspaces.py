@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import CellComplex
 from regions.errors import InvalidInputError
+from regions.network.max_units import MaxUnits
 from regions.network.patterns import flat_units, unit_places
 from regions.rational import ExactNetwork
 
@@ -119,18 +120,39 @@ def cell_index(complex: CellComplex, cell: Any) -> int:
 def bounding_planes(complex: CellComplex, cell: int, *, facets_only: bool) -> tuple[list[int], bool]:
     """Hyperplanes of a cell: flat numbers of units, -1 - k for side k; and whether each is a facet's.
 
-    Linear units have none.
+    Linear units have none. Where candidates of a max unit tie is a plane as `MaxUnits` numbers them.
     """
     table = complex.facets
     if facets_only:
         rows = np.flatnonzero((table.cell_a == cell) | (table.cell_b == cell))
-        if rows.size == int(complex.n_facets[cell]):
+        table_of_units = complex.network.max_units
+        unlisted = table_of_units is not None and bool((table.cell_b[rows] == -2).any())
+        if rows.size == int(complex.n_facets[cell]) and not unlisted:
             units = flat_units(complex.network.unit_offsets, table.layer[rows], table.unit[rows])
+            if table_of_units is not None:
+                units = _tie_planes(complex, table_of_units, rows, units)
             planes = np.where(table.side[rows] >= 0, -1 - table.side[rows], units)
             order = np.argsort(planes, kind="stable")
             return planes[order].tolist(), True
     sides = [-1 - k for k in range(complex.domain.n_sides)]
-    return [*sides, *np.flatnonzero(complex.network.cutting).tolist()], False
+    max_units, pattern = complex.network.max_units, complex.pattern(cell)
+    cutting: list[int] = np.flatnonzero(complex.network.cutting).tolist()
+    if max_units is not None:
+        rivals = [k for k in cutting if max_units.first[k] >= 0 and not pattern[k]]
+        cutting = [k for k in cutting if max_units.first[k] < 0]
+        cutting += sorted(max_units.plane(max_units.winner(pattern, k), k) for k in rivals)
+    return [*sides, *cutting], False
+
+
+def _tie_planes(
+    complex: CellComplex, table: MaxUnits, rows: NDArray[np.int64], units: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Replace candidates of max units, in rows of the facet table, by the planes on which winners tie."""
+    planes = units.copy()
+    for k in np.flatnonzero((units >= 0) & (table.first[units] >= 0)).tolist():
+        pair = [int(cells[rows[k]]) for cells in (complex.facets.cell_a, complex.facets.cell_b)]
+        planes[k] = table.plane(*(table.winner(complex.pattern(cell), int(units[k])) for cell in pair))
+    return planes
 
 
 def exact_rows(
@@ -142,10 +164,16 @@ def exact_rows(
     for plane in planes:
         row = [int(x) for x in exact.plane_row(pattern, plane)]
         if any(row[:-1]):
-            sign = 1 if plane < 0 or pattern[plane] else -1
+            sign = 1 if plane < 0 or _is_positive(complex, pattern, plane) else -1
             kept.append(plane)
             rows.append(tuple(sign * x for x in row))
     return kept, rows
+
+
+def _is_positive(complex: CellComplex, pattern: NDArray[np.bool_], plane: int) -> bool:
+    """Whether a unit is active in a pattern; of a plane of a tie, whether the earlier candidate wins."""
+    table = complex.network.max_units
+    return bool(pattern[plane if table is None or plane < pattern.size else table.rows(plane)[0]])
 
 
 def row_floats(row: Row) -> list[float]:
@@ -158,12 +186,21 @@ def _origins(
     complex: CellComplex, planes: list[int]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], tuple[str, ...]]:
     number = np.array(planes, dtype=np.int64)
+    rivals: dict[int, int] = {}
+    if (table := complex.network.max_units) is not None:
+        for k in np.flatnonzero(number >= table.n_units).tolist():
+            number[k], rivals[k] = table.rows(int(number[k]))
+            rivals[k] -= int(number[k])
     is_side = number < 0
     layer, unit = np.full_like(number, -1), np.full_like(number, -1)
     layer[~is_side], unit[~is_side] = unit_places(complex.network.unit_offsets, number[~is_side])
     side = np.where(is_side, -1 - number, -1)
     names = tuple(
-        f"side {complex.domain.side_names[k]}" if k >= 0 else f"unit ({a}, {u})"
-        for k, a, u in zip(side.tolist(), layer.tolist(), unit.tolist(), strict=True)
+        f"side {complex.domain.side_names[k]}"
+        if k >= 0
+        else f"units ({a}, {u}) and ({a}, {u + rivals[n]})"
+        if n in rivals
+        else f"unit ({a}, {u})"
+        for n, (k, a, u) in enumerate(zip(side.tolist(), layer.tolist(), unit.tolist(), strict=True))
     )
     return layer.astype(np.int32), unit.astype(np.int32), side.astype(np.int32), names

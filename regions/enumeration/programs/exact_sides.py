@@ -37,12 +37,15 @@ class ExactSides:
         self._exact = ExactNetwork(network, domain)
         self._network = network
         self._cutting = network.cutting.tolist()
+        self._table = network.max_units
         # a.x <= b of the row a.x + c >= 0
         self._sides = [(*(-int(x) for x in row[:-1]), int(row[-1])) for row in self._exact.halfspace_rows]
 
     def _row(self, pattern: bytes, unit: int, positive: bool) -> IntegerRow:
-        """Return the halfspace a.x <= b on one side of a unit; a may be 0."""
+        """Return the halfspace a.x <= b on one side of a unit or of a tie of two candidates; a may be 0."""
         *a, c = (int(x) for x in self._exact.plane_row(pattern, unit))
+        if unit >= self._network.n_units and positive and c == 0 and not any(a):
+            return (*a, 1)  # candidates that tie everywhere: the earlier one leads
         return (*(-x for x in a), c) if positive else (*a, -c)
 
     def _polytope(self, pattern: bytes, rows: Rows) -> list[IntegerRow]:
@@ -112,6 +115,10 @@ class ExactSides:
             if len(states) == self._network.n_units:
                 found.append(states)
                 continue
+            if self._table is not None and self._table.first[len(states)] >= 0:
+                decisions += int(self._table.size[len(states)]) - 1
+                stack += self._winners_below(states, cuts, inside)
+                continue
             if not self._cutting[len(states)]:
                 stack.append((states + b"\1", cuts, inside))
                 continue
@@ -124,6 +131,45 @@ class ExactSides:
             else:
                 stack.append((states + (b"\0" if high is None else b"\1"), cuts, inside))
         return found, decisions
+
+    def _winners_below(
+        self, states: bytes, cuts: list[tuple[int, bool]], inside: Sequence[Fraction]
+    ) -> list[tuple[bytes, list[tuple[int, bool]], Sequence[Fraction]]]:
+        """List, for each candidate of the next max unit, where it wins in a polytope, with a point there."""
+        found = []
+        for more, leads in self._winners(len(states)):
+            rows = [*self._polytope(states, cuts), *(self._row(states, *lead) for lead in leads)]
+            if all(any(row[:-1]) or row[-1] > 0 for row in rows):
+                point = inside if inside_all(rows, inside) else decide_interior(rows, inside)[0]
+                if point is not None:
+                    found.append((states + more, [*cuts, *leads], point))
+        return found[::-1]
+
+    def _winners(self, first: int) -> list[tuple[bytes, list[tuple[int, bool]]]]:
+        """List, for each candidate of the max unit at `first`, its states, and the pairs that it leads in."""
+        table = self._table
+        if table is None:
+            return []
+        rows = range(first, first + int(table.size[first]))
+        return [
+            (
+                bytes(int(row == winner) for row in rows),
+                [(table.plane(winner, row), winner < row) for row in rows if row != winner],
+            )
+            for winner in rows
+        ]
+
+    def _bounds(self, pattern: bytes) -> list[tuple[int, int, bool]]:
+        """List what bounds the cell of a pattern, by unit: the unit, its plane, which side of that."""
+        found = []
+        for unit in range(self._network.n_units):
+            if self._table is not None and self._table.first[unit] >= 0:
+                winner = self._table.winner(pattern, unit)
+                if unit != winner:
+                    found.append((unit, self._table.plane(winner, unit), winner < unit))
+            elif self._cutting[unit]:
+                found.append((unit, unit, pattern[unit] == 1))
+        return found
 
     def _side_point(
         self, states: bytes, cuts: Rows, inside: Sequence[Fraction], positive: bool
@@ -145,9 +191,9 @@ class ExactSides:
         d = self._exact.dimension
         labels = [-1 - k for k in range(len(self._sides))]
         rows = list(self._sides)
-        for unit in range(self._network.n_units):
-            row = self._row(pattern, unit, pattern[unit] == 1)
-            if self._cutting[unit] and any(row[:-1]):
+        for unit, plane, positive in self._bounds(pattern):
+            row = self._row(pattern, plane, positive)
+            if any(row[:-1]):
                 labels.append(unit)
                 rows.append(row)
         start = [Fraction(x) for x in near.tolist()] if np.isfinite(near).all() else [Fraction(0)] * d
@@ -167,7 +213,10 @@ class ExactSides:
             if label < 0:
                 found.append((label, None, np.full(d, np.nan)))
             else:
-                found.append((label, *self._cross(pattern, inside, beyond, hyperplane)))
+                states, across = self._cross(pattern, inside, beyond, hyperplane)
+                if self._table is not None and self._table.first[label] >= 0:
+                    label = min(self._table.winner(cell, label) for cell in (pattern, states))
+                found.append((label, states, across))
         point = _floats_inside(rows, inside)
         return CellFacets(
             [label for label, _, _ in found],
@@ -193,17 +242,19 @@ class ExactSides:
             if states is not None and all(
                 a == b or k in free for k, (a, b) in enumerate(zip(states, pattern, strict=True))
             ):
-                rows = [*self._sides]
-                for unit in range(len(states)):
-                    row = self._row(states, unit, states[unit] == 1)
-                    if self._cutting[unit] and any(row[:-1]):
-                        rows.append(row)
+                every = (self._row(states, plane, side) for _, plane, side in self._bounds(states))
+                rows = [*self._sides, *(row for row in every if any(row[:-1]))]
                 return states, _floats_inside(rows, point)
             part /= 2
 
     def _zero_units(self, pattern: bytes, point: Sequence[Fraction]) -> set[int]:
-        """List the units that are 0 at a point of the closed cell of a pattern."""
-        return {unit for unit in range(len(pattern)) if _slack(self._row(pattern, unit, True), point) == 0}
+        """List the units that are 0 at a point of the closed cell of a pattern, and candidates that tie."""
+        zero = set()
+        for unit, plane, _ in self._bounds(pattern):
+            *a, c = (int(x) for x in self._exact.plane_row(pattern, plane))
+            if sum((k * x for k, x in zip(a, point, strict=True)), Fraction(c)) == 0:
+                zero |= {unit} if unit == plane or self._table is None else set(self._table.rows(plane))
+        return zero
 
     def pattern_at(self, point: Sequence[Fraction]) -> bytes | None:
         """Return the pattern of the cell that a point is inside of; None if it is on the border of one."""

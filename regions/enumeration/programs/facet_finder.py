@@ -40,6 +40,7 @@ class FacetFinder:
         self.search = ProgramSearch(net, domain, Mode.COUNT)
         self.search.start()
         self._sides = sides
+        self._table = net.network.max_units
         self._exact = net.certified and (most_exact is None or net.dimension <= most_exact)
         d, rows, n = net.dimension, self.search.memory.right.shape[0], net.n_units
         i64 = np.int64
@@ -91,6 +92,8 @@ class FacetFinder:
             is_facet &= memory.all_labels[:m] >= 0
         rows = is_facet.nonzero()[0]
         labels = memory.all_labels[rows].tolist()
+        if (table := self._table) is not None:  # where candidates tie, the earlier one stands for the two
+            labels = [table.rows(label)[0] if label >= n else label for label in labels]
         patterns = memory.next_states[rows].astype(np.bool_).tobytes()
         return CellFacets(
             labels,

@@ -236,7 +236,8 @@ def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domai
         cell, known = listing.facets[a], places[a]
         if b == -2:  # which of the unlisted neighbours, its unit says
             label = int(flat_units(network.unit_offsets, table.layer[row], table.unit[row]))
-            place = cell.labels.index(label) if label in cell.labels else None
+            # of several facets of one max unit the table does not say which one it is
+            place = cell.labels.index(label) if cell.labels.count(label) == 1 else None
         else:
             place = known.get((b, -1) if b >= 0 else (-1, -1 - side))
         if place is not None:
@@ -261,18 +262,34 @@ def _meeting_points(
     count = len(inner)
     side, layer, unit = table.side[rows], table.layer[rows], table.unit[rows]
     A, bound = domain.halfspaces
+    ends = [domain.to_input(points) for points in (inner, outer)]
+    flat = flat_units(network.unit_offsets, layer, unit)
+    rival = _rivals(network, ends, flat)
     heights = []
-    for points in (inner, outer):
-        layers = network.pre_activations(domain.to_input(points))
+    for points, inputs in zip((inner, outer), ends, strict=True):
+        layers = network.pre_activations(inputs)
         # without units all facets are sides of the domain, and nothing is taken from this column
         parts = [z.reshape(count, z.shape[-1]) for z in layers] or [np.zeros((count, 1))]
-        units = np.concatenate(parts, axis=1)
-        flat = flat_units(network.unit_offsets, layer, unit)
+        units = np.concatenate([*parts, np.zeros((count, 1))], axis=1)
         slacks = bound[side] - np.einsum("ij,ij->i", A[side], points)
-        heights.append(np.where(side >= 0, slacks, units[np.arange(count), flat]))
+        heights.append(
+            np.where(side >= 0, slacks, units[np.arange(count), flat] - units[np.arange(count), rival])
+        )
     with np.errstate(invalid="ignore", divide="ignore"):
         part = heights[0] / (heights[0] - heights[1])
     return np.asarray(inner + np.clip(part, 0.0, 1.0)[:, None] * (outer - inner))
+
+
+def _rivals(network: Network, ends: list[FloatArray], flat: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, of each candidate that wins at one end, the one that wins at the other; else -1."""
+    rival, table = np.full(flat.size, -1), network.max_units
+    if table is None:
+        return rival
+    states = [np.atleast_2d(network.activation_pattern(points)) for points in ends]
+    for k in np.flatnonzero((flat >= 0) & (table.first[flat] >= 0)).tolist():
+        both = [table.winner(active[k], int(flat[k])) for active in states]
+        rival[k] = both[0] if both[1] == flat[k] else both[1]
+    return rival
 
 
 def _rows_of_cell(

@@ -30,7 +30,9 @@ from regions.errors import SolverError
 from regions.kernels.memory.blocks import BLOCK
 from regions.kernels.memory.program_layout import PROGRAM_SEARCH
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Request, Side, Status
-from regions.kernels.programs.depth_first_by_programs import search_by_programs, take_witness
+from regions.kernels.programs.depth_first_by_programs import search_by_programs
+from regions.kernels.programs.witnesses import take_witness
+from regions.kernels.vertices.max_winners import set_pairs
 from regions.kernels.vertices.steps import adder
 
 STEPS_PER_CALL = 1 << 11  # a second where each is a program of a millisecond
@@ -46,7 +48,7 @@ class ProgramOutput(NamedTuple):
 
 def _arrays(net: CompiledNetwork, sides: int, collect: bool) -> dict[str, NDArray[Any]]:
     d, n = net.dimension, net.n_units
-    rows, widest = BLOCK * -(-(sides + n + 1) // BLOCK), int(net.width.max())
+    rows, widest = BLOCK * -(-(sides + n + 1) // BLOCK), net.widest
     padded = BLOCK * -(-d // BLOCK)
     i64 = np.int64
     cells = OUT_CELLS if collect else 0
@@ -103,8 +105,14 @@ class ProgramSearch:
         self.n_sides = domain.n_sides
         self.memory = PROGRAM_SEARCH.make({**net.arrays, **_arrays(net, self.n_sides, mode == Mode.COLLECT)})
         self.memory.bind(
-            {"search": search_by_programs, "take_witness": take_witness, "add_units": adder(net.sloped)}
+            {
+                "search": search_by_programs,
+                "take_witness": take_witness,
+                "add_units": adder(net.sloped, net.sparse),
+            }
         )
+        if net.maxed:
+            self.memory.bind({"set_pairs": set_pairs})
         self.outputs: list[ProgramOutput] = []
         self.task = WHOLE
 
@@ -136,6 +144,7 @@ class ProgramSearch:
         memory.prefix_length, memory.started, memory.fresh = len(path), int(not path), 1
         memory.trail[: len(path)] = np.frombuffer(path, np.uint8)
         memory.n_rows = m
+        memory.tried = -1
         memory.sides[:] = Side.UNKNOWN
         memory.states[:] = 0
         memory.slots[0, : net.dimension + 2, : net.width[0]] = net.first[: net.dimension + 2]
@@ -173,8 +182,13 @@ class ProgramSearch:
         return [(label, side == 1) for label, side in zip(labels, sides, strict=True)]
 
     def _unit(self) -> int:
-        starts = self.memory.unit_starts
-        return int(starts[self.memory.layer] + self.memory.unit)
+        """Return the flat number of the unit in hand, or the plane of the pair that is compared."""
+        memory = self.memory
+        layer = int(memory.layer)
+        if memory.tried >= 0:
+            pair = int(memory.pair_starts[layer] + memory.pair - memory.widths[layer])
+            return self.net.n_units + pair
+        return int(memory.unit_starts[layer] + memory.unit)
 
     def _pattern(self) -> bytes:
         return self.memory.states.astype(np.bool_).tobytes()

@@ -61,13 +61,12 @@ class ExactSigns:
         key = self._pattern(memory.patterns[int(memory.n_nodes) - 1], layer)
         points: dict[int, Row] = {}
         rows: dict[int, Row] = {}
-        start = int(self._unit_starts[layer])
         signs = 0
         for k, (vertex, unit) in enumerate(memory.questions[first:last].tolist(), first):
             if unit >= 0:
                 signs += 1
                 if unit not in rows:
-                    rows[unit] = self._exact.plane_row(key, start + unit)
+                    rows[unit] = self._exact.plane_row(key, self._plane(memory, layer, unit))
                 if not any(rows[unit]):  # identically 0, wherever the vertex is
                     memory.answers[k] = 0
                     continue
@@ -80,6 +79,13 @@ class ExactSigns:
         memory.answered = last
         memory.asked = 0
         return signs, last - first - signs
+
+    def _plane(self, memory: SearchMemory, layer: int, unit: int) -> int:
+        """Return the plane of a unit of a layer, or of a pair of candidates, numbered on after the units."""
+        width = int(memory.widths[layer])
+        if unit < width:
+            return int(self._unit_starts[layer]) + unit
+        return int(self._unit_starts[-1]) + int(memory.pair_starts[layer]) + unit - width
 
     def _pattern(self, words: NDArray[np.uint64], layer: int) -> bytes:
         """Return the states of the units of the layers before `layer`, one byte each."""

@@ -52,7 +52,7 @@ pool = BufferPool()
 def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
     """Make the arrays of a search that keep their contents when they grow."""
     d = net.dimension
-    widest = int(net.width.max())
+    widest = net.widest
     words = max(1, (widest + 63) // 64)
     patterns = max(1, int(net.word_start[-1]))
     vertices = sizes.vertices + 2 * sizes.polytope
@@ -62,6 +62,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "nodes": np.zeros(sizes.nodes, VERTEX_SEARCH.arrays["nodes"].dtype),
         "candidates": np.zeros((sizes.nodes, words), u64),
         "patterns": np.zeros((sizes.nodes, patterns), u64),
+        "alive": np.zeros((sizes.nodes, words if net.maxed else 0), u64),
         "keys": np.zeros(sizes.nodes, u64),
         "slots": np.zeros((sizes.slots + net.n_layers, d + 5, widest)),
         "points": np.zeros((d, vertices)),
@@ -76,6 +77,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "rows": np.zeros((sizes.candidates, d + 2)),
         "candidate_units": np.zeros(sizes.candidates + 2 * widest, i64),
         "event_planes": np.zeros(events, i64),
+        "event_rows": np.zeros((events, 2), i64),
         "event_keys": np.zeros(events, u64),
         "event_before": np.zeros(events, i64),
         "guide": np.zeros(patterns, u64),
@@ -86,7 +88,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
 def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
     """Make the arrays of a search that hold nothing between steps."""
     d = net.dimension
-    widest = int(net.width.max())
+    widest = net.widest
     words = max(1, (widest + 63) // 64)
     vertices, planes = sizes.polytope, 64 * sizes.bits
     vertex_words = (vertices + 63) // 64
@@ -101,6 +103,7 @@ def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "units": np.zeros(widest + 1, i64),
         "work": np.zeros(widest + vertices + 8, i64),
         "masks": np.zeros((4, words), u64),
+        "tied": np.zeros(max(1, net.n_units), i64),
         "pairs": np.zeros((4 * vertices, 2), i64),
         "gathered": np.zeros(4 * vertices, u64),
         "picked": np.zeros(vertices + 1, i64),
@@ -221,8 +224,8 @@ class VertexSearch:
             sizes = sizes.doubled()
         self.sizes = sizes
         collect = mode == Mode.COLLECT
-        widths = (net.width.tobytes(), net.word_start.tobytes())
-        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, *widths)
+        widths = tuple(a.tobytes() for a in (net.width, net.word_start, net.arrays["maxed"]))
+        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, net.sparse, *widths)
         kept = pool.take(self.shape, net)
         if kept is not None:
             self.sizes, self.memory = kept.sizes, kept.memory
@@ -238,7 +241,7 @@ class VertexSearch:
                     "requests": np.zeros(1, np.int64),
                 }
             )
-            self.memory.bind(steps_of(net.planar, mode, net.sloped))
+            self.memory.bind(steps_of(net.planar, mode, net.sloped, net.sparse, net.maxed))
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)

@@ -18,6 +18,10 @@ PROGRAM_SEARCH = Layout(
         "n_pending": "sides left for later",
         "layer": "layer whose units are being decided",
         "unit": "unit in hand",
+        "tried": "the candidate of a max unit that is to win here, in its layer; -1: none",
+        "compared": "how many of the others it has been compared with",
+        "pair": "the pair of the two that are compared: a row behind those of its layer",
+        "rival": "the candidate that wins at the witness: it is compared first",
         "n_rows": "rows of the polytope in hand",
         "depth": "splits above it",
         "relu_layers": "layers to decide: up to the last with a ReLU",
@@ -86,5 +90,6 @@ PROGRAM_SEARCH = Layout(
         "search": "int64",
         "take_witness": "",
         "add_units": "int64, int64, int64, int64",
+        "set_pairs": "int64, int64",
     },
 )

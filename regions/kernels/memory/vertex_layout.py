@@ -6,7 +6,12 @@ NETWORK_ARRAYS = {
     "widths": ints("layers", "units of each layer; the last is the output"),
     "relus": ints("layers", "1 where units follow: ReLUs, or others with two slopes"),
     "sloped": ints("layers", "1 where some of them are no ReLUs"),
-    "cutting": ints("layers", "units that cut: those whose two slopes differ"),
+    "cutting": ints("layers", "units that cut: those whose two slopes differ, candidates of max units aside"),
+    "maxed": ints("layers", "pairs of candidates of max units; a pair's row is the difference of theirs"),
+    "pair_starts": ints("layers", "flat number of a layer's first pair"),
+    "pair_rows": ints("2, pairs", "the candidates of a pair, as units of their layer, the earlier one first"),
+    "unit_pairs": ints("units", "of a candidate: the first pair of its max unit, in its layer"),
+    "rivals": ints("2, units", "of a unit that is a candidate: the first one of its max unit, and how many"),
     "slopes": floats("2, units", "slopes left and right of the breakpoints"),
     "weights": floats("entries", "dense W_l transposed: W_l[k, j] at weight_starts[l] + j * width + k"),
     "weight_starts": ints("layers", "first entry of a layer's weights, where it is dense"),
@@ -71,6 +76,8 @@ NODE = (
     "last_event",  # -1 if none
     "depth",
     "branch",  # which part of its parent it is: 0 is searched first
+    "n_plain",  # candidates before the first pair of rows of a max unit
+    "dead",  # 1: a max unit has no candidate left that may win: no cell
     "first_facet",  # first entry in edges of the numbering of hyperplanes (polytopes only)
     "n_facets",
     "event_top",
@@ -111,6 +118,9 @@ VERTEX_SEARCH = Layout(
         "nodes": records("nodes", NODE, "polytopes with some units of one layer decided"),
         "candidates": words("nodes, candidate words", "candidates that still cut"),
         "patterns": words("nodes, pattern words", "active units"),
+        "alive": words(
+            "nodes, unit words", "rows of the layer's max units that may win and are not tried yet"
+        ),
         "keys": words("nodes", "combined unit keys of the active units"),
         "slots": floats(
             "slots, d + 5, widest", "maps: coefficients, constant, error, error passed on, bound, 1-norm"
@@ -128,7 +138,10 @@ VERTEX_SEARCH = Layout(
         "labels": ints("hyperplanes", "flat unit number, or -1 - side of the domain"),
         "rows": floats("hyperplanes, d + 2", "coefficients, constant, error"),
         "candidate_units": ints("entries", "unit of each candidate"),
-        "event_planes": ints("events", "an active unit vanishes on the facet on this hyperplane"),
+        "event_planes": ints("events", "an active unit vanishes on the facet on this hyperplane; -1: on all"),
+        "event_rows": ints(
+            "events, 2", "flat numbers of two candidates that tie there; -1: a unit of its own"
+        ),
         "event_keys": words("events", "its unit key"),
         "event_before": ints("events", "the event before, -1 if none"),
         "guide": words("pattern words", "the pattern to follow"),
@@ -140,6 +153,7 @@ VERTEX_SEARCH = Layout(
         "spreads": floats("widest", "how far the values at the vertices may be from those"),
         "box": floats("2, d", "middle and half-widths of the box around a polytope"),
         "units": ints("widest", "a list of units; ~unit: one left of its breakpoint"),
+        "tied": ints("units", "1: a candidate ties with the winner on the facet in hand"),
         "work": ints("entries", "a list of vertices, units or sides"),
         "masks": words("4, candidate words", "candidates with + somewhere, - somewhere, zero somewhere"),
         "pairs": ints("cut edges, 2", "ends of the edges that are cut"),
@@ -212,5 +226,14 @@ VERTEX_SEARCH = Layout(
         "triangulate": "int64, int64",
         "settle_doubt": "int64, int64, int64, float64",
         "add_units": "int64, int64, int64, int64",
+        "copy_map": "int64, int64, int64, int64, int64",
+        # where there are max units
+        "set_pairs": "int64, int64",
+        "start_max_units": "int64, int64",
+        "settle_max_units": "int64, int64",
+        "drop_pairs": "int64, int64",
+        "settle_pairs": "int64, int64",
+        "finish_max_unit": "int64, int64, int64",
+        "try_candidate": "int64, int64",
     },
 )

@@ -5,102 +5,17 @@ other: the point gives one side for nothing, and `unit_sides` decides the other.
 asked of rational arithmetic.
 """
 
-from regions.kernels.memory.blocks import advance, combine, nearest
+import numpy as np
+
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import THIN_SUBTREE, Mode, Request, Side, Status
-from regions.kernels.programs.unit_sides import (
-    F64,
-    NEVER_MET,
-    PIVOT_TOLERANCE,
-    decide_side,
-    height_at,
-    padded,
-    power_of_two,
-    slacks_at,
-    strictly_inside,
-)
+from regions.kernels.programs.unit_sides import below_zero_in_domain, decide_side, height_at, power_of_two
+from regions.kernels.programs.witnesses import add_row, centre_witness, set_witness
 from regions.kernels.vertices.layer_maps import start_map
 from regions.kernels.vertices.predicates import pass_on
 
-CLOSE = 2.0**-16  # a witness with less than this part of a row's terms as slack is moved
-MOST_MOVES = 8
 PATIENCE = 8  # steps from one subtree given away to the next: each costs as much as a program or two
-
-
-@part
-def add_row(search: SearchMemory, layer: int, unit: int, side: int) -> None:
-    """Restrict the polytope in hand to one side of a unit."""
-    d = search.dimension
-    row = search.n_rows
-    scale = power_of_two(search, layer, unit)
-    sign = -scale if side == 1 else scale
-    for j in range(d):
-        search.columns[j, row] = sign * search.slots[layer, j, unit]
-    search.right[row] = -sign * search.slots[layer, d, unit]
-    search.errors[row] = scale * search.slots[layer, d + 1, unit]
-    search.labels[row] = search.unit_starts[layer] + unit
-    search.row_sides[row] = side
-    search.n_rows = row + 1
-
-
-@part
-def set_witness(search: SearchMemory, point: F64) -> None:
-    """Take a point strictly inside as the polytope's witness."""
-    for j in range(search.dimension):
-        search.witness[j] = point[j]
-    m = search.n_rows
-    slacks_at(search.columns, search.right, m, search.witness, search.witness_slacks, search.witness_noise)
-
-
-@step
-def take_witness(search: SearchMemory) -> int:
-    """Take the point in `witness`, which is strictly inside, as the polytope's witness."""
-    set_witness(search, search.witness)
-    return Status.DONE
-
-
-@part
-def centre_witness(search: SearchMemory) -> None:
-    """Move a witness that is close to a row to the middle of its chord along that row's normal.
-
-    It does so at most MOST_MOVES times. A side's witness keeps at most half of the slacks that the polytope's
-    has, so after forty splits it would be within the rows' errors.
-    """
-    columns = search.flat_columns
-    noise = search.flat_witness_noise
-    ray = search.flat_ray
-    slacks = search.flat_slacks
-    speeds = search.flat_speeds
-    start_slacks = search.flat_witness_slacks
-    d, m = search.dimension, search.n_rows
-    stride = search.columns.shape[1]
-    for j in range(d):
-        search.point[j] = search.witness[j]
-    for i in range(padded(m)):
-        slacks[i] = start_slacks[i] if i < m else NEVER_MET
-    moves = 0
-    for _ in range(MOST_MOVES):
-        row, least = -1, CLOSE
-        for i in range(m):
-            if slacks[i] < least * noise[i]:
-                row, least = i, slacks[i] / noise[i]
-        if row < 0:
-            break
-        forth, back = 0.0, 0.0
-        for sign in (-1.0, 1.0):
-            for j in range(d):
-                ray[j] = sign * columns[j * stride + row]
-            combine(columns, stride, ray, d, speeds, padded(m))
-            met = nearest(slacks, speeds, PIVOT_TOLERANCE, padded(m))
-            back, forth = forth, (max(slacks[met], 0.0) / speeds[met] if met >= 0 else 0.0)
-        span = 0.5 * (forth - back)
-        for j in range(d):
-            search.point[j] += span * ray[j]
-        advance(slacks, speeds, span, padded(m))
-        moves += 1
-    if moves > 0 and strictly_inside(search, search.point):
-        set_witness(search, search.point)
 
 
 @part
@@ -112,13 +27,19 @@ def settle_unit(search: SearchMemory, side: int) -> None:
     search.unit = unit + 1
 
 
+@inlined
+def enter_part(search: SearchMemory, branch: int) -> None:
+    """Count a split, of whose parts, in the order of the search, the `branch`-th is in hand now."""
+    search.trail[search.depth] = branch
+    search.depth += 1
+    search.fresh = 1
+
+
 @part
 def take_side(search: SearchMemory, side: int, kind: int, branch: int) -> None:
     """Go down into one side of the unit in hand, the `branch`-th of its node in the order of the search."""
     add_row(search, search.layer, search.unit, side)
-    search.trail[search.depth] = branch
-    search.depth += 1
-    search.fresh = 1
+    enter_part(search, branch)
     if kind == Side.INSIDE:
         set_witness(search, search.side_points[side])
         centre_witness(search)
@@ -144,6 +65,178 @@ def keep_side(search: SearchMemory, side: int, kind: int) -> None:
     search.n_pending = at + 1
 
 
+@inlined
+def rivals_of(search: SearchMemory) -> int:
+    """How many candidates the max unit of the unit in hand has; 1 where that is an ordinary one."""
+    return search.rivals[1, search.unit_starts[search.layer] + search.unit]
+
+
+@part
+def skip_candidate(search: SearchMemory) -> None:
+    """Go down to where the candidate in hand does not win: the same polytope, with the next one in hand."""
+    enter_part(search, 1)
+    settle_unit(search, 0)
+
+
+@part
+def set_rival(search: SearchMemory) -> None:
+    """Find which candidate of the max unit in hand wins at the witness."""
+    layer = search.layer
+    start = search.unit_starts[layer]
+    first = search.rivals[0, start + search.unit]
+    most = -np.inf
+    for row in range(first, first + rivals_of(search)):
+        value, _ = height_at(search, layer, row, 1.0, search.witness)
+        if value > most:
+            most, search.rival = value, row
+
+
+@part
+def surely_behind(search: SearchMemory, row: int, leader: int) -> bool:
+    """Whether a candidate is behind another one in the whole box of the domain's extents."""
+    pair = row_of_pair(search, search.layer, row, leader)
+    return below_zero_in_domain(search, search.layer, pair, 1.0 if row < leader else -1.0)
+
+
+@part
+def may_lose(search: SearchMemory) -> bool:
+    """Whether some later candidate may win where the one in hand does not."""
+    last = search.rivals[0, search.unit_starts[search.layer] + search.unit] + rivals_of(search)
+    for row in range(search.unit + 1, last):
+        if row == search.rival or not surely_behind(search, row, search.rival):
+            return True
+    return False
+
+
+@part
+def choose_candidate(search: SearchMemory) -> None:
+    """Go down to where the candidate in hand wins, and keep for later where it does not, if that may be.
+
+    A candidate that is behind the one that wins at the witness everywhere is passed over, which is no choice.
+    """
+    set_rival(search)
+    search.compared = 0
+    if search.unit != search.rival and surely_behind(search, search.unit, search.rival):
+        first = search.rivals[0, search.unit_starts[search.layer] + search.unit]
+        if search.unit == first + rivals_of(search) - 1:
+            give_up(search)
+        else:
+            settle_unit(search, 0)
+        return
+    if not may_lose(search):
+        search.tried = search.unit
+        return
+    if search.started == 0 and search.trail[search.depth] == 1:
+        skip_candidate(search)
+        return
+    if search.started == 1:
+        for j in range(search.dimension):
+            search.side_points[0, j] = search.witness[j]
+        keep_side(search, 0, Side.INSIDE)
+    enter_part(search, 0)
+    search.tried = search.unit
+
+
+@part
+def rival_in_turn(search: SearchMemory) -> int:
+    """The candidate that the one that is tried is compared with next."""
+    first = search.rivals[0, search.unit_starts[search.layer] + search.tried]
+    size = rivals_of(search)
+    return first + (search.rival - first + search.compared) % size
+
+
+@inlined
+def row_of_pair(search: SearchMemory, layer: int, a: int, b: int) -> int:
+    """The row, behind those of its layer, of the pair of two candidates of one max unit."""
+    low, high = min(a, b), max(a, b)
+    first = search.rivals[0, search.unit_starts[layer] + low]
+    size = search.rivals[1, search.unit_starts[layer] + low]
+    low, high = low - first, high - first
+    at = low * (2 * size - low - 1) // 2 + high - low - 1
+    return search.widths[layer] + search.unit_pairs[search.unit_starts[layer] + first] + at
+
+
+@part
+def win(search: SearchMemory) -> None:
+    """Record that the candidate that was tried wins on the polytope in hand, and go on after its max unit."""
+    start = search.unit_starts[search.layer]
+    first, size = search.rivals[0, start + search.tried], rivals_of(search)
+    for row in range(first, first + size):
+        search.states[start + row] = 1 if row == search.tried else 0
+    search.tried = -1
+    search.unit = first + size
+
+
+@part
+def give_up(search: SearchMemory) -> None:
+    """Leave the node in hand, on which the candidate that was tried wins nowhere."""
+    below = search.depth - search.prefix_length
+    if below <= 40:
+        search.done_parts += 1 << (40 - max(0, below))
+    search.tried = -1
+    search.leaving = 1
+
+
+@part
+def decide_one_side(search: SearchMemory, unit: int, side: int) -> int:
+    """Find out, unless it is known, whether a side of a unit or pair has interior points; DONE or ASK."""
+    if search.sides[side] == Side.UNKNOWN:
+        search.decisions += 1
+        search.sides[side] = decide_side(search, search.layer, unit, side)
+        if search.sides[side] == Side.UNKNOWN:
+            search.decisions -= 1
+            search.ask_side = side
+            return Status.ASK
+    return Status.DONE
+
+
+@part
+def compare_candidate(search: SearchMemory) -> int:
+    """Compare the candidate that is tried with its next rival: cut the polytope to where it leads.
+
+    Where it leads nowhere the node has no cells, unless the two tie everywhere and it is the earlier one. ASK
+    where a side stays open.
+    """
+    layer = search.layer
+    if search.compared == rivals_of(search):
+        win(search)
+        return Status.DONE
+    rival = rival_in_turn(search)
+    if rival == search.tried or surely_behind(search, rival, search.tried):
+        search.compared += 1
+        return Status.DONE
+    pair = row_of_pair(search, layer, search.tried, rival)
+    search.pair = pair
+    side = 1 if search.tried < rival else 0
+    status = decide_one_side(search, pair, side)
+    if status == Status.DONE and search.sides[side] == Side.EMPTY and side == 1:
+        status = decide_one_side(search, pair, 0)
+    if status != Status.DONE:
+        return status
+    kind, other = search.sides[side], search.sides[0]
+    search.sides[0], search.sides[1] = Side.UNKNOWN, Side.UNKNOWN
+    if kind == Side.EMPTY and not (side == 1 and other == Side.EMPTY):
+        give_up(search)
+        return Status.DONE
+    search.compared += 1
+    if kind == Side.EMPTY or power_of_two(search, layer, pair) == 0.0:
+        return Status.DONE
+    add_row(search, layer, pair, side)
+    if kind == Side.INSIDE:
+        set_witness(search, search.side_points[side])
+        centre_witness(search)
+        return Status.DONE
+    while search.compared < rivals_of(search):
+        rival = rival_in_turn(search)
+        if rival != search.tried:
+            pair = row_of_pair(search, layer, search.tried, rival)
+            add_row(search, layer, pair, 1 if search.tried < rival else 0)
+        search.compared += 1
+    win(search)
+    search.ask_side = THIN_SUBTREE
+    return Status.DONE
+
+
 @part
 def leave(search: SearchMemory) -> bool:
     """Take up the side that was left last; False if there is none."""
@@ -158,10 +251,15 @@ def leave(search: SearchMemory) -> bool:
     search.unit = entry.unit
     search.n_rows = entry.n_rows
     search.depth = entry.depth
+    search.tried = -1
     target, source = search.side_points[side], search.pending_points[at]
     for j in range(search.dimension):
         target[j] = source[j]
-    take_side(search, side, kind, entry.branch)
+    if rivals_of(search) > 1:
+        set_witness(search, target)
+        skip_candidate(search)
+    else:
+        take_side(search, side, kind, entry.branch)
     return True
 
 
@@ -208,6 +306,8 @@ def enter_next_layer(search: SearchMemory) -> None:
     pass_on(search, layer, layer)
     start_map(search, layer + 1, layer + 1)
     search.add_units(layer + 1, layer, layer + 1, count)
+    if search.maxed[layer + 1] > 0:
+        search.set_pairs(layer + 1, layer + 1)
     search.layer = layer + 1
     search.unit = 0
 
@@ -267,13 +367,9 @@ def decide_unit(search: SearchMemory) -> int:
         first = 0
     for k in range(2):
         side = first if k == 0 else 1 - first
-        if search.sides[side] == Side.UNKNOWN:
-            search.decisions += 1
-            search.sides[side] = decide_side(search, layer, unit, side)
-            if search.sides[side] == Side.UNKNOWN:
-                search.decisions -= 1
-                search.ask_side = side
-                return Status.ASK
+        status = decide_one_side(search, unit, side)
+        if status != Status.DONE:
+            return status
     return Status.DONE
 
 
@@ -281,8 +377,9 @@ def decide_unit(search: SearchMemory) -> int:
 def search_by_programs(search: SearchMemory, steps: int) -> int:
     """Go on with a search for at most `steps` steps; returns a Status, why it stopped (ASK: see `ask_side`).
 
-    A step decides one unit on the polytope in hand and goes down into a side, or enters the next layer, or
-    counts a cell and takes up the side that was kept last. The way to a task's subtree is no step.
+    A step decides one unit on the polytope in hand and goes down into a side, or compares a candidate of a
+    max unit with another, or enters the next layer, or counts a cell and takes up the side that was kept
+    last. The way to a task's subtree is no step.
 
     Before a side that was just taken up the search does what `requests` says: it stops, or gives away the
     oldest side that waits, which the caller takes off.
@@ -310,6 +407,10 @@ def search_by_programs(search: SearchMemory, steps: int) -> int:
                 enter_next_layer(search)
             else:
                 search.layer = layer + 1
+        elif search.tried >= 0:
+            status = compare_candidate(search)
+        elif rivals_of(search) > 1:
+            choose_candidate(search)
         elif is_linear(search, layer, search.unit):
             settle_unit(search, 1)
         else:

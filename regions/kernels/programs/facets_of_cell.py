@@ -14,7 +14,7 @@ from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import entry, inlined, part
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import RowStatus
-from regions.kernels.programs.depth_first_by_programs import add_row, enter_next_layer, is_linear, set_witness
+from regions.kernels.programs.depth_first_by_programs import enter_next_layer, is_linear, row_of_pair
 from regions.kernels.programs.simplex import NO_EDGE
 from regions.kernels.programs.unit_sides import (
     ENLARGED,
@@ -28,6 +28,7 @@ from regions.kernels.programs.unit_sides import (
     slacks_at,
     upper_bound,
 )
+from regions.kernels.programs.witnesses import add_row, set_witness
 
 SHARE = 0.5  # how far beyond the first row, towards the second, a point is taken
 
@@ -38,6 +39,29 @@ def is_exactly_zero(search: SearchMemory, layer: int, unit: int) -> bool:
     d = search.dimension
     constant, error = search.slots[layer, d, unit], search.slots[layer, d + 1, unit]
     return constant == 0.0 and error == 0.0 and power_of_two(search, layer, unit) == 0.0
+
+
+@part
+def load_rows_of_winner(search: SearchMemory, layer: int, winner: int) -> bool:
+    """List what the candidate that wins leads its rivals by; as `load_rows`."""
+    start = search.unit_starts[layer]
+    first, size = search.rivals[0, start + winner], search.rivals[1, start + winner]
+    clear = True
+    for rival in range(first, first + size):
+        if rival == winner:
+            continue
+        pair = row_of_pair(search, layer, winner, rival)
+        side = 1 if winner < rival else 0
+        if power_of_two(search, layer, pair) > 0.0:
+            add_row(search, layer, pair, side)
+        elif is_exactly_zero(search, layer, pair):
+            search.undecided[start + winner], search.undecided[start + rival] = 1, 1
+            clear = clear and side == 1
+        else:
+            lead = search.slots[layer, search.dimension, pair]
+            lead = lead if side == 1 else -lead
+            clear = clear and lead > search.slots[layer, search.dimension + 1, pair]
+    return clear
 
 
 @part
@@ -52,8 +76,12 @@ def load_rows(search: SearchMemory) -> bool:
     for layer in range(search.relu_layers):
         if search.relus[layer] == 1:
             for unit in range(search.widths[layer]):
-                side = search.states[search.unit_starts[layer] + unit]
                 search.undecided[search.unit_starts[layer] + unit] = 0
+            for unit in range(search.widths[layer]):
+                side = search.states[search.unit_starts[layer] + unit]
+                if search.rivals[1, search.unit_starts[layer] + unit] > 1:
+                    clear = (side == 0 or load_rows_of_winner(search, layer, unit)) and clear
+                    continue
                 if is_linear(search, layer, unit):
                     continue
                 if power_of_two(search, layer, unit) > 0.0:
@@ -236,12 +264,38 @@ def recentre(search: SearchMemory) -> None:
 
 
 @part
+def set_winner(search: SearchMemory, layer: int, first: int) -> bool:
+    """Set the states of the candidates of a max unit to those at `point`; False if the winner is in doubt."""
+    start = search.unit_starts[layer]
+    winner, most = first, -np.inf
+    for row in range(first, first + search.rivals[1, start + first]):
+        value, _ = height_at(search, layer, row, 1.0, search.point)
+        if value > most:
+            winner, most = row, value
+    for rival in range(first, first + search.rivals[1, start + first]):
+        search.states[start + rival] = 1 if rival == winner else 0
+        if rival == winner:
+            continue
+        pair = row_of_pair(search, layer, winner, rival)
+        lead, bound = height_at(search, layer, pair, 1.0 if winner < rival else -1.0, search.point)
+        if not lead > bound and not (winner < rival and is_exactly_zero(search, layer, pair)):
+            return False
+    return True
+
+
+@part
 def set_states(search: SearchMemory) -> bool:
     """Set `states` to the pattern at `point`; False if a sign is in doubt."""
     search.layer = 0
     for layer in range(search.relu_layers):
         if search.relus[layer] == 1:
             for unit in range(search.widths[layer]):
+                if search.rivals[1, search.unit_starts[layer] + unit] > 1:
+                    if unit == search.rivals[0, search.unit_starts[layer] + unit] and not set_winner(
+                        search, layer, unit
+                    ):
+                        return False
+                    continue
                 if is_linear(search, layer, unit):
                     search.states[search.unit_starts[layer] + unit] = 1
                     continue
@@ -260,9 +314,15 @@ def cross_facet(search: SearchMemory, row: int) -> bool:
 
     Where the way from the witness to a point beyond meets the facet, every unit but those that are 0
     there has the same sign in the cells on both sides. So a point farther on whose pattern differs
-    in such units only is inside the neighbour; nearer and nearer ones are tried.
+    in such units only is inside the neighbour; nearer and nearer ones are tried. Where two candidates of a
+    max unit tie on the facet, the other one wins beyond.
     """
-    unit = search.all_labels[row]
+    unit, other = search.all_labels[row], -1
+    n_units = search.unit_starts[search.n_layers]
+    if unit >= n_units:
+        start = search.pair_rows[2, unit - n_units]
+        other = start + search.pair_rows[1, unit - n_units]
+        unit = start + search.pair_rows[0, unit - n_units]
     d, n = search.dimension, search.states.shape[0]
     right = search.all_right[row]
     inner, outer = right, -right
@@ -279,11 +339,15 @@ def cross_facet(search: SearchMemory, row: int) -> bool:
         share *= 0.5
         if not set_states(search) or search.states[unit] == search.states_before[unit]:
             continue
+        if other >= 0 and search.states[other] == search.states_before[other]:
+            continue
         others = 0
         for k in range(n):
             others += (
                 1
-                if search.states[k] != search.states_before[k] and k != unit and search.undecided[k] == 0
+                if search.states[k] != search.states_before[k]
+                and k not in (unit, other)
+                and search.undecided[k] == 0
                 else 0
             )
         if others > 0:

@@ -8,6 +8,7 @@ import numpy as np
 from regions.kernels.memory.bits import ONE, ZERO
 from regions.kernels.memory.compiling import part
 from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.vertices.layer_maps import ON_ALL
 
 
 @part
@@ -22,6 +23,73 @@ def has_bit(search: SearchMemory, top: int, unit: int) -> bool:
 
 
 @part
+def key_with_ties(search: SearchMemory, top: int, hyperplane: int) -> tuple[np.uint64, int]:
+    """The key of a facet where some units are max units, and the flat number that the facet goes by.
+
+    In the place of a winner stand all candidates that tie with it on the facet; of the max unit whose tie
+    made the facet, by their other keys. They are the same from both sides, whichever wins there. An event
+    says of two candidates that they tie, and one that is out was led by one that ties too: so the events
+    connect them all.
+    """
+    key = search.keys[top]
+    label = search.labels[hyperplane]
+    own, rivals = -1, 0
+    first, second = -1, -1
+    if label >= search.unit_starts[search.n_layers]:
+        pair = label - search.unit_starts[search.n_layers]
+        start = search.pair_rows[2, pair]
+        first, second = start + search.pair_rows[0, pair], start + search.pair_rows[1, pair]
+        own, rivals = start + search.rivals[0, first], search.rivals[1, first]
+        for row in range(own, own + rivals):
+            key ^= search.unit_keys[row] ^ search.facet_keys[row] if has_bit(search, top, row) else ZERO
+        label = own
+    else:
+        key ^= search.facet_keys[label] ^ (search.unit_keys[label] if has_bit(search, top, label) else ZERO)
+    latest = search.nodes[top].last_event
+    event = latest
+    while event >= 0:
+        if search.event_planes[event] == hyperplane and search.event_rows[event, 0] < 0:
+            key ^= search.event_keys[event]
+        event = search.event_before[event]
+    grown = True
+    while grown:
+        row = joins_tie(search, top, first, second) if own >= 0 else -1
+        event = latest
+        while event >= 0 and row < 0:
+            if search.event_planes[event] in (hyperplane, ON_ALL) and search.event_rows[event, 0] >= 0:
+                row = joins_tie(search, top, search.event_rows[event, 0], search.event_rows[event, 1])
+            event = search.event_before[event]
+        grown = row >= 0
+        if grown:
+            search.tied[row] = 1
+            key ^= search.facet_keys[row] if own <= row < own + rivals else search.unit_keys[row]
+    forget_ties(search, latest)
+    if own >= 0:
+        search.tied[first], search.tied[second] = 0, 0
+    return key, label
+
+
+@part
+def joins_tie(search: SearchMemory, top: int, a: int, b: int) -> int:
+    """Which of two candidates that tie is new among those that tie with a winner; -1 if neither is."""
+    with_a = search.tied[a] == 1 or has_bit(search, top, a)
+    with_b = search.tied[b] == 1 or has_bit(search, top, b)
+    if with_a == with_b:
+        return -1
+    return b if with_a else a
+
+
+@part
+def forget_ties(search: SearchMemory, event: int) -> None:
+    """Take the marks off the candidates of an event and of those before it."""
+    while event >= 0:
+        if search.event_rows[event, 0] >= 0:
+            search.tied[search.event_rows[event, 0]] = 0
+            search.tied[search.event_rows[event, 1]] = 0
+        event = search.event_before[event]
+
+
+@part
 def add_half(search: SearchMemory, top: int, hyperplane: int, measure: float) -> None:
     """Append one half-facet of a node to the output.
 
@@ -31,7 +99,9 @@ def add_half(search: SearchMemory, top: int, hyperplane: int, measure: float) ->
     at = search.out_halves
     label = search.labels[hyperplane]
     key = search.keys[top]
-    if label >= 0:
+    if label >= 0 and search.pair_rows.shape[1] > 0:
+        key, label = key_with_ties(search, top, hyperplane)
+    elif label >= 0:
         if has_bit(search, top, label):
             key ^= search.unit_keys[label]
         event = search.nodes[top].last_event
@@ -59,7 +129,9 @@ def add_ring(search: SearchMemory, top: int) -> None:
         hyperplane = search.edges[start + i]
         label = search.labels[hyperplane]
         key = whole
-        if label >= 0:
+        if label >= 0 and search.pair_rows.shape[1] > 0:
+            key, label = key_with_ties(search, top, hyperplane)
+        elif label >= 0:
             layer = 0
             for below in range(1, n_layers):
                 layer += 1 if label >= search.unit_starts[below] else 0

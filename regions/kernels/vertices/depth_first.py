@@ -8,6 +8,8 @@ from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Request, Status
+from regions.kernels.vertices.max_winners import count_alive, first_of_pair, pair_of, size_of_pair
+from regions.kernels.vertices.nodes import leave_cell
 
 PATIENCE = 256  # steps from one subtree given away to the next: each costs as much as some steps
 
@@ -52,6 +54,8 @@ def cells_of_pair(search: SearchMemory, top: int) -> int:
     after all: cells are collected, one part only is wanted, or the limit is near.
     """
     node = search.nodes[top]
+    if search.maxed[node.layer] > 0:
+        return -1
     found = 0
     for w in range((node.n_candidates + 63) >> 6):
         found += popcount(search.candidates[top, w])
@@ -74,6 +78,7 @@ def may_count(search: SearchMemory, top: int) -> bool:
         search.planar == 1
         and layer == search.n_layers - 1
         and search.relus[layer] == 1
+        and search.maxed[layer] == 0
         and search.mode != Mode.COLLECT
         and search.want_map == 0
         and search.guided == 0
@@ -94,6 +99,13 @@ def cells_of_layer(search: SearchMemory, top: int) -> int:
         return -1
     search.decisions += search.cutting[node.layer + 1] * node.n_vertices
     return cells
+
+
+@inlined
+def must_choose(search: SearchMemory, top: int, c: int) -> bool:
+    """Whether candidate c is a pair of a max unit of which several candidates may win."""
+    pair = pair_of(search, top, c)
+    return pair >= 0 and count_alive(search, top, first_of_pair(search, pair), size_of_pair(search, pair)) > 1
 
 
 @part
@@ -127,8 +139,8 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
 
     Each step takes the node on top of the stack. A node with a candidate is split; one without candidates
     goes on to the next layer; one whose layers are all decided is a cell. Where only the number is wanted,
-    the last layer is counted without splitting, and such a node stands for several cells. The way to a task's
-    subtree is not among the steps.
+    the last layer is counted without splitting, and such a node stands for several cells. Candidates of a max
+    unit are tried one after the other. The way to a task's subtree is not among the steps.
 
     Before a node as a split left it, the search does what `requests` says: it stops, or gives a subtree away,
     which the caller takes off the bottom of the stack.
@@ -138,6 +150,10 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
         top = search.n_nodes - 1
         if top < search.base:
             return Status.DONE
+        if search.nodes[top].dead == 1:
+            leave_cell(search, top, 0)
+            search.fresh = 1
+            continue
         if search.started == 0 and search.nodes[top].depth == search.prefix_length:
             begin_task(search)
         if search.started == 1 and search.fresh == 1:
@@ -150,6 +166,7 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
         c = first_candidate(search, top)
         last = search.nodes[top].layer == search.n_layers - 1
         finished = c < 0 and last
+        whole = True  # a cut to where a candidate leads is no split
         cells = 1 if finished else -1  # counted at once, their volumes summed as that of the whole
         if c >= 0 and last:
             cells = cells_of_pair(search, top)
@@ -157,13 +174,16 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
             cells = cells_of_layer(search, top)
         if cells > 0:
             status = search.finish(top, cells)
+        elif c >= 0 and must_choose(search, top, c):
+            status = search.try_candidate(top, c)
         elif c >= 0:
+            whole = pair_of(search, top, c) < 0
             status = search.split(top, c)
         else:
             status = search.enter_layer(top, 0)
         if status != Status.DONE:
             return status
-        if cells > 0 or c >= 0:
+        if cells > 0 or (c >= 0 and whole):
             search.fresh = 1
         left -= search.started
     return Status.PAUSED

@@ -25,6 +25,14 @@ class Rows(NamedTuple):
     place: I32
 
 
+class Units(NamedTuple):
+    """First unit of each layer that has any, and the total; of each unit the first rival, and how many."""
+
+    starts: I64
+    first_rival: I64
+    rivals: I64
+
+
 class Halves(NamedTuple):
     """Half-facets, listed cell by cell; of each the number of the other half, and of its cell."""
 
@@ -86,6 +94,15 @@ def is_active(patterns: U64, cell: int, unit: int) -> bool:
     return (patterns[cell, unit >> 6] >> np.uint64(unit & 63)) & ONE != ZERO
 
 
+@part
+def winner_of(patterns: U64, cell: int, unit: int, units: Units) -> int:
+    """The active candidate in a cell of the max unit that starts at `unit`; an ordinary unit itself."""
+    for row in range(unit, unit + units.rivals[unit]):
+        if is_active(patterns, cell, row):
+            return row
+    return unit
+
+
 @entry
 def name_cells(firsts: I64, cell_of: I32, begin: int, end: int) -> None:
     """Name the cell of each half of a range of cells."""
@@ -96,15 +113,23 @@ def name_cells(firsts: I64, cell_of: I32, begin: int, end: int) -> None:
 
 @allocating
 def list_facets(
-    halves: Halves, patterns: U64, firsts: I64, starts: I64, rows: Rows, other_side: F64, begin: int, end: int
+    halves: Halves,
+    patterns: U64,
+    firsts: I64,
+    units: Units,
+    rows: Rows,
+    other_side: F64,
+    begin: int,
+    end: int,
 ) -> None:
     """Fill rows of a facet table, those whose earlier half is in a range, in the order of these halves.
 
     The half on the active side comes first in a row. `firsts` numbers the first half of each cell, and the
-    total; `starts` the first unit of each layer that has any, and the total. `other_side` gets the volume
-    seen from `cell_b`, or -1.
+    total. `other_side` gets the volume seen from `cell_b`, or -1. Where candidates of a max unit tie, the
+    unit is the earlier one of the two that win.
     """
     label, mate, measure, cell_of = halves.label, halves.mate, halves.measure, halves.cell_of
+    starts = units.starts
     layer_of = np.full(starts[-1] + 1, -1, np.int32)
     for layer in range(starts.shape[0] - 1):
         layer_of[starts[layer] : starts[layer + 1]] = layer
@@ -122,8 +147,12 @@ def list_facets(
             first = h
             rows.cell_b[row] = -1 if unit < 0 else -2
             other_side[row] = -1.0
+            unit = winner_of(patterns, a, unit, units) if unit >= 0 and units.rivals[unit] > 1 else unit
         else:
             b = cell_of[other]
+            if units.rivals[unit] > 1:
+                own, beyond = winner_of(patterns, a, unit, units), winner_of(patterns, b, unit, units)
+                unit = min(own, beyond)
             active = is_active(patterns, a, unit)
             first = h if active else other
             second = other if active else h

@@ -10,9 +10,12 @@ from regions.kernels.memory.bits import ONE, SMALLEST, ZERO, fma, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
+from regions.kernels.vertices.max_winners import plain_bits, set_active
 from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import clear_signs, decide_vertex_signs
 from regions.kernels.vertices.weight_columns import add_sparse_column
+
+ON_ALL = -1  # in place of a hyperplane: candidates tie on the whole node
 
 
 @part
@@ -36,6 +39,16 @@ def start_map(search: SearchMemory, layer: int, slot: int) -> None:
 
 
 @part
+def duplicate_map(search: SearchMemory, layer: int, source: int, target: int) -> None:
+    """Copy the map of `layer` from one slot to another."""
+    for i in range(search.dimension + 2):
+        old = search.slots[source, i]
+        new = search.slots[target, i]
+        for k in range(search.widths[layer]):
+            new[k] = old[k]
+
+
+@part
 def copy_map_with(
     search: SearchMemory, layer: int, source: int, target: int, below: int, unit: int, slope: float
 ) -> None:
@@ -45,15 +58,6 @@ def copy_map_with(
     """
     n = search.widths[layer]
     d = search.dimension
-    if search.sparse[layer] == 1:
-        if target != source:
-            for i in range(d + 2):
-                kept = search.slots[source, i]
-                copy = search.slots[target, i]
-                for k in range(n):
-                    copy[k] = kept[k]
-        add_sparse_column(search, layer, target, below, unit, slope)
-        return
     at = search.weight_starts[layer] + unit * n
     column = search.weights[at : at + n]
     for i in range(d + 1):
@@ -76,10 +80,6 @@ def add_active(search: SearchMemory, layer: int, source: int, target: int, count
     `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
     target row serves four products; the error row takes `|W[k, j]|` times what a unit passes on.
     """
-    if search.sparse[layer] == 1:
-        for u in range(count):
-            add_sparse_column(search, layer, target, source, search.units[u], 1.0)
-        return
     d = search.dimension
     n = search.widths[layer]
     start = search.weight_starts[layer]
@@ -147,9 +147,9 @@ def add_units(search: SearchMemory, layer: int, source: int, target: int, count:
     return Status.DONE
 
 
-@step
-def add_sloped_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
-    """Do what `add_units` does, for networks with other units than ReLUs: each is added times its slope.
+@part
+def add_listed_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Add the listed units, each times its slope.
 
     An entry of `units` that is `~unit` means the slope left of the breakpoint. The product by the slope
     rounds once more than the bounds of `pass_on` would need without it, which `roundings` has counted.
@@ -163,6 +163,44 @@ def add_sloped_units(search: SearchMemory, layer: int, source: int, target: int,
         unit = entry if entry >= 0 else ~entry
         slope = search.slopes[1 if entry >= 0 else 0, search.unit_starts[below] + unit]
         copy_map_with(search, layer, target, target, source, unit, slope)
+    return Status.DONE
+
+
+@step
+def add_sloped_units(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Do what `add_units` does, for networks with other units than ReLUs: each is added times its slope."""
+    return add_listed_units(search, layer, source, target, count)
+
+
+@step
+def add_units_by_columns(search: SearchMemory, layer: int, source: int, target: int, count: int) -> int:
+    """Do what `add_sloped_units` does, for networks with layers that are stored by their non-zeros."""
+    if search.sparse[layer] == 0:
+        return add_listed_units(search, layer, source, target, count)
+    below = layer - 1
+    for u in range(count):
+        entry = search.units[u]
+        unit = entry if entry >= 0 else ~entry
+        slope = 1.0
+        if search.sloped[below] == 1:
+            slope = search.slopes[1 if entry >= 0 else 0, search.unit_starts[below] + unit]
+        add_sparse_column(search, layer, target, source, unit, slope)
+    return Status.DONE
+
+
+@step
+def copy_map_by_column(
+    search: SearchMemory, layer: int, source: int, target: int, below: int, unit: int
+) -> int:
+    """Copy the map of a sparse layer, adding a unit of the map in `below` times its slope on the right."""
+    n = search.widths[layer]
+    if target != source:
+        for i in range(search.dimension + 2):
+            kept, copy = search.slots[source, i], search.slots[target, i]
+            for k in range(n):
+                copy[k] = kept[k]
+    slope = search.slopes[1, search.unit_starts[layer - 1] + unit]
+    add_sparse_column(search, layer, target, below, unit, slope)
     return Status.DONE
 
 
@@ -189,14 +227,6 @@ def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, f
         search.box[0, i] = 0.5 * (low + high)
         search.box[1, i] = 0.5 * (high - low) + 1e-15 * size + SMALLEST
     return extent, radius
-
-
-@inlined
-def set_active(search: SearchMemory, top: int, layer: int, unit: int) -> None:
-    """Record in a node's pattern and key that a unit is active."""
-    word = search.word_starts[layer] + (unit >> 6)
-    search.patterns[top, word] |= ONE << np.uint64(unit & 63)
-    search.keys[top] ^= search.unit_keys[search.unit_starts[layer] + unit]
 
 
 @inlined
@@ -229,6 +259,27 @@ def list_left(search: SearchMemory, layer: int, count: int) -> int:
 
 
 @part
+def add_event(search: SearchMemory, top: int, hyperplane: int, unit: int, leads: bool) -> None:
+    """Record that an active unit vanishes on the facet of a node on `hyperplane`, or that a pair ties there.
+
+    The pair is `unit` then; `leads` says that its earlier candidate is the larger one elsewhere on the node.
+    """
+    node = search.nodes[top]
+    at, n, start = node.event_top, search.widths[node.layer], search.unit_starts[node.layer]
+    search.event_planes[at] = hyperplane
+    search.event_rows[at, 0] = -1
+    if unit >= n:
+        pair = search.pair_starts[node.layer] + unit - n
+        unit = search.pair_rows[0 if leads else 1, pair]
+        search.event_rows[at, 0] = start + unit
+        search.event_rows[at, 1] = start + search.pair_rows[1 if leads else 0, pair]
+    search.event_keys[at] = search.unit_keys[start + unit]
+    search.event_before[at] = node.last_event
+    node.last_event = at
+    node.event_top = at + 1
+
+
+@part
 def decide_layer(search: SearchMemory, top: int) -> int:
     """Sort the units of a node's layer; returns how many reach the next one on all of it (in `units`).
 
@@ -242,6 +293,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     node = search.nodes[top]
     layer = node.layer
     n = search.widths[layer]
+    every = n + search.maxed[layer]
     active, cuts, touching = 0, 0, 0
     search.work[0] = 0
     node.n_candidates = 0
@@ -253,28 +305,40 @@ def decide_layer(search: SearchMemory, top: int) -> int:
         for k in range(n):
             search.units[k] = k
         return n
+    if every > n:
+        search.set_pairs(layer, slot)
     screen_layer(search, layer, slot, extent, radius)
     search.ask_layer = layer
     search.ask_facets = node.first_facet
     if search.cutting[layer] < n:
         settle_linear(search, layer)
+    if every > n:
+        search.start_max_units(top, 0)
     clear_signs(search, top)
     key = search.keys[top]
     first = search.word_starts[layer]
     start = search.unit_starts[layer]
     candidates = node.first_unit
     word = ZERO
-    for i in range(list_undecided(search, n)):
+    node.n_plain = 0
+    for i in range(list_undecided(search, every)):
         k = search.units[i]
         set_bound(search, slot, k, extent)
         seen = decide_vertex_signs(search, top, cuts, k)
-        search.middles[k] = 0.0 if seen & 3 == 3 else (1.0 if seen & 3 == 2 else -1.0)
+        # a unit that is 0 everywhere is inactive; of candidates that tie everywhere the first one wins
+        zero = 1.0 if k >= n and seen == 4 else -1.0
+        search.middles[k] = 0.0 if seen & 3 == 3 else (1.0 if seen & 3 == 2 else zero)
         if seen & 3 == 3:
             search.candidate_units[candidates + cuts] = k
             cuts += 1
-        elif seen == 6:
+            node.n_plain += 1 if k < n else 0
+        elif seen == 4 and k >= n:
+            add_event(search, top, ON_ALL, k, True)
+        elif seen == 6 or (seen == 5 and k >= n):
             touching += 1
             search.work[touching] = k
+    if every > n:
+        search.settle_max_units(top, 0)
     for k in range(n):
         # without a branch, which could not be predicted: half of the units are on
         on = search.middles[k] > 0.0
@@ -290,7 +354,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
         return -1
     if search.sloped[layer] == 1:
         active = list_left(search, layer, active)
-    search.decisions += search.cutting[layer] * node.n_vertices
+    search.decisions += (search.cutting[layer] + every - n) * node.n_vertices
     search.keys[top] = key
     search.work[0] = touching
     node.n_candidates = cuts
@@ -300,6 +364,8 @@ def decide_layer(search: SearchMemory, top: int) -> int:
             search.candidates[top, w] = ~ZERO
         else:
             search.candidates[top, w] = (ONE << np.uint64(left)) - ONE
+    if every > n:
+        search.drop_pairs(top, 0)
     return active
 
 
@@ -307,17 +373,6 @@ def decide_layer(search: SearchMemory, top: int) -> int:
 def needs_map(search: SearchMemory, layer: int) -> bool:
     """Whether the map of `layer` will be read: a hidden layer's is always, the output's on request."""
     return layer < search.n_layers or search.want_map == 1
-
-
-@part
-def add_event(search: SearchMemory, top: int, hyperplane: int, key: np.uint64) -> None:
-    """Record that an active unit vanishes on the facet of a node on `hyperplane`."""
-    at = search.nodes[top].event_top
-    search.event_planes[at] = hyperplane
-    search.event_keys[at] = key
-    search.event_before[at] = search.nodes[top].last_event
-    search.nodes[top].last_event = at
-    search.nodes[top].event_top = at + 1
 
 
 @part
@@ -343,6 +398,7 @@ def settle(search: SearchMemory, top: int) -> int:
     node = search.nodes[top]
     words = (node.n_candidates + 63) >> 6
     layer = node.layer
+    maxed = search.maxed[layer] > 0
     for w in range(words):
         plus = ZERO
         minus = ZERO
@@ -362,8 +418,16 @@ def settle(search: SearchMemory, top: int) -> int:
         before = search.candidates[top, w]
         cut = before & search.masks[0, w] & search.masks[1, w]
         risen = before & ~cut & search.masks[0, w]
+        fallen = before & ~cut & ~search.masks[0, w]
         search.candidates[top, w] = cut
-        search.masks[2, w] &= risen
+        if maxed:
+            plain = plain_bits(search, top, w)
+            search.masks[2, w] &= risen | (fallen & ~plain)
+            search.masks[3, w] = (risen | fallen) & ~plain
+            risen &= plain
+            fallen &= plain
+        else:
+            search.masks[2, w] &= risen
         while risen != ZERO:
             c = (w << 6) + trailing_zeros(risen)
             risen &= risen - ONE
@@ -372,5 +436,5 @@ def settle(search: SearchMemory, top: int) -> int:
             search.units[count] = unit
             count += 1
         if search.sloped[layer] == 1:
-            count = list_fallen(search, top, w, before & ~cut & ~search.masks[0, w], count)
-    return count
+            count = list_fallen(search, top, w, fallen, count)
+    return search.settle_pairs(top, count) if maxed else count

@@ -8,17 +8,27 @@ from collections.abc import Callable
 import numpy as np
 
 from regions.kernels.memory.bits import ONE, ZERO, float_bits, popcount, trailing_zeros
-from regions.kernels.memory.compiling import inlined
+from regions.kernels.memory.compiling import inlined, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.error_bounds import set_row
 from regions.kernels.vertices.layer_maps import (
     copy_map_with,
     decide_layer,
+    duplicate_map,
     needs_map,
-    set_active,
     settle,
     start_map,
+)
+from regions.kernels.vertices.max_winners import (
+    count_alive,
+    first_of_pair,
+    is_alive,
+    lowest_alive,
+    pair_of,
+    rule_out,
+    set_active,
+    size_of_pair,
 )
 
 
@@ -26,6 +36,9 @@ from regions.kernels.vertices.layer_maps import (
 def wanted_children(search: SearchMemory, top: int, unit: int) -> int:
     """Return which parts of a split to follow: 1 the positive, 2 the negative, 3 both."""
     node = search.nodes[top]
+    if unit >= search.widths[node.layer]:  # a pair: one of its candidates is tried
+        pair = search.pair_starts[node.layer] + unit - search.widths[node.layer]
+        return 1 if is_alive(search, top, search.pair_rows[0, pair]) else 2
     if search.guided == 1:
         word = search.guide[search.word_starts[node.layer] + (unit >> 6)]
         return 1 if (word >> np.uint64(unit & 63)) & ONE != ZERO else 2
@@ -42,27 +55,39 @@ def copy_node(search: SearchMemory, top: int, upper: int) -> None:
         search.candidates[upper, w] = search.candidates[top, w]
     for w in range(search.patterns.shape[1]):
         search.patterns[upper, w] = search.patterns[top, w]
+    for w in range(search.alive.shape[1]):
+        search.alive[upper, w] = search.alive[top, w]
     search.keys[upper] = search.keys[top]
 
 
 @inlined
-def begin_split(search: SearchMemory, top: int, c: int) -> int:
-    """Number the hyperplane of candidate c and take the candidate off the node; returns its unit."""
+def begin_split(search: SearchMemory, top: int, c: int) -> None:
+    """Number the hyperplane of candidate c and take the candidate off the node."""
     node = search.nodes[top]
     unit = search.candidate_units[node.first_unit + c]
     line = node.hyperplanes
-    search.labels[line] = search.unit_starts[node.layer] + unit
+    pair = pair_of(search, top, c)
+    search.labels[line] = (
+        search.unit_starts[node.layer] + unit if pair < 0 else search.unit_starts[search.n_layers] + pair
+    )
     set_row(search, node.map_slot, unit, line)
     search.ask_layer = node.layer
     search.ask_facets = node.first_facet
     search.candidates[top, c >> 6] &= ~(ONE << np.uint64(c & 63))
-    return unit
 
 
 @inlined
 def undo_split(search: SearchMemory, top: int, c: int) -> None:
     """Give a node back the candidate that `begin_split` took off."""
     search.candidates[top, c >> 6] |= ONE << np.uint64(c & 63)
+
+
+@inlined
+def mark_way(search: SearchMemory, top: int) -> None:
+    """Record which part of its parent a node is that is about to be split."""
+    node = search.nodes[top]
+    if node.depth > 0:
+        search.trail[node.depth - 1] = node.branch
 
 
 @inlined
@@ -74,8 +99,7 @@ def count_split(search: SearchMemory, top: int, n_new: int) -> None:
     search.splits += 1
     for w in range(search.candidates.shape[1]):
         search.decisions += n_new * popcount(search.candidates[top, w])
-    if node.depth > 0:
-        search.trail[node.depth - 1] = node.branch
+    mark_way(search, top)
     node.vertex_top += n_new
     node.hyperplanes += 1
 
@@ -98,8 +122,11 @@ def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int
     if needs_map(search, following):
         slot, below, flat = node.next_slot, node.map_slot, search.unit_starts[node.layer] + unit
         if wanted & 1:
-            right = search.slopes[1, flat]
-            copy_map_with(search, following, slot, search.nodes[upper].next_slot, below, unit, right)
+            right, target = search.slopes[1, flat], search.nodes[upper].next_slot
+            if search.sparse[following] == 1:
+                search.copy_map(following, slot, target, below, unit)
+            else:
+                copy_map_with(search, following, slot, target, below, unit, right)
         if wanted & 2 and search.slopes[0, flat] != 0.0:
             search.units[0] = ~unit
             search.add_units(following, below, slot, 1)
@@ -107,15 +134,19 @@ def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int
 
 
 @inlined
-def start_child(
-    search: SearchMemory, at: int, first: int, count: int, event_top: int, positive: bool
-) -> None:
+def start_child(search: SearchMemory, at: int, first: int, count: int, event_top: int) -> None:
     """Give a child its vertices, `count` entries of the ring from `first` on."""
     child = search.nodes[at]
     child.event_top = event_top
     child.first_vertex = first
     child.n_vertices = count
     child.ring_top = first + count
+
+
+@inlined
+def go_deeper(search: SearchMemory, at: int, positive: bool) -> None:
+    """Count the split that made a child, and which side of it the child is on."""
+    child = search.nodes[at]
     child.branch = 0 if positive else 1
     child.depth += 1
 
@@ -138,6 +169,43 @@ def extend_map(search: SearchMemory, at: int, count: int) -> None:
     child = search.nodes[at]
     if count > 0 and needs_map(search, child.layer + 1):
         search.add_units(child.layer + 1, child.map_slot, child.next_slot, count)
+
+
+@step
+def try_candidate(search: SearchMemory, top: int, c: int) -> int:
+    """Make two nodes of one, both of its whole polytope: the next candidate of a max unit wins, or does not.
+
+    The unit is that of pair c. The first node is then cut to where its candidate leads the others; in the
+    second one the next candidate is tried, and the last one without a choice.
+    """
+    node = search.nodes[top]
+    following = node.layer + 1
+    pair = pair_of(search, top, c)
+    first, size = first_of_pair(search, pair), size_of_pair(search, pair)
+    row = lowest_alive(search, top, first, size)
+    wanted = wanted_children(search, top, row)
+    search.splits += 1
+    mark_way(search, top)
+    upper = top
+    if wanted == 3:
+        upper = top + 1
+        copy_node(search, top, upper)
+        if needs_map(search, following):
+            duplicate_map(search, following, node.next_slot, node.next_slot + 1)
+            search.nodes[upper].next_slot = node.next_slot + 1
+    if wanted & 2:
+        rule_out(search, top, row)
+        go_deeper(search, top, False)
+        if count_alive(search, top, first, size) == 1:
+            extend_map(search, top, search.finish_max_unit(top, c, 0))
+    if wanted & 1:
+        for other in range(first, first + size):
+            if other != row:
+                rule_out(search, upper, other)
+        go_deeper(search, upper, True)
+        extend_map(search, upper, search.finish_max_unit(upper, c, 0))
+    search.n_nodes = upper + 1
+    return Status.DONE
 
 
 @inlined
@@ -214,18 +282,19 @@ def leave_cell(search: SearchMemory, top: int, cells: int) -> None:
 def children_maker(touch: Callable[..., None]) -> Callable[..., int]:
     """Make the kernel that replaces a node that was cut by its parts; `touch` records a facet touched.
 
-    It is a function of the search, the node, the unit, and the numbers of new vertices and of entries of
-    the two parts' lists, the negative one first; polygons and polytopes differ in `touch` only.
+    It is a function of the search, the node, the candidate, and the numbers of new vertices and of entries of
+    the two parts' lists, the negative one first; polygons and polytopes differ in `touch` only. A pair of
+    candidates of a max unit has one part only, where the one that is tried leads, and that is no choice.
     """
 
     @inlined
-    def make_children(
-        search: SearchMemory, top: int, unit: int, n_new: int, n_minus: int, n_plus: int
-    ) -> None:
+    def make_children(search: SearchMemory, top: int, c: int, n_new: int, n_minus: int, n_plus: int) -> None:
+        unit = search.candidate_units[search.nodes[top].first_unit + c]
+        is_pair = pair_of(search, top, c) >= 0
         wanted = wanted_children(search, top, unit)
         first = search.nodes[top].ring_top
         count_split(search, top, n_new)
-        upper = open_children(search, top, unit, wanted)
+        upper = top if is_pair else open_children(search, top, unit, wanted)
         # the negative part first: its events lie below those of the positive part, which is searched first
         for sign in (2, 1):
             if wanted & sign == 0:
@@ -233,8 +302,12 @@ def children_maker(touch: Callable[..., None]) -> Callable[..., int]:
             positive = sign == 1
             at = upper if positive else top
             entries, count = (first + n_minus, n_plus) if positive else (first, n_minus)
-            start_child(search, at, entries, count, search.nodes[top].event_top, positive)
-            active = settle_child(search, at, unit if positive else -1)
+            start_child(search, at, entries, count, search.nodes[top].event_top)
+            if not is_pair:
+                go_deeper(search, at, positive)
+            active = settle_child(search, at, unit if positive and not is_pair else -1)
+            if is_pair:
+                active = search.finish_max_unit(at, c, active)
             if search.mode == Mode.COLLECT:  # what vanishes on a facet only matters to the facet's key
                 for w in range((search.nodes[at].n_candidates + 63) >> 6):
                     rest = search.masks[2, w]

@@ -33,12 +33,12 @@ def split_polygon(search: SearchMemory, top: int, c: int) -> int:
     the candidates that still cut it; the others are decided there, and those that became active are added to
     the part's map of the next layer. ASK leaves the node as it was: the step is done again with the answers.
     """
-    unit = begin_split(search, top, c)
+    begin_split(search, top, c)
     n_new, n_minus, n_plus = cut_polygon(search, top, c)
     if search.asked > search.answered:
         undo_split(search, top, c)
         return Status.ASK
-    make_children(search, top, unit, n_new, n_minus, n_plus)
+    make_children(search, top, c, n_new, n_minus, n_plus)
     return Status.DONE
 
 

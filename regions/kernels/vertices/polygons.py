@@ -158,8 +158,7 @@ def touched_side(search: SearchMemory, top: int, unit: int) -> None:
     count = node.n_vertices
     for i in range(count):
         if search.values[i, unit] == 0.0 and search.values[(i + 1) % count, unit] == 0.0:
-            key = search.unit_keys[search.unit_starts[node.layer] + unit]
-            add_event(search, top, search.edges[node.first_vertex + i], key)
+            add_event(search, top, search.edges[node.first_vertex + i], unit, search.middles[unit] > 0.0)
 
 
 @part
@@ -173,8 +172,8 @@ def touched_side_of_candidate(search: SearchMemory, top: int, c: int) -> None:
         b = search.ring[start + (i + 1) % count]
         if sign_at(search, a, c) == 0 and sign_at(search, b, c) == 0:
             unit = search.candidate_units[node.first_unit + c]
-            key = search.unit_keys[search.unit_starts[node.layer] + unit]
-            add_event(search, top, search.edges[start + i], key)
+            leads = (search.masks[0, c >> 6] >> np.uint64(c & 63)) & ONE != ZERO
+            add_event(search, top, search.edges[start + i], unit, leads)
 
 
 @inlined

@@ -32,7 +32,7 @@ def split_polytope(search: SearchMemory, top: int, c: int) -> int:
     and a negative vertex. Each part inherits the candidates that still cut it; the others are decided there,
     as for polygons. GROW, GROW_BITS and ASK leave the node as it was: the step is done again.
     """
-    unit = begin_split(search, top, c)
+    begin_split(search, top, c)
     node = search.nodes[top]
     search.edges[node.first_facet + node.n_facets] = node.hyperplanes
     n_new, n_minus, n_plus = cut_cell(search, top, c)
@@ -43,7 +43,7 @@ def split_polytope(search: SearchMemory, top: int, c: int) -> int:
         undo_split(search, top, c)
         return Status.ASK
     node.n_facets += 1
-    make_children(search, top, unit, n_new, n_minus, n_plus)
+    make_children(search, top, c, n_new, n_minus, n_plus)
     return Status.DONE
 
 

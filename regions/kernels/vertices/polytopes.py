@@ -264,7 +264,7 @@ def touched_facet(search: SearchMemory, top: int, unit: int) -> None:
     if found >= search.dimension:
         hyperplane = lone_facet(search, top)
         if hyperplane >= 0:
-            add_event(search, top, hyperplane, search.unit_keys[search.unit_starts[node.layer] + unit])
+            add_event(search, top, hyperplane, unit, search.middles[unit] > 0.0)
 
 
 @part
@@ -282,7 +282,8 @@ def touched_facet_of_candidate(search: SearchMemory, top: int, c: int) -> None:
         hyperplane = lone_facet(search, top)
         if hyperplane >= 0:
             unit = search.candidate_units[node.first_unit + c]
-            add_event(search, top, hyperplane, search.unit_keys[search.unit_starts[node.layer] + unit])
+            leads = (search.masks[0, c >> 6] >> np.uint64(c & 63)) & ONE != ZERO
+            add_event(search, top, hyperplane, unit, leads)
 
 
 @part

@@ -36,7 +36,7 @@ def screen_layer(search: SearchMemory, layer: int, slot: int, extent: float, rad
     """
     d = search.dimension
     gamma = search.gamma_point
-    n = search.widths[layer]
+    n = search.widths[layer] + search.maxed[layer]
     constant = search.slots[slot, d]
     error = search.slots[slot, d + 1]
     scale = radius + gamma * extent

@@ -6,7 +6,21 @@ from regions.kernels.memory.states import Mode
 from regions.kernels.vertices.depth_first import search_by_vertices
 from regions.kernels.vertices.error_bounds import improve_radius
 from regions.kernels.vertices.last_layer import count_last_layer
-from regions.kernels.vertices.layer_maps import add_sloped_units, add_units
+from regions.kernels.vertices.layer_maps import (
+    add_sloped_units,
+    add_units,
+    add_units_by_columns,
+    copy_map_by_column,
+)
+from regions.kernels.vertices.max_winners import (
+    drop_pairs,
+    finish_max_unit,
+    set_pairs,
+    settle_max_units,
+    settle_pairs,
+    start_max_units,
+)
+from regions.kernels.vertices.nodes import try_candidate
 from regions.kernels.vertices.polygon_steps import (
     enter_layer_of_polygon,
     list_polygon,
@@ -24,18 +38,27 @@ from regions.kernels.vertices.predicates import report_doubt, settle_doubt
 from regions.kernels.volumes.simple import measure_simple
 
 
-def adder(sloped: bool) -> Any:
-    """Return the step that adds units to the next layer's map: times their slopes, or ReLUs only."""
+def adder(sloped: bool, sparse: bool) -> Any:
+    """Return the step that adds units to the next layer's map: times their slopes, or ReLUs only.
+
+    A network with sparse layers has one for both.
+    """
+    if sparse:
+        return add_units_by_columns
     return add_sloped_units if sloped else add_units
 
 
-def steps_of(planar: bool, mode: Mode, sloped: bool = False) -> dict[str, Any]:
+def steps_of(
+    planar: bool, mode: Mode, sloped: bool = False, sparse: bool = False, maxed: bool = False
+) -> dict[str, Any]:
     """Return the steps of a search, by the names that its layout gives them; no others are compiled."""
     steps: dict[str, Any] = {
         "search": search_by_vertices,
-        "add_units": adder(sloped),
+        "add_units": adder(sloped, sparse),
         "settle_doubt": report_doubt,
     }
+    if sparse:
+        steps["copy_map"] = copy_map_by_column
     if planar:
         steps["split"] = split_polygon
         steps["enter_layer"] = enter_layer_of_polygon
@@ -50,6 +73,16 @@ def steps_of(planar: bool, mode: Mode, sloped: bool = False) -> dict[str, Any]:
         if mode != Mode.COUNT:
             steps["measure_simple"] = measure_simple
             steps["triangulate"] = report_not_simple
+    if maxed:
+        steps |= {
+            "set_pairs": set_pairs,
+            "start_max_units": start_max_units,
+            "settle_max_units": settle_max_units,
+            "drop_pairs": drop_pairs,
+            "settle_pairs": settle_pairs,
+            "finish_max_unit": finish_max_unit,
+            "try_candidate": try_candidate,
+        }
     return steps
 
 

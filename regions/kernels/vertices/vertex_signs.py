@@ -43,7 +43,8 @@ def decide_vertex_signs(search: SearchMemory, top: int, c: int, unit: int) -> in
     """Decide the signs at all vertices of a node, just copied, of a unit that may be its candidate c.
 
     Returns the sum of 2 if + occurs, 1 if -, 4 if zero. If both + and - occur, the signs are kept in the
-    candidate's bits of `positive` and `negative`; if only + and zero occur, in `values`.
+    candidate's bits of `positive` and `negative`; if only + and zero occur, or of a pair - and zero, in
+    `values`.
     """
     second = min(1, search.dimension - 1)  # a valid axis where there is no second one
     node = search.nodes[top]
@@ -69,9 +70,10 @@ def decide_vertex_signs(search: SearchMemory, top: int, c: int, unit: int) -> in
         search.positive[first + v, word] |= bit if s > 0 else ZERO
         search.negative[first + v, word] |= bit if s < 0 else ZERO
         seen |= 2 if s > 0 else (1 if s < 0 else 4)
-    if seen == 6:
+    if seen == 6 or (seen == 5 and unit >= search.widths[node.layer]):
         for v in range(count):
-            search.values[v, unit] = 1.0 if search.positive[first + v, word] & bit != ZERO else 0.0
+            signed = search.positive[first + v, word] | search.negative[first + v, word]
+            search.values[v, unit] = 1.0 if signed & bit != ZERO else 0.0
     if seen & 3 != 3:
         for v in range(count):
             search.positive[first + v, word] &= ~bit

@@ -31,6 +31,7 @@ IntArray = NDArray[np.int64]
 
 IDENTITY = UNIT_KINDS["identity"]
 Slopes = FloatArray | None  # (2, n), left and right of the breakpoints at 0; None: no units
+Sizes = IntArray | None  # rows of each unit, more than one those of a max unit; None: one each
 
 
 class Rows(NamedTuple):
@@ -97,7 +98,7 @@ class Layering:
     def __init__(self, input_dim: int, live: Mapping[str, Any]) -> None:
         self.input_dim = self.width = input_dim
         self.live = live
-        self._layers: list[tuple[Rows, Slopes]] = []
+        self._layers: list[tuple[Rows, Slopes, Sizes]] = []
         self._held: list[AffineTensor] = []
         self._entries = self._spent = 0
 
@@ -188,24 +189,39 @@ class Layering:
         """Append an affine layer whose first values are the entries of the operands, one after another."""
         self._append([operand.flat() for operand in operands], operands)
 
-    def activate(self, operands: Sequence[AffineTensor], slopes: Sequence[tuple[Any, Any]]) -> None:
+    def activate(
+        self,
+        operands: Sequence[AffineTensor],
+        slopes: Sequence[tuple[Any, Any]],
+        sizes: Sequence[Sizes] = (),
+    ) -> None:
         """Replace tensors by what units make of their entries: one layer for all of them.
 
-        A unit has a slope left and one right of 0, given for all entries of a tensor or for each. Other
-        tensors that are still needed pass through the layer as units of equal slopes, which never cut.
+        A unit has a slope left and one right of 0, given for all entries of a tensor or for each. A tensor
+        with sizes lists the candidates of max units, one unit after the other, and becomes a list of their
+        values. Other tensors that are still needed pass through the layer as units of equal slopes, which
+        never cut.
         """
         pairs = [
             np.stack([np.broadcast_to(np.asarray(side, np.float64), operand.shape).ravel() for side in pair])
             for operand, pair in zip(operands, slopes, strict=True)
         ]
-        self._append([operand.flat() for operand in operands], operands, np.concatenate(pairs, axis=1))
+        self._append(
+            [operand.flat() for operand in operands],
+            operands,
+            np.concatenate(pairs, axis=1),
+            sizes=sizes or [None] * len(operands),
+        )
 
     def is_positive(self, x: AffineTensor) -> bool:
         """Whether a ReLU changes nothing, as the entries are values of ReLUs or the like, or zeros."""
         sources = self._sources(x)
         if sources is None or not self._layers or (slopes := self._layers[-1][1]) is None:
             return False
-        return bool(((slopes[0] <= 0.0) & (slopes[1] >= 0.0))[sources[sources >= 0]].all())
+        positive = (slopes[0] <= 0.0) & (slopes[1] >= 0.0)
+        if (sizes := self._layers[-1][2]) is not None:
+            positive = positive[np.cumsum(sizes) - sizes] & (sizes == 1)
+        return bool(positive[sources[sources >= 0]].all())
 
     def network(self, output: AffineTensor, name: str) -> Network:
         """Return the network that computes the entries of the output, row by row."""
@@ -215,11 +231,12 @@ class Layering:
                 raise InvalidNetworkError(f"{name} has no layer that computes anything")
             self._append([output.flat()], [output], alone=True)
         return Network.from_arrays(
-            [rows.matrix for rows, _ in self._layers],
-            [rows.offset for rows, _ in self._layers],
-            [slopes is not None for _, slopes in self._layers],
+            [rows.matrix for rows, *_ in self._layers],
+            [rows.offset for rows, *_ in self._layers],
+            [slopes is not None for _, slopes, _ in self._layers],
             name=name,
-            slopes=[slopes for _, slopes in self._layers],
+            slopes=[slopes for _, slopes, _ in self._layers],
+            maxima=[sizes for *_, sizes in self._layers],
         )
 
     def _append(
@@ -229,8 +246,14 @@ class Layering:
         slopes: Slopes = None,
         *,
         alone: bool = False,
+        sizes: Sequence[Sizes] = (),
     ) -> None:
         """Append a layer, and write the operands and all tensors that are still needed in its values."""
+        counts = [operand.index.size for operand in operands]
+        counts = [
+            n if own is None else own.size
+            for n, own in zip(counts, sizes or [None] * len(counts), strict=True)
+        ]
         mine = {id(operand) for operand in operands}
         others = [] if alone else [other for other in self._tensors() if id(other) not in mine]
         # where the new layer has the functions of each list; those of operands, if not bent, serve all
@@ -241,6 +264,7 @@ class Layering:
             if slopes is None:
                 places[id(operand.rows)][numbers[::-1]] = np.arange(start, start + numbers.size)[::-1]
             start += numbers.size
+        start = sum(counts)
         for rows, used in _used_rows(others):
             place = places[id(rows)]
             carried = used[(place[used] < 0) & ~rows.constant()[used]]
@@ -250,9 +274,10 @@ class Layering:
             place[carried] = np.arange(start, start + carried.size)
             parts = [*parts, rows.taken(carried)]
             start += carried.size
-        self._check_size(start, sum(int(part.matrix.nnz) for part in parts))
         matrix = csr_array(vstack([part.matrix for part in parts], format="csr"))
-        self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), slopes))
+        self._check_size(matrix.shape[0], int(matrix.nnz))
+        units = _sizes_of_layer(sizes, counts, start)
+        self._layers.append((Rows(matrix, np.concatenate([part.offset for part in parts])), slopes, units))
         self.width = start
         renewed = {
             key: _renewed(rows, places[key], start)
@@ -261,9 +286,9 @@ class Layering:
         for other in others:
             other.rows = renewed[id(other.rows)]
         whole, start = _identity(start), 0
-        for operand in operands:
-            count = operand.index.size
-            operand.index = np.arange(start, start + count).reshape(operand.shape)
+        for operand, count in zip(operands, counts, strict=True):
+            index = np.arange(start, start + count)
+            operand.index = index.reshape(operand.shape) if count == operand.index.size else index
             operand.rows, start = whole, start + count
 
     def _tensors(self) -> Iterable[AffineTensor]:
@@ -296,6 +321,14 @@ class Layering:
                 f"that are not 0 ({self._entries:,} with the layers before); at most {MOST_ENTRIES:,} in one "
                 f"layer and {MOST_ENTRIES_TOGETHER:,} in all are read"
             )
+
+
+def _sizes_of_layer(sizes: Sequence[Sizes], counts: Sequence[int], width: int) -> Sizes:
+    """Return the sizes of all units of a layer, of the operands' first; None if none is a max unit."""
+    if all(own is None for own in sizes):
+        return None
+    parts = [np.ones(n, np.int64) if own is None else own for n, own in zip(counts, sizes, strict=True)]
+    return np.concatenate([*parts, np.ones(width - sum(counts), np.int64)])
 
 
 def _affine(values: Iterable[Any]) -> Iterator[AffineTensor]:

@@ -1,22 +1,25 @@
 """What bends: units with two slopes, and functions made of them, on affine tensors, for every format.
 
-Every step on the way is exact: what a clipped value or a maximum needs besides its units is affine.
+Every step on the way is exact: what a clipped value or a maximum needs besides its units is affine. The
+larger of two is a unit with two slopes, the largest of several values, or of a window, a max unit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import moves
-from regions.network.loaders.affine_tensors import AffineTensor, Layering
+from regions.network.loaders.affine_tensors import AffineTensor, IntArray, Layering
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.graph_steps import Bend
 from regions.network.slopes import RELU
 
-__all__ = ["bent", "clipped", "maximum"]
+__all__ = ["bent", "clipped", "largest", "largest_along", "largest_of", "maximum"]
 
 
 def bent(
@@ -90,3 +93,62 @@ def maximum(
         return layering.added(layering.scaled(units, np.asarray(sign)), other)
 
     return Bend(difference.moved(difference.index), RELU, kept, after)
+
+
+def largest(
+    layering: Layering,
+    x: AffineTensor,
+    groups: IntArray,
+    sizes: IntArray,
+    shape: tuple[int, ...],
+    sign: float = 1.0,
+) -> AffineTensor | Bend:
+    """Return the largest entry of each of some groups, or with sign -1 the smallest one: a max unit each.
+
+    Parameters
+    ----------
+    layering, x : as they are
+    groups : (n,) int64, numbers of entries of x in row-major order, group after group
+    sizes : how many entries each group has
+    shape : of the result, one entry for each group
+    sign : float
+    """
+    turned = layering.scaled(x, np.asarray(sign))
+    candidates = turned.moved(turned.index.ravel()[groups])
+    if (sizes == 1).all():
+        return layering.scaled(candidates.moved(candidates.index.reshape(shape)), np.asarray(sign))
+    alone = np.repeat(sizes == 1, sizes)
+    return Bend(
+        candidates,
+        (np.where(alone, 1.0, RELU[0]), RELU[1]),
+        None,
+        lambda units, _: layering.scaled(units.moved(units.index.reshape(shape)), np.asarray(sign)),
+        sizes,
+    )
+
+
+def largest_along(
+    layering: Layering, x: AffineTensor, axes: tuple[int, ...], *, keep: bool, sign: float = 1.0
+) -> AffineTensor | Bend:
+    """Return the largest entry along some axes, or with sign -1 the smallest one."""
+    places = np.arange(x.index.size).reshape(x.shape)
+    rest = [axis for axis in range(places.ndim) if axis not in axes]
+    shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape) if keep or axis not in axes)
+    groups = np.transpose(places, [*rest, *axes]).reshape(prod(x.shape[axis] for axis in rest), -1)
+    return largest(layering, x, groups.ravel(), np.full(len(groups), groups.shape[1]), shape, sign)
+
+
+def largest_of(
+    layering: Layering, values: Sequence[AffineTensor | FloatArray], sign: float = 1.0
+) -> AffineTensor | Bend:
+    """Return the entrywise largest of several values that broadcast, or with sign -1 the smallest one."""
+    shape = np.broadcast_shapes(*(value.shape for value in values))
+    dtype = next(value.dtype for value in values if isinstance(value, AffineTensor))
+    tensors = [
+        value if isinstance(value, AffineTensor) else layering.constant(value, str(dtype)) for value in values
+    ]
+    rows, indices = layering.joined(tensors)
+    index = np.stack([np.broadcast_to(part, shape) for part in indices], axis=-1)
+    return largest_along(
+        layering, AffineTensor(rows, index, str(dtype)), (len(shape),), keep=False, sign=sign
+    )

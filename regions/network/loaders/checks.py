@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError, RegionsError
+from regions.network.max_units import output_of_layer
 from regions.network.relu_network import Network
-from regions.network.slopes import put_out
 
 FloatArray = NDArray[np.float64]
 
@@ -104,10 +104,11 @@ def _own_rounding(network: Network, inputs: FloatArray, dtype: str) -> float:
     """Largest rounding error of a plain forward pass in the given type; 0 for float64."""
     value = inputs.astype(dtype)
     with np.errstate(all="ignore"):
-        layers = zip(network.operators, network.biases, network.relu, network.slopes, strict=True)
-        for weight, bias, relu, pair in layers:
+        kinds = zip(network.slopes, network.maxima, strict=True)
+        layers = zip(network.operators, network.biases, network.relu, kinds, strict=True)
+        for weight, bias, relu, (pair, sizes) in layers:
             value = value @ weight.T.astype(dtype) + bias.astype(dtype)
             if relu:
-                value = put_out(value, None if pair is None else pair.astype(dtype))
+                value = output_of_layer(value, None if pair is None else pair.astype(dtype), sizes)
     rounding = float(np.abs(value - network.forward(inputs)).max())
     return rounding if np.isfinite(rounding) else 0.0

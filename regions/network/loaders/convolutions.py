@@ -17,7 +17,7 @@ from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import check_entries
 from regions.network.loaders.checks import FloatArray
 
-__all__ = ["Window", "average", "convolution", "transposed_convolution", "window"]
+__all__ = ["Window", "average", "convolution", "transposed_convolution", "window", "window_groups"]
 
 Sizes = tuple[int, ...]
 
@@ -179,6 +179,45 @@ def average(
         values = np.broadcast_to(1.0 / count[to], rows.shape)
         entries.append((values.ravel(), rows.ravel(), columns.ravel()))
     return _matrix(entries, (channels * places, prod(shape))), (channels, *lengths)
+
+
+def window_groups(
+    kernel: Sizes, window: Window, shape: Sizes, where: str, *, ceil: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Sizes]:
+    """List the entries of an image, numbered row by row, that each window covers; padding is no entry.
+
+    Parameters
+    ----------
+    kernel, window, shape, where, ceil : as for `average`
+
+    Returns
+    -------
+    entries : (n,) int64, window after window, each in the kernel's order
+    sizes : how many there are in each
+    shape : channels and lengths of the result
+
+    Raises
+    ------
+    InvalidNetworkError
+        If the window does not fit, or covers nothing but padding somewhere.
+    """
+    if len(shape) != len(kernel) + 1:
+        raise InvalidNetworkError(f"{where} pools over {len(kernel)} axes, but receives shape {shape}")
+    _check_window(window, kernel, where)
+    lengths = window.lengths(kernel, shape, ceil)
+    if min(lengths) < 1:
+        raise InvalidNetworkError(f"{where} has a kernel of {kernel}, larger than its image {shape}")
+    places, inside = prod(lengths), prod(shape[1:])
+    check_entries(where, shape[0] * prod(kernel) * places)
+    taps = list(_taps(kernel, window, shape[1:], lengths))
+    to = np.concatenate([part for part, _ in taps])
+    order = np.argsort(to, kind="stable")
+    source = np.concatenate([part for _, part in taps])[order]
+    sizes = np.bincount(to, minlength=places)
+    if not sizes.all():
+        raise InvalidNetworkError(f"{where} has a window that covers nothing but padding")
+    entries = (np.arange(shape[0])[:, None] * inside + source).ravel()
+    return entries, np.tile(sizes, shape[0]), (shape[0], *lengths)
 
 
 def _check_window(window: Window, kernel: Sizes, where: str) -> None:

@@ -12,6 +12,9 @@ from heapq import heappop, heappush
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from regions.errors import InvalidNetworkError, RegionsError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import MALFORMED
@@ -24,22 +27,29 @@ class Bend(NamedTuple):
     """The answer of a step that asks for units of these slopes left and right of 0.
 
     The tensor is replaced by what they put out; `after` makes the step's result of it, with another tensor
-    that is kept until then.
+    that is kept until then. With `sizes` the tensor lists the candidates of max units, and is replaced by a
+    list of what these put out.
     """
 
     tensor: AffineTensor
     slopes: tuple[Any, Any] = RELU
     kept: AffineTensor | None = None
     after: Callable[[AffineTensor, AffineTensor | None], AffineTensor] | None = None
+    sizes: NDArray[np.int64] | None = None
 
 
 class Step(NamedTuple):
-    """One operator: the names of what it takes and gives, and what it computes; `where` is for messages."""
+    """One operator: the names of what it takes and gives, and what it computes; `where` is for messages.
+
+    `role` says what `maxima_first` has to know: "rising" of a function of single entries that nowhere falls,
+    "maximum" of one that takes the largest of several entries.
+    """
 
     where: str
     inputs: Sequence[str]
     outputs: Sequence[str]
     run: Callable[[list[Any]], Sequence[Any] | Bend]
+    role: str = ""
 
 
 def needed_steps(steps: Sequence[Step], wanted: Iterable[str]) -> list[int]:
@@ -52,6 +62,30 @@ def needed_steps(steps: Sequence[Step], wanted: Iterable[str]) -> list[int]:
             needed.add(k)
             open_names += [name for name in steps[k].inputs if name]
     return sorted(needed)
+
+
+def maxima_first(steps: Sequence[Step], wanted: str) -> tuple[list[Step], int]:
+    """Move functions that nowhere fall behind the maximum that alone takes them; returns how many were moved.
+
+    The largest of some ReLUs is the ReLU of the largest: the values are the same, and a window of k entries
+    is cut once and not k times.
+    """
+    moved = list(steps)
+    count = 0
+    while True:
+        uses = Counter([wanted, *(name for step in moved for name in step.inputs if name)])
+        producer = {name: k for k, step in enumerate(moved) for name in step.outputs if name}
+        for k, step in enumerate(moved):
+            before = producer.get(step.inputs[0]) if step.role == "maximum" else None
+            if before is not None and moved[before].role == "rising" and uses[step.inputs[0]] == 1:
+                rising, between = moved[before], step.inputs[0]
+                largest = step._replace(inputs=[rising.inputs[0], *step.inputs[1:]], outputs=[between])
+                moved[before] = largest
+                moved[k] = rising._replace(inputs=[between, *rising.inputs[1:]], outputs=step.outputs)
+                count += 1
+                break
+        else:
+            return moved, count
 
 
 def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering, wanted: str) -> Any:
@@ -110,7 +144,10 @@ def run_steps(steps: Sequence[Step], values: dict[str, Any], layering: Layering,
         if not bent:
             break
         bent.sort(key=lambda one: one[0])
-        layering.activate([bend.tensor for _, bend in bent], [bend.slopes for _, bend in bent])
+        bends = [bend for _, bend in bent]
+        layering.activate(
+            [bend.tensor for bend in bends], [bend.slopes for bend in bends], [bend.sizes for bend in bends]
+        )
         for k, bend in bent:
             done = bend.after(bend.tensor, bend.kept) if bend.after else bend.tensor
             del values[f"\0{k}"]

@@ -22,8 +22,15 @@ from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering, check_entries
 from regions.network.loaders.checks import FloatArray, check_against_source, optional_import, reading
 from regions.network.loaders.graph_ends import chosen_output, fixed_value, free_input
-from regions.network.loaders.graph_steps import Bend, Step, needed_steps, run_steps
-from regions.network.loaders.keras_layers import KERAS_HEADS, KERAS_LAYERS, KerasLayer, activation_of
+from regions.network.loaders.graph_steps import Bend, Step, maxima_first, needed_steps, run_steps
+from regions.network.loaders.keras_layers import (
+    KERAS_HEADS,
+    KERAS_LARGEST,
+    KERAS_LAYERS,
+    KERAS_RISING,
+    KerasLayer,
+    activation_of,
+)
 from regions.network.relu_network import Network
 
 __all__ = ["from_keras_file"]
@@ -186,12 +193,9 @@ class _Model:
 
     def network(self, name: str) -> Network:
         """Run the layers, and return the network of the output."""
-        steps = [
-            Step(f"{kind} ({config['name']})", inputs, [made], partial(self._run, kind, config))
-            for kind, config, inputs, made in self._calls
-            if kind != "InputLayer"
-        ]
+        steps = [step for call in self._calls for step in self._steps(*call)]
         needed = [steps[k] for k in needed_steps(steps, [self._wanted])]
+        needed, moved = maxima_first(needed, self._wanted)
         for key, value in self._fixed.items():
             numbers = fixed_value(key.partition(":")[0], value, self._input_shape(key), np.float32)
             self._values[key] = self.layering.constant(numbers, "float32")
@@ -201,7 +205,25 @@ class _Model:
             raise InvalidNetworkError(f"the output of {name} does not depend on the input")
         self._values.clear()
         before = f" (before {self.head})" if self.head else ""
-        return self.layering.network(found, f"{name}{self.remark}{before}")
+        order = " (maxima taken before what rises)" if moved else ""
+        return self.layering.network(found, f"{name}{self.remark}{before}{order}")
+
+    def _steps(self, kind: str, config: dict[str, Any], inputs: list[str], made: str) -> Iterator[Step]:
+        """The steps of a layer: an activation that nowhere falls is a step of its own."""
+        if kind == "InputLayer":
+            return
+        where, between = f"{kind} ({config['name']})", f"{made} before its activation"
+        name = activation_of(self._layer(kind, config))
+        role = "maximum" if kind in KERAS_LARGEST else ""
+        if name not in KERAS_RISING:
+            yield Step(where, inputs, [made], partial(self._run, kind, config), role)
+            return
+        if kind != "Activation":
+            plain = {**config, "activation": "linear"}
+            yield Step(where, inputs, [between], partial(self._run, kind, plain))
+            inputs = [between]
+        alone = {"name": config["name"], "activation": name}
+        yield Step(where, inputs, [made], partial(self._run, "Activation", alone), "rising")
 
     def _layer(self, kind: str, config: dict[str, Any]) -> KerasLayer:
         return KerasLayer(kind, config["name"], config, self._weights.get(config["name"], ()), self.layering)

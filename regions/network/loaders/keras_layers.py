@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,22 @@ from regions.errors import InvalidNetworkError
 from regions.network.loaders import moves
 from regions.network.loaders.affine_operators import matrix_product, reduced
 from regions.network.loaders.affine_tensors import AffineTensor, Layering, check_shape
-from regions.network.loaders.bends import bent, clipped, maximum
+from regions.network.loaders.bends import bent, clipped, largest, largest_along, largest_of, maximum
 from regions.network.loaders.checks import FloatArray
-from regions.network.loaders.convolutions import Window, average, convolution, transposed_convolution
+from regions.network.loaders.convolutions import (
+    Window,
+    average,
+    convolution,
+    transposed_convolution,
+    window_groups,
+)
 from regions.network.loaders.graph_steps import Bend
 
-__all__ = ["KERAS_HEADS", "KERAS_LAYERS", "KerasLayer", "activation_of"]
+__all__ = ["KERAS_HEADS", "KERAS_LARGEST", "KERAS_LAYERS", "KERAS_RISING", "KerasLayer", "activation_of"]
 
+# functions of single entries that nowhere fall, and what takes the largest of several: their order is free
+KERAS_RISING = ("relu", "relu6", "leaky_relu")
+KERAS_LARGEST = (*(f"{kind}{k}D" for kind in ("MaxPooling", "GlobalMaxPooling") for k in (1, 2, 3)),)
 KERAS_HEADS = ("softmax", "log_softmax", "sigmoid", "tanh", "softplus")
 
 
@@ -221,6 +230,32 @@ def averaged_whole(layer: KerasLayer, values: list[Any]) -> Result:
     return _back(layer, y) if keep else y
 
 
+def largest_in_windows(layer: KerasLayer, values: list[Any]) -> Result:
+    axes = int(layer.kind[-2])
+    x = _image(layer, values[0], axes)
+    kernel = layer.sizes("pool_size", axes, 2)
+    entries, sizes, shape = window_groups(
+        kernel, _window(layer, kernel, x.shape[1:], kernel), x.shape, layer.where
+    )
+    return _turned_back(layer, largest(layer.layering, x, entries, sizes, shape))
+
+
+def largest_of_whole(layer: KerasLayer, values: list[Any]) -> Result:
+    axes = int(layer.kind[-2])
+    x = _image(layer, values[0], axes)
+    keep = bool(layer.config.get("keepdims", False))
+    y = largest_along(layer.layering, x, tuple(range(1, axes + 1)), keep=keep)
+    return _turned_back(layer, y) if keep else y
+
+
+def _turned_back(layer: KerasLayer, result: Result) -> Result:
+    """Put the channels of what units put out where the layer has them."""
+    after = result.after if isinstance(result, Bend) else None
+    if not isinstance(result, Bend) or after is None:
+        return _back(layer, cast(AffineTensor, result))
+    return result._replace(after=lambda units, kept: _back(layer, after(units, kept)))
+
+
 def normalised(layer: KerasLayer, values: list[Any]) -> Result:
     x = values[0]
     axis = layer.config.get("axis", -1)
@@ -306,9 +341,10 @@ def summed(layer: KerasLayer, values: list[Any]) -> Result:
 
 
 def larger(layer: KerasLayer, values: list[Any]) -> Result:
-    if len(values) != 2:
-        raise InvalidNetworkError(f"{layer.where} compares {len(values)} values; supported are two")
-    return maximum(layer.layering, values[0], values[1], -1.0 if layer.kind == "Minimum" else 1.0)
+    sign = -1.0 if layer.kind == "Minimum" else 1.0
+    if len(values) == 2:
+        return maximum(layer.layering, values[0], values[1], sign)
+    return largest_of(layer.layering, values, sign)
 
 
 def joined(layer: KerasLayer, values: list[Any]) -> Result:
@@ -371,6 +407,8 @@ _KINDS: list[tuple[tuple[str, ...], Apply]] = [
     (("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), convolved_back),
     (_each("AveragePooling", 1, 2, 3), averaged),
     (_each("GlobalAveragePooling", 1, 2, 3), averaged_whole),
+    (_each("MaxPooling", 1, 2, 3), largest_in_windows),
+    (_each("GlobalMaxPooling", 1, 2, 3), largest_of_whole),
     (("BatchNormalization",), normalised),
     (("Add", "Subtract"), summed),
     (("Maximum", "Minimum"), larger),

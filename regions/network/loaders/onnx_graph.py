@@ -17,7 +17,7 @@ from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import check_against_source, optional_import
 from regions.network.loaders.graph_ends import chosen_output, fixed_value, free_input
-from regions.network.loaders.graph_steps import Bend, Step, needed_steps, run_steps
+from regions.network.loaders.graph_steps import Bend, Step, maxima_first, needed_steps, run_steps
 from regions.network.loaders.onnx_constants import folded
 from regions.network.loaders.onnx_files import (
     array_of,
@@ -29,7 +29,7 @@ from regions.network.loaders.onnx_files import (
     sample_shape,
 )
 from regions.network.loaders.onnx_nodes import Operator
-from regions.network.loaders.onnx_operators import CURVED, HEADS, OPERATORS
+from regions.network.loaders.onnx_operators import CURVED, HEADS, LARGEST, OPERATORS, RISING
 from regions.network.loaders.onnx_runtime import source_forward
 from regions.network.relu_network import Network
 
@@ -129,7 +129,8 @@ class _GraphReader:
         steps = [self._step(node) for node in graph.node]
         needed = needed_steps(steps, [self.wanted])
         self.needed = [graph.node[k] for k in needed]
-        self._steps = [steps[k] for k in needed]
+        self._steps, moved = maxima_first([steps[k] for k in needed], self.wanted)
+        self.remark += " (maxima taken before what rises)" if moved else ""
 
     def network(self, name: str) -> Network:
         """Run the operators, and return the network of the output."""
@@ -145,7 +146,10 @@ class _GraphReader:
 
     def _step(self, node: Any) -> Step:
         where = f"{node.op_type} ({node.name or ', '.join(node.output)})"
-        return Step(where, list(node.input), list(node.output), partial(self._run, node, where))
+        role = "maximum" if node.op_type in LARGEST and len(node.output) == 1 else ""
+        if node.op_type in RISING and not any(one.name == "alpha" and one.f < 0.0 for one in node.attribute):
+            role = "rising"
+        return Step(where, list(node.input), list(node.output), partial(self._run, node, where), role)
 
     def _run(self, node: Any, where: str, arguments: list[Any]) -> Sequence[Any] | Bend:
         kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"

@@ -19,12 +19,22 @@ from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.graph_steps import Bend
 from regions.network.loaders.onnx_files import float_type
 from regions.network.loaders.onnx_nodes import Operator, floats
-from regions.network.loaders.onnx_windows import averaged, averaged_whole, convolved
+from regions.network.loaders.onnx_windows import (
+    averaged,
+    averaged_whole,
+    convolved,
+    largest_in_windows,
+    largest_of_whole,
+)
 
-__all__ = ["CURVED", "HEADS", "MOVES", "OPERATORS"]
+__all__ = ["CURVED", "HEADS", "LARGEST", "MOVES", "OPERATORS", "RISING"]
 
 # read up to, where they come last: they change the order of no two outputs
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus")
+
+# functions of single entries that nowhere fall, and what takes the largest of several: their order is free
+RISING = ("Relu", "LeakyRelu", "Clip")
+LARGEST = ("MaxPool", "GlobalMaxPool", "ReduceMax")
 
 # said to be what they are where they come earlier
 CURVED = (
@@ -154,15 +164,20 @@ def _gemm(node: Operator, arguments: list[Any]) -> list[Any]:
 
 
 def _reduce(node: Operator, arguments: list[Any]) -> list[Any]:
-    x, rank = arguments[0], len(moves.shape_of(arguments[0]))
+    chosen = _axes(node, arguments)
+    if not chosen:
+        return [arguments[0]]
+    keep = bool(node.get("keepdims", 1))
+    return [reduced(node.layering, arguments[0], chosen, keep=keep, mean=node.kind == "ReduceMean")]
+
+
+def _axes(node: Operator, arguments: list[Any]) -> tuple[int, ...]:
+    """The axes that are reduced; none where nothing is."""
+    rank = len(moves.shape_of(arguments[0]))
     axes = node.integers("axes", arguments, 1)
     if not axes:
-        if node.get("noop_with_empty_axes", 0):
-            return [x]
-        axes = list(range(rank))
-    chosen = tuple(sorted({moves.axis_of(axis, rank) for axis in axes}))
-    keep = bool(node.get("keepdims", 1))
-    return [reduced(node.layering, x, chosen, keep=keep, mean=node.kind == "ReduceMean")]
+        axes = [] if node.get("noop_with_empty_axes", 0) else list(range(rank))
+    return tuple(sorted({moves.axis_of(axis, rank) for axis in axes}))
 
 
 # ---------------------------------------------------------------- bends
@@ -215,10 +230,20 @@ def _maximum(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     others = [floats(value, node.where) for value in arguments if not _computed(value)]
     if len(arguments) == 1:
         return [arguments[0]]
-    if len(arguments) != 2:
-        raise InvalidNetworkError(f"{node.where} compares {len(arguments)} values; supported are two")
+    sign = -1.0 if node.kind == "Min" else 1.0
+    if len(arguments) > 2:
+        return _one(bends.largest_of(node.layering, [*tensors, *others], sign))
     other = tensors[1] if len(tensors) == 2 else others[0]
-    return _one(bends.maximum(node.layering, tensors[0], other, -1.0 if node.kind == "Min" else 1.0))
+    return _one(bends.maximum(node.layering, tensors[0], other, sign))
+
+
+def _largest(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    chosen = _axes(node, arguments)
+    if not chosen:
+        return [arguments[0]]
+    sign = -1.0 if node.kind == "ReduceMin" else 1.0
+    keep = bool(node.get("keepdims", 1))
+    return _one(bends.largest_along(node.layering, arguments[0], chosen, keep=keep, sign=sign))
 
 
 # ---------------------------------------------------------------- moves
@@ -376,6 +401,10 @@ OPERATORS: dict[str, Handler] = {
     "Abs": _absolute,
     "Clip": _clip,
     "HardSigmoid": _hard_sigmoid,
+    "MaxPool": largest_in_windows,
+    "GlobalMaxPool": largest_of_whole,
+    "ReduceMax": _largest,
+    "ReduceMin": _largest,
     "Max": _maximum,
     "Min": _maximum,
     "Cast": _cast,

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from regions.errors import InvalidNetworkError
+from regions.network.loaders import bends
 from regions.network.loaders.affine_operators import reduced
 from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.checks import FloatArray
-from regions.network.loaders.convolutions import Window, average, convolution, transposed_convolution
+from regions.network.loaders.convolutions import (
+    Window,
+    average,
+    convolution,
+    transposed_convolution,
+    window_groups,
+)
+from regions.network.loaders.graph_steps import Bend
 from regions.network.loaders.onnx_nodes import Operator, floats
 
-__all__ = ["averaged", "averaged_whole", "convolved"]
+__all__ = ["averaged", "averaged_whole", "convolved", "largest_in_windows", "largest_of_whole"]
 
 
 def _window(node: Operator, kernel: Sequence[int], shape: Sequence[int]) -> Window:
@@ -98,3 +106,26 @@ def averaged_whole(node: Operator, arguments: list[Any]) -> list[Any]:
     x = arguments[0]
     axes = tuple(range(2, len(_image(node, x)) + 1))
     return [reduced(node.layering, x, axes, keep=True, mean=True)]
+
+
+def largest_in_windows(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    x = arguments[0]
+    shape, kernel = _image(node, x), tuple(int(size) for size in node.attributes["kernel_shape"])
+    if node.n_outputs > 1:
+        raise InvalidNetworkError(
+            f"{node.where} gives the places of the largest values; supported are values"
+        )
+    entries, sizes, after = window_groups(
+        kernel, _window(node, kernel, shape), shape, node.where, ceil=bool(node.get("ceil_mode", 0))
+    )
+    return _one(bends.largest(node.layering, x, entries, sizes, (1, *after)))
+
+
+def largest_of_whole(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    x = arguments[0]
+    axes = tuple(range(2, len(_image(node, x)) + 1))
+    return _one(bends.largest_along(node.layering, x, axes, keep=True))
+
+
+def _one(result: AffineTensor | Bend) -> list[Any] | Bend:
+    return result if isinstance(result, Bend) else [result]

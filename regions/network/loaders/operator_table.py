@@ -64,7 +64,19 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[s
         ("ReLU6", "Hardtanh"),
         (),
     ),
-    "the larger or smaller of two": (("Max", "Min"), ("maximum", "minimum"), (), ()),
+    "the larger or smaller of two": ((), ("maximum", "minimum"), (), ()),
+    "the largest or smallest of several": (
+        ("Max", "Min", "ReduceMax", "ReduceMin"),
+        ("max", "min", "amax", "amin"),
+        (),
+        (),
+    ),
+    "max pooling": (
+        ("MaxPool", "GlobalMaxPool"),
+        tuple(f"max_pool{k}d{more}" for k in (1, 2, 3) for more in ("", "_with_indices")),
+        (),
+        (),
+    ),
     "shapes": (
         ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Shape"),
         (

@@ -18,9 +18,14 @@ from regions.network.loaders.affine_operators import matrix_product, normalised,
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.convolutions import average, convolution, transposed_convolution, window
+from regions.network.loaders.torch_maxima import images, largest, largest_in_windows, spread
 from regions.network.loaders.torch_tensors import source_dtype, to_float64
 
-__all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_OPERATORS", "Call"]
+__all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_LARGEST", "TORCH_OPERATORS", "TORCH_RISING", "Call"]
+
+# functions of single entries that nowhere fall, and what takes the largest of several: their order is free
+TORCH_RISING = ("relu", "relu_", "leaky_relu", "leaky_relu_", "hardtanh", "relu6")
+TORCH_LARGEST = ("max_pool1d", "max_pool2d", "max_pool3d", "amax")
 
 TORCH_HEADS = ("softmax", "log_softmax", "sigmoid", "tanh", "_softmax", "_log_softmax", "softplus")
 TORCH_CURVED = (
@@ -115,47 +120,34 @@ def _matmul(call: Call) -> Any:
 # ---------------------------------------------------------------- windows
 
 
-def _spread(value: Any, axes: int) -> tuple[int, ...]:
-    given = (value,) if isinstance(value, int) else tuple(int(size) for size in value)
-    return (given * axes)[:axes]
-
-
 def _conv(call: Call) -> Any:
     weight = call.floats("weight")
     if weight is None:
         raise InvalidNetworkError(f"{call.where} has no weight")
-    x, axes = _images(call, weight.ndim - 1), weight.ndim - 2
-    stride, dilation = (_spread(call.get(name, 1), axes) for name in ("stride", "dilation"))
+    x, axes = images(call, weight.ndim - 1), weight.ndim - 2
+    stride, dilation = (spread(call.get(name, 1), axes) for name in ("stride", "dilation"))
     padding, groups = call.get("padding", 0), int(call.get("groups", 1))
-    moving = window(axes, stride, 0 if isinstance(padding, str) else _spread(padding, axes), dilation)
+    moving = window(axes, stride, 0 if isinstance(padding, str) else spread(padding, axes), dilation)
     if padding == "same":
         total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
         moving = moving._replace(before=tuple(t // 2 for t in total), after=tuple(t - t // 2 for t in total))
     if call.get("transposed", False) or "transpose" in call.kind:
-        more = _spread(call.get("output_padding", 0), axes)
+        more = spread(call.get("output_padding", 0), axes)
         matrix, after = transposed_convolution(weight, moving, groups, x.shape[1:], more, call.where)
     else:
         matrix, after = convolution(weight, moving, groups, x.shape[1:], call.where)
     return _with_bias(call, call.layering.linear(x, matrix, (1, *after)), axis=1)
 
 
-def _images(call: Call, rank: int) -> AffineTensor:
-    if len(call.x.shape) != rank + 1 or call.x.shape[0] != 1:
-        raise InvalidNetworkError(
-            f"{call.where} takes one image and {rank} axes, but receives {call.x.shape}"
-        )
-    return call.x
-
-
 def _average(call: Call) -> Any:
     axes = int(call.kind[-2])
-    x = _images(call, axes + 1)
-    kernel = _spread(call.arguments["kernel_size"], axes)
+    x = images(call, axes + 1)
+    kernel = spread(call.arguments["kernel_size"], axes)
     if call.get("divisor_override"):
         raise InvalidNetworkError(f"{call.where} has divisor_override; supported is none")
     matrix, after = average(
         kernel,
-        window(axes, _spread(call.get("stride") or kernel, axes), _spread(call.get("padding", 0), axes)),
+        window(axes, spread(call.get("stride") or kernel, axes), spread(call.get("padding", 0), axes)),
         x.shape[1:],
         call.where,
         padding_counts=bool(call.get("count_include_pad", True)),
@@ -166,10 +158,10 @@ def _average(call: Call) -> Any:
 
 def _adaptive_average(call: Call) -> Any:
     axes = int(call.kind[-2])
-    x = _images(call, axes + 1)
+    x = images(call, axes + 1)
     sizes = call.arguments["output_size"]
     matrix, shape = csr_array(np.eye(x.shape[1])), [x.shape[1]]
-    for length, size in zip(x.shape[2:], _spread(sizes, axes), strict=True):
+    for length, size in zip(x.shape[2:], spread(sizes, axes), strict=True):
         part = np.zeros((size, length))
         for k in range(size):
             start, end = k * length // size, -(-(k + 1) * length // size)
@@ -296,6 +288,10 @@ def _clamp(call: Call) -> Any:
     return bends.clipped(
         call.layering, call.x, *(None if end is None else float(end.ravel()[0]) for end in ends)
     )
+
+
+def _max(call: Call) -> Any:
+    return _maximum(call) if "other" in call.arguments else largest(call)
 
 
 def _maximum(call: Call) -> Any:
@@ -449,6 +445,9 @@ TORCH_OPERATORS: dict[str, Handler] = {
     **_all(("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_"), _clamp),
     **_all(("hardtanh", "hardtanh_", "relu6", "relu6_"), _clamp),
     **_all(("maximum", "minimum"), _maximum),
+    **_all(("max", "min"), _max),
+    **_all(("amax", "amin"), largest),
+    **_all([f"max_pool{k}d{more}" for k in (1, 2, 3) for more in ("", "_with_indices")], largest_in_windows),
     **_all(("clone", "detach", "detach_", "contiguous", "alias", "lift_fresh_copy"), _same),
     **_all(("dropout", "dropout_", "feature_dropout", "alpha_dropout"), _dropout),
     **_all(("to", "_to_copy"), _cast),

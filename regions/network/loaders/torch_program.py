@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
-from regions.network.loaders.graph_steps import Bend, Step, needed_steps, run_steps
-from regions.network.loaders.torch_operators import TORCH_CURVED, TORCH_HEADS, TORCH_OPERATORS, Call
+from regions.network.loaders.graph_steps import Bend, Step, maxima_first, needed_steps, run_steps
+from regions.network.loaders.torch_operators import (
+    TORCH_CURVED,
+    TORCH_HEADS,
+    TORCH_LARGEST,
+    TORCH_OPERATORS,
+    TORCH_RISING,
+    Call,
+)
 from regions.network.loaders.torch_tensors import source_dtype
 from regions.network.relu_network import Network
 
@@ -66,7 +73,7 @@ class Program:
         layering = Layering(prod(self.shape), values)
         values[self._input] = layering.inputs(self.shape, self.dtype)
         steps = [self._step(node, layering) for node in self._nodes.values() if node.op == "call_function"]
-        steps = [steps[k] for k in needed_steps(steps, [self._wanted])]
+        steps, moved = maxima_first([steps[k] for k in needed_steps(steps, [self._wanted])], self._wanted)
         used = {self._wanted, *(entry for step in steps for entry in step.inputs)}
         for unused in set(values) - used:
             del values[unused]
@@ -76,7 +83,9 @@ class Program:
                 "the output of the exported PyTorch program does not depend on its input"
             )
         values.clear()
-        return layering.network(output, f"{name} (before {self.head})" if self.head else name)
+        remark = f" (before {self.head})" if self.head else ""
+        remark += " (maxima taken before what rises)" if moved else ""
+        return layering.network(output, f"{name}{remark}")
 
     def forward(self, x: FloatArray) -> NDArray[Any]:
         """The program's own values of the output, on flat inputs, in batches of the size it is made for."""
@@ -117,7 +126,12 @@ class Program:
         kind = _operator_name(node)
         where = f"{kind} ({node.name})"
         call = Call(kind, where, {}, layering, self._batch)
-        return Step(where, names, [node.name], partial(self._run, node, call))
+        role = "maximum" if kind in TORCH_LARGEST else ""
+        if kind in TORCH_RISING and not any(
+            isinstance(x, float) and x < 0.0 for x in node.args[1:2] if "leaky" in kind
+        ):
+            role = "rising"
+        return Step(where, names, [node.name], partial(self._run, node, call), role)
 
     def _run(self, node: Any, call: Call, values: list[Any]) -> Any:
         known = dict(zip((given.name for given in node.all_input_nodes), values, strict=True))

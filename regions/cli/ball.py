@@ -1,0 +1,90 @@
+"""`regions count --ball`: the cells that meet a ball around a point, with statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regions.cli.options import EngineWords, read_point
+from regions.cli.session import cells_in_words, leave_if, print_facts, print_json, watched
+from regions.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from regions.network.relu_network import Network
+
+__all__ = ["BallWords", "count_in_ball"]
+
+_PANEL = "Domain"
+_NORMS = {"1": 1.0, "2": 2.0, "inf": float("inf")}
+
+
+@dataclass(frozen=True)
+class BallWords:
+    """The options that name a ball, as typed."""
+
+    ball: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="X.npy", help="The cells that meet a ball around a point.", rich_help_panel=_PANEL
+        ),
+    ] = None
+    radius: Annotated[float | None, typer.Option(help="With --ball: its radius.", rich_help_panel=_PANEL)] = (
+        None
+    )
+    norm: Annotated[
+        str, typer.Option(metavar="1|2|inf", help="With --ball: its norm.", rich_help_panel=_PANEL)
+    ] = "2"
+
+    def check(self) -> None:
+        """Raise InvalidInputError unless the options go together."""
+        if (self.ball is None) != (self.radius is None):
+            raise InvalidInputError("--ball X.npy and --radius R go together")
+        if self.norm not in _NORMS:
+            raise InvalidInputError(f"--norm: {self.norm!r}; choose {', '.join(_NORMS)}")
+
+
+def count_in_ball(
+    network: Network, words: BallWords, how: EngineWords, max_seconds: float | None, json: bool
+) -> None:
+    """Count the cells that meet a ball, and print what can be said of them."""
+    from regions.analysis.ball_cells import ball_cells
+
+    if how.engine != "auto":
+        raise InvalidInputError(
+            f"--ball takes the engine that lists with vertices; leave out --engine {how.engine}"
+        )
+    assert words.ball is not None and words.radius is not None  # by BallWords.check
+    limits: dict[str, Any] = {"max_cells": how.max_cells, "max_seconds": max_seconds}
+    point = read_point(words.ball, network.input_dim)
+    with watched("cells in the ball") as progress:
+        found = ball_cells(
+            network,
+            point,
+            words.radius,
+            norm=_NORMS[words.norm],
+            arithmetic=how.arithmetic,  # type: ignore[arg-type]
+            progress=progress,
+            **limits,
+        )
+    facts = {**found.to_dict(), "network": network.describe()}
+    stopped_by = found.complex.certificate.stopped_by
+    if json:
+        print_json(facts)
+    else:
+        nearest, inside = facts["distance_to_boundary"], [*facts["volumes"], 0.0]
+        inradii = facts["inradii"] or [0.0]
+        print_facts(
+            {
+                "network": network.describe(),
+                "ball": f"radius {found.radius:g} around {words.ball}, norm {words.norm}",
+                "cells": cells_in_words(found.count, stopped_by),
+                "volumes inside": f"{sum(inside):.9g} in all, the largest {max(inside):.6g}",
+                "inradii": f"{min(inradii):.6g} to {max(inradii):.6g}",
+                "nearest border": "beyond the ball" if nearest is None else f"{nearest:.6g} from the center",
+                "proven": found.complex.certificate.statement,
+            }
+        )
+    leave_if(stopped_by == "interrupt", "these are the cells that were found")
