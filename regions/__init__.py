@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     )
     from regions.network import Network
     from regions.network.loaders import from_arrays, from_onnx, from_sklearn, from_torch, load_network
+    from regions.runs import CellEstimate, Run, RunStatus, estimate_cells
     from regions.validation.comparison import Comparison, Judgement, compare_estimators
     from regions.validation.exact_targets import exact_value
     from regions.validation.inequalities import Inequality, InequalityReport, check_inequalities
@@ -105,6 +106,10 @@ _MODULE_OF = {
     "enumerate_cells": "enumeration",
     "count_cells": "enumeration",
     "CellCount": "enumeration",
+    "Run": "runs",
+    "RunStatus": "runs",
+    "estimate_cells": "runs",
+    "CellEstimate": "runs",
     "CellComplex": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
@@ -202,6 +207,10 @@ __all__ = [
     "enumerate_cells",
     "count_cells",
     "CellCount",
+    "Run",
+    "RunStatus",
+    "estimate_cells",
+    "CellEstimate",
     "CellComplex",
     "Certificate",
     "Completeness",

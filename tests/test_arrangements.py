@@ -140,7 +140,7 @@ CASES: dict[str, list[Normal]] = {
 
 KNOWN = {  # closed forms and published values
     **{f"braid {n}": factorial(n) for n in (2, 3, 4, 5)},
-    **{f"essential braid {n}": factorial(n + 1) for n in (2, 3, 4, 5, 6, 7)},
+    **{f"essential braid {n}": factorial(n + 1) for n in (2, 3, 4, 5, 6)},
     **{f"skewed essential braid {n}": factorial(n + 1) for n in (3, 4, 5, 6)},
     **{f"coxeter B {n}": 2**n * factorial(n) for n in (2, 3, 4, 5)},
     "repeated coxeter B 4": 384,

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from regions.cli import commands, compare, demo, explore, inequality_report, validate, verify, warmup
+from regions.cli import (
+    commands,
+    compare,
+    demo,
+    explore,
+    inequality_report,
+    run_commands,
+    validate,
+    verify,
+    warmup,
+)
 from regions.cli.options import with_each_point
 from regions.cli.session import err
 from regions.errors import RegionsError
@@ -59,6 +69,13 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 for _name, _function in _COMMANDS.items():
     app.command(_name)(_command(_function))
 
+_runs = typer.Typer(
+    help="Counts that outlive a process: make a folder, work on it, ask how far it is.", no_args_is_help=True
+)
+for _name, _function in run_commands.COMMANDS.items():
+    _runs.command(_name)(_command(_function))
+app.add_typer(_runs, name="run")
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -94,7 +111,7 @@ def run(words: Sequence[str]) -> int:
         # Errors of usage: typer carries its own copy of click, whose classes are private there.
         if not hasattr(error, "format_message"):
             raise
-        command = f" {words[0]}" if words and words[0] in _COMMANDS else ""
+        command = f" {words[0]}" if words and words[0] in (*_COMMANDS, "run") else ""
         return _fail(f"{error.format_message()} (see regions{command} --help)")
     return code if isinstance(code, int) else 0
 

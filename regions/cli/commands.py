@@ -131,7 +131,7 @@ def count(
     if json:
         print_json(count_summary(found, network, domain))
     else:
-        _print_count(found, network, domain)
+        print_count(found, network, domain)
     _leave_if_interrupted(found.certificate.stopped_by)
 
 
@@ -315,7 +315,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
     }
 
 
-def _print_count(found: Any, network: Any, domain: Any) -> None:
+def print_count(found: Any, network: Any, domain: Any) -> None:
     """Print the same for people."""
     why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
     why = why if domain.is_bounded else "it is infinite"

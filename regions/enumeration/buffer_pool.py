@@ -5,6 +5,7 @@ Making them anew costs as much as some hundred cells. Nothing here is ever part 
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -80,6 +81,13 @@ class BufferPool:
     """Memories of finished searches, newest last; each is taken by one search at a time."""
 
     def __init__(self) -> None:
+        self.empty()
+        if hasattr(os, "register_at_fork"):
+            # memories made by a blueprint are mapped, and a forked process would share them with its parent
+            os.register_at_fork(after_in_child=self.empty)
+
+    def empty(self) -> None:
+        """Forget all memories, and who holds the lock."""
         self.lock = threading.Lock()
         self.memories: list[Kept] = []
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness
 from regions.domain import Domain, Unbounded
-from regions.enumeration.cores import on_threads, shares
 from regions.enumeration.executors import Problem, search_tree
-from regions.enumeration.facet_join import facet_table, join_outputs
+from regions.enumeration.facet_join import facet_table, join_outputs, packed_bytes
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Limits, Stop, checked_limits, status_of
 from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, Plan, plan_search, vertex_engine
@@ -37,7 +36,6 @@ from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels.memory.states import Mode
-from regions.network.patterns import packed_size
 from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
@@ -168,6 +166,18 @@ def count_cells(
         outcome = search_tree(given, mode, executor, max_cells, progress, stop)
         seconds = stop.seconds
         stop.deliver(outcome.stopped_by)
+    return count_of(plan, domain, outcome, check_volumes, seconds)
+
+
+def count_of(plan: Plan, domain: Domain, outcome: Outcome, check_volumes: bool, seconds: float) -> CellCount:
+    """Return what was counted, with its certificate, after comparing the volumes if they were summed.
+
+    Raises
+    ------
+    CertificateError
+        If the volumes do not sum to the domain's.
+    """
+    arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
     # a volume beyond the range of floats says nothing of the cells; their number is right all the same
     summed = check_volumes and holds_volume(domain)
     total = outcome.volume if summed else None
@@ -479,18 +489,6 @@ def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
         exact_positions=sum(result.certificate.exact_positions for result in outcome.results),
         stopped_by=outcome.stopped_by,
     )
-
-
-def packed_bytes(words: NDArray[np.uint64], n_units: int, workers: int = 1) -> NDArray[np.uint8]:
-    """Return the bytes of patterns (n, words) that hold units, as a complex keeps them."""
-    size = packed_size(n_units)
-    packed = np.empty((len(words), size), np.uint8)
-
-    def copy(begin: int, end: int) -> None:
-        packed[begin:end] = np.ascontiguousarray(words[begin:end]).view(np.uint8)[:, :size]
-
-    on_threads(workers, copy, shares(len(words), workers))
-    return packed
 
 
 def _wants_volumes(plan: Plan, domain: Domain, volumes: bool | np.random.Generator | None) -> bool:

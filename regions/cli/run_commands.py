@@ -1,0 +1,165 @@
+"""`regions run`: a count as a folder, to be made, worked on, looked at and summed up by separate commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regions.cli.commands import count_summary, print_count
+from regions.cli.groups import grouped
+from regions.cli.options import (
+    ArithmeticOption,
+    AsJson,
+    DomainWords,
+    EngineOption,
+    NetworkPath,
+    TrustCode,
+    WorkersOption,
+)
+from regions.cli.session import leave_if, print_facts, print_json, watched
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, by `regions run create`.")]
+
+
+@grouped
+def create(
+    net: NetworkPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    where: DomainWords,
+    engine: EngineOption = "auto",
+    arithmetic: ArithmeticOption = "certified",
+    check_volumes: Annotated[
+        bool | None,
+        typer.Option(
+            "--check-volumes/--no-check-volumes",
+            help="Sum the cells' volumes and compare with the domain's; costs some times the count if d > 2. "
+            "Default: where d <= 2 and the engine has vertices.",
+        ),
+    ] = None,
+    mode: Annotated[str, typer.Option(help="What the run does: count.")] = "count",
+    trust_code: TrustCode = False,
+    json: AsJson = False,
+) -> None:
+    """Make a run: a folder with a network and a domain, of which no cell is counted yet."""
+    from regions.errors import check_choice
+    from regions.network.loaders import load_network
+    from regions.runs import Run
+
+    check_choice("--mode", mode, ("count",))
+    network = load_network(net, allow_code=trust_code)
+    run = Run.create(
+        output,
+        network,
+        where.build(network),
+        engine=engine,
+        arithmetic=arithmetic,  # type: ignore[arg-type]
+        check_volumes=check_volumes,
+    )
+    facts = {"run": str(run.folder), "network": network.describe(), "domain": run.domain.describe()}
+    if json:
+        print_json(facts)
+    else:
+        print_facts({**facts, "next": f"regions run work {run.folder}"})
+
+
+def work(
+    folder: RunFolder,
+    workers: WorkersOption = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Work so long, compilation not counted (default: to the end).")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Count on, until the run is finished, the time is up or Ctrl-C comes: what was found is kept.
+
+    Other processes may work on the same folder at the same time.
+    """
+    from regions.runs import Run
+
+    run = Run.open(folder)
+    interrupted = False
+    with watched("counting") as progress:
+        try:
+            run.work(workers=workers, seconds=seconds, progress=progress)
+        except KeyboardInterrupt:
+            interrupted = True
+    _print_status(run.status(), json)
+    leave_if(interrupted, "what was found is kept; the same command goes on")
+
+
+def status(
+    folder: RunFolder,
+    seconds: Annotated[
+        float, typer.Option(help="How long to probe for the number of cells in all; 0: not at all.")
+    ] = 1.0,
+    json: AsJson = False,
+) -> None:
+    """Say how far a run is: cells so far, and an estimate of all, of the rate and the time left."""
+    import numpy as np
+
+    from regions.runs import Run
+
+    run = Run.open(folder)
+    with watched("probing"):
+        found = run.status(seconds=seconds, rng=np.random.default_rng()) if seconds else run.status()
+    _print_status(found, json)
+
+
+def result(folder: RunFolder, json: AsJson = False) -> None:
+    """Print the count of a finished run, after making sure that its tasks are the whole tree."""
+    from regions.runs import Run
+
+    run = Run.open(folder)
+    with watched("summing up"):
+        found = run.result()
+    if json:
+        print_json(count_summary(found, run.network, run.domain))
+    else:
+        print_count(found, run.network, run.domain)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "create": create,
+    "work": work,
+    "status": status,
+    "result": result,
+}
+
+
+def _print_status(found: Any, json: bool) -> None:
+    """Print how far a run is, for programs or for people."""
+    if json:
+        estimate = found.estimate
+        print_json(
+            {
+                "cells": found.cells,
+                "finished": found.finished,
+                "tasks": {"waiting": found.waiting, "taken": found.taken, "done": found.done},
+                "threads": found.threads,
+                "seconds": found.seconds,
+                "rate": found.rate,
+                "estimate": estimate and {"cells": estimate.cells, "interval": [estimate.low, estimate.high]},
+                "fraction": found.fraction,
+                "seconds_left": found.seconds_left,
+            }
+        )
+        return
+    facts = {
+        "cells": f"{found.cells:,}" if found.finished else f"{found.cells:,} so far",
+        "tasks": f"{found.done:,} done, {found.taken:,} in hand, {found.waiting:,} waiting",
+        "rate": f"{found.rate:,.0f} cells per second and thread",
+        "spent": f"{found.seconds:,.1f} s of all threads together",
+        "at work": f"{found.threads} threads",
+    }
+    if found.finished:
+        facts["status"] = "finished: `regions run result` sums up"
+    elif found.estimate is not None:
+        one = found.estimate
+        facts["in all"] = f"about {one.cells:,.4g}, likely {one.low:,.3g} to {one.high:,.3g} (an estimate)"
+        facts["counted"] = f"about {100.0 * found.fraction:.3g} %"
+        left = found.seconds_left
+        facts["left"] = "nobody works on it" if left is None else f"about {left:,.0f} s"
+    print_facts(facts)

@@ -1,0 +1,352 @@
+"""Runs as folders: a network, a domain, and the file of tasks; made, worked on, looked at and summed up here.
+
+The file is kept by `task_store`, the threads by `run_workers`; what is left is guessed by `probes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regions.complexes import Arithmetic
+from regions.domain import Domain, domain_from_dict
+from regions.enumeration.enumerate import CellCount, count_of
+from regions.enumeration.ledger import Outcome
+from regions.enumeration.limits import Stop, check_seconds
+from regions.enumeration.planning import Plan, plan_search
+from regions.enumeration.search import Budget
+from regions.enumeration.threads import compile_search
+from regions.errors import InvalidInputError
+from regions.kernels.memory.compiling import kernels_digest
+from regions.kernels.memory.states import Mode
+from regions.network.relu_network import Network
+from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
+from regions.runs.proof import proven_total
+from regions.runs.run_workers import Pace, Shift
+from regions.runs.task_store import TaskStore
+
+TASKS, NETWORK = "run.sqlite", "network.npz"
+LEASE_SECONDS = 20.0
+TASK = Budget(seconds=20.0)
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How far a run is.
+
+    Attributes
+    ----------
+    cells : int, in the tasks that are done: at least so many there are, and exactly so many if `finished`
+    finished : bool
+    waiting, taken, done : int, tasks
+    threads : int, of all processes that work on the run now
+    seconds : float, in all tasks that are done, of all threads together
+    estimate : CellEstimate or None, how many cells there are in all; None if it was not asked for
+    """
+
+    cells: int
+    finished: bool
+    waiting: int
+    taken: int
+    done: int
+    threads: int
+    seconds: float
+    estimate: CellEstimate | None
+
+    @property
+    def rate(self) -> float:
+        """Cells per second and thread, so far."""
+        return self.cells / self.seconds if self.seconds > 0.0 else 0.0
+
+    @property
+    def fraction(self) -> float | None:
+        """The part of the cells that is counted, as estimated; None without an estimate."""
+        if self.finished:
+            return 1.0
+        return None if self.estimate is None else min(1.0, self.cells / self.estimate.cells)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds left for the threads that work now, as estimated; None if none does, or it is not known."""
+        if self.finished:
+            return 0.0
+        if self.estimate is None or not self.threads or not self.rate:
+            return None
+        return max(0.0, self.estimate.cells - self.cells) / (self.rate * self.threads)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A count that outlives processes: a folder on which any number of them work, on one machine.
+
+    Made by `Run.create`, and found again by `Run.open`. Whatever is killed, at most the tasks in hand are
+    searched again; the result is that of `count_cells`.
+
+    Attributes
+    ----------
+    folder : Path
+    network : Network
+    domain : Domain
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from regions import Box, Network, Run
+    >>> lines = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = Run.create(f"{folder}/lines", lines, Box([-1.0, -1.0], [1.0, 1.0]))
+    ...     run.work(workers=1)
+    ...     run.result().cells
+    True
+    4
+    """
+
+    folder: Path
+    network: Network
+    domain: Domain
+    _facts: dict[str, str] = field(repr=False, compare=False)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        network: Network,
+        domain: Domain,
+        *,
+        engine: str = "auto",
+        arithmetic: Arithmetic = "certified",
+        check_volumes: bool | None = None,
+    ) -> Run:
+        """Make the folder of a run, in which nothing is counted yet.
+
+        Parameters
+        ----------
+        folder : a new one, or an empty one
+        network, domain, engine, arithmetic : as for `count_cells`, but for engine "both"
+        check_volumes : sum the cells' volumes exactly, and compare with the domain's in the end
+            Default: where it is cheap (d <= 2). In higher dimension it costs several times the count.
+
+        Raises
+        ------
+        InvalidInputError, InvalidDomainError, InvalidNetworkError
+            If an argument cannot be used, or the folder holds something.
+        """
+        if engine == "both":
+            raise InvalidInputError("a run has one engine; engine 'both' is for count_cells")
+        check_bounded(domain)
+        plan = plan_search(network, domain, engine, arithmetic, 1, volumes=bool(check_volumes))
+        if check_volumes and plan.engine == "lp":
+            raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
+        if check_volumes is None:
+            check_volumes = domain.dimension <= 2 and plan.engine != "lp"
+        place = Path(folder)
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise InvalidInputError(f"{str(place)!r} is there already; `regions run work` goes on with a run")
+        place.mkdir(parents=True, exist_ok=True)
+        network.save(place / NETWORK)
+        facts = {
+            "name": uuid.uuid4().hex,
+            "version": _version(),
+            "kernels": kernels_digest(),
+            "network": network.digest(),
+            "network_name": network.name,
+            "domain": json.dumps(domain.to_dict()),
+            "domain_digest": _digest(domain),
+            "engine": plan.engine,
+            "engine_reason": plan.reason,
+            "arithmetic": arithmetic,
+            "check_volumes": str(int(check_volumes)),
+        }
+        TaskStore.create(place / TASKS, facts).close()
+        return cls(place, network, domain, facts)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Run:
+        """Find a run again.
+
+        Raises
+        ------
+        InvalidInputError
+            If the folder holds no run, or its file is damaged, or the network or the domain is another.
+        """
+        place = Path(folder)
+        store = TaskStore(place / TASKS)
+        try:
+            store.check()
+            facts = dict(store.facts)
+        finally:
+            store.close()
+        try:
+            domain = domain_from_dict(json.loads(facts["domain"]))
+            digests = facts["network"], facts["domain_digest"]
+        except (KeyError, ValueError) as error:
+            raise InvalidInputError(f"{str(place)!r} is no whole run: {error}") from error
+        network = Network.load(place / NETWORK)
+        if network.digest() != digests[0]:
+            raise InvalidInputError(f"{str(place / NETWORK)!r} is another network than the run was made for")
+        if _digest(domain) != digests[1]:
+            raise InvalidInputError(
+                f"{domain.describe()} is rounded otherwise on this machine than where the run {str(place)!r} "
+                "was made; go on there"
+            )
+        return cls(place, network, domain, facts)
+
+    def work(
+        self,
+        *,
+        workers: int | None = None,
+        seconds: float | None = None,
+        progress: Callable[[int, float], None] | None = None,
+        budget: Budget = TASK,
+        lease: float = LEASE_SECONDS,
+    ) -> bool:
+        """Count on, until the run is finished, the time is up or Ctrl-C comes; what was found is kept.
+
+        Other processes may do the same at the same time; none has more than one of the tasks.
+
+        Parameters
+        ----------
+        workers : number of threads, default one per core
+        seconds : how long, default to the end
+        progress : called some times a second with the cells that this call found, and the part of `seconds`
+        budget : how far a task is searched before the rest of it becomes new tasks
+        lease : seconds after which a worker that gave no sign is taken for dead, and its tasks are given out
+            again; if it lives all the same, its results are as good as the others
+
+        Returns
+        -------
+        bool, whether the run is finished
+
+        Raises
+        ------
+        InvalidInputError
+            If an argument cannot be used, or the run was made by another version of the package.
+        """
+        check_seconds(seconds)
+        if not lease > 0.0:
+            raise InvalidInputError(f"lease={lease}; give a number of seconds above 0")
+        self._check_version()
+        plan, mode = self._plan(workers), Mode.MEASURE if self._sums else Mode.COUNT
+        compile_search(plan.make, mode)
+        with Stop(seconds) as stop:
+            shift = Shift(self.folder / TASKS, plan.make(mode), mode, plan.workers, Pace(budget, lease))
+
+            def report(cells: int) -> None:
+                if progress is not None:
+                    progress(cells, min(1.0, stop.seconds / seconds) if seconds else 0.0)
+
+            shift.work(stop, report)
+            interrupted = stop.interrupted
+        finished = self._finished()
+        if interrupted and not finished:
+            raise KeyboardInterrupt
+        return finished
+
+    def status(self, *, rng: np.random.Generator | None = None, seconds: float = 1.0) -> RunStatus:
+        """Say how far the run is; given a generator, also about how many cells there are in all.
+
+        Parameters
+        ----------
+        rng : numpy Generator for the probes of the pending subtrees, or None for no estimate
+        seconds : how long to probe
+        """
+        store = TaskStore(self.folder / TASKS)
+        try:
+            pending, totals, threads = store.unfinished(), store.totals(), store.threads()[0]
+        finally:
+            store.close()
+        finished = totals.waiting + totals.taken == 0
+        estimate = None
+        if finished:
+            estimate = CellEstimate(float(totals.cells), float(totals.cells), float(totals.cells), 0)
+        elif rng is not None:
+            self._check_version()
+            plan = self._plan(1)
+            estimate = estimate_pending(plan.make, pending, rng, seconds).plus(totals.cells)
+        return RunStatus(
+            cells=totals.cells,
+            finished=finished,
+            waiting=totals.waiting,
+            taken=totals.taken,
+            done=totals.done,
+            threads=threads,
+            seconds=totals.seconds,
+            estimate=estimate,
+        )
+
+    def result(self) -> CellCount:
+        """Return the count of a finished run, after making sure that its tasks are the whole tree.
+
+        `seconds` are those of all tasks together. If volumes were summed, they are exact sums over the tasks,
+        and are compared with the domain's.
+
+        Raises
+        ------
+        InvalidInputError
+            If the run is not finished.
+        CertificateError
+            If the tasks are not the whole tree, or were changed, or volumes do not sum to the domain's.
+        """
+        store = TaskStore(self.folder / TASKS)
+        try:
+            totals = store.totals()
+            left = totals.waiting + totals.taken
+            if left:
+                raise InvalidInputError(
+                    f"the run in {str(self.folder)!r} is not finished: {left} tasks are left, {totals.cells} "
+                    "cells counted so far; `regions run work` goes on"
+                )
+            total = proven_total(store)
+        finally:
+            store.close()
+        plan = self._plan(None)
+        found = count_of(plan, self.domain, Outcome([total], True), self._sums, totals.seconds)
+        return replace(found, engine_reason=self._facts["engine_reason"])
+
+    @property
+    def _sums(self) -> bool:
+        return self._facts["check_volumes"] == "1"
+
+    def _plan(self, workers: int | None) -> Plan:
+        arithmetic: Any = self._facts["arithmetic"]
+        engine = self._facts["engine"]
+        return plan_search(self.network, self.domain, engine, arithmetic, workers, volumes=self._sums)
+
+    def _finished(self) -> bool:
+        store = TaskStore(self.folder / TASKS)
+        try:
+            return store.is_finished()
+        finally:
+            store.close()
+
+    def _check_version(self) -> None:
+        """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""
+        made, version = (self._facts["version"], self._facts["kernels"]), _version()
+        if made != (version, kernels_digest()):
+            raise InvalidInputError(
+                f"the run in {str(self.folder)!r} was made by version {made[0]} of the package with kernels "
+                f"{made[1][:12]}, this is {version} with {kernels_digest()[:12]}: go on with that one"
+            )
+
+
+def _version() -> str:
+    """Return the version of the package, whose own module stands above this room."""
+    return str(import_module("regions").__version__)
+
+
+def _digest(domain: Domain) -> str:
+    """Return a digest of the arrays that a search starts from."""
+    state = hashlib.sha256(json.dumps(domain.to_dict()).encode())
+    A, b = domain.halfspaces
+    for array in (domain.origin, domain.basis, A, b):
+        state.update(np.ascontiguousarray(array).astype("<f8").tobytes())
+    return state.hexdigest()
