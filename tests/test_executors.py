@@ -134,10 +134,10 @@ def test_answers_that_are_lost_or_come_twice_change_nothing(
 def large() -> tuple[Network, Box]:
     """Return a problem of some seconds."""
     rng = np.random.default_rng(0)
-    widths = (4, 72, 64, 2)
+    widths = (5, 36, 32, 2)
     weights = [rng.normal(size=(n, m)) / np.sqrt(m) for m, n in pairwise(widths)]
     network = Network.from_arrays(weights, [0.4 * rng.normal(size=n) for n in widths[1:]])
-    return network, Box([-1.0] * 4, [1.0] * 4)
+    return network, Box([-1.0] * 5, [1.0] * 5)
 
 
 @pytest.mark.slow

@@ -33,11 +33,11 @@ from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
 
-SENT_ALONG = 1 << 16  # bytes of a problem that go with every order; a larger one where a worker lacks it
+SENT_ALONG = 1 << 12  # bytes of a problem that go with every order; a larger one where a worker lacks it
 KEPT_PROBLEMS = 4  # in a worker
 LEAST_SECONDS, MOST_SECONDS = 0.05, 2.0  # of an order
 PART_OF_TIME = 10  # an order takes this part of the time so far
-MOST_TASKS = 256  # of an order
+MOST_TASKS = 64  # of an order
 SECONDS_BETWEEN_REPORTS = 0.1
 LOST = ("KilledWorker", "FutureCancelledError")  # what Dask raises for workers that are gone
 
