@@ -57,6 +57,7 @@ CASES = [
     ("count", "acasxu_wide", "auto"),
     ("count", "acasxu", "auto"),
     ("count", "d8_w16x2", "lp"),
+    ("list", "d5_w16x3", "auto"),
     ("list", "d4_w32x2", "auto"),
     ("list", "d3_w32x3", "auto"),
     ("list", "d2_w256x4", "auto"),

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from regions.errors import check_choice
 
 Arithmetic = Literal["certified", "float"]
-StoppedBy = Literal["", "max_cells", "max_seconds", "interrupt"]
+StoppedBy = Literal["", "max_cells", "max_seconds", "interrupt", "lost_workers"]
 
 
 def check_arithmetic(arithmetic: str) -> None:
@@ -62,7 +62,8 @@ class Certificate:
         How many of them the error bounds left open: decided in rational arithmetic if certified,
         taken for zero in float arithmetic.
     exact_positions : int, vertices that were placed by rational arithmetic
-    stopped_by : "max_cells", "max_seconds" or "interrupt", what ended the enumeration early; else ""
+    stopped_by : "max_cells", "max_seconds", "interrupt" or "lost_workers", what ended the enumeration early,
+        or ""
     unchecked : str, which of the result's checks could not be made, and why; else ""
 
     Examples

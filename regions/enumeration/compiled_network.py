@@ -319,13 +319,13 @@ def _check_subnormals() -> None:
         )
 
 
+KEYS = ("unit_keys", "facet_keys")
+
+
 def _facet_keys(n_units: int) -> dict[str, NDArray[Any]]:
     """Draw new words each time: whoever makes a network cannot know them, and cannot make keys collide."""
     rng = np.random.default_rng()
-    return {
-        name: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64)
-        for name in ("unit_keys", "facet_keys")
-    }
+    return {name: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64) for name in KEYS}
 
 
 def _weight_arrays(weights: list[Matrix]) -> dict[str, NDArray[Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness
 from regions.domain import Domain, Unbounded
-from regions.enumeration.cores import on_threads, shares
-from regions.enumeration.facet_join import facet_table, join_outputs
+from regions.enumeration.executors import Problem, search_tree
+from regions.enumeration.facet_join import facet_table, join_outputs, packed_bytes
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Limits, Stop, checked_limits, status_of
 from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, Plan, plan_search, vertex_engine
@@ -35,7 +36,6 @@ from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.kernels.memory.states import Mode
-from regions.network.patterns import packed_size
 from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def count_cells(
     arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     check_volumes: bool | None = None,
     **limits: Unpack[Limits],
 ) -> CellCount:
@@ -104,6 +105,10 @@ def count_cells(
         After either the result is TRUNCATED, holds what was found, and `certificate.stopped_by` names it.
     progress : called about ten times a second with cells found and fraction done
     workers : number of threads, default one per core; the result does not depend on it
+    executor : any concurrent.futures.Executor whose workers search instead of threads, such as
+        ProcessPoolExecutor() or, on a cluster, `client.get_executor()` of a Dask client
+        `workers` are then the orders that are out at once, by default as many as it says it has workers. They
+        must have this version of the package. If they are lost for good, the result is TRUNCATED.
     check_volumes : sum the cells' volumes and compare with the domain's
         Default: where it is cheap (d <= 2). In higher dimension it costs several times the count.
 
@@ -140,11 +145,12 @@ def count_cells(
     """
     max_cells, max_seconds = checked_limits("count_cells", limits)
     if isinstance(domain, Unbounded) and isinstance(network, Network):
-        others = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
-        others["check_volumes"] = check_volumes
+        others: dict[str, Any] = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
+        others |= {"check_volumes": check_volumes, "executor": executor}
         return count_unbounded(count_cells, network, domain, engine, others | limits)
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
+        options["executor"] = executor
         by_vertices, by_programs = {"check_volumes": check_volumes}, dict[str, Any]()
         return _by_both(count_cells, (network, domain), by_vertices, by_programs, options | limits)
     volumes = bool(check_volumes)
@@ -156,9 +162,8 @@ def count_cells(
     mode = Mode.MEASURE if check_volumes else Mode.COUNT
     compile_search(plan.make, mode)
     with Stop(max_seconds) as stop:
-        outcome = run_search(
-            plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress, stop=stop
-        )
+        given = plan, Problem(network, domain, plan.engine, arithmetic, volumes, plan.keys()), workers
+        outcome = search_tree(given, mode, executor, max_cells, progress, stop)
         seconds = stop.seconds
         stop.deliver(outcome.stopped_by)
     return count_of(plan, domain, outcome, check_volumes, seconds)
@@ -223,6 +228,7 @@ def enumerate_cells(
     arithmetic: Arithmetic = "certified",
     progress: Progress | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     volumes: bool | np.random.Generator | None = None,
     **limits: Unpack[Limits],
 ) -> CellComplex:
@@ -270,10 +276,12 @@ def enumerate_cells(
     """
     max_cells, max_seconds = checked_limits("enumerate_cells", limits)
     if isinstance(domain, Unbounded) and isinstance(network, Network):
-        others = {"arithmetic": arithmetic, "progress": progress, "workers": workers, "volumes": volumes}
+        others: dict[str, Any] = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
+        others |= {"volumes": volumes, "executor": executor}
         return list_unbounded(enumerate_cells, network, domain, engine, others | limits)
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
+        options["executor"] = executor
         return _by_both(enumerate_cells, (network, domain), {}, {"volumes": False}, options | limits)
     plan = plan_search(network, domain, engine, arithmetic, workers, volumes=True)
     if _wants_volumes(plan, domain, volumes) and not holds_volume(domain):
@@ -282,6 +290,10 @@ def enumerate_cells(
             "count the cells, rescale domain and network, or list with engine='lp' and volumes=False"
         )
     if plan.engine == "lp":
+        if executor is not None:
+            raise InvalidInputError(
+                "engine 'lp' lists cells on threads of this process: leave executor out, or use 'cells'"
+            )
         with Stop(max_seconds) as stop:
             cells = _enumerate_by_facets(plan, domain, max_cells, progress, volumes, stop)
             stop.deliver(cells.certificate.stopped_by)
@@ -292,9 +304,8 @@ def enumerate_cells(
         )
     compile_search(plan.make, Mode.COLLECT)
     with Stop(max_seconds) as stop:
-        outcome = run_search(
-            plan.make, Mode.COLLECT, max_cells=max_cells, workers=plan.workers, progress=progress, stop=stop
-        )
+        given = plan, Problem(network, domain, plan.engine, arithmetic, True, plan.keys()), workers
+        outcome = search_tree(given, Mode.COLLECT, executor, max_cells, progress, stop)
         cells = _complex_of(plan, domain, outcome, stop)
         stop.deliver(outcome.stopped_by)
     return cells
@@ -478,18 +489,6 @@ def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
         exact_positions=sum(result.certificate.exact_positions for result in outcome.results),
         stopped_by=outcome.stopped_by,
     )
-
-
-def packed_bytes(words: NDArray[np.uint64], n_units: int, workers: int = 1) -> NDArray[np.uint8]:
-    """Return the bytes of patterns (n, words) that hold units, as a complex keeps them."""
-    size = packed_size(n_units)
-    packed = np.empty((len(words), size), np.uint8)
-
-    def copy(begin: int, end: int) -> None:
-        packed[begin:end] = np.ascontiguousarray(words[begin:end]).view(np.uint8)[:, :size]
-
-    on_threads(workers, copy, shares(len(words), workers))
-    return packed
 
 
 def _wants_volumes(plan: Plan, domain: Domain, volumes: bool | np.random.Generator | None) -> bool:

@@ -20,7 +20,7 @@ from regions.enumeration.vertices.vertex_search import Output
 from regions.errors import CertificateError
 from regions.kernels.memory.vertex_layout import NETWORK
 from regions.kernels.vertices import half_facets as facet_kernels
-from regions.network.patterns import unpack
+from regions.network.patterns import packed_size, unpack
 
 
 def join_outputs(outputs: list[Output], net: CompiledNetwork, workers: int = 1) -> Output:
@@ -57,6 +57,18 @@ def join_outputs(outputs: list[Output], net: CompiledNetwork, workers: int = 1) 
     bounds = [len(outputs) * k // parts for k in range(parts + 1)]
     on_threads(workers, copy, list(pairwise(bounds)))
     return Output(*joined)
+
+
+def packed_bytes(words: NDArray[np.uint64], n_units: int, workers: int = 1) -> NDArray[np.uint8]:
+    """Return the bytes of patterns (n, words) that hold units, as a complex keeps them."""
+    size = packed_size(n_units)
+    packed = np.empty((len(words), size), np.uint8)
+
+    def copy(begin: int, end: int) -> None:
+        packed[begin:end] = np.ascontiguousarray(words[begin:end]).view(np.uint8)[:, :size]
+
+    on_threads(workers, copy, shares(len(words), workers))
+    return packed
 
 
 def facet_table(

@@ -24,7 +24,14 @@ from regions.network.max_units import MaxUnits
 from regions.network.patterns import state_bytes, unit_place
 from regions.network.relu_network import Network
 from regions.rational.exact_polytope import RationalPolytope
-from regions.rational.integer_rows import Row, dyadic_integers, primitive, solve_vertex
+from regions.rational.integer_rows import (
+    Row,
+    dyadic_integers,
+    dyadic_shift,
+    integers_over,
+    primitive,
+    solve_vertex,
+)
 from regions.rational.row_maps import RowMaps
 
 Pattern = NDArray[np.bool_] | bytes
@@ -85,33 +92,49 @@ class ExactNetwork:
         self._lower(start, shift)
 
     def _lower(self, start: list[int], shift: int) -> None:
-        """Weights as integer matrices [W | b], and the powers of two of inputs and values."""
-        n0, columns = self.network.input_dim, self.dimension + 1
+        """Note the powers of two of inputs and values; the weights follow layer by layer, when asked for."""
+        columns = self.dimension + 1
         self.input_shifts, self.shifts = [shift], []
-        self._matrices, self._unit_matrices = [], []
+        self._matrices: dict[int, Any] = {}
+        self._unit_matrices: dict[tuple[int, int], Any] = {}
         self._slopes: dict[int, tuple[list[int], list[int]]] = {}
         if sum(prod(matrix.shape) for matrix in self.network.operators) > MOST_MATRIX_ENTRIES:
             self._rows = RowMaps(self.network, start, shift, columns)
             self.input_shifts, self.shifts = self._rows.input_shifts, self._rows.shifts
             self._slopes = self._rows.slopes
             return
-        for weight, bias in zip(self.network.weights, self.network.biases, strict=True):
-            n, m = weight.shape
-            integers, own = dyadic_integers(np.column_stack([weight, bias]))
-            self._matrices.append(fmpz_mat(n, m + 1, integers))
-            rows = [integers[k * (m + 1) : (k + 1) * (m + 1)] for k in range(n)]
-            self._unit_matrices.append(rows)
+        for layer, (weight, bias) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
+            own = max(dyadic_shift(weight), dyadic_shift(bias))
             self.shifts.append(self.input_shifts[-1] + own)
             self.input_shifts.append(self.shifts[-1])
-            pair = self.network.slopes[len(self.shifts) - 1]
+            pair = self.network.slopes[layer]
             if pair is not None:
                 slopes, own = dyadic_integers(pair)
-                self._slopes[len(self.shifts) - 1] = slopes[:n], slopes[n:]
+                self._slopes[layer] = slopes[: bias.size], slopes[bias.size :]
                 self.input_shifts[-1] += own
-        rows = [start[k * columns : (k + 1) * columns] for k in range(n0)]
-        rows.append([0] * self.dimension + [1 << shift])
-        self._inputs_of_first = fmpz_mat(rows)
-        self._first = self._matrices[0] * self._inputs_of_first
+        last = [0] * self.dimension + [1 << shift]
+        self._inputs_of_first = fmpz_mat(self.network.input_dim + 1, columns, start + last)
+
+    def _matrix(self, layer: int) -> Any:
+        """[W | b] of a layer as integers, made when asked for; the row (0, ..., 0, 1) comes last."""
+        found = self._matrices.get(layer)
+        if found is None:
+            weight, bias = self.network.weights[layer], self.network.biases[layer]
+            rows = np.zeros((bias.size + 1, weight.shape[1] + 1))
+            rows[:-1, :-1], rows[:-1, -1], rows[-1, -1] = weight, bias, 1.0
+            own = self.shifts[layer] - self.input_shifts[layer]
+            found = self._matrices[layer] = fmpz_mat(*rows.shape, integers_over(rows.ravel(), own))
+        return found
+
+    def _unit_matrix(self, layer: int, unit: int) -> Any:
+        """One row of `_matrix`, for layers of which only some units are asked for."""
+        found = self._unit_matrices.get((layer, unit))
+        if found is None:
+            row = np.append(self.network.weights[layer][unit], self.network.biases[layer][unit])
+            own = self.shifts[layer] - self.input_shifts[layer]
+            found = fmpz_mat(1, row.size, integers_over(row, own))
+            self._unit_matrices[layer, unit] = found
+        return found
 
     def _bytes(self, pattern: Pattern | Sequence[bool], needed: int) -> bytes:
         key = state_bytes(pattern)
@@ -126,15 +149,28 @@ class ExactNetwork:
         return value
 
     def _input(self, layer: int, pattern: bytes) -> Any:
-        """What affine layer `layer` > 0 acts on: (inputs + 1, d + 1) integers, the last row for the bias."""
+        """What an affine layer acts on: (inputs + 1, d + 1) integers, the last row for the constant."""
+        if layer == 0:
+            return self._inputs_of_first
+        below = layer - 1
+        if not self.network.relu[below]:
+            return self._values(below, pattern)
         key = (layer, pattern[: self._units_before[layer]])
         found = self._inputs.get(key)
         if found is not None:
             self._inputs.move_to_end(key)
             return found
-        rows = self._activated(layer - 1, pattern)
-        rows.append([0] * self.dimension + [1 << self.input_shifts[layer]])
-        return self._keep(self._inputs, key, fmpz_mat(rows))
+        if below in self._slopes:
+            rows = self._activated(below, pattern)
+            rows.append([0] * self.dimension + [1 << self.input_shifts[layer]])
+            return self._keep(self._inputs, key, fmpz_mat(rows))
+        inputs = fmpz_mat(self._values(below, pattern))
+        states = pattern[self._units_before[below] : self._units_before[layer]]
+        for unit, state in enumerate(states):
+            if not state:
+                for j in range(self.dimension + 1):
+                    inputs[unit, j] = 0
+        return self._keep(self._inputs, key, inputs)
 
     def _activated(self, layer: int, pattern: bytes) -> list[list[Any]]:
         """Rows of what affine layer `layer` puts out, over `2**input_shifts[layer + 1]`."""
@@ -151,17 +187,19 @@ class ExactNetwork:
 
     def _map(self, layer: int, pattern: bytes) -> Any:
         """Values of an affine layer: (width, d + 1) fmpz_mat."""
+        n = self.network.biases[layer].size
         if self._rows is not None:
-            n = self.network.biases[layer].size
             return fmpz_mat([list(row) for row in self._rows.rows(layer, pattern, np.arange(n))])
-        if layer == 0:
-            return self._first
+        return fmpz_mat(self._values(layer, pattern).tolist()[:n])
+
+    def _values(self, layer: int, pattern: bytes) -> Any:
+        """Values of an affine layer of a smaller network, and the row of the constant below them."""
         key = (layer, pattern[: self._units_before[layer]])
         found = self._maps.get(key)
         if found is not None:
             self._maps.move_to_end(key)
             return found
-        return self._keep(self._maps, key, self._matrices[layer] * self._input(layer, pattern))
+        return self._keep(self._maps, key, self._matrix(layer) * self._input(layer, pattern))
 
     def unit_row(self, pattern: Pattern | Sequence[bool], layer: int, unit: int) -> Row:
         """Exact pre-activation of a unit where the layers before have this pattern.
@@ -186,15 +224,12 @@ class ExactNetwork:
         if self._rows is not None:
             return tuple(map(fmpz, self._rows.rows(affine, key, np.array([unit]))[0]))
         if affine == 0:
-            first = self._first
-            return tuple(first[unit, j] for j in range(self.dimension + 1))
-        known = self._maps.get((affine, key[: self._units_before[affine]]))
+            known = self._values(0, b"")
+        else:
+            known = self._maps.get((affine, key[: self._units_before[affine]]))
         if known is not None:
             return tuple(known[unit, j] for j in range(self.dimension + 1))
-        weights = self._unit_matrices[affine][unit]
-        if isinstance(weights, list):
-            weights = self._unit_matrices[affine][unit] = fmpz_mat([weights])
-        return tuple((weights * self._input(affine, key)).entries())
+        return tuple((self._unit_matrix(affine, unit) * self._input(affine, key)).entries())
 
     def output_integers(self, pattern: Pattern | Sequence[bool]) -> tuple[int, ...]:
         """The output map as one tuple of integers: equal for two patterns iff the maps are equal."""

@@ -119,7 +119,7 @@ def sign_at(row: Sequence[Any], vertex: Sequence[Any]) -> int:
 
 
 def solve_vertex(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
-    """The one point on d hyperplanes (Cramer's rule; for d > 4 flint's fraction-free solver).
+    """The one point on d hyperplanes (Cramer's rule; for d > 4 flint's fraction-free elimination).
 
     Parameters
     ----------
@@ -163,12 +163,10 @@ def solve_vertex(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
 
 def _solve_large(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
     d = len(rows)
-    matrix = fmpz_mat(d, d, [x for row in rows for x in row[:d]])
-    try:
-        solution = matrix.solve(fmpz_mat(d, 1, [-row[d] for row in rows])).entries()
-    except ZeroDivisionError:
-        raise SolverError(f"{d} hyperplanes do not meet in exactly one point") from None
-    w = solution[0].q
-    for x in solution[1:]:
-        w = w.lcm(x.q)
-    return (*(x.p * (w // x.q) for x in solution), w)
+    reduced, w, _ = fmpz_mat(d, d + 1, [x for row in rows for x in row]).rref()
+    if any(reduced[j, j] != w for j in range(d)):
+        raise SolverError(f"{d} hyperplanes do not meet in exactly one point")
+    divisor = w
+    for j in range(d):
+        divisor = divisor.gcd(reduced[j, d])
+    return (*(-reduced[j, d] // divisor for j in range(d)), w // divisor)
