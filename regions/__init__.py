@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from regions.analysis.ball_cells import BallCells, ball_cells
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
-    from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.analysis.graph import adjacency_graph, export_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.analysis.locus import LocusVolume, locus_volume
     from regions.analysis.one_cell import (
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
     from regions.analysis.polylines import PolylineCells, polyline_cells
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import CellComplex, Certificate, Completeness
+    from regions.complexes import CellComplex, Certificate, Completeness, StoredComplex
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -111,6 +111,7 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "StoredComplex": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
     "BallCells": "analysis.ball_cells",
@@ -121,6 +122,7 @@ _MODULE_OF = {
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
     "read_graph": "analysis.graph",
+    "export_graph": "analysis.graph",
     "UniformDensity": "density",
     "GaussianDensity": "density",
     "GaussianMixtureDensity": "density",
@@ -212,6 +214,7 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "StoredComplex",
     "Certificate",
     "Completeness",
     "BallCells",
@@ -222,6 +225,7 @@ __all__ = [
     "to_scipy_sparse",
     "write_graph",
     "read_graph",
+    "export_graph",
     "UniformDensity",
     "GaussianDensity",
     "GaussianMixtureDensity",

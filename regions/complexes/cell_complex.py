@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from regions.complexes.complex_contents import content_problems
 from regions.complexes.complex_files import read_complex, write_complex
 from regions.complexes.facet_table import FacetTable
 from regions.complexes.geometry import CellGeometry, geometry_of
+from regions.complexes.stored_complex import StoredComplex
 from regions.complexes.unbounded_cells import INSIDE, unbounded_arrays, with_infinity
 from regions.domain import Coordinates, Domain, check_coordinates
 from regions.domain.intrinsic import lock_arrays
@@ -299,8 +301,19 @@ class CellComplex:
             write_complex(self.clipped, path, self.domain, unbounded_arrays(self))
 
     @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> StoredComplex:
+        """Open a listing in a folder, by `enumerate_cells(..., output=FOLDER)`, without reading its cells.
+
+        Raises
+        ------
+        InvalidInputError
+            If the folder holds no finished listing.
+        """
+        return StoredComplex.open(folder)
+
+    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CellComplex:
-        """Read what `save` wrote.
+        """Read what `save` wrote, or all of a listing in a folder.
 
         Raises
         ------
@@ -313,6 +326,8 @@ class CellComplex:
         The file's digest is compared, and what can be read off the arrays is checked: see
         `complex_contents`. Whether the cells are those of the network, `verify` proves.
         """
+        if Path(path).is_dir():
+            return cls.open(path).load()
         attributes, unbounded = read_complex(path)
         cells = cls(**attributes)
         for problem in content_problems(cells):
