@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,7 @@ from regions import (
     GaussianDensity,
     InvalidInputError,
     Network,
+    Run,
     Segment,
     Slice,
     StoredComplex,
@@ -31,6 +37,7 @@ from regions import (
 )
 from regions.cli import main
 from regions.enumeration import facet_files, spool, stored_listing
+from regions.enumeration.search import Budget
 
 pytest.importorskip("pyarrow")
 pytestmark = pytest.mark.kernels
@@ -297,3 +304,98 @@ def test_the_command_line_lists_to_a_folder_and_reads_it(tmp_path: Path, capsys:
         assert texts[0] == texts[1]
     assert main(["enumerate", str(tmp_path / "net.npz"), "--box", "-1", "1"]) == 2
     assert "--folder" in capsys.readouterr().err
+
+
+def run_parts(run: Run) -> tuple[set[str], set[str]]:
+    """The parts that tasks name, and those that have files."""
+    with closing(sqlite3.connect(run.folder / "run.sqlite")) as base:
+        named = {text.split(":")[0] for (text,) in base.execute("SELECT part FROM parts")}
+    return named, {path.name.split(".")[0] for path in (run.folder / "parts").iterdir()}
+
+
+@pytest.mark.parametrize("name", ["polygons", "polytopes"])
+def test_a_run_in_small_pieces_lists_what_one_call_lists(name: str, tmp_path: Path) -> None:
+    network, domain = PROBLEMS[name]
+    expected = enumerate_cells(network, domain, output=tmp_path / "expected")
+    run = Run.create(tmp_path / "run", network, domain, mode="list")
+    with pytest.raises(InvalidInputError, match="not finished"):
+        run.merge(tmp_path / "merged")
+    # a lease so short that workers are taken for dead, and tasks are done twice
+    assert Run.open(run.folder).work(workers=3, budget=Budget(steps=20), lease=0.002)
+    named, files = run_parts(run)
+    assert named == files and len(named) > 3
+    merged = run.merge(tmp_path / "merged")
+    assert bytes_of(merged) == bytes_of(expected)
+    assert merged.certificate == expected.certificate and merged.engine_reason == expected.engine_reason
+    assert run.result().cells == merged.n_cells
+    assert bytes_of(run.merge(tmp_path / "again")) == bytes_of(expected)
+
+
+def test_a_listing_whose_parts_were_changed_is_not_merged(tmp_path: Path) -> None:
+    network, domain = PROBLEMS["doubled"]
+    run = Run.create(tmp_path / "run", network, domain, mode="list")
+    run.work(workers=1)
+    (part,) = run_parts(run)[0]
+    path = run.folder / "parts" / f"{part}.cells.parquet"
+    whole = bytearray(path.read_bytes())
+    for place in (20, len(whole) // 3):
+        changed = whole.copy()
+        changed[place] ^= 4
+        path.write_bytes(changed)
+        with pytest.raises((InvalidInputError, CertificateError)):
+            run.merge(tmp_path / "merged")
+    path.unlink()
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        run.merge(tmp_path / "merged")
+    path.write_bytes(whole)
+    with closing(sqlite3.connect(run.folder / "run.sqlite")) as base, base:
+        base.execute("UPDATE parts SET part = replace(part, ':', ':1')")
+    with pytest.raises(CertificateError, match="changed"):
+        run.merge(tmp_path / "merged")
+
+
+def test_runs_that_cannot_list_say_so(tmp_path: Path) -> None:
+    network, domain = PROBLEMS["doubled"]
+    for options in ({"engine": "lp"}, {"check_volumes": False}, {"mode": "draw"}):
+        with pytest.raises(InvalidInputError):
+            Run.create(tmp_path / "run", network, domain, **{"mode": "list", **options})
+    run = Run.create(tmp_path / "run", network, domain)
+    run.work(workers=1)
+    with pytest.raises(InvalidInputError, match="counts"):
+        run.merge(tmp_path / "merged")
+
+
+@pytest.mark.slow
+def test_a_listing_survives_kills(tmp_path: Path, rng: np.random.Generator) -> None:
+    network, domain = network_on_box(3, (20, 14))
+    expected = enumerate_cells(network, domain, output=tmp_path / "expected")
+    run = Run.create(tmp_path / "run", network, domain, mode="list")
+    code = (
+        "import sys; from regions import Run; from regions.enumeration.search import Budget;"
+        "run = Run.open(sys.argv[1]); print('ready', flush=True);"
+        "run.work(workers=2, budget=Budget(steps=40), lease=0.2)"
+    )
+    for _ in range(4):
+        worker = subprocess.Popen(
+            [sys.executable, "-c", code, str(run.folder)], stdout=subprocess.PIPE, text=True
+        )
+        assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
+        time.sleep(rng.uniform(0.1, 1.0))
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()
+    time.sleep(0.3)
+    assert run.work(budget=Budget(steps=2000))
+    assert bytes_of(run.merge(tmp_path / "merged")) == bytes_of(expected)
+
+
+def test_a_run_lists_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
+    network, _ = PROBLEMS["doubled"]
+    network.save(tmp_path / "net.npz")
+    folder, cells = str(tmp_path / "run"), str(tmp_path / "cells")
+    create = ["run", "create", str(tmp_path / "net.npz"), "--box", "-1", "1", "-o", folder, "--mode", "list"]
+    for words in (create, ["run", "work", folder], ["run", "merge", folder, "-o", cells, "--json"]):
+        capsys.readouterr()
+        assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["cells"], found["folder"]) == (CellComplex.open(cells).n_cells, cells)

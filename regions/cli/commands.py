@@ -172,7 +172,7 @@ def enumerate_(
         if json:
             print_json({**summary(complex), **place})
         else:
-            print_facts({**_facts(complex), **place})
+            print_facts({**complex_facts(complex), **place})
         if output is not None:
             complex.save(output)
     _leave_if_interrupted(complex.certificate.stopped_by)
@@ -364,7 +364,7 @@ def summary(complex: Any) -> dict[str, Any]:
     }
 
 
-def _facts(complex: Any) -> dict[str, object]:
+def complex_facts(complex: Any) -> dict[str, object]:
     """Return the same for people."""
     facts = summary(complex)
     volume = "unknown" if math.isnan(complex.volume_sum) else f"{complex.volume_sum:.9g}"

@@ -33,10 +33,10 @@ from regions.enumeration.self_checks import (
     too_many,
 )
 from regions.enumeration.spool import Spool
-from regions.enumeration.stored_listing import WORK, new_folder, write_listing
+from regions.enumeration.stored_listing import WORK, check_listable, new_folder, write_listing
 from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
-from regions.errors import InvalidDomainError, InvalidInputError
+from regions.errors import InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
 
@@ -326,11 +326,8 @@ def enumerate_cells(
         options["executor"] = executor
         return by_both(enumerate_cells, (network, domain), {}, {"volumes": False}, options | limits)
     plan = plan_search(network, domain, engine, arithmetic, workers, volumes=True)
-    if _wants_volumes(plan, domain, volumes) and not holds_volume(domain):
-        raise InvalidDomainError(
-            f"the domain's volume is {domain.volume:g}: those of its cells are beyond the range of floats; "
-            "count the cells, rescale domain and network, or list with engine='lp' and volumes=False"
-        )
+    if _wants_volumes(plan, domain, volumes):
+        check_listable(domain)
     if plan.engine == "lp" and output is None:
         if executor is not None:
             raise InvalidInputError(

@@ -67,9 +67,11 @@ class Spool:
     ----------
     folder : which must be there
     net : CompiledNetwork, whose cells they are
+    lasting : bool, whether parts stay when they were read
     """
 
-    def __init__(self, folder: Path, net: CompiledNetwork) -> None:
+    def __init__(self, folder: Path, net: CompiledNetwork, *, lasting: bool = False) -> None:
+        self.lasting = lasting
         arrow()  # it is wanted now, and not after the first cells
         self.folder, self.planar = folder, net.planar
         self.n_units, self.dimension = net.n_units, net.dimension
@@ -107,7 +109,10 @@ class Spool:
         found = [0, 0]
         try:
             with ExitStack() as stack:
-                cells, halves = (stack.enter_context(pq.ParquetFile(file)) for file in self.files(part.name))
+                cells, halves = (
+                    stack.enter_context(pq.ParquetFile(file, page_checksum_verification=True))
+                    for file in self.files(part.name)
+                )
                 for k in range(cells.num_row_groups):
                     batch = self._batch(cells.read_row_group(k), halves.read_row_group(k))
                     found[0] += len(batch.cells.volume)
@@ -167,7 +172,9 @@ class Sink:
         if not self.writers:
             files = map(_beside, self.spool.files(self.name))
             self.writers = [
-                pq.ParquetWriter(file, table.schema, compression="none", use_dictionary=False)
+                pq.ParquetWriter(
+                    file, table.schema, compression="none", use_dictionary=False, write_page_checksum=True
+                )
                 for file, table in zip(files, tables, strict=True)
             ]
         for writer, table in zip(self.writers, tables, strict=True):

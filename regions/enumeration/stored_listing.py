@@ -39,6 +39,7 @@ from regions.enumeration.limits import status_of
 from regions.enumeration.planning import Plan
 from regions.enumeration.self_checks import (
     check_points,
+    holds_volume,
     is_thin,
     rows_in,
     sum_differs,
@@ -46,10 +47,10 @@ from regions.enumeration.self_checks import (
     too_many,
 )
 from regions.enumeration.spool import Spool, StoredPart
-from regions.errors import InvalidInputError
+from regions.errors import InvalidDomainError, InvalidInputError
 from regions.reports import replacing
 
-__all__ = ["new_folder", "write_listing"]
+__all__ = ["check_listable", "new_folder", "write_listing"]
 
 WORK = "work"  # within the folder, until it is finished
 
@@ -61,6 +62,15 @@ class _Sizes(NamedTuple):
     facets: int
     interior: int
     sides_differ: str
+
+
+def check_listable(domain: Domain) -> None:
+    """Raise InvalidDomainError if the volumes of a domain's cells leave the range of floats."""
+    if not holds_volume(domain):
+        raise InvalidDomainError(
+            f"the domain's volume is {domain.volume:g}: those of its cells are beyond the range of floats; "
+            "count the cells, rescale domain and network, or list with engine='lp' and volumes=False"
+        )
 
 
 @contextmanager
@@ -149,7 +159,8 @@ def _write_files(
             for batch in spool.read(part):
                 joining.add(batch)
                 blocks.add(cell_table(batch.cells))
-            spool.remove([part])
+            if not spool.lasting:
+                spool.remove([part])
         blocks.close()
     joining.join(complete)
     facets, interior, trouble = 0, 0, ""
