@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from max_networks import MaxCase, pooling, pooling_2d, random_max_case
-from networks import cube
+from networks import cube, maxout
 from numpy.testing import assert_allclose
 
 from regions import (
@@ -135,16 +135,6 @@ def test_pooling_of_images_too(height: int, width: int, cells: int) -> None:
 )
 def test_pooling_by_vertices_in_more_dimensions(network: Network, inputs: int, cells: int) -> None:
     assert count_cells(network, cube(inputs), engine="cells").cells == cells
-
-
-def maxout(seed: int, inputs: int, widths: tuple[int, ...], rank: int) -> Network:
-    """Maxout with weights of few digits, so that differences of rows are floats."""
-    rng = np.random.default_rng(seed)
-    sizes = [inputs, *widths]
-    weights = [rng.integers(-40, 41, (rank * n, m)) / 64.0 for m, n in zip(sizes, widths, strict=False)]
-    biases = [rng.integers(-20, 21, len(weight)) / 64.0 for weight in weights]
-    last = rng.integers(-4, 5, (1, widths[-1]))
-    return Network.from_arrays([*weights, last], [*biases, [0.0]], maxima=[rank] * len(widths) + [None])
 
 
 def with_two_slopes(network: Network) -> Network:

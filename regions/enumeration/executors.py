@@ -250,7 +250,7 @@ class _Office:
                 self._take_in(future, stop)
 
     def _has_enough(self) -> bool:
-        return self.ledger.limit != NO_LIMIT and self.ledger.first()[0] >= self.ledger.limit
+        return self.ledger.limit != NO_LIMIT and self.ledger.has_enough()
 
     def _give_out(self, stop: Stop) -> None:
         """Fill the slots that are free, each with its share of half the tasks, the largest subtrees first."""
