@@ -16,8 +16,6 @@ from regions.errors import InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.runs.probes import _cut_up, _Probing, interval_of
 
-pytestmark = pytest.mark.kernels
-
 PROBLEMS = [
     *((2, widths, seed, "planar") for widths in [(60, 60), (40, 40, 40), (120, 60)] for seed in (0, 1)),
     *((3, widths, seed, "cells") for widths in [(24, 16), (16, 12, 8)] for seed in (0, 1, 2)),

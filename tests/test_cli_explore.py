@@ -23,7 +23,6 @@ def files(tmp_path):
     return network, str(tmp_path / "net.npz"), str(tmp_path / "x.npy")
 
 
-@pytest.mark.kernels
 def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_path):
     network, net, point = files
     center = np.load(point).ravel()
@@ -47,7 +46,6 @@ def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_pat
     assert stored["facets"] == printed["facets"]
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -64,7 +62,6 @@ def test_mistakes_are_answered_in_one_line(run, files, words, says):
     assert_fails_in_one_line(run("explore", net, "--center", point, *words), says)
 
 
-@pytest.mark.kernels
 def test_what_was_not_searched_is_said(run, files, monkeypatch):
     _, net, point = files
     code, out, _ = run("explore", net, "--center", point, "--json", "--max-cells", "100000")

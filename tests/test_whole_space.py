@@ -52,8 +52,6 @@ from regions.domain import domain_from_dict
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, RegionsError
 from regions.plotting import plot_cells, plot_graph
 
-pytestmark = pytest.mark.kernels
-
 
 def arrangement(normals: Sequence[Sequence[float]], offsets: Sequence[float]) -> Network:
     """Return a network of one layer whose units vanish on hyperplanes n.x + c = 0."""
@@ -205,6 +203,7 @@ def test_degenerate_arrangements_have_the_cells_of_whitney(seed: int) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.kernels
 @given(rational_networks(max_dimension=3, max_layers=2, max_width=3))
 @examples(60, 6)
 def test_deep_networks_have_the_cells_of_the_brute_force(case: Case) -> None:
