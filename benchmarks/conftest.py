@@ -1,4 +1,4 @@
-"""Where benchmarks only have to run, those of the largest networks do not: the tests count their cells too."""
+"""Where benchmarks only have to run, those of the largest networks are left out: tests count their cells."""
 
 from __future__ import annotations
 
