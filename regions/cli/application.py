@@ -14,6 +14,7 @@ from regions.cli import (
     demo,
     explore,
     inequality_report,
+    info,
     run_commands,
     validate,
     verify,
@@ -44,6 +45,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "explore": explore.explore,
     "plot": commands.plot,
     "demo": demo.demo,
+    "info": info.info,
     "warmup": warmup.warmup,
 }
 _CORRECTABLE = 2

@@ -16,6 +16,7 @@ import typer
 from regions.cli.ball import BallWords, count_in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
+from regions.cli.info import guess_cells
 from regions.cli.interruption import signals
 from regions.cli.options import (
     AsJson,
@@ -119,7 +120,7 @@ def count(
 
     if check_volumes is None and domain.is_bounded and domain.dimension <= 5 and how.engine != "lp":
         check_volumes = True
-    with watched("counting") as progress:
+    with watched("counting", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
         found = count_cells(
             network,
             domain,
@@ -154,7 +155,7 @@ def enumerate_(
     domain = where.build(network)
     from regions.enumeration.enumerate import enumerate_cells
 
-    with watched("enumerating") as progress:
+    with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
         complex = enumerate_cells(
             network, domain, progress=progress, max_seconds=max_seconds, **how.arguments()
         )

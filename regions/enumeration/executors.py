@@ -17,9 +17,6 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from regions.complexes import Arithmetic
 from regions.domain import Domain
 from regions.enumeration.cores import usable_cores
@@ -50,7 +47,6 @@ class Problem(NamedTuple):
     engine: str
     arithmetic: Arithmetic
     volumes: bool
-    keys: dict[str, NDArray[np.uint64]]
 
 
 class Order(NamedTuple):
@@ -136,7 +132,7 @@ def _problem_of(order: Order) -> _Kept | None:
         if kept is None and order.payload is not None:
             problem: Problem = pickle.loads(order.payload)
             plan = plan_search(*problem[:4], 1, volumes=problem.volumes)
-            kept = _kept[order.key] = _Kept(problem, plan.with_keys(problem.keys, problem.domain))
+            kept = _kept[order.key] = _Kept(problem, plan)
             while len(_kept) > KEPT_PROBLEMS:
                 _kept.popitem(last=False)
         if kept is not None:
