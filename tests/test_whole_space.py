@@ -427,6 +427,18 @@ def test_unbounded_polytopes_are_parts_of_the_whole_space() -> None:
             Polyhedron(A, b)
 
 
+def test_a_strip_goes_on_in_one_direction_only() -> None:
+    strip = Polyhedron([[1.0, 0.0], [-1.0, 0.0]], [1.0, 1.0])
+    network = arrangement([[1.0, 0.0], [0.0, 1.0], [-2.0, 0.0], [1.0, 1.0]], [0.0, 0.0, 1.0, 0.0])
+    cells = enumerate_cells(network, strip)
+    assert cells.n_cells == count_cells(network, strip).cells == 9
+    ends = dict(zip(pattern_tuples(cells), cells.bounded.tolist(), strict=True))
+    box = enumerate_cells(network, Box([-1.0, -64.0], [1.0, 64.0]))
+    touched = set(box.facets.cell_a[np.isin(box.facets.side, [0, 2])].tolist())  # below and above
+    assert ends == {pattern: k not in touched for k, pattern in enumerate(pattern_tuples(box))}
+    assert verify(cells).ok
+
+
 def test_pictures_are_clipped_with_a_note() -> None:
     cells = enumerate_cells(deep(2), WholeSpace(2))
     for axes in (plot_cells(cells), plot_graph(cells)):
