@@ -42,6 +42,15 @@ if TYPE_CHECKING:
         project_onto_cell,
     )
     from regions.analysis.polylines import PolylineCells, polyline_cells
+    from regions.analysis.properties import (
+        Counterexample,
+        Property,
+        PropertyReport,
+        Share,
+        Verdict,
+        ViolatingPiece,
+        check_property,
+    )
     from regions.analysis.verification import Verification, verify
     from regions.complexes import CellComplex, Certificate, Completeness
     from regions.density import (
@@ -117,6 +126,13 @@ _MODULE_OF = {
     "ball_cells": "analysis.ball_cells",
     "PolylineCells": "analysis.polylines",
     "polyline_cells": "analysis.polylines",
+    "check_property": "analysis.properties",
+    "Property": "analysis.properties",
+    "PropertyReport": "analysis.properties",
+    "Verdict": "analysis.properties",
+    "Counterexample": "analysis.properties",
+    "Share": "analysis.properties",
+    "ViolatingPiece": "analysis.properties",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -218,6 +234,13 @@ __all__ = [
     "ball_cells",
     "PolylineCells",
     "polyline_cells",
+    "check_property",
+    "Property",
+    "PropertyReport",
+    "Verdict",
+    "Counterexample",
+    "Share",
+    "ViolatingPiece",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",
