@@ -22,6 +22,13 @@ from regions.errors import (
 
 if TYPE_CHECKING:
     from regions.analysis.ball_cells import BallCells, ball_cells
+    from regions.analysis.boundaries import (
+        BoundaryComplex,
+        BoundaryDistances,
+        SurfaceMesh,
+        decision_boundary,
+        write_mesh,
+    )
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
     from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
@@ -117,6 +124,11 @@ _MODULE_OF = {
     "ball_cells": "analysis.ball_cells",
     "PolylineCells": "analysis.polylines",
     "polyline_cells": "analysis.polylines",
+    "decision_boundary": "analysis.boundaries",
+    "BoundaryComplex": "analysis.boundaries",
+    "BoundaryDistances": "analysis.boundaries",
+    "SurfaceMesh": "analysis.boundaries",
+    "write_mesh": "analysis.boundaries",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -218,6 +230,11 @@ __all__ = [
     "ball_cells",
     "PolylineCells",
     "polyline_cells",
+    "decision_boundary",
+    "BoundaryComplex",
+    "BoundaryDistances",
+    "SurfaceMesh",
+    "write_mesh",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",
