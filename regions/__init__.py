@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         write_mesh,
     )
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
+    from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
     from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
@@ -129,6 +130,8 @@ _MODULE_OF = {
     "BoundaryDistances": "analysis.boundaries",
     "SurfaceMesh": "analysis.boundaries",
     "write_mesh": "analysis.boundaries",
+    "compare_networks": "analysis.differences",
+    "NetworkDifference": "analysis.differences",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -235,6 +238,8 @@ __all__ = [
     "BoundaryDistances",
     "SurfaceMesh",
     "write_mesh",
+    "compare_networks",
+    "NetworkDifference",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",

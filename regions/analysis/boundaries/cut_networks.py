@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regions.network.relu_network import Network
 
-__all__ = ["labels_of_cells", "network_cut_at_level", "network_with_winner"]
+__all__ = ["labels_of_cells", "network_cut_at_level", "network_with_units", "network_with_winner"]
 
 
 def network_cut_at_level(network: Network, level: float) -> Network:
@@ -23,7 +23,7 @@ def network_cut_at_level(network: Network, level: float) -> Network:
     >>> network_cut_at_level(bend, 0.5).activation_pattern([[0.25], [0.75]]).tolist()
     [[True, False, False], [True, False, True]]
     """
-    return _extended(network, np.array([-level]), None)
+    return network_with_units(network, np.array([-level]), None)
 
 
 def network_with_winner(network: Network) -> Network:
@@ -35,18 +35,24 @@ def network_with_winner(network: Network) -> Network:
     >>> network_with_winner(two).activation_pattern([[0.0], [1.0]]).tolist()
     [[False, True], [True, False]]
     """
-    return _extended(network, np.zeros(network.output_dim), network.output_dim)
+    return network_with_units(network, np.zeros(network.output_dim), network.output_dim)
 
 
-def _extended(network: Network, offsets: NDArray[np.float64], size: int | None) -> Network:
-    """Put units on the outputs: on the last layer itself if nothing is added to it, else on one of their own.
+def network_with_units(network: Network, offsets: NDArray[np.float64], size: int | None) -> Network:
+    """Return a network with units on its outputs: on the last layer itself, or on one more that adds offsets.
 
-    A single unit takes the absolute value: a ReLU would make the output 0 on all cells below the level, and
-    each facet between two of them a question to rational arithmetic.
+    Single units take the absolute value: a ReLU would make the output 0 on all cells where it is negative,
+    and each facet between two of them a question to rational arithmetic.
+
+    Parameters
+    ----------
+    network : Network
+    offsets : (outputs,) float64
+    size : int, of max units of so many outputs each; None: a unit for each output
     """
     own = not network.relu[-1] and not offsets.any()
     kept = -1 if own else network.n_layers
-    bends = np.array([[-1.0], [1.0]]) if size is None else None
+    bends = np.repeat([[-1.0], [1.0]], offsets.size, axis=1) if size is None else None
     return Network(
         network.operators if own else (*network.operators, np.eye(offsets.size)),
         network.biases if own else (*network.biases, offsets),
