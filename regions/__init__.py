@@ -22,7 +22,15 @@ from regions.errors import (
 
 if TYPE_CHECKING:
     from regions.analysis.ball_cells import BallCells, ball_cells
+    from regions.analysis.boundaries import (
+        BoundaryComplex,
+        BoundaryDistances,
+        SurfaceMesh,
+        decision_boundary,
+        write_mesh,
+    )
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
+    from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
     from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
@@ -133,6 +141,13 @@ _MODULE_OF = {
     "Counterexample": "analysis.properties",
     "Share": "analysis.properties",
     "ViolatingPiece": "analysis.properties",
+    "decision_boundary": "analysis.boundaries",
+    "BoundaryComplex": "analysis.boundaries",
+    "BoundaryDistances": "analysis.boundaries",
+    "SurfaceMesh": "analysis.boundaries",
+    "write_mesh": "analysis.boundaries",
+    "compare_networks": "analysis.differences",
+    "NetworkDifference": "analysis.differences",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -241,6 +256,13 @@ __all__ = [
     "Counterexample",
     "Share",
     "ViolatingPiece",
+    "decision_boundary",
+    "BoundaryComplex",
+    "BoundaryDistances",
+    "SurfaceMesh",
+    "write_mesh",
+    "compare_networks",
+    "NetworkDifference",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",
