@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
     from regions.analysis.polylines import PolylineCells, polyline_cells
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import CellComplex, Certificate, Completeness
+    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -111,6 +111,8 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "Cell": "complexes",
+    "FacetTable": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
     "BallCells": "analysis.ball_cells",
@@ -212,6 +214,8 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "Cell",
+    "FacetTable",
     "Certificate",
     "Completeness",
     "BallCells",

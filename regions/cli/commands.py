@@ -301,7 +301,7 @@ def certificate(found: Any) -> dict[str, Any]:
 def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
     """Return the numbers of a count, as `--json` names them."""
     return {
-        "cells": found.cells,
+        "cells": found.n_cells,
         "status": found.status.name,
         "dimension": domain.dimension,
         "engine": found.engine,
@@ -326,7 +326,7 @@ def print_count(found: Any, network: Any, domain: Any) -> None:
         {
             "network": network.describe(),
             "domain": domain.describe(),
-            "cells": cells_in_words(found.cells, found.certificate.stopped_by),
+            "cells": cells_in_words(found.n_cells, found.certificate.stopped_by),
             "volume": volume,
             "proven": found.certificate.statement,
             "engine": f"{found.engine}, {found.arithmetic} arithmetic, {found.seconds:.3g} s",

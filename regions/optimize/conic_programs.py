@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from regions.errors import SolverError
+from regions.showing import Shown
 
 __all__ = ["CONIC", "MAX_GAP", "MAX_VIOLATION", "NO_SOLVER", "SolverReport", "solve_checked"]
 
@@ -28,7 +29,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class SolverReport:
+class SolverReport(Shown):
     """Who solved a problem, and how good the answer is; this is recomputed from the answer in numpy.
 
     Attributes
