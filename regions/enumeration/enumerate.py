@@ -6,6 +6,7 @@ what ends a search early is in `limits`; what a result can answer is in `complex
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from regions.enumeration.programs.program_complex import Measured
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
+
+LOGGER = logging.getLogger(__name__)
 
 
 def count_cells(
@@ -184,6 +187,7 @@ def _measured_exactly(total: float, plan: Plan, domain: Domain, outcome: Outcome
         return None, too_many(sum_differs(total, domain), outcome.cells, domain)
     from regions.enumeration.exact_measures import exact_volumes  # slow to import, and rarely needed
 
+    LOGGER.info("floats do not settle the volumes of %d cells: exact arithmetic", outcome.cells)
     listed = run_search(plan.make, Mode.COLLECT, max_cells=outcome.cells, workers=plan.workers, progress=None)
     found = join_outputs([part for result in listed.results for part in result.parts], plan.net)
     packed = packed_bytes(found.pattern, plan.net.n_units)
