@@ -6,6 +6,8 @@ Everything for users is here, by name; each name is imported from its module on 
 
 from __future__ import annotations
 
+import logging
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
         check_property,
     )
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import CellComplex, Certificate, Completeness
+    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -128,6 +130,8 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "Cell": "complexes",
+    "FacetTable": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
     "BallCells": "analysis.ball_cells",
@@ -243,6 +247,8 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "Cell",
+    "FacetTable",
     "Certificate",
     "Completeness",
     "BallCells",
@@ -344,6 +350,25 @@ __all__ = [
     "BudgetExceededError",
     "__version__",
 ]
+
+
+logging.getLogger("regions").addHandler(logging.NullHandler())  # silent, unless a program asks
+
+
+def _warn_of_astropy(folder: str) -> None:
+    """Warn where Astropy's `regions` lies in the same folder: what they share, one has overwritten."""
+    if os.path.exists(os.path.join(folder, "core", "core.py")):  # noqa: PTH110, PTH118 (no import of pathlib)
+        import warnings
+
+        warnings.warn(
+            f"relu-regions and Astropy's package `regions` are both installed in {folder}; they share this "
+            "name and overwrite each other's files. Run `pip uninstall regions relu-regions`, then install "
+            "each in an environment of its own.",
+            stacklevel=3,
+        )
+
+
+_warn_of_astropy(os.path.dirname(__file__))  # noqa: PTH120
 
 
 def __getattr__(name: str) -> Any:

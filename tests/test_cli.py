@@ -176,11 +176,13 @@ def test_count_prints_the_agreed_keys(run, net, box):
     assert found["volume_sum"] == pytest.approx(4.0)
 
 
-def test_count_carries_the_sum_of_volumes_in_every_dimension(run, tmp_path):
+def test_count_sums_volumes_where_the_library_does_or_where_asked(run, tmp_path):
     path = tmp_path / "octants.npz"
     Network.from_arrays([np.eye(3), np.ones((1, 3))], [np.zeros(3), [0.0]]).save(path)
-    found = json.loads(run("count", path, "--box", "-1", "1", "--json")[1])
+    found = json.loads(run("count", path, "--box", "-1", "1", "--check-volumes", "--json")[1])
     assert (found["cells"], found["volume_sum"]) == (8, pytest.approx(8.0))
+    found = json.loads(run("count", path, "--box", "-1", "1", "--json")[1])
+    assert (found["cells"], found["volume_sum"]) == (8, None)  # d = 3: as count_cells does
     assert json.loads(run("count", path, "--box", "-1", "1", "--no-check-volumes", "--json")[1])["cells"] == 8
 
 
@@ -188,7 +190,7 @@ def test_count_for_people_names_network_domain_and_engine(run, net):
     code, out, _ = run("count", net, "--box", "-1", "1")
     assert code == 0
     words = [line.split()[0] for line in out.splitlines()]
-    assert words == ["network", "domain", "cells", "volume", "proven", "engine", "why"]
+    assert words == ["network", "domain", "cells", "volume", "proven", "engine", "why", "time"]
 
 
 def test_a_limit_gives_a_truncated_count_and_no_error(run, wide, points):

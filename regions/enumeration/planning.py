@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import get_args
@@ -18,6 +19,7 @@ from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import InvalidDomainError, InvalidInputError, check_choice
 from regions.network.relu_network import Network
 
+LOGGER = logging.getLogger(__name__)
 LARGEST_LISTED_DIMENSION = 8  # by vertices: volumes go over the faces of every cell
 LARGEST_LP_DIMENSION = 50
 RADIUS_PER_EXTENT = 2.0**-44
@@ -87,6 +89,7 @@ def plan_search(
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
+    LOGGER.info("engine %s (%s), %s arithmetic, for %s", engine, reason, arithmetic, domain.describe())
     certified = arithmetic == "certified"
     if engine == "lp":
         net = compile_network(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)

@@ -8,6 +8,7 @@ was found.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -21,6 +22,8 @@ from regions.kernels.memory.states import Mode, Request, Status
 
 Progress = Callable[[int, float], None]
 
+LOGGER = logging.getLogger(__name__)
+
 ALONE_SECONDS = 0.004  # a search shorter than this is not worth sharing
 ALONE_CALL = 64  # steps of its first call
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -28,9 +31,11 @@ SECONDS_BETWEEN_REPORTS = 0.1
 
 def compile_search(make: MakeSearch, mode: Mode) -> None:
     """Compile what a search needs, in this thread, where Ctrl-C ends it at once; its time is no search's."""
+    begin = time.perf_counter()
     search = make(mode)
     search.step(0)
     search.release()
+    LOGGER.info("kernels ready after %.3g s", time.perf_counter() - begin)
 
 
 def run_search(

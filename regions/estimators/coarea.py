@@ -27,6 +27,7 @@ from regions.estimators.forward_passes import Chain, State, forward, gradient_no
 from regions.estimators.goodness import count_visible, keep_good, sampled_goodness
 from regions.estimators.sampling import SamplingEstimator
 from regions.estimators.ties import leads_at_tie
+from regions.inputs import seeded
 from regions.network import check_kind
 from regions.network.relu_network import Network
 
@@ -38,6 +39,7 @@ _LEAST_SIGMA = 1e-300
 _Terms = Callable[[Chain, State, FloatArray], FloatArray]
 
 
+@seeded
 def local_complexity(
     network: Network,
     density: Density,

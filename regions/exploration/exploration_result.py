@@ -27,6 +27,7 @@ from regions.exploration.search_frame import Frame
 from regions.network.patterns import hex_names, row_keys, unit_place, unit_places, unpack
 from regions.network.relu_network import Network
 from regions.optimize import Norm
+from regions.showing import Shown
 
 __all__ = ["CellDistances", "Exploration", "NearestFacet", "SearchOrder"]
 
@@ -41,7 +42,7 @@ class SearchOrder(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class CellDistances:
+class CellDistances(Shown):
     """Distances of cells from the centre, in the order of the cells.
 
     Attributes
@@ -57,7 +58,7 @@ class CellDistances:
 
 
 @dataclass(frozen=True)
-class NearestFacet:
+class NearestFacet(Shown):
     """Which facet of the centre's own cell is nearest to the centre, and how far it is.
 
     Attributes
@@ -72,7 +73,7 @@ class NearestFacet:
 
 
 @dataclass(frozen=True, eq=False)
-class Exploration:
+class Exploration(Shown):
     """Cells around a centre; numbered from 0, the centre's own, in the order in which they were entered.
 
     The facets of those `n_cells` are known. Cells met beyond their facets and not entered are the
@@ -362,6 +363,26 @@ class Exploration:
                 }
                 for norm, found in self._distances.items()
             },
+        }
+
+    def _headline(self) -> str:
+        return (
+            f"{self.n_cells:,} cells around a point in {len(self.center):,} inputs, "
+            f"{self.n_frontier:,} at the rim, {self.status.value}"
+        )
+
+    def _notes(self) -> dict[str, Any]:
+        return {"domain": self.frame.domain.describe(), "facets": len(self.first), "reasons": self.reasons}
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "network": self.network.describe(),
+            "domain": self.frame.domain.describe(),
+            "cells": f"{self.n_cells:,} entered ({self.status.value}), {self.n_frontier:,} met at the rim",
+            "reasons": "\n".join(self.reasons) or "none",
+            "facets": len(self.first),
+            "order": f"{self.order.value}, {self.arithmetic} arithmetic",
+            "seconds": self.seconds,
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:

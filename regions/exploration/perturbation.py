@@ -16,6 +16,7 @@ from regions.exploration.local_search import Progress, Search, check_limits
 from regions.exploration.search_frame import Frame, check_network, checked_center, frame_of
 from regions.network.relu_network import Network
 from regions.optimize import Norm, Projection
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.domain import Domain
@@ -28,7 +29,7 @@ MOST_DOUBLINGS = 24
 
 
 @dataclass(frozen=True, eq=False)
-class MinimalPerturbation:
+class MinimalPerturbation(Shown):
     """How far a prediction holds around a centre.
 
     Attributes
@@ -69,6 +70,14 @@ class MinimalPerturbation:
             "status": self.status.name,
             "point": None if self.point is None else self.point.tolist(),
         }
+
+    def _headline(self) -> str:
+        if self.new_prediction is None:
+            return f"none within {self.lower:.6g}, {self.status.value}"
+        return (
+            f"{self.prediction} becomes {self.new_prediction} within {self.lower:.6g} to {self.upper:.6g}, "
+            f"norm {Norm.of(self.norm).word}, {self.status.value}"
+        )
 
 
 def minimal_perturbation(

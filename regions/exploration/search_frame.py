@@ -19,9 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from regions.domain import Box, Domain, FrameBox, Unbounded
 from regions.enumeration.homogeneous import check_inputs
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
+from regions.inputs import without_tensors
 from regions.network.patterns import unit_place
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, dyadic_integers
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -32,7 +34,7 @@ OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Frame(Shown):
     """A domain with the centre in its intrinsic coordinates.
 
     Attributes
@@ -82,7 +84,7 @@ def checked_center(network: Network, center: ArrayLike) -> FloatArray:
         If it has another number of entries, or NaN or infinity.
     """
     try:
-        point = np.array(center, dtype=np.float64)
+        point = np.array(without_tensors(center), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"center is not an array of numbers: {error}") from None
     if point.shape != (network.input_dim,):

@@ -26,6 +26,7 @@ from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import as_floats
 from regions.errors import InvalidInputError, check_choice
+from regions.showing import Shown, Tabular
 
 __all__ = ["CellSums", "GradientTail", "MatrixNorm", "gradient_tail", "sum_over_cells"]
 
@@ -37,7 +38,7 @@ _WORKING_SET = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class CellSums:
+class CellSums(Shown, Tabular):
     """Integrals against the density, and maxima, over the cells of a complex.
 
     Integrals are over the domain and not divided by the density's mass in it. Jacobians are those in
@@ -100,6 +101,26 @@ class CellSums:
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
 
+    def _columns(self) -> dict[str, Any]:
+        ranks = {f"rank_{layer}": part for layer, part in enumerate(self.cell_ranks.T)}
+        return {"cell": np.arange(len(self.cell_mass)), "mass": self.cell_mass, **ranks}
+
+    def _headline(self) -> str:
+        return f"sums over {len(self.cell_mass):,} cells, density {self.density}"
+
+    def _notes(self) -> dict[str, Any]:
+        return self._facts()
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "mass": self.mass,
+            "total variation": f"{self.total_variation:.9g} ({self.norm} norm)",
+            "local rank": self.local_rank,
+            "c_grad": self.c_grad,
+            "lipschitz": self.lipschitz,
+            "not good": f"{self.not_good_anywhere:.6g} (some unit does not influence the output)",
+        }
+
     @property
     def gradient_sum(self) -> float:
         """Integral of the sum of all units' ||grad z_i||."""
@@ -128,7 +149,7 @@ class CellSums:
 
 
 @dataclass(frozen=True, eq=False)
-class GradientTail:
+class GradientTail(Shown):
     """Integral of ||grad z_i|| where |z_i| exceeds a height.
 
     Parameters

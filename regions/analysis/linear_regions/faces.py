@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,13 @@ from regions.analysis.linear_regions.exact_geometry import ExactGeometry
 from regions.complexes import CellComplex, Completeness
 from regions.errors import BudgetExceededError, CertificateError, InvalidInputError
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 REPORTS_PER_SECOND = 10.0
 
 
 @dataclass(frozen=True, eq=False)
-class FaceLattice:
+class FaceLattice(Shown):
     """All faces of a complete complex, those on the domain's boundary included; none is counted twice.
 
     Attributes
@@ -50,6 +52,13 @@ class FaceLattice:
     def f_vector(self) -> tuple[int, ...]:
         """Number of faces of dimension 0, ..., d."""
         return tuple(len(faces) for faces in self.faces)
+
+    def _headline(self) -> str:
+        return f"{', '.join(f'{n:,}' for n in self.f_vector)} faces of dimension 0 to {len(self.faces) - 1}"
+
+    def _facts(self) -> dict[str, Any]:
+        counts = {f"dimension {k}": n for k, n in enumerate(self.f_vector)}
+        return {**counts, "Euler characteristic": self.euler_characteristic}
 
     @property
     def euler_characteristic(self) -> int:
