@@ -468,31 +468,6 @@ def test_ctrl_c_outside_an_enumeration_has_its_own_code(run, net, monkeypatch):
     assert run("count", net, "--box", "-1", "1")[0] == 130
 
 
-def test_the_readmes_first_look_prints_what_it_says(capsys):
-    import re
-    from pathlib import Path
-
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    code, said = re.findall(r"```python\n(.*?)```\n\nprints `([^`]*)`", text, re.DOTALL)[0]
-    exec(code, {})
-    cells, status, volume, length = capsys.readouterr().out.split()
-    assert [cells, status] == said.split()[:2]
-    assert [float(volume), float(length)] == pytest.approx([float(x) for x in said.split()[2:]], rel=1e-12)
-
-
-def test_the_readmes_commands_name_options_that_exist(run):
-    import re
-    from pathlib import Path
-
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^regions (\w+) ([^#\n]*)", text, re.MULTILINE)
-    assert len(lines) >= 8
-    for command, rest in lines:
-        _, shown, _ = run(command, "--help")
-        for option in re.findall(r"--[a-z-]+", rest):
-            assert option in shown, f"regions {command} has no {option}"
-
-
 def test_commands_on_a_problem_share_its_options():
     groups = [ProblemWords, DomainWords, EngineWords, ReadingWords]
     shared = {field.name for group in groups for field in fields(group)} - {"where", "how", "reading"}
