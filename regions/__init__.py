@@ -44,12 +44,17 @@ if TYPE_CHECKING:
     from regions.analysis.polylines import PolylineCells, polyline_cells
     from regions.analysis.properties import (
         Counterexample,
+        OutputImage,
+        OutputRange,
+        Preimage,
         Property,
         PropertyReport,
         Share,
         Verdict,
         ViolatingPiece,
         check_property,
+        image,
+        preimage,
     )
     from regions.analysis.verification import Verification, verify
     from regions.complexes import CellComplex, Certificate, Completeness
@@ -133,6 +138,11 @@ _MODULE_OF = {
     "Counterexample": "analysis.properties",
     "Share": "analysis.properties",
     "ViolatingPiece": "analysis.properties",
+    "preimage": "analysis.properties",
+    "Preimage": "analysis.properties",
+    "image": "analysis.properties",
+    "OutputImage": "analysis.properties",
+    "OutputRange": "analysis.properties",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -241,6 +251,11 @@ __all__ = [
     "Counterexample",
     "Share",
     "ViolatingPiece",
+    "preimage",
+    "Preimage",
+    "image",
+    "OutputImage",
+    "OutputRange",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",
