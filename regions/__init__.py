@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         image,
         preimage,
     )
+    from regions.analysis.region_bounds import RegionBound, region_bounds
+    from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
     from regions.complexes import CellComplex, Certificate, Completeness
     from regions.density import (
@@ -143,6 +145,10 @@ _MODULE_OF = {
     "image": "analysis.properties",
     "OutputImage": "analysis.properties",
     "OutputRange": "analysis.properties",
+    "network_statistics": "analysis.unit_statistics",
+    "NetworkStatistics": "analysis.unit_statistics",
+    "region_bounds": "analysis.region_bounds",
+    "RegionBound": "analysis.region_bounds",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -256,6 +262,10 @@ __all__ = [
     "image",
     "OutputImage",
     "OutputRange",
+    "network_statistics",
+    "NetworkStatistics",
+    "region_bounds",
+    "RegionBound",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",
