@@ -24,7 +24,15 @@ from regions.errors import (
 
 if TYPE_CHECKING:
     from regions.analysis.ball_cells import BallCells, ball_cells
+    from regions.analysis.boundaries import (
+        BoundaryComplex,
+        BoundaryDistances,
+        SurfaceMesh,
+        decision_boundary,
+        write_mesh,
+    )
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
+    from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
     from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
@@ -44,6 +52,15 @@ if TYPE_CHECKING:
         project_onto_cell,
     )
     from regions.analysis.polylines import PolylineCells, polyline_cells
+    from regions.analysis.properties import (
+        Counterexample,
+        Property,
+        PropertyReport,
+        Share,
+        Verdict,
+        ViolatingPiece,
+        check_property,
+    )
     from regions.analysis.verification import Verification, verify
     from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
     from regions.density import (
@@ -121,6 +138,20 @@ _MODULE_OF = {
     "ball_cells": "analysis.ball_cells",
     "PolylineCells": "analysis.polylines",
     "polyline_cells": "analysis.polylines",
+    "check_property": "analysis.properties",
+    "Property": "analysis.properties",
+    "PropertyReport": "analysis.properties",
+    "Verdict": "analysis.properties",
+    "Counterexample": "analysis.properties",
+    "Share": "analysis.properties",
+    "ViolatingPiece": "analysis.properties",
+    "decision_boundary": "analysis.boundaries",
+    "BoundaryComplex": "analysis.boundaries",
+    "BoundaryDistances": "analysis.boundaries",
+    "SurfaceMesh": "analysis.boundaries",
+    "write_mesh": "analysis.boundaries",
+    "compare_networks": "analysis.differences",
+    "NetworkDifference": "analysis.differences",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -224,6 +255,20 @@ __all__ = [
     "ball_cells",
     "PolylineCells",
     "polyline_cells",
+    "check_property",
+    "Property",
+    "PropertyReport",
+    "Verdict",
+    "Counterexample",
+    "Share",
+    "ViolatingPiece",
+    "decision_boundary",
+    "BoundaryComplex",
+    "BoundaryDistances",
+    "SurfaceMesh",
+    "write_mesh",
+    "compare_networks",
+    "NetworkDifference",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",

@@ -35,6 +35,7 @@ HEAVY = (
     "plotly",
     "pandas",
     "pyarrow",
+    "trimesh",
 )
 
 

@@ -16,7 +16,6 @@ from regions import Network, ball_cells, count_cells
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.rational import squared_distance
 
-kernels = pytest.mark.kernels
 NORMS = [1.0, 2.0, math.inf]
 
 
@@ -32,7 +31,6 @@ def in_ball(offsets: np.ndarray, norm: float, radius: float) -> np.ndarray:
     return np.linalg.norm(offsets, ord=norm, axis=1) < radius
 
 
-@kernels
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_samples_fall_in_the_cells_in_proportion(d: int, norm: float) -> None:
@@ -62,7 +60,6 @@ def test_samples_fall_in_the_cells_in_proportion(d: int, norm: float) -> None:
     assert (found.inradii <= (radius if norm == 2.0 else inscribed) * (1 + 1e-6)).all()
 
 
-@kernels
 @pytest.mark.parametrize("norm", NORMS)
 def test_counts_grow_with_the_radius_and_balls_lie_in_each_other(norm: float) -> None:
     network, center = deep(3, seed=2), np.zeros(3)
@@ -75,7 +72,6 @@ def test_counts_grow_with_the_radius_and_balls_lie_in_each_other(norm: float) ->
     assert sets[0] <= sets[1] <= sets[2]
 
 
-@kernels
 def test_a_ball_of_the_maximum_norm_is_a_box() -> None:
     from regions import Box
 
@@ -84,7 +80,6 @@ def test_a_ball_of_the_maximum_norm_is_a_box() -> None:
     assert found.count == count_cells(network, Box(center - 0.75, center + 0.75)).cells
 
 
-@kernels
 def test_lines_that_touch_the_ball_are_told_from_those_that_cut_it() -> None:
     """The line 3 x + 4 y = 5 has the distance 1 exactly, and so has the crossing of y = 0.6 and x = 0.8."""
     line = Network.from_arrays([[[3.0, 4.0]], [[1.0]]], [[-5.0], [0.0]])
@@ -140,7 +135,6 @@ def test_an_empty_polyhedron_has_no_distance() -> None:
         squared_distance([(1, 0, -1), (-1, 0, -1)])
 
 
-@kernels
 def test_what_cannot_be_used_is_refused() -> None:
     network = deep(2)
     for norm in (3, 0.5, "2"):
@@ -157,7 +151,6 @@ def test_what_cannot_be_used_is_refused() -> None:
     assert part.complex.status.name == "TRUNCATED" and part.count <= 3
 
 
-@kernels
 @pytest.mark.parametrize(("word", "norm"), [("1", 1.0), ("2", 2.0), ("inf", math.inf)])
 def test_the_command_line_counts_in_balls(run, tmp_path: Path, word: str, norm: float) -> None:
     deep(2).save(tmp_path / "net.npz")

@@ -23,7 +23,6 @@ def files(tmp_path):
     return network, str(tmp_path / "net.npz"), str(tmp_path / "x.npy")
 
 
-@pytest.mark.kernels
 def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_path):
     network, net, point = files
     center = np.load(point).ravel()
@@ -47,7 +46,6 @@ def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_pat
     assert stored["facets"] == printed["facets"]
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -64,12 +62,11 @@ def test_mistakes_are_answered_in_one_line(run, files, words, says):
     assert_fails_in_one_line(run("explore", net, "--center", point, *words), says)
 
 
-@pytest.mark.kernels
 def test_what_was_not_searched_is_said(run, files, monkeypatch):
     _, net, point = files
     code, out, _ = run("explore", net, "--center", point, "--json", "--max-cells", "100000")
     assert (code, json.loads(out)["status"], json.loads(out)["reach"]) == (0, "COMPLETE", None)
-    monkeypatch.setattr(search_frame, "MOST_CONE_DIMENSIONS", 1)
+    monkeypatch.setattr(search_frame, "searched_whole", lambda network: False)
     words = ["explore", net, "--center", point, "--max-hops", "1"]
     code, out, _ = run(*words)
     assert code == 0 and "TRUNCATED: only the box of" in out

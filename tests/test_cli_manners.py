@@ -111,7 +111,7 @@ def test_with_json_a_mistake_is_an_object_too(run, net):
 
 
 def test_a_count_says_what_took_the_time(run, net):
-    _, out, _ = run("count", net, "--box", "-1", "1")
+    _code, out, _ = run("count", net, "--box", "-1", "1")
     (line,) = [line for line in out.splitlines() if line.startswith("time")]
     assert re.fullmatch(r"time +[\d.e-]+ s: .*", line)
     found = json.loads(run("count", net, "--box", "-1", "1", "--json")[1])

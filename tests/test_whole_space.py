@@ -52,8 +52,6 @@ from regions.domain import domain_from_dict
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, RegionsError
 from regions.plotting import plot_cells, plot_graph
 
-pytestmark = pytest.mark.kernels
-
 
 def arrangement(normals: Sequence[Sequence[float]], offsets: Sequence[float]) -> Network:
     """Return a network of one layer whose units vanish on hyperplanes n.x + c = 0."""
@@ -205,6 +203,7 @@ def test_degenerate_arrangements_have_the_cells_of_whitney(seed: int) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.kernels
 @given(rational_networks(max_dimension=3, max_layers=2, max_width=3))
 @examples(60, 6)
 def test_deep_networks_have_the_cells_of_the_brute_force(case: Case) -> None:
@@ -426,6 +425,18 @@ def test_unbounded_polytopes_are_parts_of_the_whole_space() -> None:
     ):
         with pytest.raises(InvalidDomainError, match=says):
             Polyhedron(A, b)
+
+
+def test_a_strip_goes_on_in_one_direction_only() -> None:
+    strip = Polyhedron([[1.0, 0.0], [-1.0, 0.0]], [1.0, 1.0])
+    network = arrangement([[1.0, 0.0], [0.0, 1.0], [-2.0, 0.0], [1.0, 1.0]], [0.0, 0.0, 1.0, 0.0])
+    cells = enumerate_cells(network, strip)
+    assert cells.n_cells == count_cells(network, strip).cells == 9
+    ends = dict(zip(pattern_tuples(cells), cells.bounded.tolist(), strict=True))
+    box = enumerate_cells(network, Box([-1.0, -64.0], [1.0, 64.0]))
+    touched = set(box.facets.cell_a[np.isin(box.facets.side, [0, 2])].tolist())  # below and above
+    assert ends == {pattern: k not in touched for k, pattern in enumerate(pattern_tuples(box))}
+    assert verify(cells).ok
 
 
 def test_pictures_are_clipped_with_a_note() -> None:

@@ -16,6 +16,7 @@ import typer
 from regions.cli.ball import BallWords, count_in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
+from regions.cli.info import guess_cells
 from regions.cli.interruption import signals
 from regions.cli.options import (
     AsJson,
@@ -121,7 +122,7 @@ def count(
     from regions.enumeration.enumerate import count_cells
 
     watch.lap("imports")
-    with watched("counting") as progress:
+    with watched("counting", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
         found = count_cells(
             network,
             domain,
@@ -158,7 +159,7 @@ def enumerate_(
     domain = where.build(network)
     from regions.enumeration.enumerate import enumerate_cells
 
-    with watched("enumerating") as progress:
+    with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
         complex = enumerate_cells(
             network, domain, progress=progress, max_seconds=max_seconds, **how.arguments()
         )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import typer
@@ -82,11 +83,23 @@ class ProgressCallback(Protocol):
     def __call__(self, cells_so_far: int, fraction_done: float) -> None: ...
 
 
-class _LateBar:
-    """A progress bar that appears on a terminal once the work has taken two seconds."""
+class Guess(Protocol):
+    """An estimate of how many cells there are in all."""
 
-    def __init__(self, label: str, unit: str) -> None:
-        self._label, self._unit = label, unit
+    @property
+    def cells(self) -> float: ...
+
+
+class _LateBar:
+    """A progress bar that appears on a terminal once the work has taken two seconds.
+
+    From then on a thread estimates how many cells there are, if it is told how; the bar shows the part of
+    them that is found, in place of the part of the tree, which runs ahead at first.
+    """
+
+    def __init__(self, label: str, unit: str, estimate: Callable[[], Guess] | None) -> None:
+        self._label, self._unit, self._estimate = label, unit, estimate
+        self._expected = 0.0
         self._console = err()
         self._start = time.monotonic()
         self._bar: Progress | None = None
@@ -99,15 +112,24 @@ class _LateBar:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.percentage:>3.0f} %  {task.fields[done]:,} " + self._unit),
+                TextColumn("{task.percentage:>3.0f} %  {task.fields[done]} " + self._unit),
                 TimeElapsedColumn(),
                 console=self._console,
                 transient=True,
             )
-            self._task = self._bar.add_task(self._label, total=1.0, done=0)
+            self._task = self._bar.add_task(self._label, total=1.0, done="")
             self._bar.start()
+            if self._estimate is not None:
+                threading.Thread(target=self._guess, args=(self._estimate,), daemon=True).start()
         assert self._task is not None
-        self._bar.update(self._task, completed=fraction_done, done=cells_so_far)
+        done, expected = f"{cells_so_far:,}", self._expected
+        if expected > cells_so_far:
+            done, fraction_done = f"{done} of about {expected:,.2g}", cells_so_far / expected
+        self._bar.update(self._task, completed=fraction_done, done=done)
+
+    def _guess(self, estimate: Callable[[], Guess]) -> None:
+        with suppress(Exception):  # the work goes on without it, and says itself what is wrong
+            self._expected = estimate().cells
 
     def close(self) -> None:
         if self._bar is not None:
@@ -134,12 +156,16 @@ def leave_if(interrupted: bool, what: str) -> None:
 
 
 @contextmanager
-def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
+def watched(
+    label: str, unit: str = "cells", estimate: Callable[[], Guess] | None = None
+) -> Iterator[ProgressCallback]:
     """Show the progress of what takes long, and a notice when kernels are compiled for long.
+
+    `estimate` is called in a thread once the bar shows, and says about how many cells there will be.
 
     Ctrl-C that nothing below has turned into a partial result ends the command in one line.
     """
-    bar = _LateBar(label, unit)
+    bar = _LateBar(label, unit, estimate)
     with announced_compilation():
         try:
             yield bar

@@ -127,6 +127,10 @@ class Domain(Shown):
         """
         return self.vertices.min(axis=0), self.vertices.max(axis=0)
 
+    def sub_box(self, low: FloatArray, high: FloatArray) -> Domain | None:
+        """Return the part with low <= t <= high, inside of the domain; None where the domain is no box."""
+        return None
+
     def extent(self) -> FloatArray:
         """Return the largest absolute value (d,) of each intrinsic coordinate, as exact as `bounds()`."""
         low, high = self.bounds()

@@ -136,6 +136,9 @@ class Box(Domain):
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         return self.low, self.high
 
+    def sub_box(self, low: FloatArray, high: FloatArray) -> Domain:
+        return Box(low, high)
+
     def interior_point(self) -> FloatArray:
         parts = 0.5 + 0.05 * np.sin(np.arange(self.dimension) + 1.0)
         return np.asarray(self.low + parts * (self.high - self.low))

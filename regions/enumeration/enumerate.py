@@ -136,7 +136,7 @@ def count_cells(
     mode = Mode.MEASURE if check_volumes else Mode.COUNT
     compile_search(plan.make, mode)
     with Stop(max_seconds) as stop:
-        given = plan, Problem(network, domain, plan.engine, arithmetic, volumes, plan.keys()), workers
+        given = plan, Problem(network, domain, plan.engine, arithmetic, volumes), workers
         outcome = search_tree(given, mode, executor, max_cells, progress, stop)
         seconds = stop.seconds
         stop.deliver(outcome.stopped_by)
@@ -279,7 +279,7 @@ def enumerate_cells(
         )
     compile_search(plan.make, Mode.COLLECT)
     with Stop(max_seconds) as stop:
-        given = plan, Problem(network, domain, plan.engine, arithmetic, True, plan.keys()), workers
+        given = plan, Problem(network, domain, plan.engine, arithmetic, True), workers
         outcome = search_tree(given, Mode.COLLECT, executor, max_cells, progress, stop)
         cells = _complex_of(plan, domain, outcome, stop)
         stop.deliver(outcome.stopped_by)

@@ -18,9 +18,6 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from regions.complexes import Arithmetic
 from regions.domain import Domain
 from regions.enumeration.cores import usable_cores
@@ -53,7 +50,6 @@ class Problem(NamedTuple):
     engine: str
     arithmetic: Arithmetic
     volumes: bool
-    keys: dict[str, NDArray[np.uint64]]
 
 
 class Order(NamedTuple):
@@ -139,7 +135,7 @@ def _problem_of(order: Order) -> _Kept | None:
         if kept is None and order.payload is not None:
             problem: Problem = pickle.loads(order.payload)
             plan = plan_search(*problem[:4], 1, volumes=problem.volumes)
-            kept = _kept[order.key] = _Kept(problem, plan.with_keys(problem.keys, problem.domain))
+            kept = _kept[order.key] = _Kept(problem, plan)
             while len(_kept) > KEPT_PROBLEMS:
                 _kept.popitem(last=False)
         if kept is not None:
@@ -253,7 +249,7 @@ class _Office:
                 self._take_in(future, stop)
 
     def _has_enough(self) -> bool:
-        return self.ledger.limit != NO_LIMIT and self.ledger.first()[0] >= self.ledger.limit
+        return self.ledger.limit != NO_LIMIT and self.ledger.has_enough()
 
     def _give_out(self, stop: Stop) -> None:
         """Fill the slots that are free, each with its share of half the tasks, the largest subtrees first."""

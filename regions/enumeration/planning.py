@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, Tolerances, check_arithmetic
 from regions.domain import Domain
-from regions.enumeration.compiled_network import KEYS, CompiledNetwork, compile_network
+from regions.enumeration.compiled_network import CompiledNetwork, compile_network
 from regions.enumeration.cores import worker_count
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
 from regions.enumeration.search import MakeSearch
@@ -36,19 +35,6 @@ class Plan:
     tolerances: Tolerances
     workers: int
     make: MakeSearch
-
-    def keys(self) -> dict[str, NDArray[np.uint64]]:
-        """Return the words that facets are joined by, which all who list parts of one tree must share."""
-        return {name: self.net.arrays[name] for name in KEYS}
-
-    def with_keys(self, keys: dict[str, NDArray[np.uint64]], domain: Domain) -> Plan:
-        """Return the same plan with the words of another."""
-        net = replace(self.net, arrays={**self.net.arrays, **keys})
-        if self.engine == "lp":
-            from regions.enumeration.programs.program_search import ProgramSearch  # slow to import
-
-            return replace(self, net=net, make=partial(ProgramSearch, net, domain))
-        return replace(self, net=net, make=partial(VertexSearch, net, domain))
 
 
 def plan_search(

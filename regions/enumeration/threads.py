@@ -260,14 +260,14 @@ class _Crew:
             self._ask(again=True)
 
     def _check_limit(self) -> None:
-        """End if the first subtrees of the tree hold as many cells as are allowed."""
+        """End if the first subtrees of the tree hold more cells than are allowed."""
         if self.ledger.limit == NO_LIMIT:
             return
-        cells, path = self.ledger.first()
+        found, (_, path) = 0, self.ledger.first()
         for worker in self.workers:
             if worker.counts and worker.task is not None and worker.task.path == path:
-                cells += worker.search.progress()[0]  # type: ignore[union-attr]
-        if cells >= self.ledger.limit:
+                found = worker.search.progress()[0]  # type: ignore[union-attr]
+        if self.ledger.has_enough(found):
             self._end()
 
     def _end(self) -> None:

@@ -22,7 +22,8 @@ from regions.errors import InvalidInputError
 from regions.exploration.centered_cells import CenteredCells, with_row
 from regions.exploration.exploration_files import read_exploration, write_exploration
 from regions.exploration.local_search import ExplorationLimits, Points, Progress, Search, check_limits
-from regions.exploration.search_frame import MOST_CONE_DIMENSIONS, Frame
+from regions.exploration.recession import bounded_cells
+from regions.exploration.search_frame import Frame
 from regions.network.patterns import hex_names, row_keys, unit_place, unit_places, unpack
 from regions.network.relu_network import Network
 from regions.optimize import Norm
@@ -84,8 +85,8 @@ class Exploration(Shown):
     frame : Frame, the domain explored and the centre in its coordinates
     center : (n0,) float64
     status : Completeness
-        COMPLETE if no cell within the limits was left, no row is undecided, and a domain was given or the
-        ball of `radius` alone asked for; else TRUNCATED, and `reasons` say why.
+        COMPLETE if no cell within the limits was left, no row is undecided, and nothing was cut off that is
+        meant; else TRUNCATED, and `reasons` say why.
     order : SearchOrder, "hops" or "distance", of the numbers
     arithmetic : Arithmetic, "certified" or "float"
     max_hops, radius : the limits, None for none
@@ -189,6 +190,14 @@ class Exploration(Shown):
     @cached_property
     def _distances(self) -> dict[Norm, CellDistances]:
         return {}
+
+    @cached_property
+    def bounded(self) -> NDArray[np.bool_]:
+        """(n_cells,) bool: which cells entered are bounded, as sets of inputs; proven, when asked for.
+
+        Without a domain none is where the first layer sees fewer directions than there are inputs.
+        """
+        return bounded_cells(self.network, self.frame, self.states())
 
     @cached_property
     def nearest_facet(self) -> NearestFacet | None:
@@ -301,8 +310,7 @@ class Exploration(Shown):
         if _leaves_the_frame(self.frame, self.order):
             width = f"{self.frame.half_width:.3g}"
             found.append(
-                f"only the box of {width} to either side of the center was searched: the whole space is "
-                f"in up to {MOST_CONE_DIMENSIONS} directions that the network sees"
+                f"only the box of {width} to either side of the center was searched, not the whole space"
             )
         if self.undecided.any():
             found.append(

@@ -38,7 +38,7 @@ class MinimalPerturbation(Shown):
     status : Completeness
         COMPLETE: `upper` is the distance of the nearest other prediction (the bounds differ by 1e-6 relative
         at most), or none is in the domain and both are inf. TRUNCATED: only the bounds hold. So it is without
-        a domain where none was found: `lower` is then how far the search went.
+        a bounded domain where none was found: `lower` is then how far the search went.
     lower, upper : float, in input units
         No point nearer than `lower` predicts otherwise (in floating point); points at `upper`, on a decision
         boundary, do right beyond it. inf if none was found.
@@ -151,9 +151,9 @@ def _packaged(
 ) -> MinimalPerturbation:
     """Say what a search by distance has shown of the nearest other prediction."""
     lower = min(best.lower, best.first_doubt, search.next_distance() if search.stopped_by else np.inf)
-    if search.frame.free:
+    if search.frame.endless:
         lower = min(lower, around.far)
-    unseen = search.frame.free and best.upper == np.inf
+    unseen = search.frame.endless and best.upper == np.inf
     clear = not (search.stopped_by or any(search.undecided) or unseen)
     shown = best.shown()
     return MinimalPerturbation(

@@ -167,17 +167,20 @@ def units_in_neighbourhood(
         raise InvalidInputError(
             f"the neighbourhood has {count} directions; its facets are enumerated for 1 to {_MAX_DIRECTIONS}"
         )
-    network.refuse_max_units("the exact number of units in a neighbourhood")
     restricted = Network(
         (domain.basis @ arms.T, *network.weights),
         (domain.to_input(t), *network.biases),
         (False, *network.relu),
         slopes=(None, *network.slopes),
+        maxima=(None, *network.maxima),
     )
     signs = np.array(list(product((-1.0, 1.0), repeat=count)))
     cells = all_cells(restricted, Polytope(signs, np.ones(len(signs))), **options)
     inner = cells.facets.interior
-    return len(set(zip(cells.facets.layer[inner].tolist(), cells.facets.unit[inner].tolist(), strict=True)))
+    flat = restricted.unit_offsets[cells.facets.layer[inner]] + cells.facets.unit[inner]
+    if (table := restricted.max_units) is not None:  # candidates of one max unit count as the first of them
+        flat = np.where(table.first[flat] >= 0, table.first[flat], flat)
+    return len(set(flat.tolist()))
 
 
 def _check_complete(status: Completeness, cells: int, max_cells: int | None) -> None:

@@ -67,6 +67,11 @@ class CellSums(Shown, Tabular):
     cell_ranks : (n, n_relu_layers) int32, the ranks on each cell
     density : str, describing it
 
+    Notes
+    -----
+    Candidates of max units are rows like others in Jacobians, gradients and ranks. A max unit puts out one
+    number: that is what `lipschitz` refers to, and what all its candidates are silent with.
+
     Examples
     --------
     >>> from regions import Box, Network, enumerate_cells
@@ -207,12 +212,14 @@ def sum_over_cells(
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
     check_choice("norm", norm, get_args(MatrixNorm))
     masses, errors = cell_masses(cells, density)
-    cells.network.refuse_max_units("sum_over_cells")
     network, layers = cells.network, len(cells.network.widths)
     ranks = np.zeros((cells.n_cells, layers), np.int32)
     variation, gloomy = np.zeros((2, cells.n_cells))
     gradients, not_good = np.zeros((2, network.n_units))
     c_grad, lipschitz = np.zeros((2, layers))
+    pairs = zip(network.maxima, network.relu, strict=True)
+    # of a max unit one column, for it puts out one number
+    columns = [None if rows is None else np.cumsum(rows) - rows for rows, relu in pairs if relu]
     for block in blocks_of_cells(cells):
         states, weights = unpack_states(cells, block), masses[block]
         maps, rest = forward_maps(network, cells.domain, states), rest_maps(network, states)
@@ -226,7 +233,8 @@ def sum_over_cells(
             singular = np.linalg.svd(A, compute_uv=False)
             ranks[block, layer] = np.count_nonzero(singular > eps, axis=1)
             c_grad[layer] = max(c_grad[layer], float(singular.max()))
-            lipschitz[layer] = max(lipschitz[layer], float(_norms(G, "spectral").max()))
+            own = G if columns[layer] is None else G[:, :, columns[layer]]
+            lipschitz[layer] = max(lipschitz[layer], float(_norms(own, "spectral").max()))
         if progress is not None:
             progress(block.stop, block.stop / cells.n_cells)
     return CellSums(
@@ -290,7 +298,7 @@ def gradient_tail(
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
     check_complete(cells, density)
-    cells.network.refuse_max_units("gradient_tail")
+    cells.network.refuse_max_units("gradient_tail, which asks how far pre-activations are from 0,")
     cells = where_mass_is(cells, density)
     count = cells.network.n_units
     centre = as_floats(shift, "shift")
