@@ -134,7 +134,8 @@ def check_density(value: object) -> None:
     if isinstance(value, type) or not isinstance(value, Density):
         kind = value.__name__ if isinstance(value, type) else type(value).__name__
         what = "the class" if isinstance(value, type) else "a"
-        lacks = " (it cannot be integrated over cells)" if callable(getattr(value, "pdf", value)) else ""
+        known = not isinstance(value, type) and callable(getattr(value, "pdf", value))
+        lacks = " (it can be evaluated, and not integrated over cells)" if known else ""
         raise InvalidInputError(
             f"density is {what} {kind}{lacks}; give a density such as UniformDensity(domain) or "
             "GaussianDensity(mean, cov), or an object with dimension, pdf, sample, mass, integrate_simplices "
