@@ -410,7 +410,6 @@ def test_inputs_are_given_by_name(tmp_path: Path) -> None:
             from_onnx(model, inputs=wrong)
 
 
-@pytest.mark.kernels
 def test_the_command_line_names_inputs_and_outputs(tmp_path: Path, capsys: Any) -> None:
     model = two_inputs()
     model.graph.node.append(make_node("Gemm", ["h", "B"], ["other"]))

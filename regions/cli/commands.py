@@ -20,7 +20,6 @@ from regions.cli.info import guess_cells
 from regions.cli.interruption import signals
 from regions.cli.options import (
     AsJson,
-    ComplexPath,
     DomainWords,
     EngineWords,
     Kind,
@@ -41,6 +40,7 @@ from regions.cli.session import (
     print_table,
     watched,
 )
+from regions.cli.stopwatch import watch
 from regions.cli.stored_cells import (
     CellsPath,
     FileOption,
@@ -96,7 +96,7 @@ def count(
         typer.Option(
             "--check-volumes/--no-check-volumes",
             help="Sum the cells' volumes and compare with the domain's; costs some times the count if d > 2. "
-            "Default: where d <= 5 and the engine has vertices.",
+            "Default: where d <= 2, as in the library.",
         ),
     ] = None,
     polyline: PolylineOption = None,
@@ -109,6 +109,7 @@ def count(
     the linear regions by another definition, or by all six.
     """
     around.check()
+    watch.lap("start")
     network = reading.load(net)
     if around.ball is not None:
         if where != DomainWords() or definition is not Definition.cell or polyline is not None:
@@ -124,10 +125,10 @@ def count(
     if definition is not Definition.cell:
         count_definitions(network, domain, definition, {**how.arguments(), "max_seconds": max_seconds}, json)
         return
+    watch.lap("reading")
     from regions.enumeration.enumerate import count_cells
 
-    if check_volumes is None and domain.is_bounded and domain.dimension <= 5 and how.engine != "lp":
-        check_volumes = True
+    watch.lap("imports")
     with watched("counting", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
         found = count_cells(
             network,
@@ -137,10 +138,12 @@ def count(
             max_seconds=max_seconds,
             **how.arguments(),
         )
+    watch.lap("search", other="kernels and set-up", took=found.seconds)
     if json:
-        print_json(count_summary(found, network, domain))
+        print_json({**count_summary(found, network, domain), "times": watch.parts})
     else:
         print_count(found, network, domain)
+        print_facts({"time": watch.sentence()}, width=len("network"))
     _leave_if_interrupted(found.certificate.stopped_by)
 
 
@@ -149,6 +152,7 @@ def enumerate_(
     net: NetworkPath,
     where: DomainWords,
     how: EngineWords,
+    around: BallWords,
     reading: ReadingWords,
     output: FileOption = None,
     folder: FolderOption = None,
@@ -160,8 +164,11 @@ def enumerate_(
     Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
     """
     check_place(output, folder)
+    around.check()
     network = reading.load(net)
-    domain = where.build(network)
+    if around.ball is not None and where != DomainWords():
+        raise InvalidInputError("--ball goes without another domain")
+    domain = where.build(network) if around.ball is None else around.domain(network)
     from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
@@ -240,9 +247,16 @@ def locus(
         _print_locus(complex, found, by)
 
 
+@grouped
 def plot(
-    cells: ComplexPath,
+    cells: Annotated[
+        Path,
+        typer.Argument(metavar="OUT.regions|NET", help="Cells, or with a domain a network; - is stdin."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture: .png, .pdf, .svg, or .html.")],
+    where: DomainWords,
+    how: EngineWords,
+    reading: ReadingWords,
     color: Annotated[Color, typer.Option(help="What the colours mean.")] = Color.pattern,
     points: Annotated[
         Path | None, typer.Option(metavar="P.npy", help="Points of the input space to mark, one per row.")
@@ -255,7 +269,10 @@ def plot(
     dpi: Annotated[int | None, typer.Option(help="Dots per inch (default: 300).")] = None,
     json: AsJson = False,
 ) -> None:
-    """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn."""
+    """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn.
+
+    The cells are those of a file, or, with --box or another domain, of a network: they are listed first.
+    """
     html = writable(output).suffix.lower() == ".html"
     given = {"--points": points, "--boundary": boundary, "--color": color is not Color.pattern or None}
     if graph:
@@ -266,7 +283,7 @@ def plot(
 
     if not html:
         plotting.figure_path(output)
-    complex = read_complex(cells)
+    complex = _cells_to_draw(cells, where, how, reading)
     marked = None if points is None else read_points(points, complex.network.input_dim)
     facts = {"file": str(output), "cells": complex.n_cells, "status": complex.status.name}
     if html:
@@ -287,6 +304,24 @@ def plot(
             plotting.save_interactive(figure, output)
         else:
             plotting.save_figure(axes, output, dpi=300 if dpi is None else dpi)
+
+
+def _cells_to_draw(path: Path, where: DomainWords, how: EngineWords, reading: ReadingWords) -> Any:
+    """Return the cells of a file, or those of a network on a domain if one is named."""
+    if where == DomainWords():
+        given = {**vars(how), **vars(reading)}
+        usual = {**vars(EngineWords()), **vars(ReadingWords())}
+        _refuse(
+            {f"--{name.replace('_', '-')}": value for name, value in given.items() if value != usual[name]},
+            "a file of cells",
+        )
+        return read_complex(path)
+    network = reading.load(path)
+    domain = where.build(network)
+    from regions.enumeration.enumerate import enumerate_cells
+
+    with watched("enumerating") as progress:
+        return enumerate_cells(network, domain, progress=progress, **how.arguments())
 
 
 def _refuse(given: Mapping[str, object], what: str) -> None:
@@ -311,7 +346,7 @@ def certificate(found: Any) -> dict[str, Any]:
 def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
     """Return the numbers of a count, as `--json` names them."""
     return {
-        "cells": found.cells,
+        "cells": found.n_cells,
         "status": found.status.name,
         "dimension": domain.dimension,
         "engine": found.engine,
@@ -327,7 +362,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
 
 def print_count(found: Any, network: Any, domain: Any) -> None:
     """Print the same for people."""
-    why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
+    why = "engine lp" if found.engine == "lp" else "--check-volumes does"
     why = why if domain.is_bounded else "it is infinite"
     volume = f"{domain.volume:.9g} (not compared with the cells: {why})"
     if found.volume_sum is not None:
@@ -336,7 +371,7 @@ def print_count(found: Any, network: Any, domain: Any) -> None:
         {
             "network": network.describe(),
             "domain": domain.describe(),
-            "cells": cells_in_words(found.cells, found.certificate.stopped_by),
+            "cells": cells_in_words(found.n_cells, found.certificate.stopped_by),
             "volume": volume,
             "proven": found.certificate.statement,
             "engine": f"{found.engine}, {found.arithmetic} arithmetic, {found.seconds:.3g} s",

@@ -36,8 +36,15 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+class Answer:
+    """Whether the command that runs has printed its JSON object: there is one, whatever fails later."""
+
+    given = False
+
+
 def print_json(payload: Mapping[str, Any]) -> None:
     """Print one JSON object; NaN and infinity, which JSON lacks, become null."""
+    Answer.given = True
     print(json.dumps(_finite(payload), indent=2))  # noqa: T201
 
 
@@ -46,9 +53,9 @@ def print_text(text: str) -> None:
     out().print(text, markup=False)
 
 
-def print_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values in two columns."""
-    width = max(map(len, facts))
+def print_facts(facts: Mapping[str, object], width: int = 0) -> None:
+    """Print names and values in two columns, the first at least so wide."""
+    width = max(width, *map(len, facts))
     console = out()
     for name, value in facts.items():
         line = Text(f"{name:<{width}}  ", style="bold")
@@ -128,6 +135,17 @@ class _LateBar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def say_decisions() -> None:
+    """Let the library's log speak on stderr: which engine and why, fall-backs, compilation."""
+    import logging
+
+    talker = logging.StreamHandler()
+    talker.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    logger = logging.getLogger("regions")
+    logger.handlers[:] = [talker]  # of a process that runs several commands the last one
+    logger.setLevel(logging.INFO)
 
 
 def leave_if(interrupted: bool, what: str) -> None:

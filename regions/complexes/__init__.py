@@ -3,6 +3,7 @@
 Below the engines: the vertices of a cell, which are not stored, come through `CellGeometry`.
 """
 
+from regions.complexes.cell import Cell
 from regions.complexes.cell_complex import CellComplex
 from regions.complexes.certificate import (
     Arithmetic,
@@ -17,6 +18,7 @@ from regions.complexes.stored_complex import StoredComplex
 
 __all__ = [
     "Arithmetic",
+    "Cell",
     "CellComplex",
     "Certificate",
     "Completeness",

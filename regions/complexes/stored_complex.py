@@ -33,6 +33,7 @@ from regions.complexes.listing_files import (
 from regions.domain import Domain, domain_from_dict
 from regions.errors import InvalidInputError
 from regions.network import Network
+from regions.showing import Shown, plain
 
 if TYPE_CHECKING:
     from regions.complexes.cell_complex import CellComplex
@@ -41,7 +42,7 @@ __all__ = ["StoredComplex"]
 
 
 @dataclass(frozen=True, eq=False)
-class StoredComplex:
+class StoredComplex(Shown):
     """The cells of a network on a domain, and the facets between them, in a folder.
 
     Made by `enumerate_cells(..., output=FOLDER)` or a run, and opened by `CellComplex.open`. Locus volumes,
@@ -136,6 +137,41 @@ class StoredComplex:
                 raise InvalidInputError(
                     f"{str(self.folder / name)!r} is not what was written: it was changed or damaged since"
                 )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON: the whole, without its cells one by one."""
+        return {
+            "n_cells": self.n_cells,
+            "n_facets": self.n_facets,
+            "n_interior_facets": self.n_interior_facets,
+            "dimension": self.dimension,
+            "status": self.status.value,
+            "engine": self.engine,
+            "engine_reason": self.engine_reason,
+            "arithmetic": self.arithmetic,
+            "certificate": self.certificate.to_dict(),
+            "seconds": self.seconds,
+            "volume_sum": plain(self.volume_sum),
+            "network": self.network.describe(),
+            "domain": self.domain.describe(),
+            "folder": str(self.folder),
+        }
+
+    def _headline(self) -> str:
+        return (
+            f"{self.n_cells:,} cells in {self.dimension}-D, {self.n_facets:,} facets, {self.status.value}, "
+            f"engine {self.engine}, {self.arithmetic} arithmetic, in {str(self.folder)!r}"
+        )
+
+    def _notes(self) -> dict[str, Any]:
+        return {"network": self.network.describe(), "domain": self.domain.describe()}
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            **self._notes(),
+            "volume": f"{self.volume_sum:.9g} in all",
+            "proven": self.certificate.statement,
+        }
 
     @property
     def dimension(self) -> int:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from regions.complexes import CellComplex
 from regions.domain import Domain
+from regions.enumeration.cell_count import CellCount
 from regions.enumeration.limits import Stop
 from regions.enumeration.planning import vertex_engine
 from regions.errors import CertificateError
 from regions.network.relu_network import Network
 
-if TYPE_CHECKING:
-    from regions.enumeration.enumerate import CellCount
-
 
 def compare_counts(first: CellCount, second: CellCount) -> str:
     """Return a line that says that two engines count the same; raises CertificateError if they do not."""
-    if first.cells != second.cells or first.status is not second.status:
+    if first.n_cells != second.n_cells or first.status is not second.status:
         raise CertificateError(
-            f"engine {first.engine!r} counts {first.cells} cells ({first.status.value}), engine "
-            f"{second.engine!r} {second.cells} ({second.status.value}); please report this network"
+            f"engine {first.engine!r} counts {first.n_cells} cells ({first.status.value}), engine "
+            f"{second.engine!r} {second.n_cells} ({second.status.value}); please report this network"
         )
-    return f"engines {first.engine!r} and {second.engine!r} agree: {first.cells} cells"
+    return f"engines {first.engine!r} and {second.engine!r} agree: {first.n_cells} cells"
 
 
-Found = TypeVar("Found", "CellCount", CellComplex)
+Found = TypeVar("Found", CellCount, CellComplex)
 
 
 def by_both(

@@ -6,17 +6,19 @@ what ends a search early is in `limits`; what a result can answer is in `complex
 
 from __future__ import annotations
 
+import logging
 import math
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Unpack, overload
 
 import numpy as np
 
-from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness, StoredComplex
+from regions.complexes import Arithmetic, CellComplex, StoredComplex
 from regions.domain import Domain, Unbounded
 from regions.enumeration.both_engines import by_both
+from regions.enumeration.cell_count import CellCount
 from regions.enumeration.executors import Problem, search_tree
 from regions.enumeration.facet_join import facet_table, join_outputs, packed_bytes
 from regions.enumeration.ledger import Outcome
@@ -42,35 +44,7 @@ from regions.network.relu_network import Network
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
-
-@dataclass(frozen=True)
-class CellCount:
-    """Number of cells of a network on a domain.
-
-    Attributes
-    ----------
-    cells : int, exact if `status` is COMPLETE, otherwise how many were found
-    status : Completeness
-    dimension : int
-    engine, engine_reason, arithmetic : str
-    seconds : float, wall time, without compilation
-    volume_sum : float or None; None too where the domain's volume is beyond the range of floats
-        Sum of the cells' volumes in input units, where it was computed.
-    certificate : Certificate, how the signs were decided, and what that proves
-    """
-
-    cells: int
-    status: Completeness
-    dimension: int
-    engine: str
-    engine_reason: str
-    arithmetic: Arithmetic
-    seconds: float
-    volume_sum: float | None
-    certificate: Certificate
-
-    def __int__(self) -> int:
-        return self.cells
+LOGGER = logging.getLogger(__name__)
 
 
 def count_cells(
@@ -138,7 +112,7 @@ def count_cells(
     >>> from regions import Box, Network, count_cells
     >>> normals, offsets = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 0.5]
     >>> lines = Network.from_arrays([normals, [[1.0, 1.0, 1.0]]], [offsets, [0.0]])
-    >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).cells
+    >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).n_cells
     7
     """
     max_cells, max_seconds = checked_limits("count_cells", limits)
@@ -184,7 +158,7 @@ def count_of(plan: Plan, domain: Domain, outcome: Outcome, check_volumes: bool, 
         total, unchecked = _measured_exactly(total, plan, domain, outcome)
         certificate = replace(certificate, unchecked=unchecked)
     return CellCount(
-        cells=outcome.cells,
+        n_cells=outcome.cells,
         status=status_of(outcome.stopped_by),
         dimension=domain.dimension,
         engine=plan.engine,
@@ -211,6 +185,7 @@ def _measured_exactly(total: float, plan: Plan, domain: Domain, outcome: Outcome
         return None, too_many(sum_differs(total, domain), outcome.cells, domain)
     from regions.enumeration.exact_measures import exact_volumes  # slow to import, and rarely needed
 
+    LOGGER.info("floats do not settle the volumes of %d cells: exact arithmetic", outcome.cells)
     listed = run_search(plan.make, Mode.COLLECT, max_cells=outcome.cells, workers=plan.workers, progress=None)
     found = join_outputs([part for result in listed.results for part in result.parts], plan.net)
     packed = packed_bytes(found.pattern, plan.net.n_units)

@@ -8,6 +8,7 @@ search is decided here, as `threads` does within one process.
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 import threading
 from collections import OrderedDict
@@ -32,6 +33,8 @@ from regions.network.relu_network import Network
 
 if TYPE_CHECKING:
     from regions.enumeration.spool import Spool
+
+LOGGER = logging.getLogger(__name__)
 
 SENT_ALONG = 1 << 12  # bytes of a problem that go with every order; a larger one where a worker lacks it
 KEPT_PROBLEMS = 4  # in a worker
@@ -251,7 +254,7 @@ class _Office:
                 self._take_in(future, stop)
 
     def _has_enough(self) -> bool:
-        return self.ledger.limit != NO_LIMIT and self.ledger.first()[0] >= self.ledger.limit
+        return self.ledger.limit != NO_LIMIT and self.ledger.has_enough()
 
     def _give_out(self, stop: Stop) -> None:
         """Fill the slots that are free, each with its share of half the tasks, the largest subtrees first."""
@@ -273,23 +276,29 @@ class _Office:
         order = Order(self.version, self.key, payload, self.mode, paths, seconds, self.ledger.limit)
         try:
             self.out[self.executor.submit(carry_out, order)] = paths
-        except BrokenExecutor:
-            self.lost = True
+        except BrokenExecutor as error:
+            self._lose(error)
+
+    def _lose(self, error: BaseException, *, stopped: bool = False) -> None:
+        """Go on without workers, as they are lost for good, unless the search was stopped anyway."""
+        self.lost = not stopped
+        if self.lost:
+            LOGGER.warning("workers are lost (%s: %s); what was found is kept", type(error).__name__, error)
 
     def _take_in(self, future: Future[list[Done] | None], stop: Stop) -> None:
         """Enter what an order has found; what it has not begun is to be done as before."""
         paths = self.out.pop(future)
         try:
             found = future.result(timeout=0)
-        except (BrokenExecutor, CancelledError):
-            self.lost = not stop.is_set()
+        except (BrokenExecutor, CancelledError) as error:
+            self._lose(error, stopped=stop.is_set())
             return
         except KeyboardInterrupt:  # of the worker, before its search began
             found = []
         except Exception as error:
             if type(error).__name__ not in LOST:
                 raise
-            self.lost = not stop.is_set()
+            self._lose(error, stopped=stop.is_set())
             return
         if found is None:
             self._send(paths, stop, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, get_args
@@ -21,6 +22,7 @@ from regions.network.relu_network import Network
 if TYPE_CHECKING:
     from regions.enumeration.spool import Spool
 
+LOGGER = logging.getLogger(__name__)
 LARGEST_LISTED_DIMENSION = 8  # by vertices: volumes go over the faces of every cell
 LARGEST_LP_DIMENSION = 50
 RADIUS_PER_EXTENT = 2.0**-44
@@ -96,6 +98,7 @@ def plan_search(
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
+    LOGGER.info("engine %s (%s), %s arithmetic, for %s", engine, reason, arithmetic, domain.describe())
     certified = arithmetic == "certified"
     if engine == "lp":
         net = compile_network(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)

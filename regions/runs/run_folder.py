@@ -29,6 +29,7 @@ from regions.enumeration.spool import Spool
 from regions.enumeration.stored_listing import check_listable, new_folder, write_listing
 from regions.enumeration.threads import compile_search
 from regions.errors import InvalidInputError, check_choice
+from regions.inputs import seeded
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
@@ -36,6 +37,7 @@ from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
 from regions.runs.proof import proven_total
 from regions.runs.run_workers import Pace, Shift
 from regions.runs.task_store import TaskStore
+from regions.showing import Shown
 
 TASKS, NETWORK, PARTS = "run.sqlite", "network.npz", "parts"
 RunMode = Literal["count", "list"]
@@ -44,7 +46,7 @@ TASK = Budget(seconds=20.0)
 
 
 @dataclass(frozen=True)
-class RunStatus:
+class RunStatus(Shown):
     """How far a run is.
 
     Attributes
@@ -67,6 +69,11 @@ class RunStatus:
     estimate: CellEstimate | None
 
     @property
+    def n_cells(self) -> int:
+        """Number of cells counted so far."""
+        return self.cells
+
+    @property
     def rate(self) -> float:
         """Cells per second and thread, so far."""
         return self.cells / self.seconds if self.seconds > 0.0 else 0.0
@@ -87,9 +94,17 @@ class RunStatus:
             return None
         return max(0.0, self.estimate.cells - self.cells) / (self.rate * self.threads)
 
+    def _headline(self) -> str:
+        tasks = f"{self.done:,} tasks done, {self.waiting + self.taken:,} left"
+        return f"{self.cells:,} cells{'' if self.finished else ' so far'}, {tasks}, {self.threads} threads"
+
+    def _facts(self) -> dict[str, Any]:
+        more = {"rate": f"{self.rate:.4g} cells per second and thread", "seconds left": self.seconds_left}
+        return {**super()._facts(), **more}
+
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A count or a listing that outlives processes: a folder on which any number of them work.
 
     Made by `Run.create`, and found again by `Run.open`. Whatever is killed, at most the tasks in hand are
@@ -109,7 +124,7 @@ class Run:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = Run.create(f"{folder}/lines", lines, Box([-1.0, -1.0], [1.0, 1.0]))
     ...     run.work(workers=1)
-    ...     run.result().cells
+    ...     run.result().n_cells
     True
     4
     """
@@ -117,7 +132,20 @@ class Run:
     folder: Path
     network: Network
     domain: Domain
-    _facts: dict[str, str] = field(repr=False, compare=False)
+    _header: dict[str, str] = field(repr=False, compare=False)
+
+    def _headline(self) -> str:
+        return str(self.folder)
+
+    def _notes(self) -> dict[str, Any]:
+        return {"network": self.network.describe(), "domain": self.domain.describe()}
+
+    def _facts(self) -> dict[str, Any]:
+        return {"folder": str(self.folder), **self._notes()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return folder, network and domain in words; `status().to_dict()` says how far the run is."""
+        return self._facts()
 
     @classmethod
     def create(
@@ -271,6 +299,7 @@ class Run:
             raise KeyboardInterrupt
         return finished
 
+    @seeded
     def status(self, *, rng: np.random.Generator | None = None, seconds: float = 1.0) -> RunStatus:
         """Say how far the run is; given a generator, also about how many cells there are in all.
 
@@ -315,7 +344,7 @@ class Run:
         """
         total, seconds = self._proven()
         found = count_of(self._plan(None), self.domain, Outcome([total], True), self._sums, seconds)
-        return replace(found, engine_reason=self._facts["engine_reason"])
+        return replace(found, engine_reason=self._header["engine_reason"])
 
     def merge(self, output: str | os.PathLike[str], *, workers: int | None = None) -> StoredComplex:
         """Return the listing of a finished run, made in a new folder after making sure that it is whole.
@@ -341,7 +370,7 @@ class Run:
                 "make one with mode 'list'"
             )
         total, seconds = self._proven()
-        plan = replace(self._plan(workers), reason=self._facts["engine_reason"])
+        plan = replace(self._plan(workers), reason=self._header["engine_reason"])
         plan = plan.spooled(Spool(self.folder / PARTS, plan.net, lasting=True))
         with new_folder(output) as place:
             return write_listing(plan, self.domain, Outcome([total], True), place, seconds)
@@ -361,15 +390,15 @@ class Run:
     @property
     def mode(self) -> str:
         """What is done: "count" or "list"."""
-        return self._facts.get("mode", "count")
+        return self._header.get("mode", "count")
 
     @property
     def _sums(self) -> bool:
-        return self._facts["check_volumes"] == "1"
+        return self._header["check_volumes"] == "1"
 
     def _plan(self, workers: int | None) -> Plan:
-        arithmetic: Any = self._facts["arithmetic"]
-        engine = self._facts["engine"]
+        arithmetic: Any = self._header["arithmetic"]
+        engine = self._header["engine"]
         return plan_search(self.network, self.domain, engine, arithmetic, workers, volumes=self._sums)
 
     def _finished(self) -> bool:
@@ -378,7 +407,7 @@ class Run:
 
     def _check_version(self) -> None:
         """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""
-        made, version = (self._facts["version"], self._facts["kernels"]), _version()
+        made, version = (self._header["version"], self._header["kernels"]), _version()
         if made != (version, kernels_digest()):
             raise InvalidInputError(
                 f"the run in {str(self.folder)!r} was made by version {made[0]} of the package with kernels "

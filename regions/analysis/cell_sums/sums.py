@@ -30,6 +30,7 @@ from regions.density import Density, UniformDensity
 from regions.density.densities import as_floats
 from regions.errors import InvalidInputError, check_choice
 from regions.network.relu_network import Network
+from regions.showing import Shown, Tabular
 
 __all__ = ["CellSums", "GradientTail", "MatrixNorm", "gradient_tail", "sum_over_cells"]
 
@@ -41,7 +42,7 @@ _WORKING_SET = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class CellSums:
+class CellSums(Shown, Tabular):
     """Integrals against the density, and maxima, over the cells of a complex.
 
     Integrals are over the domain and not divided by the density's mass in it. Jacobians are those in
@@ -69,6 +70,11 @@ class CellSums:
     cell_mass : (n,) float64; of a StoredComplex empty
     cell_ranks : (n, n_relu_layers) int32, the ranks on each cell; of a StoredComplex empty
     density : str, describing it
+
+    Notes
+    -----
+    Candidates of max units are rows like others in Jacobians, gradients and ranks. A max unit puts out one
+    number: that is what `lipschitz` refers to, and what all its candidates are silent with.
 
     Examples
     --------
@@ -99,6 +105,26 @@ class CellSums:
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
 
+    def _columns(self) -> dict[str, Any]:
+        ranks = {f"rank_{layer}": part for layer, part in enumerate(self.cell_ranks.T)}
+        return {"cell": np.arange(len(self.cell_mass)), "mass": self.cell_mass, **ranks}
+
+    def _headline(self) -> str:
+        return f"sums over {len(self.cell_mass):,} cells, density {self.density}"
+
+    def _notes(self) -> dict[str, Any]:
+        return self._facts()
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "mass": self.mass,
+            "total variation": f"{self.total_variation:.9g} ({self.norm} norm)",
+            "local rank": self.local_rank,
+            "c_grad": self.c_grad,
+            "lipschitz": self.lipschitz,
+            "not good": f"{self.not_good_anywhere:.6g} (some unit does not influence the output)",
+        }
+
     @property
     def gradient_sum(self) -> float:
         """Integral of the sum of all units' ||grad z_i||."""
@@ -127,7 +153,7 @@ class CellSums:
 
 
 @dataclass(frozen=True, eq=False)
-class GradientTail:
+class GradientTail(Shown):
     """Integral of ||grad z_i|| where |z_i| exceeds a height.
 
     Parameters
@@ -191,7 +217,6 @@ def sum_over_cells(
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
     check_choice("norm", norm, get_args(MatrixNorm))
     check_complete(cells, density)
-    cells.network.refuse_max_units("sum_over_cells")
     totals = _Totals(cells.network, eps, norm)
     kept: list[tuple[FloatArray, NDArray[np.int32]]] = []
     done = 0
@@ -239,6 +264,9 @@ class _Totals:
         )  # mass, its error, variation, cells with a unit not good, ranks
         self.gradients, self.not_good = np.zeros((2, network.n_units))
         self.c_grad, self.lipschitz = np.zeros((2, self.layers))
+        pairs = zip(network.maxima, network.relu, strict=True)
+        # of a max unit one column, for it puts out one number
+        self.columns = [None if rows is None else np.cumsum(rows) - rows for rows, relu in pairs if relu]
 
     def mass(self, masses: FloatArray, errors: FloatArray) -> None:
         """Take the masses of cells."""
@@ -261,7 +289,9 @@ class _Totals:
             ranks[:, layer] = np.count_nonzero(singular > self.eps, axis=1)
             self._take(4 + layer, weights * ranks[:, layer])
             self.c_grad[layer] = max(self.c_grad[layer], float(singular.max()))
-            self.lipschitz[layer] = max(self.lipschitz[layer], float(_norms(G, "spectral").max()))
+            columns = self.columns[layer]
+            own = G if columns is None else G[:, :, columns]
+            self.lipschitz[layer] = max(self.lipschitz[layer], float(_norms(own, "spectral").max()))
         return ranks
 
     def _take(self, key: int, values: FloatArray) -> None:
@@ -331,7 +361,7 @@ def gradient_tail(
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
     check_complete(cells, density)
-    cells.network.refuse_max_units("gradient_tail")
+    cells.network.refuse_max_units("gradient_tail, which asks how far pre-activations are from 0,")
     cells = where_mass_is(cells, density)
     count = cells.network.n_units
     centre = as_floats(shift, "shift")
