@@ -434,3 +434,18 @@ def test_a_run_whose_workers_are_lost_says_so_and_goes_on(tmp_path: Path) -> Non
     assert run.status().done == 1
     assert run.work(workers=1)
     assert run.result().n_cells == enumerate_cells(network, domain).n_cells
+
+
+@pytest.mark.slow
+def test_a_run_lists_on_dasks_workers(tmp_path: Path, capsys: Any) -> None:
+    distributed = pytest.importorskip("distributed")
+    network, domain = PROBLEMS["polygons"]
+    expected = enumerate_cells(network, domain, output=tmp_path / "expected")
+    run = Run.create(tmp_path / "run", network, domain, mode="list")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        words = ["run", "work", str(run.folder), "--dask", cluster.scheduler_address, "--json"]
+        assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["finished"]
+    assert bytes_of(run.merge(tmp_path / "merged")) == bytes_of(expected)
+    assert main(["run", "work", str(run.folder), "--dask", "tcp://127.0.0.1:9"]) == 2
+    assert "no scheduler" in capsys.readouterr().err
