@@ -25,6 +25,7 @@ from regions.errors import CertificateError, InvalidDomainError
 from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, exact_cell, to_fraction
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 Point = tuple[Fraction, ...]
@@ -36,7 +37,7 @@ BOXES = 48  # that are bounded before each search
 
 
 @dataclass(frozen=True, eq=False)
-class OutputRange:
+class OutputRange(Shown):
     """The range of an output, or of a combination of outputs, over a domain, for the stored weights.
 
     Attributes
