@@ -54,13 +54,20 @@ if TYPE_CHECKING:
     from regions.analysis.polylines import PolylineCells, polyline_cells
     from regions.analysis.properties import (
         Counterexample,
+        OutputImage,
+        OutputRange,
+        Preimage,
         Property,
         PropertyReport,
         Share,
         Verdict,
         ViolatingPiece,
         check_property,
+        image,
+        preimage,
     )
+    from regions.analysis.region_bounds import RegionBound, region_bounds
+    from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
     from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
     from regions.density import (
@@ -152,6 +159,15 @@ _MODULE_OF = {
     "write_mesh": "analysis.boundaries",
     "compare_networks": "analysis.differences",
     "NetworkDifference": "analysis.differences",
+    "preimage": "analysis.properties",
+    "Preimage": "analysis.properties",
+    "image": "analysis.properties",
+    "OutputImage": "analysis.properties",
+    "OutputRange": "analysis.properties",
+    "network_statistics": "analysis.unit_statistics",
+    "NetworkStatistics": "analysis.unit_statistics",
+    "region_bounds": "analysis.region_bounds",
+    "RegionBound": "analysis.region_bounds",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -269,6 +285,15 @@ __all__ = [
     "write_mesh",
     "compare_networks",
     "NetworkDifference",
+    "preimage",
+    "Preimage",
+    "image",
+    "OutputImage",
+    "OutputRange",
+    "network_statistics",
+    "NetworkStatistics",
+    "region_bounds",
+    "RegionBound",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",

@@ -9,7 +9,7 @@ import pytest
 from networks import random_network
 from programs import assert_fails_in_one_line
 
-from regions import Exploration, explore, minimal_perturbation
+from regions import Exploration, Network, explore, minimal_perturbation
 from regions.exploration import search_frame
 
 
@@ -74,3 +74,22 @@ def test_what_was_not_searched_is_said(run, files, monkeypatch):
     found = json.loads(out)
     assert (code, found["status"], found["stopped_by"]) == (0, "TRUNCATED", "max_seconds")
     assert len(found["reasons"]) == 2
+
+
+@pytest.mark.kernels
+def test_other_domains_than_a_box_are_explored(run, tmp_path):
+    rng = np.random.default_rng(3)
+    network = Network.from_arrays([rng.normal(size=(5, 3)), rng.normal(size=(2, 5))], [[0.1] * 5, [0.0] * 2])
+    network.save(tmp_path / "net.npz")
+    points = rng.normal(size=(3, 3))
+    files = [tmp_path / f"p{k}.npy" for k in range(3)]
+    for file, point in zip(files, points, strict=True):
+        np.save(file, point)
+    start = ["explore", tmp_path / "net.npz", "--center", files[0], "--json"]
+    box = ["--box", "-9", "9", "--free", "0,2", "--at", files[0]]
+    slice_of_three = ["--slice", *files, "--margin", "0.5"]
+    for words in (["--whole-space"], box, slice_of_three, ["--segment", *files[:2]]):
+        code, out, err = run(*start, *words)
+        assert (code, err) == (0, "")
+        counted = run("count", tmp_path / "net.npz", *words, "--json")[1]
+        assert json.loads(out)["n_cells"] == json.loads(counted)["cells"]

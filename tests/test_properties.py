@@ -13,7 +13,21 @@ from naive import naive_box, naive_complex
 from networks import random_network
 from programs import assert_fails_in_one_line
 
-from regions import Box, FrameBox, Network, Polytope, Property, Slice, Verdict, check_property, load_network
+from regions import (
+    Box,
+    FrameBox,
+    Network,
+    Polytope,
+    Property,
+    Slice,
+    Verdict,
+    check_property,
+    enumerate_cells,
+    image,
+    load_network,
+    output_range,
+    preimage,
+)
 from regions.analysis.properties.box_branching import undecided_boxes
 from regions.analysis.properties.exact_forward import exact_outputs, is_inside
 from regions.analysis.properties.linear_relaxations import OutputBounds
@@ -307,6 +321,63 @@ def test_the_command_exits_by_verdict_and_writes_a_witness(tmp_path: Path, run) 
     assert y == abs(x) and (0.125 <= y <= 0.25 or y >= 0.75)
     code, out, _ = run("property", tmp_path / "net.npz", tmp_path / "never.vnnlib")
     assert code == 0 and out.startswith("unsat\n")
+
+
+@pytest.mark.sweep(5)
+@pytest.mark.parametrize("seed", range(20))
+def test_the_range_over_a_domain_is_that_of_all_vertices(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    d, row = 1 + seed % 2, rng.integers(-2, 3, size=2).astype(float)
+    network = (integer_network if seed % 4 < 2 else random_network)(rng, (d, 4, 3, 2))
+    box = Box([-1.0] * d, [1.0] * d)
+    cells = naive_complex(network.weights, network.biases, network.relu, naive_box(box.low, box.high)).cells
+    values = [
+        sum(Fraction(w) * y for w, y in zip(row.tolist(), exact_outputs(network, vertex), strict=True))
+        for cell in cells
+        for vertex in cell.vertices
+    ]
+    found = output_range(network, box, row, workers=1)
+    assert found.exact and (found.low, found.high) == (min(values), max(values))
+    for point, value in ((found.low_point, found.low), (found.high_point, found.high)):
+        outputs = exact_outputs(network, point)
+        assert is_inside(box, point)
+        assert value == sum(Fraction(w) * y for w, y in zip(row.tolist(), outputs, strict=True))
+
+
+def test_a_range_that_is_cut_short_has_proven_bounds() -> None:
+    network = random_network(0, (3, 6, 6, 1))
+    found = output_range(network, Box([-1] * 3, [1] * 3), max_seconds=1e-9)
+    assert not found.exact and found.stopped_by == "max_seconds"
+    values = network.forward(np.random.default_rng(0).uniform(-1, 1, size=(1000, 3)))
+    assert found.low_bound <= found.low <= found.high <= found.high_bound
+    assert float(found.low_bound) <= values.min() and values.max() <= float(found.high_bound)
+
+
+def test_the_preimage_of_a_band_and_the_image_of_its_cells() -> None:
+    found = preimage(ABSOLUTE, LINE, ([[1.0], [-1.0]], [0.75, -0.5]))
+    assert found.volume == Fraction(1, 2) == 2 * found.share.low and len(found.pieces) == 2
+    network = random_network(2, (2, 6, 5, 2))
+    cells = enumerate_cells(network, Box([-1, -1], [1, 1]))
+    found_image = image(cells)
+    t = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
+    for point, cell in zip(t, cells.locate(t), strict=True):
+        polygon, y = found_image.parts[cell], network.forward(point)
+        side, way = np.roll(polygon, -1, axis=0) - polygon, y - polygon
+        assert (side[:, 0] * way[:, 1] - side[:, 1] * way[:, 0] >= -1e-9).all()  # counterclockwise
+    low, high = image(cells, [1]).bounds()
+    exact = output_range(network, cells.domain, 1)
+    assert low[0] == pytest.approx(float(exact.low)) and high[0] == pytest.approx(float(exact.high))
+    with pytest.raises(InvalidInputError, match="one or two"):
+        image(cells, [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("domain", "says"),
+    [(3, "needs a domain"), (Box([0, 0], [1, 1]), "1 input dimensions")],
+)
+def test_ranges_of_what_does_not_fit_are_refused(domain, says: str) -> None:
+    with pytest.raises((InvalidInputError, InvalidDomainError), match=says):
+        output_range(ABSOLUTE, domain)
 
 
 @pytest.mark.slow

@@ -43,6 +43,7 @@ from regions import (
     face_lattice,
     locus_volume,
     read_graph,
+    restricted,
     sum_over_cells,
     verify,
     volume_enclosures,
@@ -353,6 +354,18 @@ def test_a_gaussian_weighs_the_whole_space() -> None:
     estimate = lines.estimate(network, density, rng, 20_000, domain=WholeSpace(2))
     assert abs(estimate.mean - wanted) < 4.5 * estimate.stderr
     assert exact_value(lines.target, network, WholeSpace(2), density, rng, 2).mean == pytest.approx(wanted)
+
+
+def test_densities_are_restricted_to_what_has_no_end() -> None:
+    density = GaussianDensity(np.array([0.5, -1.0]), np.diag([0.5, 1.5]))
+    assert restricted(density, WholeSpace(2)) is density
+    half = Polyhedron([[1.0, 0.0]], [0.5])  # through the mean, so that it has half of the mass
+    cells = enumerate_cells(generic(2, 4), half)
+    masses, _ = cell_masses(cells, density)
+    assert masses.sum() == pytest.approx(0.5, abs=1e-9)
+    shares, _ = cell_masses(cells, restricted(density, half))
+    np.testing.assert_allclose(shares, 2.0 * masses, atol=1e-9)
+    assert (restricted(density, half).sample(50, np.random.default_rng(0))[:, 0] <= 0.5).all()
 
 
 def test_what_makes_no_sense_is_refused_in_one_line() -> None:

@@ -146,6 +146,7 @@ def enumerate_(
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
     where: DomainWords,
     how: EngineWords,
+    around: BallWords,
     reading: ReadingWords,
     max_seconds: MaxSecondsOption = None,
     json: AsJson = False,
@@ -155,8 +156,11 @@ def enumerate_(
     Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
     """
     writable(output)
+    around.check()
     network = reading.load(net)
-    domain = where.build(network)
+    if around.ball is not None and where != DomainWords():
+        raise InvalidInputError("--ball goes without another domain")
+    domain = where.build(network) if around.ball is None else around.domain(network)
     from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:

@@ -67,12 +67,12 @@ def explore(
     Notes
     -----
     A cell costs linear programs in d variables over all units: 0.1 s for d = 64 and 96 units; in boxes of
-    more than 256 directions they go to HiGHS, about 1 s for 96 units in [0, 1]^784. Without a box: 0.1 s
-    for 64 units in 10 directions, 0.5 s for 128 units in 64; in up to 5 all rays of a cell are listed.
-    Keeps 8 d bytes for every cell entered and some hundred for every cell of the frontier. In certified
-    arithmetic every cell is proven by a point inside, every facet by points on both sides, every other row
-    by multipliers; in more than 8 dimensions rows that resist (several units with one hyperplane) are
-    counted in `undecided`, never hidden.
+    more than 256 directions they go to HiGHS, about 1 s for 96 units in [0, 1]^784. Without a box: 0.1 s for
+    64 units in 10 directions, 0.5 s for 128 units in 64; in up to 5 all rays of a cell are listed. Keeps 8 d
+    bytes for every cell entered and some hundred for every cell of the frontier. In certified arithmetic
+    every cell is proven by a point inside, every facet by points on both sides, every other row by
+    multipliers; in more than 8 dimensions rows that resist (several units with one hyperplane) are counted
+    in `undecided`, never hidden.
 
     Examples
     --------

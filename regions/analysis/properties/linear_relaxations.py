@@ -76,7 +76,7 @@ class OutputBounds:
     >>> net = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])  # |x|
     >>> bounds = OutputBounds(net, Box([-1.0], [1.0]), np.eye(1), np.zeros(1))
     >>> found = bounds(np.array([[0.5], [-1.0]]), np.array([[1.0], [1.0]]))
-    >>> found.lower.round(9).tolist(), found.upper.round(9).tolist(), found.open_units.tolist()
+    >>> (found.lower.round(9) + 0.0).tolist(), found.upper.round(9).tolist(), found.open_units.tolist()
     ([[0.5], [0.0]], [[1.0], [1.0]], [0, 2])
     """
 
