@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         decision_boundary,
         write_mesh,
     )
+    from regions.analysis.cell_integrals import CellIntegral, integrate
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
@@ -187,6 +188,8 @@ _MODULE_OF = {
     "volume_enclosures": "analysis.enclosures",
     "sum_over_cells": "analysis.cell_sums",
     "CellSums": "analysis.cell_sums",
+    "integrate": "analysis.cell_integrals",
+    "CellIntegral": "analysis.cell_integrals",
     "cell_masses": "analysis.cell_sums",
     "gradient_tail": "analysis.cell_sums",
     "GradientTail": "analysis.cell_sums",
@@ -315,6 +318,8 @@ __all__ = [
     "volume_enclosures",
     "sum_over_cells",
     "CellSums",
+    "integrate",
+    "CellIntegral",
     "cell_masses",
     "gradient_tail",
     "GradientTail",
