@@ -92,7 +92,7 @@ def exact_cell(
     key = state_bytes(pattern)
     polytope = exact.domain_polytope
     n_sides = len(exact.halfspace_rows)
-    rows = _OrientedRows(exact, key)
+    rows = OrientedRows(exact, key)
     zero: list[int] = []
     done = ~exact.network.cutting | rows.winning
     for unit in np.flatnonzero(done & (rows.orientation < 0.0)).tolist():
@@ -112,14 +112,14 @@ def exact_cell(
     return ExactCell(key, polytope, tuple(facets), tuple(sorted(zero)))
 
 
-class _OrientedRows:
+class OrientedRows:
     """Exact rows of a pattern's units, positive inside its cell; of rivals, what the winner leads by."""
 
     def __init__(self, exact: ExactNetwork, pattern: bytes) -> None:
         self.exact, self.pattern = exact, pattern
         self.orientation = np.where(np.frombuffer(pattern, dtype=np.uint8) != 0, 1.0, -1.0)
         self.winning = np.zeros(len(pattern), np.bool_)
-        self._winner: dict[int, int] = {}
+        self.winner_of: dict[int, int] = {}
         table = exact.network.max_units
         if table is None:
             return
@@ -130,37 +130,39 @@ class _OrientedRows:
                     f"{len(active)} candidates of the max unit of row {first} are listed as active"
                 )
             self.winning[active] = True
-            self._winner |= dict.fromkeys(range(first, first + int(table.size[first])), active[0])
-        self.orientation[list(self._winner)] = 1.0
+            self.winner_of |= dict.fromkeys(range(first, first + int(table.size[first])), active[0])
+        self.orientation[list(self.winner_of)] = 1.0
 
     def __call__(self, unit: int) -> tuple[int, ...]:
         row = self.exact.plane_row(self.pattern, unit)
-        if unit in self._winner:
-            best = self.exact.plane_row(self.pattern, self._winner[unit])
+        if unit in self.winner_of:
+            best = self.exact.plane_row(self.pattern, self.winner_of[unit])
             return tuple(int(a - b) for a, b in zip(best, row, strict=True))
         return tuple(int(x) for x in row) if self.pattern[unit] else tuple(-int(x) for x in row)
 
     def with_winners(self, units: Iterable[int]) -> tuple[int, ...]:
         """Units that vanish, in order; to candidates that tie, the winner that they tie with is added."""
         vanishing = set(units)
-        return tuple(sorted(vanishing | {self._winner[unit] for unit in vanishing if unit in self._winner}))
+        return tuple(
+            sorted(vanishing | {self.winner_of[unit] for unit in vanishing if unit in self.winner_of})
+        )
 
     def may_vanish(self, unit: int) -> bool:
         """Whether a unit's row may be 0 on the whole cell: inactive units', later candidates' in a tie."""
-        return self._winner[unit] < unit if unit in self._winner else not self.pattern[unit]
+        return self.winner_of[unit] < unit if unit in self.winner_of else not self.pattern[unit]
 
     def floats(self) -> NDArray[np.float64]:
         """Rows as floats, up to `orientation`, as `ExactNetwork.unit_floats`."""
         rows = self.exact.unit_floats(self.pattern)
-        if self._winner:
+        if self.winner_of:
             rows = rows.copy()
-            for unit in self._winner:
+            for unit in self.winner_of:
                 rows[unit] = float_row(self(unit))
         return rows
 
 
 def _cut(
-    polytope: RationalPolytope, rows: _OrientedRows, unit: int, n_sides: int, zero: list[int]
+    polytope: RationalPolytope, rows: OrientedRows, unit: int, n_sides: int, zero: list[int]
 ) -> RationalPolytope:
     row = rows(unit)
     if not any(row):
