@@ -21,7 +21,7 @@ from regions.complexes import CellComplex, StoppedBy
 from regions.density import Density
 from regions.density.reach import part_with_mass
 from regions.domain import Domain
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.estimators import Estimate
 from regions.estimators.estimates import check_objects
 from regions.inputs import seeded
@@ -252,7 +252,7 @@ def check_inequalities(
 
     Parameters
     ----------
-    network : Network with at least one layer of units, all of which have two different slopes
+    network : Network with at least one layer of units, all of which have two different slopes; no max units
     domain : Domain in its input space
     density : Density in the intrinsic coordinates of the domain; not renormalised to it
     sigma : float > 0, standard deviation of the bias noise
@@ -421,7 +421,11 @@ def compare_sides(
 
 
 def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:
-    network.refuse_max_units("the check of the inequalities")
+    if network.max_units is not None:
+        raise InvalidNetworkError(
+            f"{network.describe()}: the inequalities are stated for units that bend where a pre-activation "
+            "is 0, and max units bend where two are equal; they are not proven for these"
+        )
     if not network.n_units:
         raise InvalidInputError(f"{network.describe()} has no ReLU or other unit; there is nothing to bound")
     if not network.cutting.all():
