@@ -32,13 +32,19 @@ from regions.analysis.properties.property_report import (
     Verdict,
 )
 from regions.analysis.properties.property_spec import Case, Property
-from regions.analysis.properties.violating_pieces import UnsafeParts, ViolatingPiece, largest_ball
+from regions.analysis.properties.violating_pieces import (
+    UnsafeParts,
+    ViolatingPiece,
+    largest_ball,
+    middle,
+)
 from regions.domain import Domain
 from regions.enumeration.limits import check_seconds
 from regions.enumeration.threads import Progress
 from regions.errors import CertificateError, InvalidInputError
-from regions.network.patterns import unpack
+from regions.network.patterns import distinct_rows, pack, unpack
 from regions.network.relu_network import Network
+from regions.rational import RationalPolytope
 
 __all__ = ["check_property"]
 
@@ -234,7 +240,7 @@ class _Search:
             if stopped_by == "enough":
                 break
             self.stopped_by = self.stopped_by or stopped_by
-        return np.unique(np.concatenate(gathered), axis=0)
+        return unpack(distinct_rows(pack(np.concatenate(gathered))), n_units)
 
     def _decide(self, found: _Found, judge: _Judge, parts: UnsafeParts, patterns: NDArray[np.bool_]) -> bool:
         """Look for a counterexample in cells; True if there is one, or there are no cells."""
@@ -242,10 +248,10 @@ class _Search:
         for pattern in patterns:
             if self.over():
                 return True
-            point = parts.witness(pattern)
-            if point is None:
+            part = parts.part(pattern)
+            if part is None:
                 continue
-            found.counterexample = better(found.counterexample, judge.exact(point[1]))
+            found.counterexample = better(found.counterexample, judge.inside(part))
             tried += 1
             if found.counterexample.float32 or tried == MOST_TRIED:
                 break
@@ -363,12 +369,18 @@ class _Judge:
         for k in np.argsort(depth, kind="stable")[:MOST_TRIED].tolist():
             if not depth[k] <= 0.0:
                 break
-            point = [Fraction(x) for x in t[k].tolist()]
-            if is_inside(domain, point):
-                found = self._counterexample(point)
-                if found is not None:
-                    return found
+            found = self._at([Fraction(x) for x in t[k].tolist()])
+            if found is not None:
+                return found
         return None
+
+    def inside(self, part: RationalPolytope) -> Counterexample:
+        """Return the counterexample in the middle of a set of such, or at a vertex if it is flat or thin."""
+        found = self._at(middle(part))
+        if found is not None:
+            return found
+        *numerators, w = part.vertices[0]
+        return self.exact([Fraction(x, w) for x in numerators])
 
     def exact(self, t: Sequence[Fraction]) -> Counterexample:
         """Return the counterexample at an intrinsic point that is one.
@@ -378,15 +390,18 @@ class _Judge:
         CertificateError
             If it is none.
         """
-        found = self._counterexample(t) if is_inside(self.case.domain, t) else None
+        found = self._at(t)
         if found is None:
             raise CertificateError(
                 "a counterexample that was found in a cell is none by the network's exact forward pass"
             )
         return found
 
-    def _counterexample(self, t: Sequence[Fraction]) -> Counterexample | None:
+    def _at(self, t: Sequence[Fraction]) -> Counterexample | None:
+        """Return the counterexample at an intrinsic point, None if it is outside or its outputs are safe."""
         domain = self.case.domain
+        if not is_inside(domain, t):
+            return None
         point = to_inputs(domain, t)
         outputs = exact_outputs(self.network, point)
         disjunct = violated_disjunct(self.case, outputs)

@@ -24,6 +24,7 @@ from regions.errors import InvalidDomainError
 from regions.kernels.memory.states import Mode
 from regions.kernels.vertices.pattern_steps import list_pattern
 from regions.kernels.vertices.steps import steps_of
+from regions.network.patterns import distinct_rows, packed_size
 from regions.network.relu_network import Network
 
 __all__ = ["Wanted", "list_patterns"]
@@ -38,9 +39,11 @@ class Wanted:
     ----------
     choose : function of packed patterns (n, bytes), which says which of them are wanted
     first_only : bool, whether the search may end once there are any
+    n_units : int, of the network
     """
 
-    def __init__(self, choose: Choice, first_only: bool) -> None:
+    def __init__(self, choose: Choice, first_only: bool, n_units: int) -> None:
+        self._bytes = packed_size(n_units)
         self._choose, self._first_only = choose, first_only
         self._lock = threading.Lock()
         self._parts: list[NDArray[np.uint8]] = []
@@ -60,9 +63,7 @@ class Wanted:
     def patterns(self) -> NDArray[np.uint8]:
         """Return the patterns that are wanted, each once, in the order of their bytes."""
         with self._lock:
-            return (
-                np.unique(np.concatenate(self._parts), axis=0) if self._parts else np.zeros((0, 0), np.uint8)
-            )
+            return distinct_rows(np.concatenate([np.zeros((0, self._bytes), np.uint8), *self._parts]))
 
 
 class PatternSearch(VertexSearch):
@@ -140,7 +141,7 @@ def list_patterns(
             f"the domain has dimension {domain.dimension}; patterns are listed up to "
             f"{LARGEST_LISTED_DIMENSION}: use a slice, or fix inputs"
         )
-    wanted = Wanted(choose, first_only)
+    wanted = Wanted(choose, first_only, network.n_units)
     make = partial(PatternSearch, plan.net, domain, wanted)
     compile_search(make, Mode.COLLECT)
     with _Enough(wanted, max_seconds) as stop:
