@@ -7,11 +7,10 @@ ones whose outputs are unsafe or nearly so, and these are decided in rational ar
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +37,9 @@ from regions.analysis.properties.violating_pieces import (
     largest_ball,
     middle,
 )
+from regions.complexes import StoppedBy
 from regions.domain import Domain
-from regions.enumeration.limits import check_seconds
+from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.threads import Progress
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.patterns import distinct_rows, pack, unpack
@@ -73,7 +73,7 @@ def check_property(
     network : Network
     spec : Property, path of a VNN-LIB 1.0 file, or (domain, unsafe)
         `unsafe` is a list of pairs (A, b): the outputs y with A @ y <= b must not be reached. The domains are
-        bounded, of at most 8 dimensions unless bounds decide.
+        bounded, of at most 12 dimensions unless bounds decide.
     volume : bool, whether to go on after a counterexample: all violating pieces, their exact volume, and the
         largest ball in one of them
     max_seconds : float, after which what is not decided is UNKNOWN, and shares are intervals
@@ -120,9 +120,12 @@ def check_property(
     check_seconds(max_seconds)
     given = _property(network, spec)
     given.check(network)
-    search = _Search(network, volume, max_seconds, workers, progress, most_boxes)
-    found = [search.case(case, number) for number, case in enumerate(given.cases)]
-    return search.report(found, given.name)
+    with Stop(max_seconds) as stop:
+        search = _Search(network, volume, stop, workers, progress, most_boxes)
+        found = [search.case(case, number) for number, case in enumerate(given.cases)]
+        report = search.report(found, given.name)
+        stop.deliver(cast(StoppedBy, report.stopped_by))
+    return report
 
 
 def _property(network: Network, spec: Any) -> Property:
@@ -157,28 +160,22 @@ class _Search:
         self,
         network: Network,
         volume: bool,
-        max_seconds: float | None,
+        stop: Stop,
         workers: int | None,
         progress: Progress | None,
         most_boxes: int,
     ) -> None:
         self.network, self.volume, self.most_boxes = network, volume, most_boxes
         self.workers, self.progress = workers, progress
-        self.begin = time.perf_counter()
-        self.end = None if max_seconds is None else self.begin + max_seconds
+        self.stop = stop
         self.cells = self.boxes = 0
         self.stopped_by = ""
         self.done = False  # a counterexample is known, and nothing else is asked for
 
-    def left(self) -> float | None:
-        """Return the seconds that are left, None without limit."""
-        return None if self.end is None else self.end - time.perf_counter()
-
     def over(self) -> bool:
         """Tell whether the time is up or Ctrl-C has come, and note it."""
-        left = self.left()
-        if left is not None and left <= 0.0:
-            self.stopped_by = self.stopped_by or "max_seconds"
+        if not self.stopped_by and self.stop.is_set():
+            self.stopped_by = "interrupt" if self.stop.interrupted else "max_seconds"
         return bool(self.stopped_by)
 
     def case(self, case: Case, number: int) -> _Found:
@@ -230,7 +227,7 @@ class _Search:
                 domain,
                 choose,
                 first_only=first_only,
-                max_seconds=self.left(),
+                max_seconds=self.stop.left(),
                 workers=self.workers,
                 progress=self.progress,
             )
@@ -298,7 +295,7 @@ class _Search:
             pieces=tuple(pieces),
             cells=self.cells,
             boxes=self.boxes,
-            seconds=time.perf_counter() - self.begin,
+            seconds=self.stop.seconds,
             stopped_by=self.stopped_by,
             name=name,
         )

@@ -17,10 +17,9 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.facet_join import packed_bytes
 from regions.enumeration.limits import Stop
-from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, plan_search, vertex_engine
+from regions.enumeration.planning import plan_search, vertex_engine
 from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.vertices.vertex_search import VertexSearch
-from regions.errors import InvalidDomainError
 from regions.kernels.memory.states import Mode
 from regions.kernels.vertices.pattern_steps import list_pattern
 from regions.kernels.vertices.steps import steps_of
@@ -112,7 +111,7 @@ def list_patterns(
 
     Parameters
     ----------
-    network, domain : what is searched; a domain of at most 8 dimensions
+    network, domain : what is searched; a domain of at most 12 dimensions
     choose : function of packed patterns (n, bytes) that returns (n,) bool; called from several threads
     first_only : bool, whether the search may end once one is found
     max_seconds, workers, progress : as for `count_cells`
@@ -136,11 +135,6 @@ def list_patterns(
     [0, 1]
     """
     plan = plan_search(network, domain, vertex_engine(domain), "certified", workers, volumes=False)
-    if domain.dimension > LARGEST_LISTED_DIMENSION:
-        raise InvalidDomainError(
-            f"the domain has dimension {domain.dimension}; patterns are listed up to "
-            f"{LARGEST_LISTED_DIMENSION}: use a slice, or fix inputs"
-        )
     wanted = Wanted(choose, first_only, network.n_units)
     make = partial(PatternSearch, plan.net, domain, wanted)
     compile_search(make, Mode.COLLECT)
