@@ -6,6 +6,8 @@ Everything for users is here, by name; each name is imported from its module on 
 
 from __future__ import annotations
 
+import logging
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +24,18 @@ from regions.errors import (
 
 if TYPE_CHECKING:
     from regions.analysis.ball_cells import BallCells, ball_cells
+    from regions.analysis.boundaries import (
+        BoundaryComplex,
+        BoundaryDistances,
+        SurfaceMesh,
+        decision_boundary,
+        write_mesh,
+    )
+    from regions.analysis.cell_integrals import CellIntegral, integrate
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
+    from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
-    from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.analysis.graph import adjacency_graph, export_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.analysis.locus import LocusVolume, locus_volume
     from regions.analysis.one_cell import (
@@ -59,7 +70,7 @@ if TYPE_CHECKING:
     from regions.analysis.region_bounds import RegionBound, region_bounds
     from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import CellComplex, Certificate, Completeness
+    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable, StoredComplex
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -127,6 +138,9 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "StoredComplex": "complexes",
+    "Cell": "complexes",
+    "FacetTable": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
     "BallCells": "analysis.ball_cells",
@@ -140,6 +154,13 @@ _MODULE_OF = {
     "Counterexample": "analysis.properties",
     "Share": "analysis.properties",
     "ViolatingPiece": "analysis.properties",
+    "decision_boundary": "analysis.boundaries",
+    "BoundaryComplex": "analysis.boundaries",
+    "BoundaryDistances": "analysis.boundaries",
+    "SurfaceMesh": "analysis.boundaries",
+    "write_mesh": "analysis.boundaries",
+    "compare_networks": "analysis.differences",
+    "NetworkDifference": "analysis.differences",
     "preimage": "analysis.properties",
     "Preimage": "analysis.properties",
     "image": "analysis.properties",
@@ -153,6 +174,7 @@ _MODULE_OF = {
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
     "read_graph": "analysis.graph",
+    "export_graph": "analysis.graph",
     "UniformDensity": "density",
     "GaussianDensity": "density",
     "GaussianMixtureDensity": "density",
@@ -166,6 +188,8 @@ _MODULE_OF = {
     "volume_enclosures": "analysis.enclosures",
     "sum_over_cells": "analysis.cell_sums",
     "CellSums": "analysis.cell_sums",
+    "integrate": "analysis.cell_integrals",
+    "CellIntegral": "analysis.cell_integrals",
     "cell_masses": "analysis.cell_sums",
     "gradient_tail": "analysis.cell_sums",
     "GradientTail": "analysis.cell_sums",
@@ -244,6 +268,9 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "StoredComplex",
+    "Cell",
+    "FacetTable",
     "Certificate",
     "Completeness",
     "BallCells",
@@ -257,6 +284,13 @@ __all__ = [
     "Counterexample",
     "Share",
     "ViolatingPiece",
+    "decision_boundary",
+    "BoundaryComplex",
+    "BoundaryDistances",
+    "SurfaceMesh",
+    "write_mesh",
+    "compare_networks",
+    "NetworkDifference",
     "preimage",
     "Preimage",
     "image",
@@ -270,6 +304,7 @@ __all__ = [
     "to_scipy_sparse",
     "write_graph",
     "read_graph",
+    "export_graph",
     "UniformDensity",
     "GaussianDensity",
     "GaussianMixtureDensity",
@@ -283,6 +318,8 @@ __all__ = [
     "volume_enclosures",
     "sum_over_cells",
     "CellSums",
+    "integrate",
+    "CellIntegral",
     "cell_masses",
     "gradient_tail",
     "GradientTail",
@@ -347,6 +384,25 @@ __all__ = [
     "BudgetExceededError",
     "__version__",
 ]
+
+
+logging.getLogger("regions").addHandler(logging.NullHandler())  # silent, unless a program asks
+
+
+def _warn_of_astropy(folder: str) -> None:
+    """Warn where Astropy's `regions` lies in the same folder: what they share, one has overwritten."""
+    if os.path.exists(os.path.join(folder, "core", "core.py")):  # noqa: PTH110, PTH118 (no import of pathlib)
+        import warnings
+
+        warnings.warn(
+            f"relu-regions and Astropy's package `regions` are both installed in {folder}; they share this "
+            "name and overwrite each other's files. Run `pip uninstall regions relu-regions`, then install "
+            "each in an environment of its own.",
+            stacklevel=3,
+        )
+
+
+_warn_of_astropy(os.path.dirname(__file__))  # noqa: PTH120
 
 
 def __getattr__(name: str) -> Any:

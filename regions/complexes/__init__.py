@@ -3,6 +3,7 @@
 Below the engines: the vertices of a cell, which are not stored, come through `CellGeometry`.
 """
 
+from regions.complexes.cell import Cell
 from regions.complexes.cell_complex import CellComplex
 from regions.complexes.certificate import (
     Arithmetic,
@@ -13,14 +14,17 @@ from regions.complexes.certificate import (
     check_arithmetic,
 )
 from regions.complexes.facet_table import FacetTable
+from regions.complexes.stored_complex import StoredComplex
 
 __all__ = [
     "Arithmetic",
+    "Cell",
     "CellComplex",
     "Certificate",
     "Completeness",
     "FacetTable",
     "StoppedBy",
+    "StoredComplex",
     "Tolerances",
     "check_arithmetic",
 ]

@@ -24,6 +24,7 @@ from regions.domain.intrinsic import (
     store,
 )
 from regions.errors import BudgetExceededError, InvalidDomainError
+from regions.inputs import seeded
 
 _MAX_BOX_VERTEX_DIMENSION = 16
 
@@ -142,6 +143,7 @@ class Box(Domain):
         parts = 0.5 + 0.05 * np.sin(np.arange(self.dimension) + 1.0)
         return np.asarray(self.low + parts * (self.high - self.low))
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         return rng.uniform(self.low, self.high, size=(n, self.dimension))
 

@@ -15,6 +15,7 @@ from regions.rational.exact_cells import (
     neighbour_pattern,
     strictly_inside,
 )
+from regions.rational.exact_facets import SharedFacet, shared_facet
 from regions.rational.exact_polytope import RationalPolytope
 from regions.rational.gaussian_integrals import ExactGaussian
 from regions.rational.gradient_jumps import exact_jumps, maps_differ
@@ -45,6 +46,7 @@ __all__ = [
     "ExactGaussian",
     "ExactNetwork",
     "RationalPolytope",
+    "SharedFacet",
     "balances",
     "bounds",
     "cell_cone",
@@ -63,6 +65,7 @@ __all__ = [
     "maps_differ",
     "neighbour_pattern",
     "primitive",
+    "shared_facet",
     "sign_at",
     "simplex_volume",
     "solve_on_support",

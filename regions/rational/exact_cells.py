@@ -92,7 +92,7 @@ def exact_cell(
     key = state_bytes(pattern)
     polytope = exact.domain_polytope
     n_sides = len(exact.halfspace_rows)
-    rows = _OrientedRows(exact, key)
+    rows = OrientedRows(exact, key)
     zero: list[int] = []
     done = ~exact.network.cutting | rows.winning
     for unit in np.flatnonzero(done & (rows.orientation < 0.0)).tolist():
@@ -102,7 +102,7 @@ def exact_cell(
             done[unit] = True
             polytope = _cut(polytope, rows, unit, n_sides, zero)
     floats = rows.floats()
-    doubtful = ~_surely_positive(polytope, floats, rows.orientation) & ~done
+    doubtful = ~surely_positive(polytope, floats, rows.orientation) & ~done
     for unit in np.flatnonzero(doubtful).tolist():
         polytope = _cut(polytope, rows, unit, n_sides, zero)
     facets = []
@@ -112,7 +112,7 @@ def exact_cell(
     return ExactCell(key, polytope, tuple(facets), tuple(sorted(zero)))
 
 
-class _OrientedRows:
+class OrientedRows:
     """Exact rows of a pattern's units, positive inside its cell; of rivals, what the winner leads by."""
 
     def __init__(self, exact: ExactNetwork, pattern: bytes) -> None:
@@ -160,7 +160,7 @@ class _OrientedRows:
 
 
 def _cut(
-    polytope: RationalPolytope, rows: _OrientedRows, unit: int, n_sides: int, zero: list[int]
+    polytope: RationalPolytope, rows: OrientedRows, unit: int, n_sides: int, zero: list[int]
 ) -> RationalPolytope:
     row = rows(unit)
     if not any(row):
@@ -180,7 +180,7 @@ def _cut(
     return part
 
 
-def _surely_positive(
+def surely_positive(
     polytope: RationalPolytope, rows: NDArray[np.float64], orientation: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Units whose oriented float row is positive at all vertices beyond doubt."""

@@ -14,19 +14,22 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from regions.complexes import Arithmetic
+from regions.complexes import Arithmetic, StoredComplex
 from regions.domain import Domain, domain_from_dict
 from regions.enumeration.enumerate import CellCount, count_of
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.planning import Plan, plan_search
-from regions.enumeration.search import Budget
+from regions.enumeration.search import Budget, TaskResult
+from regions.enumeration.spool import Spool
+from regions.enumeration.stored_listing import check_listable, new_folder, write_listing
 from regions.enumeration.threads import compile_search
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, check_choice
+from regions.inputs import seeded
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
@@ -34,14 +37,16 @@ from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
 from regions.runs.proof import proven_total
 from regions.runs.run_workers import Pace, Shift
 from regions.runs.task_store import TaskStore
+from regions.showing import Shown
 
-TASKS, NETWORK = "run.sqlite", "network.npz"
+TASKS, NETWORK, PARTS = "run.sqlite", "network.npz", "parts"
+RunMode = Literal["count", "list"]
 LEASE_SECONDS = 20.0
 TASK = Budget(seconds=20.0)
 
 
 @dataclass(frozen=True)
-class RunStatus:
+class RunStatus(Shown):
     """How far a run is.
 
     Attributes
@@ -64,6 +69,11 @@ class RunStatus:
     estimate: CellEstimate | None
 
     @property
+    def n_cells(self) -> int:
+        """Number of cells counted so far."""
+        return self.cells
+
+    @property
     def rate(self) -> float:
         """Cells per second and thread, so far."""
         return self.cells / self.seconds if self.seconds > 0.0 else 0.0
@@ -84,13 +94,21 @@ class RunStatus:
             return None
         return max(0.0, self.estimate.cells - self.cells) / (self.rate * self.threads)
 
+    def _headline(self) -> str:
+        tasks = f"{self.done:,} tasks done, {self.waiting + self.taken:,} left"
+        return f"{self.cells:,} cells{'' if self.finished else ' so far'}, {tasks}, {self.threads} threads"
+
+    def _facts(self) -> dict[str, Any]:
+        more = {"rate": f"{self.rate:.4g} cells per second and thread", "seconds left": self.seconds_left}
+        return {**super()._facts(), **more}
+
 
 @dataclass(frozen=True)
-class Run:
-    """A count that outlives processes: a folder on which any number of them work, on one machine.
+class Run(Shown):
+    """A count or a listing that outlives processes: a folder on which any number of them work.
 
     Made by `Run.create`, and found again by `Run.open`. Whatever is killed, at most the tasks in hand are
-    searched again; the result is that of `count_cells`.
+    searched again; the result is that of `count_cells`, or of `enumerate_cells`.
 
     Attributes
     ----------
@@ -106,7 +124,7 @@ class Run:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = Run.create(f"{folder}/lines", lines, Box([-1.0, -1.0], [1.0, 1.0]))
     ...     run.work(workers=1)
-    ...     run.result().cells
+    ...     run.result().n_cells
     True
     4
     """
@@ -114,7 +132,20 @@ class Run:
     folder: Path
     network: Network
     domain: Domain
-    _facts: dict[str, str] = field(repr=False, compare=False)
+    _header: dict[str, str] = field(repr=False, compare=False)
+
+    def _headline(self) -> str:
+        return str(self.folder)
+
+    def _notes(self) -> dict[str, Any]:
+        return {"network": self.network.describe(), "domain": self.domain.describe()}
+
+    def _facts(self) -> dict[str, Any]:
+        return {"folder": str(self.folder), **self._notes()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return folder, network and domain in words; `status().to_dict()` says how far the run is."""
+        return self._facts()
 
     @classmethod
     def create(
@@ -126,6 +157,7 @@ class Run:
         engine: str = "auto",
         arithmetic: Arithmetic = "certified",
         check_volumes: bool | None = None,
+        mode: RunMode = "count",
     ) -> Run:
         """Make the folder of a run, in which nothing is counted yet.
 
@@ -135,18 +167,29 @@ class Run:
         network, domain, engine, arithmetic : as for `count_cells`, but for engine "both"
         check_volumes : sum the cells' volumes exactly, and compare with the domain's in the end
             Default: where it is cheap (d <= 2). In higher dimension it costs several times the count.
+            A listing always does.
+        mode : "count", or "list" to keep the cells, for `merge`; by engines with vertices
 
         Raises
         ------
         InvalidInputError, InvalidDomainError, InvalidNetworkError
             If an argument cannot be used, or the folder holds something.
         """
+        check_choice("mode", mode, get_args(RunMode))
         if engine == "both":
             raise InvalidInputError("a run has one engine; engine 'both' is for count_cells")
         check_bounded(domain)
+        if mode == "list":
+            check_listable(domain)
+            if check_volumes is False:
+                raise InvalidInputError("a listing has its volumes: leave check_volumes out")
+            check_volumes = True
         plan = plan_search(network, domain, engine, arithmetic, 1, volumes=bool(check_volumes))
         if check_volumes and plan.engine == "lp":
-            raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
+            raise InvalidInputError(
+                "engine 'lp' knows no volumes, which are summed or listed here: use 'cells' (d <= 8), or "
+                "count without check_volumes"
+            )
         if check_volumes is None:
             check_volumes = domain.dimension <= 2 and plan.engine != "lp"
         place = Path(folder)
@@ -154,6 +197,8 @@ class Run:
             raise InvalidInputError(f"{str(place)!r} is there already; `regions run work` goes on with a run")
         place.mkdir(parents=True, exist_ok=True)
         network.save(place / NETWORK)
+        if mode == "list":
+            (place / PARTS).mkdir()
         facts = {
             "name": uuid.uuid4().hex,
             "version": _version(),
@@ -166,6 +211,7 @@ class Run:
             "engine_reason": plan.reason,
             "arithmetic": arithmetic,
             "check_volumes": str(int(check_volumes)),
+            "mode": mode,
         }
         TaskStore.create(place / TASKS, facts).close()
         return cls(place, network, domain, facts)
@@ -234,9 +280,13 @@ class Run:
             raise InvalidInputError(f"lease={lease}; give a number of seconds above 0")
         self._check_version()
         plan, mode = self._plan(workers), Mode.MEASURE if self._sums else Mode.COUNT
+        if self.mode == "list":
+            mode = Mode.COLLECT
+            plan = plan.spooled(Spool(self.folder / PARTS, plan.net))
         compile_search(plan.make, mode)
         with Stop(seconds) as stop:
-            shift = Shift(self.folder / TASKS, plan.make(mode), mode, plan.workers, Pace(budget, lease))
+            pace = Pace(budget, lease)
+            shift = Shift(self.folder / TASKS, plan.make(mode), mode, plan.workers, pace, plan.spool)
 
             def report(cells: int) -> None:
                 if progress is not None:
@@ -249,6 +299,7 @@ class Run:
             raise KeyboardInterrupt
         return finished
 
+    @seeded
     def status(self, *, rng: np.random.Generator | None = None, seconds: float = 1.0) -> RunStatus:
         """Say how far the run is; given a generator, also about how many cells there are in all.
 
@@ -291,6 +342,41 @@ class Run:
         CertificateError
             If the tasks are not the whole tree, or were changed, or volumes do not sum to the domain's.
         """
+        total, seconds = self._proven()
+        found = count_of(self._plan(None), self.domain, Outcome([total], True), self._sums, seconds)
+        return replace(found, engine_reason=self._header["engine_reason"])
+
+    def merge(self, output: str | os.PathLike[str], *, workers: int | None = None) -> StoredComplex:
+        """Return the listing of a finished run, made in a new folder after making sure that it is whole.
+
+        Cells and facets are those of `enumerate_cells(..., output=output)`, byte for byte; `seconds` are
+        those of all tasks together. The run stays as it is, and can be removed then.
+
+        Parameters
+        ----------
+        output : a new folder
+        workers : number of threads, default one per core
+
+        Raises
+        ------
+        InvalidInputError
+            If the run counts only, is not finished, or a part of it is damaged.
+        CertificateError
+            If the tasks are not the whole tree, or were changed, or the cells fail a check.
+        """
+        if self.mode != "list":
+            raise InvalidInputError(
+                f"the run in {str(self.folder)!r} counts, and has no cells: `regions run result` sums up; "
+                "make one with mode 'list'"
+            )
+        total, seconds = self._proven()
+        plan = replace(self._plan(workers), reason=self._header["engine_reason"])
+        plan = plan.spooled(Spool(self.folder / PARTS, plan.net, lasting=True))
+        with new_folder(output) as place:
+            return write_listing(plan, self.domain, Outcome([total], True), place, seconds)
+
+    def _proven(self) -> tuple[TaskResult, float]:
+        """Return the sum of all tasks, if they are the whole tree, and the seconds that they took."""
         with closing(TaskStore(self.folder / TASKS)) as store:
             totals = store.totals()
             left = totals.waiting + totals.taken
@@ -299,18 +385,20 @@ class Run:
                     f"the run in {str(self.folder)!r} is not finished: {left} tasks are left, {totals.cells} "
                     "cells counted so far; `regions run work` goes on"
                 )
-            total = proven_total(store)
-        plan = self._plan(None)
-        found = count_of(plan, self.domain, Outcome([total], True), self._sums, totals.seconds)
-        return replace(found, engine_reason=self._facts["engine_reason"])
+            return proven_total(store), totals.seconds
+
+    @property
+    def mode(self) -> str:
+        """What is done: "count" or "list"."""
+        return self._header.get("mode", "count")
 
     @property
     def _sums(self) -> bool:
-        return self._facts["check_volumes"] == "1"
+        return self._header["check_volumes"] == "1"
 
     def _plan(self, workers: int | None) -> Plan:
-        arithmetic: Any = self._facts["arithmetic"]
-        engine = self._facts["engine"]
+        arithmetic: Any = self._header["arithmetic"]
+        engine = self._header["engine"]
         return plan_search(self.network, self.domain, engine, arithmetic, workers, volumes=self._sums)
 
     def _finished(self) -> bool:
@@ -319,7 +407,7 @@ class Run:
 
     def _check_version(self) -> None:
         """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""
-        made, version = (self._facts["version"], self._facts["kernels"]), _version()
+        made, version = (self._header["version"], self._header["kernels"]), _version()
         if made != (version, kernels_digest()):
             raise InvalidInputError(
                 f"the run in {str(self.folder)!r} was made by version {made[0]} of the package with kernels "

@@ -15,9 +15,11 @@ from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Coordinates, Domain, check_coordinates
 from regions.errors import InvalidInputError
+from regions.inputs import without_tensors
 from regions.network.relu_network import Network
 from regions.optimize import NO_SOLVER, SolverReport, maximise_judged
 from regions.rational import to_fraction
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.analysis.properties.output_extremes import OutputRange
@@ -27,7 +29,7 @@ Progress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, eq=False)
-class CellRange:
+class CellRange(Shown):
     """Least and largest value of an affine function on a cell.
 
     Attributes
@@ -225,7 +227,7 @@ def cell_width(
 def finite_vector(values: ArrayLike, size: int, name: str) -> FloatArray:
     """Return the values as a fresh (size,) float64 array, or raise InvalidInputError."""
     try:
-        array = np.array(values)
+        array = np.array(without_tensors(values))
     except ValueError as error:
         raise InvalidInputError(f"{name} is not an array of numbers: {error}") from None
     if array.dtype.kind not in "iufb":

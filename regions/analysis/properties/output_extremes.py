@@ -27,6 +27,7 @@ from regions.network.patterns import distinct_rows, pack, unpack
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, exact_cell, to_fraction
 from regions.rational.integer_rows import dot
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 Point = tuple[Fraction, ...]
@@ -38,7 +39,7 @@ BOXES = 48  # that are bounded before each search
 
 
 @dataclass(frozen=True, eq=False)
-class OutputRange:
+class OutputRange(Shown):
     """The range of an output, or of a combination of outputs, over a domain, for the stored weights.
 
     Attributes

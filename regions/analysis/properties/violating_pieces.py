@@ -30,6 +30,7 @@ from regions.rational import (
     to_fraction,
 )
 from regions.rational.integer_rows import dot
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 Row = tuple[int, ...]
@@ -40,7 +41,7 @@ CENTRE_SHRINK = (0.0, 1e-9, 1e-6, 1e-3)  # steps from the centre that floats giv
 
 
 @dataclass(frozen=True, eq=False)
-class ViolatingPiece:
+class ViolatingPiece(Shown):
     """A convex part of one cell whose outputs are unsafe, exact.
 
     Attributes
