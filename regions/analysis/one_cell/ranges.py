@@ -89,7 +89,7 @@ def output_range(
     Parameters
     ----------
     complex : CellComplex, or a Network
-    cell : int, as in the complex; with a network a bounded domain, of at most 8 dimensions
+    cell : int, as in the complex; with a network a bounded domain, of at most 12 dimensions
     output : int, or (out,) finite numbers, the coefficients of a linear combination
     coordinates : "intrinsic" or "input", of the points returned; of a whole domain they are inputs
     max_seconds, workers, progress : as for `count_cells`; with a network only
@@ -103,7 +103,7 @@ def output_range(
     InvalidInputError
         If there is no such cell or output, or the coefficients or coordinates are not as above.
     InvalidDomainError
-        If the domain is not the network's, unbounded, or of more than 8 dimensions.
+        If the domain is not the network's, unbounded, or of more than 12 dimensions.
     SolverError
         If no solver's answer passes the check (see `SolverReport`), or the cell is too thin.
 
