@@ -31,10 +31,11 @@ if TYPE_CHECKING:
         decision_boundary,
         write_mesh,
     )
+    from regions.analysis.cell_integrals import CellIntegral, integrate
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
-    from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.analysis.graph import adjacency_graph, export_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.analysis.locus import LocusVolume, locus_volume
     from regions.analysis.one_cell import (
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     from regions.analysis.region_bounds import RegionBound, region_bounds
     from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
+    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable, StoredComplex
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -137,6 +138,7 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "StoredComplex": "complexes",
     "Cell": "complexes",
     "FacetTable": "complexes",
     "Certificate": "complexes",
@@ -172,6 +174,7 @@ _MODULE_OF = {
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
     "read_graph": "analysis.graph",
+    "export_graph": "analysis.graph",
     "UniformDensity": "density",
     "GaussianDensity": "density",
     "GaussianMixtureDensity": "density",
@@ -185,6 +188,8 @@ _MODULE_OF = {
     "volume_enclosures": "analysis.enclosures",
     "sum_over_cells": "analysis.cell_sums",
     "CellSums": "analysis.cell_sums",
+    "integrate": "analysis.cell_integrals",
+    "CellIntegral": "analysis.cell_integrals",
     "cell_masses": "analysis.cell_sums",
     "gradient_tail": "analysis.cell_sums",
     "GradientTail": "analysis.cell_sums",
@@ -263,6 +268,7 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "StoredComplex",
     "Cell",
     "FacetTable",
     "Certificate",
@@ -298,6 +304,7 @@ __all__ = [
     "to_scipy_sparse",
     "write_graph",
     "read_graph",
+    "export_graph",
     "UniformDensity",
     "GaussianDensity",
     "GaussianMixtureDensity",
@@ -311,6 +318,8 @@ __all__ = [
     "volume_enclosures",
     "sum_over_cells",
     "CellSums",
+    "integrate",
+    "CellIntegral",
     "cell_masses",
     "gradient_tail",
     "GradientTail",

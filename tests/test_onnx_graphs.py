@@ -533,6 +533,7 @@ def test_what_would_not_fit_into_memory_is_refused_with_the_numbers(case: str) -
         from_onnx(too_large(case))
 
 
+@pytest.mark.slow
 def test_a_million_values_that_are_kept_apart_need_no_dense_matrix() -> None:
     network = from_onnx(graph_model([make_node("Relu", ["x"], ["y"])], {}, (1, 10**6)))
     assert network.n_units == network.operators[0].nnz == 10**6

@@ -1,4 +1,4 @@
-"""`regions run`: a count as a folder, to be made, worked on, looked at and summed up by separate commands."""
+"""`regions run`: a count or a listing as a folder, made, worked on and summed up by separate commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regions.cli.commands import count_summary, print_count
+from regions.cli.commands import complex_facts, count_summary, print_count, summary
 from regions.cli.groups import grouped
 from regions.cli.options import (
     ArithmeticOption,
@@ -39,16 +39,14 @@ def create(
             "Default: where d <= 2 and the engine has vertices.",
         ),
     ] = None,
-    mode: Annotated[str, typer.Option(help="What the run does: count.")] = "count",
+    mode: Annotated[str, typer.Option(help="What the run does: count, or list for `run merge`.")] = "count",
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
     """Make a run: a folder with a network and a domain, of which no cell is counted yet."""
-    from regions.errors import check_choice
     from regions.network.loaders import load_network
     from regions.runs import Run
 
-    check_choice("--mode", mode, ("count",))
     network = load_network(net, allow_code=trust_code)
     run = Run.create(
         output,
@@ -57,6 +55,7 @@ def create(
         engine=engine,
         arithmetic=arithmetic,  # type: ignore[arg-type]
         check_volumes=check_volumes,
+        mode=mode,  # type: ignore[arg-type]
     )
     facts = {"run": str(run.folder), "network": network.describe(), "domain": run.domain.describe()}
     if json:
@@ -121,11 +120,29 @@ def result(folder: RunFolder, json: AsJson = False) -> None:
         print_count(found, run.network, run.domain)
 
 
+def merge(
+    folder: RunFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for cells and facets.")],
+    workers: WorkersOption = None,
+    json: AsJson = False,
+) -> None:
+    """Join the parts of a finished listing, after making sure that its tasks are the whole tree."""
+    from regions.runs import Run
+
+    with watched("joining"):
+        found = Run.open(folder).merge(output, workers=workers)
+    if json:
+        print_json({**summary(found), "folder": str(output)})
+    else:
+        print_facts({**complex_facts(found), "folder": str(output)})
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "create": create,
     "work": work,
     "status": status,
     "result": result,
+    "merge": merge,
 }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from regions.enumeration.limits import Stop
 from regions.enumeration.search import Budget, Search
+from regions.enumeration.spool import Spool
 from regions.errors import CertificateError
 from regions.kernels.memory.states import Mode
 from regions.runs.proof import is_frontier
@@ -63,10 +64,20 @@ class Shift:
     mode : Mode, of the searches
     workers : int, how many threads
     pace : Pace
+    spool : Spool that cells go to, None where none are listed
     """
 
-    def __init__(self, path: Path, first: Search, mode: Mode, workers: int, pace: Pace) -> None:
+    def __init__(
+        self,
+        path: Path,
+        first: Search,
+        mode: Mode,
+        workers: int,
+        pace: Pace,
+        spool: Spool | None = None,
+    ) -> None:
         self.path, self.pace, self.mode, self.workers = path, pace, mode, workers
+        self.spool = spool
         self.first, self.make = first, first.twins()
         self.name = uuid.uuid4().hex
         self.over = threading.Event()
@@ -170,6 +181,8 @@ class Shift:
         if store.enter(result, time.perf_counter() - begin):
             with self.lock:
                 self.cells += result.cells
+        elif self.spool is not None:
+            self.spool.remove(result.parts)
         return False
 
     def _budget(self, waiting: int) -> Budget:
