@@ -139,7 +139,7 @@ def estimate_cells(
     >>> from regions import Box, Network, estimate_cells
     >>> lines = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
     >>> estimate_cells(lines, Box([-1.0, -1.0], [1.0, 1.0]), rng=np.random.default_rng(0))
-    CellEstimate(cells=4.0, low=4.0, high=4.0, n=0)
+    <CellEstimate: 4 cells, all counted>
     """
     check_seconds(seconds)
     if engine == "both":
