@@ -38,7 +38,7 @@ def count_with(engines: Sequence[str], network: regions.Network, square: regions
     """Count with each of the engines."""
     for engine in engines:
         count = regions.count_cells(network, square, engine=engine)
-        expect(f"engine {engine}", (count.cells, count.status.name), (8, "COMPLETE"))
+        expect(f"engine {engine}", (count.n_cells, count.status.name), (8, "COMPLETE"))
 
 
 def everything_after(network: regions.Network, square: regions.Box, folder: Path) -> None:

@@ -21,7 +21,7 @@ def main() -> None:
 
     # A count alone keeps no cells and needs little memory.
     count = count_cells(network, square)
-    print(f"{count.cells} cells ({count.status.name}), engine {count.engine}")
+    print(f"{count.n_cells} cells ({count.status.name}), engine {count.engine}")
 
     # The complex knows every cell: volume, centroid, affine map, facets.
     cells = enumerate_cells(network, square)

@@ -6,6 +6,8 @@ Everything for users is here, by name; each name is imported from its module on 
 
 from __future__ import annotations
 
+import logging
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +53,24 @@ if TYPE_CHECKING:
         project_onto_cell,
     )
     from regions.analysis.polylines import PolylineCells, polyline_cells
+    from regions.analysis.properties import (
+        Counterexample,
+        OutputImage,
+        OutputRange,
+        Preimage,
+        Property,
+        PropertyReport,
+        Share,
+        Verdict,
+        ViolatingPiece,
+        check_property,
+        image,
+        preimage,
+    )
+    from regions.analysis.region_bounds import RegionBound, region_bounds
+    from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import CellComplex, Certificate, Completeness
+    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -120,12 +138,21 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "Cell": "complexes",
+    "FacetTable": "complexes",
     "Certificate": "complexes",
     "Completeness": "complexes",
     "BallCells": "analysis.ball_cells",
     "ball_cells": "analysis.ball_cells",
     "PolylineCells": "analysis.polylines",
     "polyline_cells": "analysis.polylines",
+    "check_property": "analysis.properties",
+    "Property": "analysis.properties",
+    "PropertyReport": "analysis.properties",
+    "Verdict": "analysis.properties",
+    "Counterexample": "analysis.properties",
+    "Share": "analysis.properties",
+    "ViolatingPiece": "analysis.properties",
     "decision_boundary": "analysis.boundaries",
     "BoundaryComplex": "analysis.boundaries",
     "BoundaryDistances": "analysis.boundaries",
@@ -133,6 +160,15 @@ _MODULE_OF = {
     "write_mesh": "analysis.boundaries",
     "compare_networks": "analysis.differences",
     "NetworkDifference": "analysis.differences",
+    "preimage": "analysis.properties",
+    "Preimage": "analysis.properties",
+    "image": "analysis.properties",
+    "OutputImage": "analysis.properties",
+    "OutputRange": "analysis.properties",
+    "network_statistics": "analysis.unit_statistics",
+    "NetworkStatistics": "analysis.unit_statistics",
+    "region_bounds": "analysis.region_bounds",
+    "RegionBound": "analysis.region_bounds",
     "adjacency_graph": "analysis.graph",
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
@@ -230,12 +266,21 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "Cell",
+    "FacetTable",
     "Certificate",
     "Completeness",
     "BallCells",
     "ball_cells",
     "PolylineCells",
     "polyline_cells",
+    "check_property",
+    "Property",
+    "PropertyReport",
+    "Verdict",
+    "Counterexample",
+    "Share",
+    "ViolatingPiece",
     "decision_boundary",
     "BoundaryComplex",
     "BoundaryDistances",
@@ -243,6 +288,15 @@ __all__ = [
     "write_mesh",
     "compare_networks",
     "NetworkDifference",
+    "preimage",
+    "Preimage",
+    "image",
+    "OutputImage",
+    "OutputRange",
+    "network_statistics",
+    "NetworkStatistics",
+    "region_bounds",
+    "RegionBound",
     "adjacency_graph",
     "to_scipy_sparse",
     "write_graph",
@@ -326,6 +380,25 @@ __all__ = [
     "BudgetExceededError",
     "__version__",
 ]
+
+
+logging.getLogger("regions").addHandler(logging.NullHandler())  # silent, unless a program asks
+
+
+def _warn_of_astropy(folder: str) -> None:
+    """Warn where Astropy's `regions` lies in the same folder: what they share, one has overwritten."""
+    if os.path.exists(os.path.join(folder, "core", "core.py")):  # noqa: PTH110, PTH118 (no import of pathlib)
+        import warnings
+
+        warnings.warn(
+            f"relu-regions and Astropy's package `regions` are both installed in {folder}; they share this "
+            "name and overwrite each other's files. Run `pip uninstall regions relu-regions`, then install "
+            "each in an environment of its own.",
+            stacklevel=3,
+        )
+
+
+_warn_of_astropy(os.path.dirname(__file__))  # noqa: PTH120
 
 
 def __getattr__(name: str) -> Any:

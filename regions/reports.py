@@ -196,7 +196,9 @@ def load_json(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     try:
         payload = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidInputError(f"cannot read the {what} in {str(path)!r}: {error}") from error
+        raise InvalidInputError(
+            f"cannot read the {what} in {str(path)!r}: {error.strerror or error}"
+        ) from error
     except ValueError as error:
         raise InvalidInputError(f"{str(path)!r} holds no {what}: it is no JSON ({error})") from error
     if not isinstance(payload, dict):

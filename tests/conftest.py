@@ -15,7 +15,7 @@ import regions
 from regions.cli import main
 
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
-settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=100)
+settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=50)
 settings.register_profile("short", settings.get_profile("all"), max_examples=6)
 
 MOST_PROCESSES = 4  # each compiles what it needs first
@@ -35,6 +35,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run every case of every law (many minutes)")
+    parser.addoption("--times", type=int, default=1, help="with --all: so many times as many random examples")
 
 
 @pytest.hookimpl(tryfirst=True)  # before the workers are started
@@ -50,7 +51,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     # before test modules are imported: their numbers of examples are parts of the profile's
-    settings.load_profile("all" if config.getoption("--all") else "short")
+    if config.getoption("--all"):
+        every = settings.get_profile("all")
+        wanted = config.getoption("--times") * every.max_examples
+        settings.register_profile("times", every, max_examples=wanted)
+    settings.load_profile("times" if config.getoption("--all") else "short")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

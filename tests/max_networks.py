@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,32 @@ def _slopes(rng: np.random.Generator, sizes: Any) -> Any:
         for k in sizes
     ]
     return np.repeat(np.array(pairs), sizes, axis=0).T
+
+
+def fractions_pattern(case: MaxCase, x: list[Fraction]) -> list[bool]:
+    """The activation pattern of a point, in exact fractions."""
+    pattern: list[bool] = []
+    layers = zip(case.weights, case.biases, case.relu, case.maxima, case.slopes, strict=True)
+    for weight, bias, relu, sizes, slopes in layers:
+        z = [
+            sum((Fraction(w) * v for w, v in zip(row, x, strict=True)), Fraction(offset))
+            for row, offset in zip(weight.tolist(), bias.tolist(), strict=True)
+        ]
+        if not relu:
+            continue
+        x, at = [], 0
+        for k in sizes or [1] * len(z):
+            own = z[at : at + k]
+            left, right = (0.0, 1.0) if slopes is None else slopes[:, at].tolist()
+            if k > 1:
+                winner = own.index(max(own))
+                pattern += [place == winner for place in range(k)]
+                x.append(own[winner])
+            else:
+                pattern.append(own[0] > 0 or left == right)
+                x.append(own[0] * Fraction(right if own[0] > 0 else left))
+            at += k
+    return pattern
 
 
 def pooling(inputs: int, window: int, stride: int) -> Network:

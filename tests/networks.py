@@ -51,6 +51,16 @@ def random_network(
     return Network.from_arrays(*random_arrays(rng, widths, gain, bias_scale), relu)
 
 
+def maxout(seed: int, inputs: int, widths: tuple[int, ...], rank: int) -> Network:
+    """Maxout with weights of few digits, so that differences of rows are floats."""
+    rng = np.random.default_rng(seed)
+    sizes = [inputs, *widths]
+    weights = [rng.integers(-40, 41, (rank * n, m)) / 64.0 for m, n in zip(sizes, widths, strict=False)]
+    biases = [rng.integers(-20, 21, len(weight)) / 64.0 for weight in weights]
+    last = rng.integers(-4, 5, (1, widths[-1]))
+    return Network.from_arrays([*weights, last], [*biases, [0.0]], maxima=[rank] * len(widths) + [None])
+
+
 def cube(dimension: int) -> Box:
     """The box [-1, 1]^d."""
     return Box(-np.ones(dimension), np.ones(dimension))

@@ -22,7 +22,7 @@ PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 def examples(compiled: int, plain: int | None = None) -> settings:
     """Ask for so many examples of a law, or for `plain` where kernels run as plain Python.
 
-    The short run takes a tenth of them, but at least four.
+    `--all --times 2` takes as many, `--all` half of them, the short run six in a hundred, but at least four.
     """
     wanted = plain if PLAIN_PYTHON and plain is not None else compiled
     return settings(max_examples=max(min(wanted, 4), wanted * settings.default.max_examples // 100))

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from judging import pattern_tuples
+from naive import naive_complex
+from networks import problem_of
+from strategies import Case, examples, rational_networks
 
-from regions import Network, ball_cells, count_cells
+from regions import Box, Network, ball_cells, count_cells
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.rational import squared_distance
 
-kernels = pytest.mark.kernels
 NORMS = [1.0, 2.0, math.inf]
 
 
@@ -32,7 +36,7 @@ def in_ball(offsets: np.ndarray, norm: float, radius: float) -> np.ndarray:
     return np.linalg.norm(offsets, ord=norm, axis=1) < radius
 
 
-@kernels
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_samples_fall_in_the_cells_in_proportion(d: int, norm: float) -> None:
@@ -62,7 +66,6 @@ def test_samples_fall_in_the_cells_in_proportion(d: int, norm: float) -> None:
     assert (found.inradii <= (radius if norm == 2.0 else inscribed) * (1 + 1e-6)).all()
 
 
-@kernels
 @pytest.mark.parametrize("norm", NORMS)
 def test_counts_grow_with_the_radius_and_balls_lie_in_each_other(norm: float) -> None:
     network, center = deep(3, seed=2), np.zeros(3)
@@ -75,16 +78,68 @@ def test_counts_grow_with_the_radius_and_balls_lie_in_each_other(norm: float) ->
     assert sets[0] <= sets[1] <= sets[2]
 
 
-@kernels
-def test_a_ball_of_the_maximum_norm_is_a_box() -> None:
-    from regions import Box
+Corner = tuple[Fraction, ...]
 
+
+def exact_distance(corners: Sequence[Corner], norm: float) -> Fraction:
+    """Return the distance of a polygon from 0, squared in the norm 2, by all its segments between corners.
+
+    In the other norms it is attained where a segment meets an axis, a diagonal, or at a corner.
+    """
+    best: list[Fraction] = []
+    for a, b in combinations(corners, 2):
+        step = [y - x for x, y in zip(a, b, strict=True)]
+        square = sum(x * x for x in step)
+        shares = [Fraction(0), Fraction(1), -sum(x * y for x, y in zip(a, step, strict=True)) / square]
+        for i, j in ((1, 0), (0, 1), (1, 1), (1, -1)):  # where i x + j y = 0
+            slope = i * step[0] + j * step[1]
+            shares += [-(i * a[0] + j * a[1]) / slope] if slope else []
+        for share in shares:
+            if 0 <= share <= 1:
+                x, y = (abs(p + share * q) for p, q in zip(a, step, strict=True))
+                best.append(x * x + y * y if norm == 2.0 else x + y if norm == 1.0 else max(x, y))
+    return min(best)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("norm", NORMS)
+@given(rational_networks(max_dimension=2, max_layers=2, max_width=3))
+@examples(30, 4)
+def test_a_cell_is_in_the_ball_if_and_only_if_fractions_say_so(norm: float, case: Case) -> None:
+    network, _ = problem_of(case)
+    assume(network.input_dim == 2)
+    center, radius = np.array([0.25, -0.125]), 0.75
+    wide = Box(center - 4.0, center + 4.0)  # distances within the radius are those of the whole cells
+    truth = naive_complex(network.weights, network.biases, network.relu, wide.halfspaces)
+    limit = Fraction(radius) ** (2 if norm == 2.0 else 1)
+    wanted, squares = set(), {}
+    for cell in truth.cells:
+        corners = [
+            tuple(Fraction(x, ray[0]) - Fraction(c) for x, c in zip(ray[1:], center.tolist(), strict=True))
+            for ray in cell.polytope.vertices
+        ]
+        inside = all(_at(row, center.tolist()) >= 0 for row in cell.polytope.facets)
+        distance = Fraction(0) if inside else exact_distance(corners, norm)
+        if distance < limit:
+            wanted.add(tuple(cell.pattern))
+            squares[tuple(cell.pattern)] = distance
+    found = ball_cells(network, center, radius, norm=norm)
+    ours = [pattern_tuples(found.complex)[k] for k in found.cells]
+    assert set(ours) == wanted and found.count == len(wanted)
+    if norm == 2.0:
+        assert dict(zip(ours, found.squared_distances, strict=True)) == squares
+
+
+def _at(row: Sequence[int], point: Sequence[float]) -> Fraction:
+    return row[0] + sum((a * Fraction(x) for a, x in zip(row[1:], point, strict=True)), Fraction(0))
+
+
+def test_a_ball_of_the_maximum_norm_is_a_box() -> None:
     network, center = deep(2), np.array([0.25, -0.5])
     found = ball_cells(network, center, 0.75, norm=math.inf)
     assert found.count == count_cells(network, Box(center - 0.75, center + 0.75)).cells
 
 
-@kernels
 def test_lines_that_touch_the_ball_are_told_from_those_that_cut_it() -> None:
     """The line 3 x + 4 y = 5 has the distance 1 exactly, and so has the crossing of y = 0.6 and x = 0.8."""
     line = Network.from_arrays([[[3.0, 4.0]], [[1.0]]], [[-5.0], [0.0]])
@@ -140,7 +195,6 @@ def test_an_empty_polyhedron_has_no_distance() -> None:
         squared_distance([(1, 0, -1), (-1, 0, -1)])
 
 
-@kernels
 def test_what_cannot_be_used_is_refused() -> None:
     network = deep(2)
     for norm in (3, 0.5, "2"):
@@ -157,7 +211,6 @@ def test_what_cannot_be_used_is_refused() -> None:
     assert part.complex.status.name == "TRUNCATED" and part.count <= 3
 
 
-@kernels
 @pytest.mark.parametrize(("word", "norm"), [("1", 1.0), ("2", 2.0), ("inf", math.inf)])
 def test_the_command_line_counts_in_balls(run, tmp_path: Path, word: str, norm: float) -> None:
     deep(2).save(tmp_path / "net.npz")
@@ -169,8 +222,17 @@ def test_the_command_line_counts_in_balls(run, tmp_path: Path, word: str, norm: 
     assert (code, facts["cells"], facts["norm"]) == (0, found.count, word)
     assert len(facts["inradii"]) == len(facts["volumes"]) == found.count
     assert run(*start, "--radius", "0.8", "--norm", word)[0] == 0
+    file = tmp_path / "ball.regions"
+    code, out, err = run("enumerate", *start[1:], "--radius", "0.8", "--norm", word, "-o", file, "--json")
+    if norm == 2.0:
+        assert code == 2 and "no polytope" in err and err.count("\n") == 1
+    else:
+        assert code == 0 and json.loads(out)["cells"] == found.count
+        for words in (["locus", file], ["verify", file], ["plot", file, "-o", tmp_path / "ball.png"]):
+            assert run(*words)[0] == 0
     for words, says in (
         (start, "go together"),
+        (["enumerate", *start[1:], "--radius", "1", "--box", "-1", "1", "-o", file], "without another"),
         ([*start, "--radius", "1", "--norm", "3"], "choose 1, 2, inf"),
         ([*start, "--radius", "1", "--box", "-1", "1"], "without another domain"),
         ([*start, "--radius", "1", "--engine", "lp"], "leave out --engine lp"),

@@ -23,7 +23,6 @@ def net(tmp_path):
     return str(path)
 
 
-@pytest.mark.kernels
 def test_compare_prints_saves_and_draws_the_same_judgements(run, net, tmp_path):
     saved, drawn = tmp_path / "out.json", tmp_path / "out.png"
     words = ["compare", net, *BOX, *SHORT, "--sigma", "0.1", "--seed", "3"]
@@ -44,7 +43,6 @@ def test_compare_prints_saves_and_draws_the_same_judgements(run, net, tmp_path):
     assert [line[:-9] for line in again.rstrip("\n").splitlines()] == ours
 
 
-@pytest.mark.kernels
 def test_every_estimator_has_a_short_name(run, net):
     words = ["compare", net, *BOX, "--estimators", ",".join(ESTIMATORS), "--budgets", "20", "--seeds", "2"]
     code, out, _ = run(*words, "--exact-draws", "2", "--radius", "0.2", "--directions", "1", "--json")
@@ -54,7 +52,6 @@ def test_every_estimator_has_a_short_name(run, net):
     assert any("radius 0.2, 1 direction" in row["target"] for row in judgements)
 
 
-@pytest.mark.kernels
 def test_without_noise_the_stored_biases_are_the_target(run, net):
     words = ["compare", net, *BOX, *SHORT, "--sigma", "0", "--estimators", "crofton, shell"]
     code, out, _ = run(*words, "--kind", "activation", "--json")
@@ -90,7 +87,6 @@ def test_mistakes_in_compare_are_answered_in_one_line(run, net, words, says):
     assert_fails_in_one_line(run("compare", net, *BOX, *words), says)
 
 
-@pytest.mark.kernels
 def test_ctrl_c_prints_and_saves_the_runs_that_were_done(run, net, tmp_path, monkeypatch):
     from regions.estimators import CroftonLines
 
@@ -112,7 +108,6 @@ def test_ctrl_c_prints_and_saves_the_runs_that_were_done(run, net, tmp_path, mon
     assert not Comparison.load(tmp_path / "part.json").complete
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("command", ["compare", "inequalities", "validate"])
 def test_ctrl_c_during_exact_values_leaves_nothing_and_says_so(run, net, tmp_path, monkeypatch, command):
     from regions.enumeration.enumerate import enumerate_cells
@@ -126,7 +121,6 @@ def test_ctrl_c_during_exact_values_leaves_nothing_and_says_so(run, net, tmp_pat
     assert not (tmp_path / "none.json").exists()
 
 
-@pytest.mark.kernels
 def test_inequalities_print_save_and_repeat(run, net, tmp_path):
     words = ["inequalities", net, *BOX, "--sigma", "0.3", "--eps", "0.1", "--bias-draws", "3", "--seed", "2"]
     code, out, _ = run(*words, "-o", tmp_path / "out.json", "--json")

@@ -9,7 +9,7 @@ import pytest
 from networks import random_network
 from programs import assert_fails_in_one_line
 
-from regions import Exploration, explore, minimal_perturbation
+from regions import Exploration, Network, explore, minimal_perturbation
 from regions.exploration import search_frame
 
 
@@ -23,7 +23,6 @@ def files(tmp_path):
     return network, str(tmp_path / "net.npz"), str(tmp_path / "x.npy")
 
 
-@pytest.mark.kernels
 def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_path):
     network, net, point = files
     center = np.load(point).ravel()
@@ -47,7 +46,6 @@ def test_the_command_prints_and_saves_what_the_library_finds(run, files, tmp_pat
     assert stored["facets"] == printed["facets"]
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -64,12 +62,14 @@ def test_mistakes_are_answered_in_one_line(run, files, words, says):
     assert_fails_in_one_line(run("explore", net, "--center", point, *words), says)
 
 
-@pytest.mark.kernels
-def test_what_was_not_searched_is_said(run, files, monkeypatch):
-    _, net, point = files
+def test_what_was_not_searched_is_said(run, tmp_path, monkeypatch):
+    net, point = tmp_path / "net.npz", tmp_path / "point.npy"
+    rng = np.random.default_rng(2)
+    Network.from_arrays([rng.normal(size=(5, 3)), np.ones((1, 5))], [[0.1] * 5, [0.0]]).save(net)
+    np.save(point, [0.1, 0.2, 0.3])
     code, out, _ = run("explore", net, "--center", point, "--json", "--max-cells", "100000")
     assert (code, json.loads(out)["status"], json.loads(out)["reach"]) == (0, "COMPLETE", None)
-    monkeypatch.setattr(search_frame, "MOST_CONE_DIMENSIONS", 1)
+    monkeypatch.setattr(search_frame, "searched_whole", lambda network: False)
     words = ["explore", net, "--center", point, "--max-hops", "1"]
     code, out, _ = run(*words)
     assert code == 0 and "TRUNCATED: only the box of" in out
@@ -77,3 +77,21 @@ def test_what_was_not_searched_is_said(run, files, monkeypatch):
     found = json.loads(out)
     assert (code, found["status"], found["stopped_by"]) == (0, "TRUNCATED", "max_seconds")
     assert len(found["reasons"]) == 2
+
+
+def test_other_domains_than_a_box_are_explored(run, tmp_path):
+    rng = np.random.default_rng(3)
+    network = Network.from_arrays([rng.normal(size=(5, 3)), rng.normal(size=(2, 5))], [[0.1] * 5, [0.0] * 2])
+    network.save(tmp_path / "net.npz")
+    points = rng.normal(size=(3, 3))
+    files = [tmp_path / f"p{k}.npy" for k in range(3)]
+    for file, point in zip(files, points, strict=True):
+        np.save(file, point)
+    start = ["explore", tmp_path / "net.npz", "--center", files[0], "--json"]
+    box = ["--box", "-9", "9", "--free", "0,2", "--at", files[0]]
+    slice_of_three = ["--slice", *files, "--margin", "0.5"]
+    for words in (["--whole-space"], box, slice_of_three, ["--segment", *files[:2]]):
+        code, out, err = run(*start, *words)
+        assert (code, err) == (0, "")
+        counted = run("count", tmp_path / "net.npz", *words, "--json")[1]
+        assert json.loads(out)["n_cells"] == json.loads(counted)["cells"]

@@ -28,8 +28,6 @@ from regions.validation.comparison import Comparison, Judgement, compare_estimat
 from regions.validation.exact_targets import exact_value, units_in_neighbourhood
 from regions.validation.local_complexity import exact_local_complexity
 
-pytestmark = pytest.mark.kernels
-
 
 @pytest.fixture
 def problem():

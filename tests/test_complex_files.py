@@ -113,10 +113,9 @@ def test_no_changed_byte_of_the_directory_passes_unnoticed(saved: tuple[CellComp
     cells, good = saved
     content = good.read_bytes()
     for position in range(content.index(b"PK\x01\x02"), len(content)):
-        for mask in (0x01, 0xFF):
-            changed = bytearray(content)
-            changed[position] ^= mask
-            refused_or_identical(bytes(changed), good.with_name("changed.regions"), cells)
+        changed = bytearray(content)
+        changed[position] ^= (0x01, 0xFF)[position % 2]
+        refused_or_identical(bytes(changed), good.with_name("changed.regions"), cells)
 
 
 @given(part=st.floats(0.0, 1.0, exclude_max=True))

@@ -29,7 +29,6 @@ WIDTHS = [(6, 4, 1), (5, 1, 1), (7, 2), (4, 3, 3, 2), (3, 2, 1, 1), (4, 4, 2), (
 
 
 @pytest.mark.sweep(6)
-@pytest.mark.kernels
 @pytest.mark.parametrize("d", [2, 3, 4])
 @pytest.mark.parametrize("case", range(len(WIDTHS)))
 def test_lines_are_unbiased_for_the_locus_at_the_stored_biases(d, case):
@@ -42,7 +41,6 @@ def test_lines_are_unbiased_for_the_locus_at_the_stored_biases(d, case):
         assert abs(estimate.mean - exact) <= 4 * estimate.stderr, (kind, estimate, exact)
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("make", [lambda: cube(2), lambda: cube(3), triangle, lambda: random_plane(6, 1)])
 def test_lines_are_unbiased_under_a_gaussian_density(make):
     domain = make()
@@ -54,7 +52,6 @@ def test_lines_are_unbiased_under_a_gaussian_density(make):
     assert estimate.stderr < 0.05 * exact
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("widths", [(2, 6, 4, 1), (2, 5, 1, 1), (3, 4, 3, 2)])
 def test_lines_under_bias_noise_are_unbiased_for_local_complexity(widths):
     network, box = random_network(3, widths), cube(widths[0])
@@ -64,7 +61,6 @@ def test_lines_under_bias_noise_are_unbiased_for_local_complexity(widths):
     assert abs(z_score(estimate, exact)) < 4, (estimate, exact)
 
 
-@pytest.mark.kernels
 def test_on_a_segment_every_line_is_the_segment():
     network, segment = random_network(1, (3, 8, 5, 1)), Segment([-2.0, 1.0, 0.0], [1.0, -1.0, 2.0])
     density = UniformDensity(segment)

@@ -106,12 +106,12 @@ def test_coarea_estimates_agree_with_the_exact_value(name):
 def test_every_estimator_takes_it_and_meets_its_exact_value(name):
     density, network = densities(name), small_network()
     for estimator in (Coarea(0.3), CroftonLines(), CroftonLines(0.3), DistinctPatterns(), CrossPolytope(0.2)):
-        exact = exact_value(estimator.target, network, BOX, density, np.random.default_rng(3), 60)
-        estimate = estimator.estimate(network, density, np.random.default_rng(4), 4000, domain=BOX)
+        exact = exact_value(estimator.target, network, BOX, density, np.random.default_rng(3), 30)
+        estimate = estimator.estimate(network, density, np.random.default_rng(4), 2000, domain=BOX)
         if not isinstance(estimator, DistinctPatterns):  # biased by design
             assert abs(estimate.mean - exact.mean) < 4 * math.hypot(estimate.stderr, exact.stderr)
     for estimator in (FiniteShell(0.01), BoundaryDistance(0.01)):
-        estimate = estimator.estimate(network, density, np.random.default_rng(4), 4000, domain=BOX)
+        estimate = estimator.estimate(network, density, np.random.default_rng(4), 2000, domain=BOX)
         assert math.isfinite(estimate.mean)
 
 

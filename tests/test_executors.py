@@ -23,8 +23,6 @@ from regions.enumeration import executors
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.errors import InvalidInputError
 
-pytestmark = pytest.mark.kernels
-
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 
 

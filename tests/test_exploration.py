@@ -13,7 +13,6 @@ from regions import (
     Box,
     CellComplex,
     Network,
-    Polyhedron,
     Polytope,
     Slice,
     WholeSpace,
@@ -157,12 +156,12 @@ def test_no_domain_is_the_whole_space(listed) -> None:
         for point, pattern in zip(free.points, states, strict=True):
             known = np.isfinite(point).all()
             assert not known or np.array_equal(network.activation_pattern(point), pattern)
-    with pytest.raises(InvalidDomainError, match="explore a bounded part"):
-        explore(network, center, Polyhedron(np.eye(network.input_dim)[:1], [1e9]))
+    with pytest.raises(InvalidDomainError, match="the network takes"):
+        explore(network, center, WholeSpace(network.input_dim + 1))
 
 
 def test_a_box_of_many_directions_stands_for_the_whole_space(listed, monkeypatch) -> None:
-    monkeypatch.setattr(search_frame, "MOST_CONE_DIMENSIONS", 1)
+    monkeypatch.setattr(search_frame, "searched_whole", lambda network: False)
     network, _, _, center = listed
     free = explore(network, center, max_cells=None)
     half = free.frame.half_width
@@ -185,7 +184,7 @@ def test_cells_far_away_are_found_without_a_domain(center, monkeypatch) -> None:
     found = explore(THREE_LINES, center, max_cells=None)
     assert (found.n_cells, found.status.name, found.n_frontier) == (7, "COMPLETE", 0)
     with monkeypatch.context() as patch:
-        patch.setattr(search_frame, "MOST_CONE_DIMENSIONS", 1)
+        patch.setattr(search_frame, "searched_whole", lambda network: False)
         boxed = explore(THREE_LINES, center, max_cells=None)
     assert boxed.n_cells == (6 if center == [0.1, 0.1] else 7)
     assert boxed.status.name == "TRUNCATED" and boxed.n_frontier == 0
@@ -441,6 +440,7 @@ def named_facets(found: Exploration) -> set[tuple[frozenset[bytes], int]]:
 
 def test_both_finders_agree_without_a_domain(monkeypatch) -> None:
     network, center = random_network(12, (9, 7, 5, 3)), np.random.default_rng(3).normal(size=9)
+    monkeypatch.setattr(search_frame, "searched_whole", lambda network: False)
     found = explore(network, center, max_cells=None, max_hops=1)
     monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 0)
     again = explore(network, center, max_cells=None, max_hops=1)
@@ -481,8 +481,9 @@ def test_a_center_on_the_border_of_the_domain_has_its_cell(listed) -> None:
     assert np.array_equal(found.states()[0], network.activation_pattern(box.high))
 
 
-def test_rows_left_undecided_are_counted_and_nothing_is_complete() -> None:
+def test_rows_left_undecided_are_counted_and_nothing_is_complete(monkeypatch) -> None:
     """Twins in ten dimensions: no ray tells them apart, and rational arithmetic would take too long."""
+    monkeypatch.setattr(search_frame, "searched_whole", lambda network: False)
     network = random_network(7, (10, 10, 2, 2))
     first = network.weights[0].copy()
     first[3] = first[0]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from regions import Box, Network, enumerate_cells
+from regions import Box, CertificateError, Network, enumerate_cells
+from regions.enumeration import compiled_network
 from regions.enumeration.compiled_network import compile_network
 
 ENGINES = ["planar", "cells", "lp"]
@@ -65,8 +71,38 @@ def test_duplicates_whose_keys_cancelled_elsewhere_are_four_cells(engine: str, k
     assert cells.certificate.proven
 
 
-def test_the_keys_of_two_compilations_differ_and_the_results_do_not() -> None:
-    found = [enumerate_cells(cross_with([1, 2, 5]), BOX, workers=1) for _ in range(2)]
-    assert not np.array_equal(other_keys(), other_keys())
-    for name in ("cell_a", "cell_b", "side", "layer", "unit", "volume", "jump", "place"):
-        assert np.array_equal(getattr(found[0].facets, name), getattr(found[1].facets, name), equal_nan=True)
+def keys_of(network: Network, box: Box) -> bytes:
+    net = compile_network(network, box, radius=0.0, certified=True, planar=True)
+    return b"".join(net.arrays[name].tobytes() for name in ("unit_keys", "facet_keys"))
+
+
+def test_keys_follow_from_network_and_domain_alone() -> None:
+    first = keys_of(cross_with([1, 2, 5]), BOX)
+    assert first == keys_of(cross_with([1, 2, 5]), Box([-1.0, -1.0], [1.0, 1.0]))
+    others = keys_of(cross_with([1, 2]), BOX), keys_of(cross_with([1, 2, 5]), Box([-1.0, -1.0], [1.0, 2.0]))
+    assert len({first, *others}) == 3
+
+
+def test_a_fresh_process_has_the_same_keys() -> None:
+    code = (
+        "from tests.test_facet_keys import *; import hashlib;"
+        "print(hashlib.sha256(keys_of(cross_with([1, 2, 5]), BOX)).hexdigest())"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == hashlib.sha256(keys_of(cross_with([1, 2, 5]), BOX)).hexdigest()
+
+
+@pytest.mark.parametrize("max_cells", [None, 3])
+def test_facets_whose_keys_collide_are_refused(
+    monkeypatch: pytest.MonkeyPatch, max_cells: int | None
+) -> None:
+    """With all words 0 the keys of all facets of a unit are the same."""
+
+    def no_words(network: Network, domain: Box, n_units: int) -> dict[str, np.ndarray]:
+        return {name: np.zeros(n_units + 1, np.uint64) for name in ("unit_keys", "facet_keys")}
+
+    monkeypatch.setattr(compiled_network, "facet_words", no_words)
+    grid = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [[1.0] * 3]], [[0.0, 0.1, 0.3], [0.0]])
+    with pytest.raises(CertificateError):
+        enumerate_cells(grid, BOX, engine="planar", max_cells=max_cells)

@@ -15,6 +15,7 @@ from judging import pattern_tuples
 from networks import problem_of
 from strategies import Case, examples, rational_networks
 
+import regions
 from regions import Box, CellComplex, Network, count_cells, enumerate_cells, explore, locus_volume, verify
 from regions.domain import FixedBox, domain_from_dict
 from regions.errors import InvalidDomainError
@@ -142,6 +143,51 @@ def test_few_free_pixels_of_an_image() -> None:
         [np.delete(network.weights[0], free, axis=1) @ np.delete(image, free), np.zeros(10)],
     )
     assert count.cells == count_cells(folded, Box([-20.0] * 3, [20.0] * 3)).cells > 20
+
+
+def digits_of_784_pixels() -> tuple[Network, np.ndarray]:
+    """Return the network of 8 x 8 digits on images of 28 x 28 pixels, by averages of blocks, and such images.
+
+    A pixel has the weights of its block over 16, so nothing is rounded.
+    """
+    path = Path(regions.__file__).parent / "data" / "digits_64x32x32.npz"
+    network = Network.load(path)
+    with np.load(path) as stored:
+        images = np.asarray(stored["images"], dtype=np.float64)
+    across = (np.arange(28) + 2) // 4
+    block = (8 * across[:, None] + across).ravel()
+    first = network.weights[0][:, block] / 16.0
+    wide = Network.from_arrays([first, *network.weights[1:]], network.biases, relu=network.relu)
+    return wide, images[:, block]
+
+
+@pytest.mark.parametrize(("d", "half_width"), [(2, 40.0), (3, 30.0), (4, 20.0), (5, 16.0), (6, 12.0)])
+def test_a_box_with_few_free_pixels_of_a_digit_is_a_box_of_the_folded_network(
+    d: int, half_width: float
+) -> None:
+    network, images = digits_of_784_pixels()
+    image, free = images[d], np.array([300, 325, 410, 436, 518, 240])[:d]
+    low, high = image.copy(), image.copy()
+    low[free] -= half_width
+    high[free] += half_width
+    rest = np.setdiff1d(np.arange(784), free)
+    biases = [
+        float(sum((Fraction(w) * Fraction(x) for w, x in zip(row, image[rest].tolist(), strict=True)), b))
+        for row, b in zip(
+            network.weights[0][:, rest].tolist(), map(Fraction, network.biases[0].tolist()), strict=True
+        )
+    ]
+    folded = Network.from_arrays(
+        [network.weights[0][:, free], *network.weights[1:]], [biases, *network.biases[1:]], relu=network.relu
+    )
+    ours = enumerate_cells(network, Box(low, high))
+    theirs = enumerate_cells(folded, Box(low[free], high[free]))
+    assert (ours.dimension, ours.domain.input_dim) == (d, 784) and ours.n_cells == theirs.n_cells > 5
+    order = [np.lexsort(cells.patterns.T) for cells in (ours, theirs)]
+    assert np.array_equal(ours.patterns[order[0]], theirs.patterns[order[1]])
+    np.testing.assert_allclose(ours.volumes[order[0]], theirs.volumes[order[1]], rtol=1e-6)
+    assert locus_volume(ours).total == pytest.approx(locus_volume(theirs).total, rel=1e-9)
+    assert count_cells(network, Box(low, high), engine="lp").cells == ours.n_cells
 
 
 def test_the_command_line_fixes_inputs(run, tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ def others(reference_data: Path, folder: str) -> Path:
     return reference_data / folder
 
 
-@pytest.mark.kernels
 def test_small_files_have_the_cells_of_an_independent_splitter(reference_data: Path) -> None:
     folder = others(reference_data, "cases")
     pytest.importorskip("onnx", reason="needs onnx")
@@ -63,7 +62,6 @@ def test_files_of_the_zoo_load(name: str, reference_data: Path) -> None:
     assert load_network(others(reference_data, "zoo") / name).widths == ZOO[name]
 
 
-@pytest.mark.kernels
 def test_keras_files_of_others_load(reference_data: Path) -> None:
     pytest.importorskip("h5py", reason="needs h5py")
     zoo = others(reference_data, "zoo")

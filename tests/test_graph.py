@@ -207,7 +207,6 @@ def test_missing_file_is_said_to_be_missing(tmp_path):
             read_graph(tmp_path / f"none.{suffix}")
 
 
-@pytest.mark.kernels
 def test_real_graph_is_connected_with_one_node_per_cell():
     complex = real_complex()
     graph = adjacency_graph(complex)
@@ -216,7 +215,6 @@ def test_real_graph_is_connected_with_one_node_per_cell():
     assert nx.is_connected(graph)
 
 
-@pytest.mark.kernels
 def test_real_neighbours_differ_in_the_unit_of_their_facet():
     complex = real_complex()
     offsets = complex.network.unit_offsets
@@ -225,14 +223,12 @@ def test_real_neighbours_differ_in_the_unit_of_their_facet():
         assert complex.pattern(a)[flat] != complex.pattern(b)[flat]
 
 
-@pytest.mark.kernels
 def test_pattern_attribute_is_the_complexs_own_hex():
     complex = real_complex()
     patterns = nx.get_node_attributes(adjacency_graph(complex), "pattern")
     assert all(patterns[i] == complex.pattern_hex(i) for i in range(complex.n_cells))
 
 
-@pytest.mark.kernels
 def test_degree_counts_the_facets_that_are_not_on_the_box():
     complex = real_complex()
     outer = np.bincount(complex.facets.cell_a[~complex.facets.interior], minlength=complex.n_cells)
@@ -241,7 +237,6 @@ def test_degree_counts_the_facets_that_are_not_on_the_box():
     assert np.array_equal(degree + outer, complex.n_facets)
 
 
-@pytest.mark.kernels
 def test_truncated_complex_gives_the_graph_of_its_cells():
     complex = real_complex(max_cells=10)
     graph = adjacency_graph(complex)

@@ -17,8 +17,6 @@ from regions.network.relu_network import Network
 from regions.validation.inequalities import Inequality, check_inequalities, compare_sides
 from regions.validation.local_complexity import exact_local_complexity, with_bias_noise
 
-pytestmark = pytest.mark.kernels
-
 NAMES = ["corollary 3, upper", "corollary 3, lower", "theorem 5", "theorem 5, lower", "theorem 7"]
 
 

@@ -189,7 +189,6 @@ def slowly(monkeypatch, seconds):
         monkeypatch.setattr(f"regions.validation.{name}.all_cells", cells)
 
 
-@pytest.mark.kernels
 def test_a_time_limit_keeps_the_draws_done(monkeypatch, tmp_path):
     slowly(monkeypatch, 0.02)
     options = {"sigma": 0.2, "n_samples": 50, "n_bias": 10_000, "max_seconds": 1.0}
@@ -204,7 +203,6 @@ def test_a_time_limit_keeps_the_draws_done(monkeypatch, tmp_path):
     assert again.stopped_by == "" and (again.exact.mean, again.z) == (report.exact.mean, report.z)
 
 
-@pytest.mark.kernels
 def test_a_time_limit_keeps_the_draws_of_inequalities(monkeypatch):
     slowly(monkeypatch, 0.005)
     problem, options = (network(), BOX, DENSITY, 0.3), {"eps": 0.01}
@@ -217,7 +215,6 @@ def test_a_time_limit_keeps_the_draws_of_inequalities(monkeypatch):
     assert found.inequalities == fewer.inequalities and fewer.complete
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("targets", ["locus", "number of cells", "neighbourhoods"])
 def test_a_time_limit_keeps_the_runs_done(monkeypatch, tmp_path, targets):
     ready = {
@@ -236,7 +233,6 @@ def test_a_time_limit_keeps_the_runs_done(monkeypatch, tmp_path, targets):
     assert Comparison.load(tmp_path / "found.json") == found
 
 
-@pytest.mark.kernels
 def test_a_time_limit_that_leaves_nothing_is_an_error_with_the_reason(monkeypatch):
     slowly(monkeypatch, 0.05)
     rng = np.random.default_rng(0)
@@ -253,7 +249,6 @@ def test_a_time_limit_that_leaves_nothing_is_an_error_with_the_reason(monkeypatc
         exact_local_complexity(network(), BOX, DENSITY, 0.2, 6, rng, max_seconds=0)
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("command", ["validate", "inequalities", "compare"])
 def test_max_seconds_prints_and_saves_the_draws_done(monkeypatch, capsys, tmp_path, command):
     net, saved = tmp_path / "net.npz", tmp_path / "out.json"

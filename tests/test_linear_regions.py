@@ -142,7 +142,7 @@ def naive_counts(truth: NaiveComplex) -> dict[str, int]:
     }
 
 
-@examples(60)
+@examples(20)
 @given(rational_networks())
 def test_counts_are_those_of_the_oracle_and_never_increase(case: Case) -> None:
     truth = naive_complex(case.weights, case.biases, case.relu, box_of(case).halfspaces)

@@ -29,8 +29,7 @@ from validation.experiments.long_training_effects import (
     ratio_of,
     sign_flip_p,
 )
-from validation.framework import Folder, Pool, load_config
-from validation.report import build_report, record_run
+from validation.framework import Folder
 
 Row = dict[str, object]
 STEPS = (0, 100, 200, 300)
@@ -152,6 +151,7 @@ def test_runs_are_sorted_by_what_rank_and_complexity_do():
     assert own.fallen == 0
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("rounding", [False, True])
 @pytest.mark.parametrize("raises", [False, True])
 def test_the_text_follows_the_numbers(tmp_path: Path, rounding: bool, raises: bool):
@@ -175,17 +175,3 @@ def test_a_missing_record_fails_the_check(tmp_path: Path):
     folder = Folder(tmp_path, "long_training")
     folder.write_csv("records", made_up({}, architectures=("4x2", "8x2", "4x2:float32")))
     assert not long_training.report(config, folder).checks[0].passed
-
-
-@pytest.mark.slow
-def test_the_quick_form_trains_measures_and_reports(tmp_path: Path):
-    pytest.importorskip("torch")
-    pytest.importorskip("sklearn")
-    config = load_config("long_training", "quick")
-    folder = Folder(tmp_path, "long_training")
-    with Pool(1, lambda _: None) as pool:
-        long_training.EXPERIMENT.run(config, folder, pool)
-    record_run(tmp_path, "long_training", "quick", 1, 1.0)
-    checks = build_report(tmp_path, [long_training.EXPERIMENT])
-    assert checks[0].passed
-    assert "32x2:float32" in (tmp_path / "REPORT.md").read_text()

@@ -204,7 +204,6 @@ def test_largest_values_of_pytorch(call: Callable[[Any], Any], expected: Callabl
 ZOO = Path(os.environ.get("REGIONS_REFERENCE_DATA", Path(__file__).parents[2] / "shared" / "data")) / "zoo"
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("name", "half_width", "cells"),
     [

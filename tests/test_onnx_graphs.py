@@ -410,7 +410,6 @@ def test_inputs_are_given_by_name(tmp_path: Path) -> None:
             from_onnx(model, inputs=wrong)
 
 
-@pytest.mark.kernels
 def test_the_command_line_names_inputs_and_outputs(tmp_path: Path, capsys: Any) -> None:
     model = two_inputs()
     model.graph.node.append(make_node("Gemm", ["h", "B"], ["other"]))
@@ -534,6 +533,7 @@ def test_what_would_not_fit_into_memory_is_refused_with_the_numbers(case: str) -
         from_onnx(too_large(case))
 
 
+@pytest.mark.slow
 def test_a_million_values_that_are_kept_apart_need_no_dense_matrix() -> None:
     network = from_onnx(graph_model([make_node("Relu", ["x"], ["y"])], {}, (1, 10**6)))
     assert network.n_units == network.operators[0].nnz == 10**6

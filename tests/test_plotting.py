@@ -205,7 +205,6 @@ def test_interactive_plane_draws_every_cell(grid):
     assert len(figure.data[-1].x) == grid.n_cells
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("outputs", [1, 2, 5])
 def test_class_pieces_of_random_networks_are_exact(outputs):
     for seed in range(5):
@@ -213,14 +212,12 @@ def test_class_pieces_of_random_networks_are_exact(outputs):
         assert_pieces_are_right(enumerated(network, Box([-1.0, -1.0], [1.0, 1.0])))
 
 
-@pytest.mark.kernels
 def test_class_pieces_on_a_slice_of_many_inputs_are_exact():
     rng = np.random.default_rng(5)
     network = random_network(5, (20, 16, 16, 4))
     assert_pieces_are_right(enumerated(network, Slice.through(*rng.normal(size=(3, 20)))))
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):
@@ -235,7 +232,6 @@ def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):
     plot_graph(complex)
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_strips_of_a_segment_have_the_colour_of_their_class(outputs):
     network = random_network(4, (3, 10, 10, outputs))
@@ -250,7 +246,6 @@ def test_strips_of_a_segment_have_the_colour_of_their_class(outputs):
         assert right - left < 1e-9 or np.allclose(palette[label], color[:3])
 
 
-@pytest.mark.kernels
 def test_interactive_space_draws_every_facet():
     pytest.importorskip("plotly")
     complex = enumerated(random_network(1, (3, 6, 4, 1)), Box([-1.0] * 3, [1.0] * 3))
@@ -258,7 +253,6 @@ def test_interactive_space_draws_every_facet():
     assert triangles == len(complex.facet_simplices()[0])
 
 
-@pytest.mark.kernels
 def test_a_large_picture_takes_seconds(tmp_path):
     complex = enumerated(random_network(0, (2, 64, 64, 64, 3)), Box([-1.0, -1.0], [1.0, 1.0]))
     start = time.perf_counter()

@@ -29,8 +29,6 @@ from regions.kernels.memory.states import Mode
 from regions.runs.proof import frontier, is_frontier
 from regions.runs.task_store import TaskStore
 
-pytestmark = pytest.mark.kernels
-
 TREES = [(2, (16, 12), "planar"), (3, (12, 8), "cells"), (4, (9, 6), "lp"), (2, (14, 9), "lp")]
 SHORT = Budget(steps=20)
 

@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import network_on_box, share_at_once
+from networks import cube, maxout, network_on_box, share_at_once
 from programs import interrupted
 
 from regions.complexes import CellComplex, Completeness
 from regions.enumeration import threads
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.enumeration.ledger import Ledger
+from regions.enumeration.programs.program_search import ProgramSearch
+from regions.enumeration.search import NO_LIMIT, Task, TaskResult
 from regions.enumeration.vertices.vertex_search import VertexSearch
+from regions.kernels.memory.states import Status
 
 CASES = [(1, (20, 20)), (2, (8, 8)), (3, (6, 5)), (4, (6, 3))]
 
@@ -86,6 +89,46 @@ def test_workers_do_not_change_which_cells_a_limit_keeps(
     assert cut_up
 
 
+@pytest.mark.parametrize(("engine", "dimension"), [("planar", 2), ("cells", 3), ("lp", 2)])
+def test_a_limit_that_is_looked_at_after_the_last_cell_leaves_nothing_out(
+    engine: str, dimension: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last cell of all is found some steps before its search is over."""
+    kind = ProgramSearch if engine == "lp" else VertexSearch
+    step, look, crews = kind.step, threads._Crew._look, list[threads._Crew]()
+
+    def step_and_look(search: Any, steps: int = NO_LIMIT) -> Status:
+        status = step(search, min(steps, 1) if crews else steps)
+        for crew in crews:
+            look(crew)
+        return status
+
+    def note(crew: threads._Crew, *words: Any) -> None:
+        crews.append(crew)
+        work(crew, *words)
+
+    work = threads._Crew.work
+    network, box = maxout(2, dimension, (8, 6), 3), cube(dimension)  # whose search ends in empty subtrees
+    n = count_cells(network, box, engine=engine, workers=1).cells
+    share_at_once(monkeypatch)
+    monkeypatch.setattr(kind, "step", step_and_look)
+    monkeypatch.setattr(threads._Crew, "work", note)
+    for limit, expected in ((n, Completeness.COMPLETE), (n - 1, Completeness.TRUNCATED)):
+        crews.clear()
+        found = count_cells(network, box, engine=engine, workers=2, max_cells=limit)
+        assert crews and (found.cells, found.status) == (limit, expected)
+
+
+def test_as_many_cells_as_allowed_are_not_known_to_be_enough() -> None:
+    ledger = Ledger(5)
+    ledger.add(Task(b"\x01"))
+    assert not ledger.has_enough(5) and ledger.has_enough(6)
+    ledger.enter(TaskResult(b"", 5, complete=True))
+    assert not ledger.has_enough() and ledger.has_enough(1)
+    ledger.enter(TaskResult(b"\x01", 0, complete=False))
+    assert ledger.has_enough()
+
+
 @pytest.mark.kernels
 def test_a_limit_stops_all_threads_soon() -> None:
     """A search of a hundred tasks whose first ones fill the limit must not do the others."""
@@ -112,7 +155,7 @@ def test_an_error_of_the_progress_callback_ends_all_threads(workers: int) -> Non
 
 INTERRUPTED = """
 import json, sys
-from networks import network_on_box, share_at_once
+from networks import cube, maxout, network_on_box, share_at_once
 from regions import Box, count_cells, enumerate_cells
 
 network, box = network_on_box({dimension}, {widths})
@@ -187,7 +230,7 @@ def test_ctrl_c_before_the_first_cell_gives_an_empty_truncated_result(
 
 MEMORY = """
 import sys
-from networks import network_on_box, share_at_once
+from networks import cube, maxout, network_on_box, share_at_once
 from regions import count_cells
 
 def count(dimension, widths, **options):

@@ -45,7 +45,6 @@ from regions.domain.starting_polytope import exact_polytope, simplex_volume, tri
 from regions.errors import InvalidDomainError
 
 DIGITS = Path(regions.__file__).parent / "data" / "digits_64x32x32.npz"
-kernels = pytest.mark.kernels
 
 
 def digits() -> tuple[Network, np.ndarray]:
@@ -75,7 +74,6 @@ def small_net(n: int, seed: int = 5) -> Network:
     return Network.from_arrays(weights, [0.3 * rng.normal(size=shape[0]) for shape in shapes])
 
 
-@kernels
 @pytest.mark.parametrize(("d", "half_width"), [(3, 0.8), (4, 1.0), (5, 0.6), (6, 0.5)])
 def test_a_slice_through_digits_is_a_box_of_the_composed_network(d: int, half_width: float) -> None:
     network, images = digits()
@@ -90,7 +88,6 @@ def test_a_slice_through_digits_is_a_box_of_the_composed_network(d: int, half_wi
     assert locus_volume(ours).total == pytest.approx(locus_volume(theirs).total, rel=1e-9)
 
 
-@kernels
 def test_a_slice_through_four_digits_has_the_cells_of_both_engines() -> None:
     network, images = digits()
     domain = Slice.through(*images[:4], margin=0.0)
@@ -101,7 +98,7 @@ def test_a_slice_through_four_digits_has_the_cells_of_both_engines() -> None:
     assert count_cells(network, few, engine="both").cells > 1
 
 
-@kernels
+@pytest.mark.kernels
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_slices_have_the_cells_of_the_brute_force(d: int) -> None:
     rng = np.random.default_rng(d)
@@ -150,7 +147,6 @@ def test_a_parallelotope_has_the_vertices_and_volume_of_the_double_description(d
     assert domain.volume == pytest.approx(float(volume), rel=1e-15)
 
 
-@kernels
 def test_a_slice_through_two_points_is_a_segment() -> None:
     rng = np.random.default_rng(2)
     network, (a, b) = small_net(6), rng.normal(size=(2, 6))
@@ -162,7 +158,6 @@ def test_a_slice_through_two_points_is_a_segment() -> None:
     np.testing.assert_allclose(np.sort(ours.volumes), np.sort(theirs.volumes), atol=1e-9)
 
 
-@kernels
 def test_everything_that_takes_boxes_takes_slices_of_three_dimensions(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     network, points = small_net(5), rng.normal(size=(4, 5))
@@ -261,7 +256,6 @@ def test_principal_axes_of_any_number() -> None:
     assert np.abs(domain.basis[:3]).max(axis=1).min() > 0.9
 
 
-@kernels
 @pytest.mark.parametrize("n_points", [2, 3, 4, 5])
 def test_the_command_line_takes_as_many_points(run, tmp_path: Path, n_points: int) -> None:
     rng = np.random.default_rng(n_points)

@@ -43,6 +43,7 @@ from regions import (
     face_lattice,
     locus_volume,
     read_graph,
+    restricted,
     sum_over_cells,
     verify,
     volume_enclosures,
@@ -51,8 +52,6 @@ from regions import (
 from regions.domain import domain_from_dict
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError, RegionsError
 from regions.plotting import plot_cells, plot_graph
-
-pytestmark = pytest.mark.kernels
 
 
 def arrangement(normals: Sequence[Sequence[float]], offsets: Sequence[float]) -> Network:
@@ -205,6 +204,7 @@ def test_degenerate_arrangements_have_the_cells_of_whitney(seed: int) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.kernels
 @given(rational_networks(max_dimension=3, max_layers=2, max_width=3))
 @examples(60, 6)
 def test_deep_networks_have_the_cells_of_the_brute_force(case: Case) -> None:
@@ -356,6 +356,18 @@ def test_a_gaussian_weighs_the_whole_space() -> None:
     assert exact_value(lines.target, network, WholeSpace(2), density, rng, 2).mean == pytest.approx(wanted)
 
 
+def test_densities_are_restricted_to_what_has_no_end() -> None:
+    density = GaussianDensity(np.array([0.5, -1.0]), np.diag([0.5, 1.5]))
+    assert restricted(density, WholeSpace(2)) is density
+    half = Polyhedron([[1.0, 0.0]], [0.5])  # through the mean, so that it has half of the mass
+    cells = enumerate_cells(generic(2, 4), half)
+    masses, _ = cell_masses(cells, density)
+    assert masses.sum() == pytest.approx(0.5, abs=1e-9)
+    shares, _ = cell_masses(cells, restricted(density, half))
+    np.testing.assert_allclose(shares, 2.0 * masses, atol=1e-9)
+    assert (restricted(density, half).sample(50, np.random.default_rng(0))[:, 0] <= 0.5).all()
+
+
 def test_what_makes_no_sense_is_refused_in_one_line() -> None:
     cells = enumerate_cells(generic(2, 4), WholeSpace(2))
     unbounded = int(np.flatnonzero(~cells.bounded)[0])
@@ -426,6 +438,18 @@ def test_unbounded_polytopes_are_parts_of_the_whole_space() -> None:
     ):
         with pytest.raises(InvalidDomainError, match=says):
             Polyhedron(A, b)
+
+
+def test_a_strip_goes_on_in_one_direction_only() -> None:
+    strip = Polyhedron([[1.0, 0.0], [-1.0, 0.0]], [1.0, 1.0])
+    network = arrangement([[1.0, 0.0], [0.0, 1.0], [-2.0, 0.0], [1.0, 1.0]], [0.0, 0.0, 1.0, 0.0])
+    cells = enumerate_cells(network, strip)
+    assert cells.n_cells == count_cells(network, strip).cells == 9
+    ends = dict(zip(pattern_tuples(cells), cells.bounded.tolist(), strict=True))
+    box = enumerate_cells(network, Box([-1.0, -64.0], [1.0, 64.0]))
+    touched = set(box.facets.cell_a[np.isin(box.facets.side, [0, 2])].tolist())  # below and above
+    assert ends == {pattern: k not in touched for k, pattern in enumerate(pattern_tuples(box))}
+    assert verify(cells).ok
 
 
 def test_pictures_are_clipped_with_a_note() -> None:

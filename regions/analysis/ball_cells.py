@@ -26,8 +26,10 @@ from regions.domain import Domain, FrameBox, Slice
 from regions.enumeration import enumerate_cells
 from regions.enumeration.limits import Limits
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.inputs import without_tensors
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, squared_distance
+from regions.showing import Shown
 
 __all__ = ["BallCells", "ball_cells", "ball_domain"]
 
@@ -38,7 +40,7 @@ MOST_INPUTS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class BallCells:
+class BallCells(Shown):
     """The cells that meet the open ball |x - center| < radius.
 
     Attributes
@@ -67,6 +69,22 @@ class BallCells:
     complex: CellComplex
     cells: NDArray[np.int64]
     squared_distances: tuple[Fraction, ...] = ()
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells that meet the ball, as `count`."""
+        return self.count
+
+    def _headline(self) -> str:
+        return f"{self.count:,} cells meet the ball of radius {self.radius:g}, {self.complex.status.value}"
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "cells": f"{self.count:,} ({self.complex.status.value})",
+            "center": self.center,
+            "radius": f"{self.radius:g} in the norm {self.norm:g}",
+            "proven": self.complex.certificate.statement,
+        }
 
     @property
     def count(self) -> int:
@@ -147,7 +165,7 @@ def ball_domain(center: ArrayLike, radius: float, norm: float) -> Domain:
         raise InvalidInputError(f"norm is {norm!r}; choose 1, 2 or inf")
     if not (math.isfinite(radius) and radius > 0.0):
         raise InvalidInputError(f"radius is {radius!r}; give a finite number above 0")
-    point = np.asarray(center, dtype=np.float64)
+    point = np.asarray(without_tensors(center), dtype=np.float64)
     d = point.size
     if point.ndim != 1 or not 1 <= d <= MOST_INPUTS:
         raise InvalidDomainError(
@@ -204,7 +222,7 @@ def ball_cells(
     complex = enumerate_cells(
         network, ball_domain(center, radius, norm), arithmetic=arithmetic, progress=progress, **limits
     )
-    point, every = np.array(center, dtype=np.float64), np.arange(complex.n_cells)
+    point, every = np.array(without_tensors(center), np.float64), np.arange(complex.n_cells)
     if norm != 2:
         return BallCells(point, float(radius), float(norm), complex, every)
     exact = ExactNetwork(network, complex.domain)

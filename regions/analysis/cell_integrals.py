@@ -25,6 +25,7 @@ from regions.density.integrals.simplex_integrals import bisect_longest_edges, em
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.rational import ExactNetwork, exact_cell, simplex_volume, to_fraction
+from regions.showing import Shown
 
 __all__ = ["CellIntegral", "Integrand", "integrate"]
 
@@ -37,7 +38,7 @@ LARGEST_DEGREE = 40
 
 
 @dataclass(frozen=True, eq=False)
-class CellIntegral:
+class CellIntegral(Shown):
     """Integrals over the cells of a complex, against a density.
 
     Attributes

@@ -35,6 +35,7 @@ from regions.rational import (
     neighbour_pattern,
     sign_at,
 )
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -49,7 +50,7 @@ Measure = Callable[[ExactCell, ExactFacet], arb]
 
 
 @dataclass(frozen=True, eq=False)
-class LocusEnclosure:
+class LocusEnclosure(Shown):
     """Intervals that contain the true volume of a locus; `regions.rational.bounds` gives floats.
 
     Attributes
@@ -80,6 +81,9 @@ class LocusEnclosure:
             "by_unit": [list(bounds(part)) for part in self.by_unit],
             "n_facets": self.n_facets,
         }
+
+    def _facts(self) -> dict[str, Any]:
+        return self.to_dict()
 
 
 def volume_enclosures(

@@ -24,6 +24,7 @@ from regions.density.densities import check_density
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.network import LocusKind, check_kind
 from regions.network.patterns import flat_units
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -36,7 +37,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class LocusVolume:
+class LocusVolume(Shown):
     """Volume of a locus, in all and by the units that it belongs to.
 
     Parameters
@@ -88,6 +89,29 @@ class LocusVolume:
             "normalised": self.normalised,
             "is_lower_bound": self.is_lower_bound,
             "enclosure": None if self.enclosure is None else self.enclosure.to_dict(),
+        }
+
+    def _headline(self) -> str:
+        least = "at least " if self.is_lower_bound else ""
+        weight = "" if self.density is None else f", weighed by {self.density}"
+        return f"{least}{self.total:.9g} ± {self.error:.1g}, {self.kind} locus{weight}"
+
+    def _notes(self) -> dict[str, Any]:
+        return {"by layer": self.by_layer}
+
+    def _facts(self) -> dict[str, Any]:
+        proven = {} if self.enclosure is None else {"proven": self.enclosure.to_dict()["total"]}
+        mass = {} if self.mass is None else {"mass": self.mass}
+        bound = " (a lower bound)" if self.is_lower_bound else ""
+        return {
+            "total": f"{self.total:.9g} ± {self.error:.1g}{bound}",
+            "kind": self.kind,
+            "density": "none: plain volume" if self.density is None else self.density,
+            "facets": self.n_facets,
+            **{f"layer {k}": float(part) for k, part in enumerate(self.by_layer)},
+            "by unit": self.by_unit,
+            **mass,
+            **proven,
         }
 
 

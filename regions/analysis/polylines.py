@@ -18,8 +18,10 @@ from regions.domain import Segment
 from regions.enumeration import enumerate_cells
 from regions.enumeration.limits import Limits, Stop, checked_limits
 from regions.errors import InvalidDomainError
+from regions.inputs import without_tensors
 from regions.network.patterns import row_keys
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 __all__ = ["PolylineCells", "polyline_cells"]
 
@@ -28,7 +30,7 @@ Progress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, eq=False)
-class PolylineCells:
+class PolylineCells(Shown):
     """The cells of a network along a polyline.
 
     Attributes
@@ -50,6 +52,18 @@ class PolylineCells:
     points: FloatArray
     pieces: tuple[CellComplex, ...]
     stopped_by: StoppedBy = ""
+
+    def _headline(self) -> str:
+        return f"{self.visits:,} cells visited on {len(self.pieces):,} pieces, {self.distinct:,} patterns"
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "pieces": len(self.points) - 1,
+            "status": f"TRUNCATED ({self.stopped_by})" if self.stopped_by else "COMPLETE",
+            "cells of each piece": self.counts,
+            "visits": self.visits,
+            "distinct patterns": self.distinct,
+        }
 
     @property
     def complete(self) -> bool:
@@ -148,7 +162,7 @@ def polyline_cells(
     >>> path.counts.tolist(), path.visits, path.distinct
     ([2, 2], 3, 2)
     """
-    corners = np.array(points, dtype=np.float64)
+    corners = np.array(without_tensors(points), dtype=np.float64)
     if corners.ndim != 2 or len(corners) < 2:
         raise InvalidDomainError(
             f"points have shape {corners.shape}; a polyline needs (k + 1, {network.input_dim}) with k >= 1"

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from regions.complexes import CellComplex, Completeness
 from regions.complexes.complex_contents import content_problems
 from regions.density.densities import check_generator
 from regions.errors import CertificateError, InvalidInputError
+from regions.inputs import seeded
 from regions.network.patterns import row_keys
 from regions.rational import (
     ExactCell,
@@ -32,6 +34,7 @@ from regions.rational import (
     neighbour_pattern,
     strictly_inside,
 )
+from regions.showing import Shown
 
 __all__ = ["Repair", "Verification", "verify"]
 
@@ -58,7 +61,7 @@ class Repair:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Shown):
     """What an exact check of a cell complex found.
 
     Attributes
@@ -97,7 +100,27 @@ class Verification:
         lines += [f"proven: {text}" for text in self.proven]
         return "\n".join(lines + [f"not checked: {text}" for text in self.unchecked])
 
+    def _headline(self) -> str:
+        what = "verified" if self.ok else "FAILED"
+        return (
+            f"{what}: {self.cells_checked:,} of {self.n_cells:,} cells, {self.facets_checked:,} of "
+            f"{self.n_facets:,} facets, {self.seconds:.3g} s"
+        )
 
+    def _notes(self) -> dict[str, Any]:
+        return {"failures": self.failures} if self.failures else {}
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "result": self._headline(),
+            "failures": "\n".join(self.failures) or "none",
+            "witnesses repaired": len(self.repairs),
+            "proven": "\n".join(self.proven),
+            "not checked": "\n".join(self.unchecked) or "nothing",
+        }
+
+
+@seeded
 def verify(
     complex: CellComplex,
     *,

@@ -11,8 +11,14 @@ import sys
 from collections.abc import Sequence
 
 from regions.cli.interruption import INTERRUPTED, signals
+from regions.cli.stopwatch import watch
 
 __all__ = ["main"]
+
+ANOTHER_PACKAGE = (
+    "error: the package `regions` found here is Astropy's, which was installed over relu-regions: both have "
+    "this name. Run `pip uninstall regions relu-regions`, then install each in an environment of its own.\n"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     regions 0.1.0
     0
     """
+    import regions
+
+    if not hasattr(regions, "count_cells"):
+        sys.stderr.write(ANOTHER_PACKAGE)
+        return 2
     words = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
+    watch.restart()
     with signals.taken(restore=arguments is not None):
         try:
             from regions.cli.application import run

@@ -15,14 +15,17 @@ from regions.cli import (
     difference,
     explore,
     inequality_report,
+    info,
     mesh,
+    property_command,
     run_commands,
+    statistics_command,
     validate,
     verify,
     warmup,
 )
 from regions.cli.options import with_each_point
-from regions.cli.session import err
+from regions.cli.session import Answer, err, print_json, say_decisions
 from regions.errors import RegionsError
 
 __all__ = ["app", "run"]
@@ -40,6 +43,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "graph": commands.graph,
     "locus": commands.locus,
     "verify": verify.verify,
+    "property": property_command.property_,
+    "statistics": statistics_command.statistics,
     "validate": validate.validate,
     "compare": compare.compare,
     "inequalities": inequality_report.inequalities,
@@ -48,6 +53,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "difference": difference.difference,
     "plot": commands.plot,
     "demo": demo.demo,
+    "info": info.info,
     "warmup": warmup.warmup,
 }
 _CORRECTABLE = 2
@@ -94,21 +100,27 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say on stderr what the library decides; before the command.")
+    ] = False,
 ) -> None:
     """Exact linear regions of ReLU networks: counts, graphs, locus volumes, pictures."""
+    if verbose:
+        say_decisions()
 
 
 def run(words: Sequence[str]) -> int:
     """Run one command and return its exit code, as `main` has them."""
+    as_json, Answer.given = "--json" in words, False
     try:
         code = app(with_each_point(words), prog_name="regions", standalone_mode=False)
     except RegionsError as error:
-        return _fail(str(error))
+        return _fail(str(error), as_json)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}")
+        return _fail(f"{place}{error.strerror or error}", as_json)
     except MemoryError as error:
-        return _fail(f"out of memory: {error}; limit the result with --max-cells")
+        return _fail(f"out of memory: {error}; limit the result with --max-cells", as_json)
     except (_Interrupted, typer.Abort) as error:
         raise KeyboardInterrupt from error
     except Exception as error:
@@ -116,12 +128,14 @@ def run(words: Sequence[str]) -> int:
         if not hasattr(error, "format_message"):
             raise
         command = f" {words[0]}" if words and words[0] in (*_COMMANDS, "run") else ""
-        return _fail(f"{error.format_message()} (see regions{command} --help)")
+        return _fail(f"{error.format_message()} (see regions{command} --help)", as_json)
     return code if isinstance(code, int) else 0
 
 
-def _fail(message: str) -> int:
-    """Say a message in one line on stderr, and return the exit code."""
+def _fail(message: str, as_json: bool) -> int:
+    """Say a message in one line on stderr, with --json as an object on stdout too; return the exit code."""
     text = " ".join(message.split())
+    if as_json and not Answer.given:
+        print_json({"error": text})
     err().print(f"error: {text}", markup=False, style="red")
     return _CORRECTABLE

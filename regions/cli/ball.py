@@ -13,6 +13,7 @@ from regions.cli.session import cells_in_words, leave_if, print_facts, print_jso
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from regions.domain import Domain
     from regions.network.relu_network import Network
 
 __all__ = ["BallWords", "count_in_ball"]
@@ -44,6 +45,19 @@ class BallWords:
             raise InvalidInputError("--ball X.npy and --radius R go together")
         if self.norm not in _NORMS:
             raise InvalidInputError(f"--norm: {self.norm!r}; choose {', '.join(_NORMS)}")
+
+    def domain(self, network: Network) -> Domain:
+        """Return the ball as a domain, which one of norm 1 or inf is."""
+        from regions.analysis.ball_cells import ball_domain
+
+        self.check()
+        assert self.ball is not None and self.radius is not None  # by the check, and by who asks
+        if self.norm == "2":
+            raise InvalidInputError(
+                "a ball of norm 2 is no polytope: enumerate the box around it with --norm inf and weigh it "
+                "by --density ball:..., or count its cells with `regions count --ball`"
+            )
+        return ball_domain(read_point(self.ball, network.input_dim), self.radius, _NORMS[self.norm])
 
 
 def count_in_ball(

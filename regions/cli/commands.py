@@ -16,6 +16,7 @@ import typer
 from regions.cli.ball import BallWords, count_in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
+from regions.cli.info import guess_cells
 from regions.cli.interruption import signals
 from regions.cli.options import (
     AsJson,
@@ -40,6 +41,7 @@ from regions.cli.session import (
     print_table,
     watched,
 )
+from regions.cli.stopwatch import watch
 from regions.errors import InvalidInputError
 
 
@@ -87,7 +89,7 @@ def count(
         typer.Option(
             "--check-volumes/--no-check-volumes",
             help="Sum the cells' volumes and compare with the domain's; costs some times the count if d > 2. "
-            "Default: where d <= 5 and the engine has vertices.",
+            "Default: where d <= 2, as in the library.",
         ),
     ] = None,
     polyline: PolylineOption = None,
@@ -100,6 +102,7 @@ def count(
     the linear regions by another definition, or by all six.
     """
     around.check()
+    watch.lap("start")
     network = reading.load(net)
     if around.ball is not None:
         if where != DomainWords() or definition is not Definition.cell or polyline is not None:
@@ -115,11 +118,11 @@ def count(
     if definition is not Definition.cell:
         count_definitions(network, domain, definition, {**how.arguments(), "max_seconds": max_seconds}, json)
         return
+    watch.lap("reading")
     from regions.enumeration.enumerate import count_cells
 
-    if check_volumes is None and domain.is_bounded and domain.dimension <= 5 and how.engine != "lp":
-        check_volumes = True
-    with watched("counting") as progress:
+    watch.lap("imports")
+    with watched("counting", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
         found = count_cells(
             network,
             domain,
@@ -128,10 +131,12 @@ def count(
             max_seconds=max_seconds,
             **how.arguments(),
         )
+    watch.lap("search", other="kernels and set-up", took=found.seconds)
     if json:
-        print_json(count_summary(found, network, domain))
+        print_json({**count_summary(found, network, domain), "times": watch.parts})
     else:
         print_count(found, network, domain)
+        print_facts({"time": watch.sentence()}, width=len("network"))
     _leave_if_interrupted(found.certificate.stopped_by)
 
 
@@ -141,6 +146,7 @@ def enumerate_(
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
     where: DomainWords,
     how: EngineWords,
+    around: BallWords,
     reading: ReadingWords,
     max_seconds: MaxSecondsOption = None,
     json: AsJson = False,
@@ -150,11 +156,14 @@ def enumerate_(
     Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
     """
     writable(output)
+    around.check()
     network = reading.load(net)
-    domain = where.build(network)
+    if around.ball is not None and where != DomainWords():
+        raise InvalidInputError("--ball goes without another domain")
+    domain = where.build(network) if around.ball is None else around.domain(network)
     from regions.enumeration.enumerate import enumerate_cells
 
-    with watched("enumerating") as progress:
+    with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
         complex = enumerate_cells(
             network, domain, progress=progress, max_seconds=max_seconds, **how.arguments()
         )
@@ -230,9 +239,16 @@ def locus(
         _print_locus(complex, found, by)
 
 
+@grouped
 def plot(
-    cells: ComplexPath,
+    cells: Annotated[
+        Path,
+        typer.Argument(metavar="OUT.regions|NET", help="Cells, or with a domain a network; - is stdin."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture: .png, .pdf, .svg, or .html.")],
+    where: DomainWords,
+    how: EngineWords,
+    reading: ReadingWords,
     color: Annotated[Color, typer.Option(help="What the colours mean.")] = Color.pattern,
     points: Annotated[
         Path | None, typer.Option(metavar="P.npy", help="Points of the input space to mark, one per row.")
@@ -245,7 +261,10 @@ def plot(
     dpi: Annotated[int | None, typer.Option(help="Dots per inch (default: 300).")] = None,
     json: AsJson = False,
 ) -> None:
-    """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn."""
+    """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn.
+
+    The cells are those of a file, or, with --box or another domain, of a network: they are listed first.
+    """
     html = writable(output).suffix.lower() == ".html"
     given = {"--points": points, "--boundary": boundary, "--color": color is not Color.pattern or None}
     if graph:
@@ -256,7 +275,7 @@ def plot(
 
     if not html:
         plotting.figure_path(output)
-    complex = read_complex(cells)
+    complex = _cells_to_draw(cells, where, how, reading)
     marked = None if points is None else read_points(points, complex.network.input_dim)
     facts = {"file": str(output), "cells": complex.n_cells, "status": complex.status.name}
     if html:
@@ -277,6 +296,24 @@ def plot(
             plotting.save_interactive(figure, output)
         else:
             plotting.save_figure(axes, output, dpi=300 if dpi is None else dpi)
+
+
+def _cells_to_draw(path: Path, where: DomainWords, how: EngineWords, reading: ReadingWords) -> Any:
+    """Return the cells of a file, or those of a network on a domain if one is named."""
+    if where == DomainWords():
+        given = {**vars(how), **vars(reading)}
+        usual = {**vars(EngineWords()), **vars(ReadingWords())}
+        _refuse(
+            {f"--{name.replace('_', '-')}": value for name, value in given.items() if value != usual[name]},
+            "a file of cells",
+        )
+        return read_complex(path)
+    network = reading.load(path)
+    domain = where.build(network)
+    from regions.enumeration.enumerate import enumerate_cells
+
+    with watched("enumerating") as progress:
+        return enumerate_cells(network, domain, progress=progress, **how.arguments())
 
 
 def _refuse(given: Mapping[str, object], what: str) -> None:
@@ -301,7 +338,7 @@ def certificate(found: Any) -> dict[str, Any]:
 def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
     """Return the numbers of a count, as `--json` names them."""
     return {
-        "cells": found.cells,
+        "cells": found.n_cells,
         "status": found.status.name,
         "dimension": domain.dimension,
         "engine": found.engine,
@@ -317,7 +354,7 @@ def count_summary(found: Any, network: Any, domain: Any) -> dict[str, Any]:
 
 def print_count(found: Any, network: Any, domain: Any) -> None:
     """Print the same for people."""
-    why = "engine lp" if found.engine == "lp" else "--no-check-volumes"
+    why = "engine lp" if found.engine == "lp" else "--check-volumes does"
     why = why if domain.is_bounded else "it is infinite"
     volume = f"{domain.volume:.9g} (not compared with the cells: {why})"
     if found.volume_sum is not None:
@@ -326,7 +363,7 @@ def print_count(found: Any, network: Any, domain: Any) -> None:
         {
             "network": network.describe(),
             "domain": domain.describe(),
-            "cells": cells_in_words(found.cells, found.certificate.stopped_by),
+            "cells": cells_in_words(found.n_cells, found.certificate.stopped_by),
             "volume": volume,
             "proven": found.certificate.statement,
             "engine": f"{found.engine}, {found.arithmetic} arithmetic, {found.seconds:.3g} s",

@@ -284,7 +284,7 @@ def _count(run: _Demo, key: str, network: Any, domain: Any) -> None:
     run.say(f"{7 if key == 'own' else 6}. {title}.")
     run.say(f"   {network.describe()}, {domain.describe()}:")
     run.say(
-        f"   {cells_in_words(found.cells, found.certificate.stopped_by)} cells in {found.seconds:.2f} s.\n"
+        f"   {cells_in_words(found.n_cells, found.certificate.stopped_by)} cells in {found.seconds:.2f} s.\n"
     )
     if found.status.name != "COMPLETE":
         err().print("interrupted: that count is a lower bound", style="yellow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,19 @@ from regions.cli.interruption import signals
 from regions.cli.options import (
     ArithmeticOption,
     AsJson,
+    AtOption,
     BoxOption,
+    ClipOption,
     DomainWords,
+    FixOption,
+    FreeOption,
+    MarginOption,
     MaxSecondsOption,
     NetworkPath,
     ReadingWords,
+    SegmentOption,
+    SliceOption,
+    WholeSpaceOption,
     read_point,
     writable,
 )
@@ -24,9 +33,30 @@ from regions.cli.session import leave_if, print_facts, print_json, print_text, w
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from regions.domain import Domain
     from regions.exploration import Exploration, MinimalPerturbation
+    from regions.network.relu_network import Network
 
 _SUFFIXES = (".npz", ".json")
+
+
+@dataclass(frozen=True)
+class PlaceWords:
+    """The options that name the domain explored, as typed; without any it is the whole space."""
+
+    box: BoxOption = None
+    fix: FixOption = None
+    free: FreeOption = None
+    at: AtOption = None
+    slice: SliceOption = None
+    segment: SegmentOption = None
+    margin: MarginOption = None
+    clip: ClipOption = None
+    whole_space: WholeSpaceOption = False
+
+    def build(self, network: Network) -> Domain | None:
+        """Return the domain, checked against the network's input; None if no option is given."""
+        return None if self == PlaceWords() else DomainWords(**vars(self)).build(network)
 
 
 @grouped
@@ -34,6 +64,7 @@ def explore(
     net: NetworkPath,
     center: Annotated[Path, typer.Option(metavar="X.npy", help="The point; images are flattened.")],
     reading: ReadingWords,
+    place: PlaceWords,
     max_cells: Annotated[
         int, typer.Option(help="Cells to find all facets of; the result says TRUNCATED if more are left.")
     ] = 1000,
@@ -42,7 +73,6 @@ def explore(
     radius: Annotated[
         float | None, typer.Option(help="Only cells that meet this ball around the point, nearest first.")
     ] = None,
-    box: BoxOption = None,
     distances: Annotated[
         str | None, typer.Option(metavar="2|inf", help="Also the distance of every cell, in this norm.")
     ] = None,
@@ -57,9 +87,8 @@ def explore(
 ) -> None:
     """List the cells around a point, in the order of hops, or of distance with --radius.
 
-    Without --box the whole space is explored, if the first layer sees up to 6 directions; of more
-    only a large box around the point, so that the result is TRUNCATED and says so, but for the cells of a
-    ball (--radius without --max-hops). --max-seconds holds for the cells, and for the perturbation again.
+    Without a domain the whole space is explored. The point lies in the domain that is given. --max-seconds
+    holds for the cells, and for the perturbation again.
     Ctrl-C prints and saves what was found, marked TRUNCATED, and exits with 130.
     """
     from regions import exploration
@@ -70,7 +99,7 @@ def explore(
         raise InvalidInputError(f"{output}: give a name that ends in {' or '.join(_SUFFIXES)}")
     network = reading.load(net)
     point = read_point(center, network.input_dim)
-    domain = None if box is None else DomainWords(box).build(network)
+    domain = place.build(network)
     effort: dict[str, Any] = {"max_cells": max_cells, "max_seconds": max_seconds, "arithmetic": arithmetic}
     with watched("cells around the point") as progress:
         found = exploration.explore(

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regions.cli.standard_input import named_file
+from regions.cli.standard_input import read_complex as read_complex
 from regions.errors import InvalidDomainError, InvalidInputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from regions.complexes import CellComplex
     from regions.domain import Domain
     from regions.network.relu_network import Network
 
@@ -38,11 +39,12 @@ KindOption = Annotated[Kind, typer.Option(help="gradient: facets where the Jacob
 NetworkPath = Annotated[
     Path,
     typer.Argument(
-        metavar="NET", help="Network: .npz, .onnx, .nnet, .keras, .h5; .pt2, .pt, .joblib with --trust-code."
+        metavar="NET",
+        help="Network: .npz, .onnx, .nnet, .keras, .h5; .pt2, .pt, .joblib with --trust-code; - is stdin.",
     ),
 ]
 ComplexPath = Annotated[
-    Path, typer.Argument(metavar="OUT.regions", help="Cells written by `regions enumerate -o`.")
+    Path, typer.Argument(metavar="OUT.regions", help="Cells of `regions enumerate -o`; - is stdin.")
 ]
 TrustCode = Annotated[
     bool,
@@ -280,7 +282,8 @@ class ReadingWords:
         from regions.network.loaders import load_network
 
         values = dict(map(_input_value, self.input or ()))
-        return load_network(path, allow_code=self.trust_code, output=self.output_name, inputs=values)
+        with named_file(path, "network") as file:
+            return load_network(file, allow_code=self.trust_code, output=self.output_name, inputs=values)
 
 
 def _input_value(words: str) -> tuple[str, Any]:
@@ -422,21 +425,6 @@ def writable(path: Path) -> Path:
 
     check_writable(path)
     return path
-
-
-def read_complex(path: Path) -> CellComplex:
-    """Read the cells that `regions enumerate` wrote.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such file.
-    """
-    from regions.complexes import CellComplex
-
-    if not path.exists():
-        raise InvalidInputError(f"{path}: no such file; `regions enumerate NET <domain> -o {path}` makes one")
-    return CellComplex.load(path)
 
 
 def _bounds(words: tuple[str, str], option: str, n: int) -> tuple[list[float], list[float]]:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regions.cli.options import EngineWords, read_points
-from regions.cli.session import cells_in_words, leave_if, print_facts, print_json, watched
+from regions.cli.session import (
+    cells_in_words,
+    leave_if,
+    print_facts,
+    print_json,
+    print_table,
+    print_text,
+    watched,
+)
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from regions.complexes import CellComplex
     from regions.network.relu_network import Network
 
 __all__ = ["PolylineOption", "count_along"]
+
+MOST_SHOWN = 6  # breakpoints of a piece; --json has all
 
 PolylineOption = Annotated[
     Path | None,
@@ -24,6 +39,13 @@ PolylineOption = Annotated[
         rich_help_panel="Domain",
     ),
 ]
+
+
+def _row(piece: int, cells: CellComplex, breaks: NDArray[np.float64]) -> tuple[object, ...]:
+    """Return a piece's number, length, number of cells and first breakpoints, for people."""
+    shown = [f"{place:.6g}" for place in breaks[:MOST_SHOWN].tolist()]
+    rest = ["..."] if len(breaks) > MOST_SHOWN else []
+    return piece, f"{cells.domain.volume:.6g}", f"{cells.n_cells:,}", ", ".join(shown + rest)
 
 
 def count_along(
@@ -55,5 +77,10 @@ def count_along(
                 "distinct": f"{found.distinct:,} patterns",
                 "cells a piece": f"{found.counts.min():,} to {found.counts.max():,}",
             }
+        )
+        print_text("")
+        print_table(
+            ["piece", "length", "cells", "breakpoints"],
+            list(map(_row, count(), found.pieces, found.breakpoints)),
         )
     leave_if(found.stopped_by == "interrupt", "these are the cells that were found")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import typer
@@ -35,8 +36,15 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+class Answer:
+    """Whether the command that runs has printed its JSON object: there is one, whatever fails later."""
+
+    given = False
+
+
 def print_json(payload: Mapping[str, Any]) -> None:
     """Print one JSON object; NaN and infinity, which JSON lacks, become null."""
+    Answer.given = True
     print(json.dumps(_finite(payload), indent=2))  # noqa: T201
 
 
@@ -45,9 +53,9 @@ def print_text(text: str) -> None:
     out().print(text, markup=False)
 
 
-def print_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values in two columns."""
-    width = max(map(len, facts))
+def print_facts(facts: Mapping[str, object], width: int = 0) -> None:
+    """Print names and values in two columns, the first at least so wide."""
+    width = max(width, *map(len, facts))
     console = out()
     for name, value in facts.items():
         line = Text(f"{name:<{width}}  ", style="bold")
@@ -75,11 +83,23 @@ class ProgressCallback(Protocol):
     def __call__(self, cells_so_far: int, fraction_done: float) -> None: ...
 
 
-class _LateBar:
-    """A progress bar that appears on a terminal once the work has taken two seconds."""
+class Guess(Protocol):
+    """An estimate of how many cells there are in all."""
 
-    def __init__(self, label: str, unit: str) -> None:
-        self._label, self._unit = label, unit
+    @property
+    def cells(self) -> float: ...
+
+
+class _LateBar:
+    """A progress bar that appears on a terminal once the work has taken two seconds.
+
+    From then on a thread estimates how many cells there are, if it is told how; the bar shows the part of
+    them that is found, in place of the part of the tree, which runs ahead at first.
+    """
+
+    def __init__(self, label: str, unit: str, estimate: Callable[[], Guess] | None) -> None:
+        self._label, self._unit, self._estimate = label, unit, estimate
+        self._expected = 0.0
         self._console = err()
         self._start = time.monotonic()
         self._bar: Progress | None = None
@@ -92,20 +112,40 @@ class _LateBar:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.percentage:>3.0f} %  {task.fields[done]:,} " + self._unit),
+                TextColumn("{task.percentage:>3.0f} %  {task.fields[done]} " + self._unit),
                 TimeElapsedColumn(),
                 console=self._console,
                 transient=True,
             )
-            self._task = self._bar.add_task(self._label, total=1.0, done=0)
+            self._task = self._bar.add_task(self._label, total=1.0, done="")
             self._bar.start()
+            if self._estimate is not None:
+                threading.Thread(target=self._guess, args=(self._estimate,), daemon=True).start()
         assert self._task is not None
-        self._bar.update(self._task, completed=fraction_done, done=cells_so_far)
+        done, expected = f"{cells_so_far:,}", self._expected
+        if expected > cells_so_far:
+            done, fraction_done = f"{done} of about {expected:,.2g}", cells_so_far / expected
+        self._bar.update(self._task, completed=fraction_done, done=done)
+
+    def _guess(self, estimate: Callable[[], Guess]) -> None:
+        with suppress(Exception):  # the work goes on without it, and says itself what is wrong
+            self._expected = estimate().cells
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def say_decisions() -> None:
+    """Let the library's log speak on stderr: which engine and why, fall-backs, compilation."""
+    import logging
+
+    talker = logging.StreamHandler()
+    talker.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    logger = logging.getLogger("regions")
+    logger.handlers[:] = [talker]  # of a process that runs several commands the last one
+    logger.setLevel(logging.INFO)
 
 
 def leave_if(interrupted: bool, what: str) -> None:
@@ -116,12 +156,16 @@ def leave_if(interrupted: bool, what: str) -> None:
 
 
 @contextmanager
-def watched(label: str, unit: str = "cells") -> Iterator[ProgressCallback]:
+def watched(
+    label: str, unit: str = "cells", estimate: Callable[[], Guess] | None = None
+) -> Iterator[ProgressCallback]:
     """Show the progress of what takes long, and a notice when kernels are compiled for long.
+
+    `estimate` is called in a thread once the bar shows, and says about how many cells there will be.
 
     Ctrl-C that nothing below has turned into a partial result ends the command in one line.
     """
-    bar = _LateBar(label, unit)
+    bar = _LateBar(label, unit, estimate)
     with announced_compilation():
         try:
             yield bar

@@ -10,6 +10,7 @@ import typer
 
 from regions.cli.options import AsJson, ComplexPath, read_complex
 from regions.cli.session import print_json, print_text, watched
+from regions.cli.standard_input import named_file
 from regions.errors import InvalidInputError
 
 _WRONG = 1
@@ -68,8 +69,8 @@ def _prove(path: Path, max_cells: int | None, as_json: bool) -> None:
 
     limit = independent.MOST_CELLS if max_cells is None else max_cells
     try:
-        with watched("proving") as progress:
-            proof = independent.prove(str(path), limit=limit, progress=progress)
+        with named_file(path, "cells", ".regions") as file, watched("proving") as progress:
+            proof = independent.prove(str(file), limit=limit, progress=progress)
     except independent.NotDecided as error:
         raise InvalidInputError(f"not decided: {error}") from error
     if as_json:

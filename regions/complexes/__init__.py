@@ -3,6 +3,7 @@
 Below the engines: the vertices of a cell, which are not stored, come through `CellGeometry`.
 """
 
+from regions.complexes.cell import Cell
 from regions.complexes.cell_complex import CellComplex
 from regions.complexes.certificate import (
     Arithmetic,
@@ -16,6 +17,7 @@ from regions.complexes.facet_table import FacetTable
 
 __all__ = [
     "Arithmetic",
+    "Cell",
     "CellComplex",
     "Certificate",
     "Completeness",

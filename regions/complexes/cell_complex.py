@@ -6,13 +6,15 @@ Finding the cells is left to `enumeration`, drawing to `plotting`, sums over fac
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.complexes.cell import Cell
 from regions.complexes.certificate import Arithmetic, Certificate, Completeness, Tolerances
 from regions.complexes.complex_contents import content_problems
 from regions.complexes.complex_files import read_complex, write_complex
@@ -21,16 +23,21 @@ from regions.complexes.geometry import CellGeometry, geometry_of
 from regions.complexes.unbounded_cells import INSIDE, unbounded_arrays, with_infinity
 from regions.domain import Coordinates, Domain, check_coordinates
 from regions.domain.intrinsic import lock_arrays
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, check_choice
+from regions.inputs import without_tensors
 from regions.network import Network
 from regions.network.patterns import hex_names, pack, row_keys, unpack
+from regions.showing import Shown, Tabular, plain, plotter
+from regions.showing.svg_pictures import MOST_POLYGONS, cells_svg, lines_svg
 
 __all__ = ["CellComplex"]
 
 
 @dataclass(frozen=True, eq=False)
-class CellComplex:
+class CellComplex(Shown, Tabular):
     """The cells of a network on a domain, and the facets between them.
+
+    `complex[i]` is the `Cell` of that number, and a loop over a complex goes over its cells.
 
     Attributes
     ----------
@@ -98,11 +105,22 @@ class CellComplex:
         vars(self).update(state)
         self.__post_init__()
 
-    def __repr__(self) -> str:
-        return (
-            f"<CellComplex: {self.n_cells} cells in {self.dimension}-D, {len(self.facets)} facets, "
-            f"{self.status.value}, engine {self.engine}, {self.arithmetic} arithmetic>"
-        )
+    def __len__(self) -> int:
+        return self.n_cells
+
+    def __iter__(self) -> Iterator[Cell]:
+        return (Cell(self, i) for i in range(self.n_cells))
+
+    @overload
+    def __getitem__(self, i: int) -> Cell: ...
+    @overload
+    def __getitem__(self, i: slice) -> tuple[Cell, ...]: ...
+
+    def __getitem__(self, i: int | slice) -> Cell | tuple[Cell, ...]:
+        if isinstance(i, slice):
+            return tuple(Cell(self, k) for k in range(self.n_cells)[i])
+        whole = isinstance(i, int | np.integer) and not isinstance(i, bool)
+        return Cell(self, self._index(i + self.n_cells if whole and -self.n_cells <= i < 0 else i))
 
     @property
     def n_cells(self) -> int:
@@ -244,18 +262,41 @@ class CellComplex:
     def _cell_of_pattern(self) -> dict[bytes, int]:
         return {key: i for i, key in enumerate(row_keys(self.patterns))}
 
-    def locate(self, t: ArrayLike) -> NDArray[np.int64]:
-        """Find the cells that hold the given intrinsic points: (N,) int64, -1 where none is listed.
+    def locate(self, t: ArrayLike) -> Any:
+        """Find the cells that hold intrinsic points: int of one point (d,), (N,) int64 of points (N, d).
 
-        A point's cell is found by its activation pattern in floating point; outside the domain -1.
+        A point's cell is found by its activation pattern in floating point; -1 outside the domain, and where
+        none is listed.
         """
-        points = np.atleast_2d(np.asarray(t, dtype=np.float64))
-        if points.shape[1] != self.dimension:
-            raise InvalidInputError(f"points have {points.shape[1]} coordinates, the domain {self.dimension}")
+        points = np.asarray(without_tensors(t), dtype=np.float64)
+        if points.ndim < 2:
+            return int(self.locate(points.reshape(1, -1))[0])
+        if points.ndim != 2 or points.shape[1] != self.dimension:
+            raise InvalidInputError(
+                f"points have shape {points.shape}; give (N, {self.dimension}) in the domain's coordinates, "
+                f"or ({self.dimension},) for one; domain.to_intrinsic turns inputs into them"
+            )
         active = self.network.activation_pattern(self.domain.to_input(points))
         found = [self._cell_of_pattern.get(key, -1) for key in row_keys(pack(np.atleast_2d(active)))]
         inside = np.atleast_1d(self.domain.contains(points))
         return np.where(inside, np.array(found, dtype=np.int64), -1)
+
+    @cached_property
+    def _facets_by_cell(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the facet table, cell after cell, and where those of each cell begin."""
+        a, b = self.facets.cell_a, self.facets.cell_b
+        inner = np.flatnonzero(b >= 0)
+        owners = np.concatenate([a, b[inner]])
+        rows = np.concatenate([np.arange(len(a)), inner])
+        order = np.lexsort((rows, owners))
+        starts = np.searchsorted(owners[order], np.arange(self.n_cells + 1))
+        return rows[order].astype(np.int64), starts.astype(np.int64)
+
+    def facets_of(self, i: int) -> NDArray[np.int64]:
+        """Return the rows of the facet table that are facets of cell i, rising."""
+        i = self._index(i)
+        rows, starts = self._facets_by_cell
+        return rows[starts[i] : starts[i + 1]]
 
     def facet_simplices(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Cut every interior facet into simplices of dimension d - 1.
@@ -320,3 +361,98 @@ class CellComplex:
                 f"{str(path)!r} holds no sound cell complex: {problem}; enumerate again, or take another copy"
             )
         return cells if unbounded is None else with_infinity(cells, *unbounded)
+
+    def plot(
+        self,
+        kind: Literal["cells", "graph", "interactive"] = "cells",
+        *,
+        path: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Draw the cells, their graph, or a figure to zoom and turn, and write it if there is a path.
+
+        Parameters
+        ----------
+        kind : "cells", as `plotting.plot_cells` draws them, of one and two dimensions; "graph", as
+            `plot_graph` does; "interactive", as `interactive_figure` does
+        path : file to write, optional; its suffix names the format (png, pdf, svg; html of interactive ones)
+        options : those of the function that draws, such as color="volume", points=..., ax=...
+
+        Returns
+        -------
+        matplotlib Axes, or a plotly Figure
+        """
+        names = {"cells": "plot_cells", "graph": "plot_graph", "interactive": "interactive_figure"}
+        check_choice("kind", kind, names)
+        drawn = plotter(names[kind])(self, **options)
+        if path is not None:
+            plotter("save_interactive" if kind == "interactive" else "save_figure")(drawn, path)
+        return drawn
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON: the whole, without its cells one by one.
+
+        Those are in `to_arrow`, `to_pandas` and `to_polars`, in `save`, and in `to_dict` of each cell.
+        """
+        return {
+            "n_cells": self.n_cells,
+            "n_facets": len(self.facets),
+            "n_interior_facets": int(self.facets.interior.sum()),
+            "dimension": self.dimension,
+            "status": self.status.value,
+            "engine": self.engine,
+            "engine_reason": self.engine_reason,
+            "arithmetic": self.arithmetic,
+            "certificate": self.certificate.to_dict(),
+            "seconds": self.seconds,
+            "volume_sum": plain(self.volume_sum),
+            "volume_kind": self.volume_kind,
+            "network": self.network.describe(),
+            "domain": self.domain.describe(),
+        }
+
+    def _columns(self) -> dict[str, Any]:
+        columns = {
+            "cell": np.arange(self.n_cells),
+            "pattern": hex_names(self.patterns),
+            "volume": self.volumes,
+            "n_vertices": self.n_vertices,
+            "n_facets": self.n_facets,
+            "bounded": self.bounded,
+            "centroid": self.centroids,
+            "witness": self.witnesses,
+        }
+        return columns if self.volume_errors is None else columns | {"volume_error": self.volume_errors}
+
+    def _headline(self) -> str:
+        return (
+            f"{self.n_cells:,} cells in {self.dimension}-D, {len(self.facets):,} facets, "
+            f"{self.status.value}, engine {self.engine}, {self.arithmetic} arithmetic"
+        )
+
+    def _notes(self) -> dict[str, Any]:
+        return {"network": self.network.describe(), "domain": self.domain.describe()}
+
+    def _facts(self) -> dict[str, Any]:
+        unbounded = self.n_cells - int(np.count_nonzero(self.bounded))
+        rest = f", {unbounded:,} unbounded" if unbounded else ""
+        inner = int(self.facets.interior.sum())
+        return {
+            **self._notes(),
+            "cells": f"{self.n_cells:,}{rest} ({self.status.value})",
+            "facets": f"{inner:,} between cells, {len(self.facets) - inner:,} others",
+            "volume": "not known" if self.volume_kind == "none" else f"{self.volume_sum:.9g} in all",
+            "proven": self.certificate.statement,
+            "engine": f"{self.engine}, {self.arithmetic} arithmetic, {self.seconds:.3g} s",
+            "why": self.engine_reason,
+        }
+
+    def _picture(self) -> str:
+        if self.dimension != 2 or self.clipped is not None or not self.n_cells:
+            return ""
+        if self.n_cells <= MOST_POLYGONS:
+            return cells_svg(*self.polygons())
+        if self.rings is None:
+            return ""
+        segments = self.facet_simplices()[0]
+        return lines_svg(segments, self.domain.vertices, "the longest facets")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from regions.errors import check_choice
+from regions.showing import Shown
 
 Arithmetic = Literal["certified", "float"]
 StoppedBy = Literal["", "max_cells", "max_seconds", "interrupt", "lost_workers"]
@@ -28,7 +29,7 @@ class Completeness(StrEnum):
 
 
 @dataclass(frozen=True)
-class Tolerances:
+class Tolerances(Shown):
     """What float arithmetic took for zero, and what the checks of a result allow.
 
     Attributes
@@ -50,7 +51,7 @@ class Tolerances:
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(Shown):
     """How the signs of an enumeration were decided, and what that proves.
 
     Attributes
@@ -102,3 +103,13 @@ class Certificate:
             what += f" (stopped by {'Ctrl-C' if self.stopped_by == 'interrupt' else self.stopped_by})"
         rest = f"; {self.unchecked}" if self.unchecked else ""
         return f"cells {what} for the stored weights on this domain; volumes are floating point{rest}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON, with what is proven in words."""
+        return {"proven": self.proven, "statement": self.statement, **super().to_dict()}
+
+    def _facts(self) -> dict[str, Any]:
+        return {**super()._facts(), "proven": self.statement}
+
+    def _notes(self) -> dict[str, Any]:
+        return self._facts()

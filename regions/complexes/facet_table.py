@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.domain.intrinsic import lock_arrays
+from regions.showing import Shown, Tabular
 
 
 @dataclass(frozen=True, eq=False)
-class FacetTable:
+class FacetTable(Shown, Tabular):
     """All facets, one row each, those between cells and those on the domain's sides.
 
     Attributes
@@ -57,3 +58,19 @@ class FacetTable:
     def interior(self) -> NDArray[np.bool_]:
         """Whether a facet lies between two listed cells: (m,) bool."""
         return np.asarray(self.cell_b >= 0)
+
+    def _columns(self) -> dict[str, Any]:
+        stored = {field.name: getattr(self, field.name) for field in fields(self)}
+        known = {name: part for name, part in stored.items() if part is not None}
+        return {"facet": np.arange(len(self)), **known}
+
+    def _headline(self) -> str:
+        inner = int(self.interior.sum())
+        sides, open_ones = int((self.side >= 0).sum()), int((self.cell_b == -2).sum())
+        rest = f", {open_ones:,} whose neighbour is missing" if open_ones else ""
+        return f"{len(self):,} facets, {inner:,} between cells, {sides:,} on the domain's sides{rest}"
+
+    def _facts(self) -> dict[str, Any]:
+        layers, counts = np.unique(self.layer[self.interior], return_counts=True)
+        by_layer = (f"{n:,} of layer {k}" for k, n in zip(layers.tolist(), counts.tolist(), strict=True))
+        return {"between cells": ", ".join(by_layer) or "none", **self._columns()}

@@ -1,13 +1,13 @@
-"""Vertices and simplices of cells, which complexes do not store: what is asked, and of whom.
+"""Vertices, simplices and halfspaces of cells, which complexes do not store: what is asked, and of whom.
 
-A complex knows no engine. Whoever can find a cell again offers `CellGeometry`; the module named here is
+A complex knows no engine. Whoever can find a cell again offers `CellGeometry`; the modules named here are
 imported when the first vertex is asked for, so that reading and checking a complex loads no engine.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from regions.complexes.cell_complex import CellComplex
 
 _PROVIDER = "regions.enumeration.vertices.cell_geometry"
+_HALFSPACES = "regions.analysis.one_cell"
 
 
 class CellGeometry(Protocol):
@@ -40,3 +41,8 @@ def geometry_of(cells: CellComplex) -> CellGeometry:
     """Return the geometry of the cells of a complex, from the engine that offers it."""
     geometry: CellGeometry = import_module(_PROVIDER).geometry_of_complex(cells)
     return geometry
+
+
+def halfspaces_of(cells: CellComplex, i: int) -> Any:
+    """Return the halfspaces of cell i, from the analysis of single cells."""
+    return import_module(_HALFSPACES).cell_halfspaces(cells, i)

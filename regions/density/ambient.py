@@ -14,6 +14,7 @@ from regions.density.ball_density import UniformBallDensity
 from regions.density.densities import Density, FloatArray, check_density, check_domain, same_frame
 from regions.density.gaussian import GaussianDensity
 from regions.density.mixture import GaussianMixtureDensity
+from regions.density.reach import part_with_mass
 from regions.density.restriction import RestrictedDensity
 from regions.density.uniform import UniformDensity
 from regions.domain import Box, Domain, Polytope, Slice
@@ -99,7 +100,7 @@ def restricted(density: Density, domain: Domain, *, max_tries: int = 1 << 26) ->
     Parameters
     ----------
     density : Density in input coordinates (kinds as for `conditional`) or in intrinsic ones (any kind)
-    domain : Domain
+    domain : Domain; of an unbounded one the part where the density has its mass is meant (`part_with_mass`)
     max_tries : int, how many points a call of `sample` may draw to find those inside the domain
 
     Returns
@@ -129,6 +130,10 @@ def restricted(density: Density, domain: Domain, *, max_tries: int = 1 << 26) ->
             f"the density has {density.dimension} coordinates, {domain.describe()} has {domain.dimension} of "
             f"its own and {domain.input_dim} in the input space; give a density in one of the two"
         )
+    if not domain.is_bounded:
+        if not domain.n_sides:  # there is nothing that it leaves out
+            return own
+        domain = part_with_mass(domain, own)
     if isinstance(own, UniformDensity):
         own.mass(domain)
         return UniformDensity(domain)

@@ -24,12 +24,14 @@ from regions.density.densities import (
 from regions.density.integrals.ball_integrals import volumes_in_ball
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.inputs import seeded
+from regions.showing import Shown
 
 __all__ = ["UniformBallDensity"]
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class UniformBallDensity:
+class UniformBallDensity(Shown):
     """The constant density `1 / volume` on a closed Euclidean ball, zero outside, not renormalised.
 
     The ball need not lie in a domain, nor the domain in the ball: `mass` says how much is inside.
@@ -110,6 +112,7 @@ class UniformBallDensity:
         inside = np.linalg.norm((points - self.center) / self.radius, axis=1) <= 1.0
         return np.where(inside, self.height, 0.0)
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Independent uniform points `(n, d)` of the ball; raises InvalidInputError if n is negative.
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from regions.density.integrals.simplex_integrals import fill_with_simplices
 from regions.domain import Domain
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.inputs import without_tensors
 
 __all__ = [
     "EPS",
@@ -110,9 +111,10 @@ def as_floats(values: ArrayLike, what: str, *, copy: bool = True) -> FloatArray:
     >>> as_floats([1, 2], "mean")
     array([1., 2.])
     """
+    given = without_tensors(values)
     try:
-        return np.array(values, np.float64) if copy else np.asarray(values, np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that requires grad
+        return np.array(given, np.float64) if copy else np.asarray(given, np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: an array of another library
         raise InvalidInputError(
             f"{what} must be numbers, and is a {type(values).__name__}: {_one_line(error)}"
         ) from error
@@ -132,8 +134,10 @@ def check_density(value: object) -> None:
     if isinstance(value, type) or not isinstance(value, Density):
         kind = value.__name__ if isinstance(value, type) else type(value).__name__
         what = "the class" if isinstance(value, type) else "a"
+        known = not isinstance(value, type) and callable(getattr(value, "pdf", value))
+        lacks = " (it can be evaluated, and not integrated over cells)" if known else ""
         raise InvalidInputError(
-            f"density is {what} {kind}; give a density such as UniformDensity(domain) or "
+            f"density is {what} {kind}{lacks}; give a density such as UniformDensity(domain) or "
             "GaussianDensity(mean, cov), or an object with dimension, pdf, sample, mass, integrate_simplices "
             "and describe"
         )
@@ -158,15 +162,14 @@ def check_generator(rng: object) -> None:
 
     Examples
     --------
-    >>> check_generator(0)
+    >>> check_generator(None)
     Traceback (most recent call last):
     ...
-    regions.errors.InvalidInputError: rng is 0; give a numpy Generator, as numpy.random.default_rng(0)
+    regions.errors.InvalidInputError: rng is None; give a seed such as 0, or numpy.random.default_rng(0)
     """
     if not isinstance(rng, np.random.Generator):
-        seed = rng if isinstance(rng, int) and not isinstance(rng, bool) and rng >= 0 else 0
         said = repr(rng) if rng is None or isinstance(rng, int | float | str) else f"a {type(rng).__name__}"
-        raise InvalidInputError(f"rng is {said}; give a numpy Generator, as numpy.random.default_rng({seed})")
+        raise InvalidInputError(f"rng is {said}; give a seed such as 0, or numpy.random.default_rng(0)")
 
 
 def _one_line(error: Exception) -> str:

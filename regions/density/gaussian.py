@@ -30,12 +30,14 @@ from regions.density.integrals.simplex_integrals import (
 )
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.inputs import seeded
+from regions.showing import Shown
 
 __all__ = ["GaussianDensity", "box_probabilities", "check_covariance"]
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class GaussianDensity:
+class GaussianDensity(Shown):
     """The normal density N(mean, cov) on the whole of the intrinsic coordinates, not renormalised.
 
     Parameters
@@ -99,6 +101,7 @@ class GaussianDensity:
         values: FloatArray = np.exp(self._log_peak - 0.5 * np.square(self._whiten(points)).sum(axis=1))
         return values
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Independent points `(n, d)`, O(n d^2); raises InvalidInputError if n is negative.
 

@@ -25,12 +25,14 @@ from regions.density.densities import (
 from regions.density.gaussian import box_probabilities, check_covariance
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.inputs import seeded
+from regions.showing import Shown
 
 __all__ = ["GaussianMixtureDensity"]
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class GaussianMixtureDensity:
+class GaussianMixtureDensity(Shown):
     """The density sum_j weights_j N(means_j, covs_j), not renormalised to any domain.
 
     Parameters
@@ -187,6 +189,7 @@ class GaussianMixtureDensity:
             )
         return values
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Independent points `(n, d)`, O(n d^2); raises InvalidInputError if n is negative.
 

@@ -22,6 +22,8 @@ from regions.density.densities import (
 )
 from regions.domain import Domain
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
+from regions.inputs import seeded
+from regions.showing import Shown
 
 __all__ = ["RestrictedDensity"]
 
@@ -30,7 +32,7 @@ _BATCH = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class RestrictedDensity:
+class RestrictedDensity(Shown):
     """A density p in a domain's intrinsic coordinates, as p(t) 1[t in domain] / (mass of p in the domain).
 
     Made by `restricted`. The error of that mass is carried into every integral.
@@ -104,6 +106,7 @@ class RestrictedDensity:
         values[inside] = self.base.pdf(points[inside]) / self.base_mass
         return values
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Independent points `(n, d)`, by rejection: points of `base` are drawn until n are in the domain.
 

@@ -20,12 +20,14 @@ from regions.density.densities import (
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Domain
 from regions.errors import InvalidDomainError
+from regions.inputs import seeded
+from regions.showing import Shown
 
 __all__ = ["UniformDensity"]
 
 
 @dataclass(frozen=True, eq=False)
-class UniformDensity:
+class UniformDensity(Shown):
     """The constant density `1 / volume` on a domain, zero outside.
 
     Parameters
@@ -75,6 +77,7 @@ class UniformDensity:
         inside: NDArray[np.bool_] = self.domain.contains(points)
         return np.where(inside, 1.0 / self.domain.volume, 0.0)
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Independent uniform points `(n, d)` of the domain; raises InvalidInputError if n is negative.
 

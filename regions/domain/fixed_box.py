@@ -68,6 +68,11 @@ class FixedBox(FrameBox):
         bounds = (self.low, self.high)
         return tuple(f"x{self.free[k]} = {bounds[upper][k]:g}" for k, upper in self._sides)
 
+    def sub_box(self, low: FloatArray, high: FloatArray) -> FixedBox:
+        lows, highs = self.input_low.copy(), self.input_high.copy()
+        lows[self.free], highs[self.free] = low, high
+        return FixedBox(lows, highs)
+
     def split(self, axis: int, at: float) -> tuple[Box, Box]:
         """Return the two boxes on either side of x[axis] = at, where `axis` is a free input."""
         where = np.flatnonzero(self.free == axis)

@@ -61,6 +61,9 @@ class FrameBox(Box):
         bounds = (self.low, self.high)
         return tuple(f"t{k} = {bounds[upper][k]:g}" for k, upper in self._sides)
 
+    def sub_box(self, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> FrameBox:
+        return FrameBox(self.origin, self.basis, low, high)
+
     def split(self, axis: int, at: float) -> tuple[Box, Box]:
         """Return the two boxes on either side of t[axis] = at."""
         whole = Box(self.low, self.high).split(axis, at)

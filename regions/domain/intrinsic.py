@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from regions.domain.starting_polytope import exact_polytope, parallelotope, simplex_volume, triangulate
 from regions.errors import InvalidDomainError, check_choice
+from regions.inputs import seeded, without_tensors
+from regions.showing import Shown
+from regions.showing.svg_pictures import outline_svg
 
 FloatArray = npt.NDArray[np.float64]
 Coordinates = Literal["input", "intrinsic"]
@@ -37,7 +40,7 @@ class StartingPolytope(NamedTuple):
     edges: FloatArray | None = None  # (d, d), of a parallelotope, from its first vertex; it has no simplices
 
 
-class Domain:
+class Domain(Shown):
     """What every domain offers; make one with `Box`, `Segment`, `Slice`, `Polytope` or `WholeSpace`.
 
     Attributes
@@ -124,6 +127,10 @@ class Domain:
         """
         return self.vertices.min(axis=0), self.vertices.max(axis=0)
 
+    def sub_box(self, low: FloatArray, high: FloatArray) -> Domain | None:
+        """Return the part with low <= t <= high, inside of the domain; None where the domain is no box."""
+        return None
+
     def extent(self) -> FloatArray:
         """Return the largest absolute value (d,) of each intrinsic coordinate, as exact as `bounds()`."""
         low, high = self.bounds()
@@ -159,6 +166,7 @@ class Domain:
         inside = np.all(_points(t, self.dimension, "t") @ A.T <= reach, axis=-1)
         return bool(inside) if inside.ndim == 0 else inside
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw n independent uniform points, (n, d) intrinsic."""
         shape = self._shape
@@ -176,6 +184,16 @@ class Domain:
     def to_dict(self) -> dict[str, Any]:
         """Describe the domain by numbers, lists and strings; `domain_from_dict` restores every bit."""
         raise NotImplementedError
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "dimension": f"{self.dimension}, in {self.input_dim} inputs",
+            "sides": self.n_sides,
+            "volume": self.volume,
+        }
+
+    def _picture(self) -> str:
+        return outline_svg(self.vertices) if self.dimension == 2 and self.is_bounded else ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Domain) and self.to_dict() == other.to_dict()
@@ -299,7 +317,7 @@ def finite_array(values: npt.ArrayLike, name: str) -> FloatArray:
 def float_array(values: npt.ArrayLike, name: str) -> FloatArray:
     """Return a fresh float64 copy, which may be infinite; raise InvalidDomainError if they are no numbers."""
     try:
-        array = np.array(values)
+        array = np.array(without_tensors(values))
     except ValueError as error:
         raise InvalidDomainError(f"{name} is not an array of numbers: {error}") from None
     if array.dtype.kind not in "iufb":
@@ -336,7 +354,7 @@ def halfspace_arrays(
 
 
 def _points(values: npt.ArrayLike, dimension: int, name: str) -> FloatArray:
-    points = np.asarray(values, dtype=np.float64)
+    points = np.asarray(without_tensors(values), dtype=np.float64)
     if points.ndim not in (1, 2) or points.shape[-1] != dimension:
         raise InvalidDomainError(
             f"{name} has shape {points.shape}; it must be ({dimension},) or (N, {dimension})"

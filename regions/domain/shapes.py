@@ -24,6 +24,7 @@ from regions.domain.intrinsic import (
     store,
 )
 from regions.errors import BudgetExceededError, InvalidDomainError
+from regions.inputs import seeded
 
 _MAX_BOX_VERTEX_DIMENSION = 16
 
@@ -135,10 +136,14 @@ class Box(Domain):
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         return self.low, self.high
 
+    def sub_box(self, low: FloatArray, high: FloatArray) -> Domain:
+        return Box(low, high)
+
     def interior_point(self) -> FloatArray:
         parts = 0.5 + 0.05 * np.sin(np.arange(self.dimension) + 1.0)
         return np.asarray(self.low + parts * (self.high - self.low))
 
+    @seeded
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         return rng.uniform(self.low, self.high, size=(n, self.dimension))
 

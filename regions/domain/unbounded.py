@@ -99,7 +99,7 @@ class WholeSpace(Unbounded):
     >>> from regions import Network, count_cells
     >>> normals = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     >>> lines = Network.from_arrays([normals, [[1.0, 1.0, 1.0]]], [[0.0, 0.0, 5.0], [0.0]])
-    >>> count_cells(lines, WholeSpace(2)).cells
+    >>> count_cells(lines, WholeSpace(2)).n_cells
     7
     """
 

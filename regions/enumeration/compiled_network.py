@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
+from regions.enumeration.facet_keys import facet_words
 from regions.errors import InvalidDomainError, InvalidNetworkError, SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.network.layer_matrices import (
@@ -236,7 +237,7 @@ class CompiledNetwork:
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
     Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit is no ReLU,
     `maxed` that some are candidates of max units, `sparse` that some layer is stored by its non-zeros. The
-    words `unit_keys` and `facet_keys`, of which the keys of facets are made, are drawn anew each time; no
+    words `unit_keys` and `facet_keys`, of which the keys of facets are made, are those of `facet_keys`; no
     result shows them.
     """
 
@@ -317,15 +318,6 @@ def _check_subnormals() -> None:
             "this process takes subnormal numbers for 0 (flush to zero), so that no error bound holds: "
             "torch.set_flush_denormal(False) turns it off, or run regions in a process of its own"
         )
-
-
-KEYS = ("unit_keys", "facet_keys")
-
-
-def _facet_keys(n_units: int) -> dict[str, NDArray[Any]]:
-    """Draw new words each time: whoever makes a network cannot know them, and cannot make keys collide."""
-    rng = np.random.default_rng()
-    return {name: rng.integers(0, 2**64, size=n_units + 1, dtype=np.uint64) for name in KEYS}
 
 
 def _weight_arrays(weights: list[Matrix]) -> dict[str, NDArray[Any]]:
@@ -435,7 +427,7 @@ def _compiled(
         "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
         "unit_starts": units,
         "word_starts": words,
-        **_facet_keys(n_units),
+        **facet_words(network, domain, n_units),
         "extents": extent_of(domain),
         "gammas": _gammas(weights, slopes),
     }

@@ -6,17 +6,19 @@ what ends a search early is in `limits`; what a result can answer is in `complex
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes import Arithmetic, CellComplex, Certificate, Completeness
+from regions.complexes import Arithmetic, CellComplex, Certificate
 from regions.domain import Domain, Unbounded
+from regions.enumeration.cell_count import CellCount
 from regions.enumeration.executors import Problem, search_tree
 from regions.enumeration.facet_join import facet_table, join_outputs, packed_bytes
 from regions.enumeration.ledger import Outcome
@@ -44,35 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
-
-@dataclass(frozen=True)
-class CellCount:
-    """Number of cells of a network on a domain.
-
-    Attributes
-    ----------
-    cells : int, exact if `status` is COMPLETE, otherwise how many were found
-    status : Completeness
-    dimension : int
-    engine, engine_reason, arithmetic : str
-    seconds : float, wall time, without compilation
-    volume_sum : float or None; None too where the domain's volume is beyond the range of floats
-        Sum of the cells' volumes in input units, where it was computed.
-    certificate : Certificate, how the signs were decided, and what that proves
-    """
-
-    cells: int
-    status: Completeness
-    dimension: int
-    engine: str
-    engine_reason: str
-    arithmetic: Arithmetic
-    seconds: float
-    volume_sum: float | None
-    certificate: Certificate
-
-    def __int__(self) -> int:
-        return self.cells
+LOGGER = logging.getLogger(__name__)
 
 
 def count_cells(
@@ -140,7 +114,7 @@ def count_cells(
     >>> from regions import Box, Network, count_cells
     >>> normals, offsets = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 0.5]
     >>> lines = Network.from_arrays([normals, [[1.0, 1.0, 1.0]]], [offsets, [0.0]])
-    >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).cells
+    >>> count_cells(lines, Box([-1.0, -1.0], [1.0, 1.0])).n_cells
     7
     """
     max_cells, max_seconds = checked_limits("count_cells", limits)
@@ -162,7 +136,7 @@ def count_cells(
     mode = Mode.MEASURE if check_volumes else Mode.COUNT
     compile_search(plan.make, mode)
     with Stop(max_seconds) as stop:
-        given = plan, Problem(network, domain, plan.engine, arithmetic, volumes, plan.keys()), workers
+        given = plan, Problem(network, domain, plan.engine, arithmetic, volumes), workers
         outcome = search_tree(given, mode, executor, max_cells, progress, stop)
         seconds = stop.seconds
         stop.deliver(outcome.stopped_by)
@@ -186,7 +160,7 @@ def count_of(plan: Plan, domain: Domain, outcome: Outcome, check_volumes: bool, 
         total, unchecked = _measured_exactly(total, plan, domain, outcome)
         certificate = replace(certificate, unchecked=unchecked)
     return CellCount(
-        cells=outcome.cells,
+        n_cells=outcome.cells,
         status=status_of(outcome.stopped_by),
         dimension=domain.dimension,
         engine=plan.engine,
@@ -213,6 +187,7 @@ def _measured_exactly(total: float, plan: Plan, domain: Domain, outcome: Outcome
         return None, too_many(sum_differs(total, domain), outcome.cells, domain)
     from regions.enumeration.exact_measures import exact_volumes  # slow to import, and rarely needed
 
+    LOGGER.info("floats do not settle the volumes of %d cells: exact arithmetic", outcome.cells)
     listed = run_search(plan.make, Mode.COLLECT, max_cells=outcome.cells, workers=plan.workers, progress=None)
     found = join_outputs([part for result in listed.results for part in result.parts], plan.net)
     packed = packed_bytes(found.pattern, plan.net.n_units)
@@ -304,7 +279,7 @@ def enumerate_cells(
         )
     compile_search(plan.make, Mode.COLLECT)
     with Stop(max_seconds) as stop:
-        given = plan, Problem(network, domain, plan.engine, arithmetic, True, plan.keys()), workers
+        given = plan, Problem(network, domain, plan.engine, arithmetic, True), workers
         outcome = search_tree(given, Mode.COLLECT, executor, max_cells, progress, stop)
         cells = _complex_of(plan, domain, outcome, stop)
         stop.deliver(outcome.stopped_by)
@@ -351,12 +326,12 @@ def _complex_of(plan: Plan, domain: Domain, outcome: Outcome, stop: Stop) -> Cel
 
 def _compare_counts(first: CellCount, second: CellCount) -> str:
     """Return a line that says that two engines count the same; raises CertificateError if they do not."""
-    if first.cells != second.cells or first.status is not second.status:
+    if first.n_cells != second.n_cells or first.status is not second.status:
         raise CertificateError(
-            f"engine {first.engine!r} counts {first.cells} cells ({first.status.value}), engine "
-            f"{second.engine!r} {second.cells} ({second.status.value}); please report this network"
+            f"engine {first.engine!r} counts {first.n_cells} cells ({first.status.value}), engine "
+            f"{second.engine!r} {second.n_cells} ({second.status.value}); please report this network"
         )
-    return f"engines {first.engine!r} and {second.engine!r} agree: {first.cells} cells"
+    return f"engines {first.engine!r} and {second.engine!r} agree: {first.n_cells} cells"
 
 
 Found = TypeVar("Found", "CellCount", CellComplex)

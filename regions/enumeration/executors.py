@@ -8,6 +8,7 @@ search is decided here, as `threads` does within one process.
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 import threading
 from collections import OrderedDict
@@ -16,9 +17,6 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic
 from regions.domain import Domain
@@ -32,6 +30,8 @@ from regions.errors import InvalidInputError
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
+
+LOGGER = logging.getLogger(__name__)
 
 SENT_ALONG = 1 << 12  # bytes of a problem that go with every order; a larger one where a worker lacks it
 KEPT_PROBLEMS = 4  # in a worker
@@ -50,7 +50,6 @@ class Problem(NamedTuple):
     engine: str
     arithmetic: Arithmetic
     volumes: bool
-    keys: dict[str, NDArray[np.uint64]]
 
 
 class Order(NamedTuple):
@@ -136,7 +135,7 @@ def _problem_of(order: Order) -> _Kept | None:
         if kept is None and order.payload is not None:
             problem: Problem = pickle.loads(order.payload)
             plan = plan_search(*problem[:4], 1, volumes=problem.volumes)
-            kept = _kept[order.key] = _Kept(problem, plan.with_keys(problem.keys, problem.domain))
+            kept = _kept[order.key] = _Kept(problem, plan)
             while len(_kept) > KEPT_PROBLEMS:
                 _kept.popitem(last=False)
         if kept is not None:
@@ -250,7 +249,7 @@ class _Office:
                 self._take_in(future, stop)
 
     def _has_enough(self) -> bool:
-        return self.ledger.limit != NO_LIMIT and self.ledger.first()[0] >= self.ledger.limit
+        return self.ledger.limit != NO_LIMIT and self.ledger.has_enough()
 
     def _give_out(self, stop: Stop) -> None:
         """Fill the slots that are free, each with its share of half the tasks, the largest subtrees first."""
@@ -272,23 +271,29 @@ class _Office:
         order = Order(self.version, self.key, payload, self.mode, paths, seconds, self.ledger.limit)
         try:
             self.out[self.executor.submit(carry_out, order)] = paths
-        except BrokenExecutor:
-            self.lost = True
+        except BrokenExecutor as error:
+            self._lose(error)
+
+    def _lose(self, error: BaseException, *, stopped: bool = False) -> None:
+        """Go on without workers, as they are lost for good, unless the search was stopped anyway."""
+        self.lost = not stopped
+        if self.lost:
+            LOGGER.warning("workers are lost (%s: %s); what was found is kept", type(error).__name__, error)
 
     def _take_in(self, future: Future[list[Done] | None], stop: Stop) -> None:
         """Enter what an order has found; what it has not begun is to be done as before."""
         paths = self.out.pop(future)
         try:
             found = future.result(timeout=0)
-        except (BrokenExecutor, CancelledError):
-            self.lost = not stop.is_set()
+        except (BrokenExecutor, CancelledError) as error:
+            self._lose(error, stopped=stop.is_set())
             return
         except KeyboardInterrupt:  # of the worker, before its search began
             found = []
         except Exception as error:
             if type(error).__name__ not in LOST:
                 raise
-            self.lost = not stop.is_set()
+            self._lose(error, stopped=stop.is_set())
             return
         if found is None:
             self._send(paths, stop, True)

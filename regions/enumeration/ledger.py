@@ -54,6 +54,7 @@ class Ledger:
         self.results: dict[bytes, TaskResult] = {}
         self._paths = {WHOLE.path}
         self._front, self._front_cells = 0, 0  # known subtrees that are done from the first on, their cells
+        self._front_is_cut = False  # whether the limit has left cells out of one of them
 
     def add(self, task: Task) -> None:
         """Note a subtree that was given away by the run of one that is known."""
@@ -81,8 +82,20 @@ class Ledger:
             if done is None:
                 return self._front_cells, self.known[self._front]
             self._front_cells += done.cells
+            self._front_is_cut = self._front_is_cut or not done.complete
             self._front += 1
         return self._front_cells, None
+
+    def has_enough(self, found: int = 0) -> bool:
+        """Tell whether the limit leaves cells out; no more need be searched then.
+
+        As many cells as are allowed do not tell: they may be all there are, though their search is not over.
+
+        Parameters
+        ----------
+        found : cells found so far in the first subtree that is not done
+        """
+        return self.first()[0] + found > self.limit or self._front_is_cut
 
     def outcome(self, make: MakeSearch, mode: Mode) -> Outcome:
         """Return the results in order, with the first cells of the search that the limit allows."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic, Tolerances, check_arithmetic
 from regions.domain import Domain
-from regions.enumeration.compiled_network import KEYS, CompiledNetwork, compile_network
+from regions.enumeration.compiled_network import CompiledNetwork, compile_network
 from regions.enumeration.cores import worker_count
 from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION, Engine, choose
 from regions.enumeration.search import MakeSearch
@@ -19,6 +19,7 @@ from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import InvalidDomainError, InvalidInputError, check_choice
 from regions.network.relu_network import Network
 
+LOGGER = logging.getLogger(__name__)
 LARGEST_LISTED_DIMENSION = 8  # by vertices: volumes go over the faces of every cell
 LARGEST_LP_DIMENSION = 50
 RADIUS_PER_EXTENT = 2.0**-44
@@ -34,19 +35,6 @@ class Plan:
     tolerances: Tolerances
     workers: int
     make: MakeSearch
-
-    def keys(self) -> dict[str, NDArray[np.uint64]]:
-        """Return the words that facets are joined by, which all who list parts of one tree must share."""
-        return {name: self.net.arrays[name] for name in KEYS}
-
-    def with_keys(self, keys: dict[str, NDArray[np.uint64]], domain: Domain) -> Plan:
-        """Return the same plan with the words of another."""
-        net = replace(self.net, arrays={**self.net.arrays, **keys})
-        if self.engine == "lp":
-            from regions.enumeration.programs.program_search import ProgramSearch  # slow to import
-
-            return replace(self, net=net, make=partial(ProgramSearch, net, domain))
-        return replace(self, net=net, make=partial(VertexSearch, net, domain))
 
 
 def plan_search(
@@ -101,6 +89,7 @@ def plan_search(
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
+    LOGGER.info("engine %s (%s), %s arithmetic, for %s", engine, reason, arithmetic, domain.describe())
     certified = arithmetic == "certified"
     if engine == "lp":
         net = compile_network(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)

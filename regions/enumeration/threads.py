@@ -8,6 +8,7 @@ was found.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -21,6 +22,8 @@ from regions.kernels.memory.states import Mode, Request, Status
 
 Progress = Callable[[int, float], None]
 
+LOGGER = logging.getLogger(__name__)
+
 ALONE_SECONDS = 0.004  # a search shorter than this is not worth sharing
 ALONE_CALL = 64  # steps of its first call
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -28,9 +31,11 @@ SECONDS_BETWEEN_REPORTS = 0.1
 
 def compile_search(make: MakeSearch, mode: Mode) -> None:
     """Compile what a search needs, in this thread, where Ctrl-C ends it at once; its time is no search's."""
+    begin = time.perf_counter()
     search = make(mode)
     search.step(0)
     search.release()
+    LOGGER.info("kernels ready after %.3g s", time.perf_counter() - begin)
 
 
 def run_search(
@@ -255,14 +260,14 @@ class _Crew:
             self._ask(again=True)
 
     def _check_limit(self) -> None:
-        """End if the first subtrees of the tree hold as many cells as are allowed."""
+        """End if the first subtrees of the tree hold more cells than are allowed."""
         if self.ledger.limit == NO_LIMIT:
             return
-        cells, path = self.ledger.first()
+        found, (_, path) = 0, self.ledger.first()
         for worker in self.workers:
             if worker.counts and worker.task is not None and worker.task.path == path:
-                cells += worker.search.progress()[0]  # type: ignore[union-attr]
-        if cells >= self.ledger.limit:
+                found = worker.search.progress()[0]  # type: ignore[union-attr]
+        if self.ledger.has_enough(found):
             self._end()
 
     def _end(self) -> None:

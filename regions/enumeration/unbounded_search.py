@@ -202,9 +202,10 @@ class _Cones:
             raise CertificateError("two cones have one pattern; please report this network")
         table = found.facets
         A, b = found.domain.halfspaces
-        ground = int(np.flatnonzero((A[:, -1] < 0.0) & ~A[:, :-1].any(axis=1) & (b == 0.0))[0])
+        # absent where the domain's sides leave few directions, as those of a strip do
+        ground = np.flatnonzero((A[:, -1] < 0.0) & ~A[:, :-1].any(axis=1) & (b == 0.0))
         pairs = _pairs(table.cell_a[table.interior], table.cell_b[table.interior])
-        return cls(found, keys, pairs, set(table.cell_a[table.side == ground].tolist()))
+        return cls(found, keys, pairs, set(table.cell_a[np.isin(table.side, ground)].tolist()))
 
     @property
     def stopped_by(self) -> StoppedBy:

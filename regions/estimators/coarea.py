@@ -26,6 +26,8 @@ from regions.estimators.estimates import (
 from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
 from regions.estimators.goodness import count_visible, keep_good, sampled_goodness
 from regions.estimators.sampling import SamplingEstimator
+from regions.estimators.ties import leads_at_tie
+from regions.inputs import seeded
 from regions.network import check_kind
 from regions.network.relu_network import Network
 
@@ -37,6 +39,7 @@ _LEAST_SIGMA = 1e-300
 _Terms = Callable[[Chain, State, FloatArray], FloatArray]
 
 
+@seeded
 def local_complexity(
     network: Network,
     density: Density,
@@ -64,6 +67,12 @@ def local_complexity(
     depend on s either. By Fubini and the co-area formula, the integral of rho(s) over s of the integral
     of p g_i over {z_i = -s} is the integral of p g_i |grad z_i| rho(-z_i) dx. Two units share a piece of
     locus with probability 0. Using unit i's sampled activation in g_i would correlate it with s: biased.
+
+    A max unit has a term for each candidate k that loses to the winner w at x, in the sampled state:
+    |grad (z_w - z_k)| times the density of N(0, 2 sigma^2) at z_w - z_k, where w and k, both at the mean
+    of their values with noise, beat all other candidates, and that mean is what the unit puts out for the
+    goodness. It is unbiased too: the difference of two noises is independent of their mean, hence of which
+    others the two beat; and a pair that is on top at its mean has the sampled winner in it.
 
     Goodness is structural: products of nonzero weights whose sum cancels to exactly 0 (duplicate units
     of opposite outgoing weights; measure zero among all weights) still count as good. Where a term is
@@ -127,13 +136,25 @@ def _sums_of_terms(
     return sums
 
 
-def _bell(arguments: list[FloatArray], sigma: float, peak: float | None = None) -> FloatArray:
+def _bell(arguments: FloatArray, sigma: float | FloatArray, peak: float | None = None) -> FloatArray:
     """Return the density of N(0, sigma^2), or a bell of that shape and another peak, `(S, n_units)`."""
-    if not arguments:
-        return np.zeros((1, 0))
     with np.errstate(over="ignore"):
-        bell: FloatArray = np.exp(-0.5 * np.square(np.concatenate(arguments, axis=1) / sigma))
+        bell: FloatArray = np.exp(-0.5 * np.square(arguments / sigma))
     return bell * (1.0 / (sigma * math.sqrt(2.0 * math.pi)) if peak is None else peak)
+
+
+def _weights(chain: Chain, state: State, values: list[FloatArray], sigma: float) -> FloatArray:
+    """Return |grad| times the density of the noise that lets each unit bend at a sample, `(S, n_units)`.
+
+    That is by what the values of the units lack: a unit's own noise puts its bend there, or the noises of two
+    candidates of a max unit do, of which that with a loser counts where both would beat all others.
+    """
+    if not chain.depth:
+        return np.zeros((1, 0))
+    weights = gradient_norms(chain, state.slopes)
+    weights *= _bell(chain.distances(values, state), sigma * chain.noise_factor)
+    layers = zip(state.noisy, state.active, chain.maxima, strict=True)
+    return np.where(np.concatenate([leads_at_tie(*layer) for layer in layers], axis=1), weights, 0.0)
 
 
 @dataclass(frozen=True)
@@ -186,7 +207,7 @@ class Coarea(SamplingEstimator):
         return Estimate.from_samples(sums, count_visible(chain, self.kind))
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
-        weights = gradient_norms(chain, state.slopes) * _bell(state.clean, self.sigma)
+        weights = _weights(chain, state, state.clean, self.sigma)
         return keep_good(chain, state, weights, roulette) if self.kind == "gradient" else weights
 
 
@@ -226,8 +247,11 @@ class UnnormalisedCoarea(Coarea):
     name: ClassVar[str] = "co-area, unnormalised, centred at 0, no indicator"
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
+        chain.network.refuse_max_units(f"the published variant {self.name!r}")
+        if not chain.depth:
+            return np.zeros((1, 0))
         centred = [clean - bias for clean, bias in zip(state.clean, chain.biases, strict=True)]
-        return gradient_norms(chain, state.slopes) * _bell(centred, self.sigma, 1.0)
+        return gradient_norms(chain, state.slopes) * _bell(np.concatenate(centred, axis=1), self.sigma, 1.0)
 
 
 @dataclass(frozen=True)
@@ -262,7 +286,7 @@ class OwnNoiseCoarea(Coarea):
     name: ClassVar[str] = "co-area, own bias noised"
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
-        weights = gradient_norms(chain, state.slopes) * _bell(state.noisy, self.sigma)
+        weights = _weights(chain, state, state.noisy, self.sigma)
         return keep_good(chain, state, weights, roulette) if self.kind == "gradient" else weights
 
 
@@ -303,5 +327,5 @@ class SampledStateCoarea(Coarea):
             raise InvalidInputError(f"kind is {self.kind!r}; only the gradient locus has an indicator")
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
-        weights = gradient_norms(chain, state.slopes) * _bell(state.clean, self.sigma)
+        weights = _weights(chain, state, state.clean, self.sigma)
         return np.where(sampled_goodness(chain, state), weights, 0.0)

@@ -30,7 +30,8 @@ class CrossPolytope(SamplingEstimator):
     """Cross-polytope sign changes: units whose sign differs among the vertices x +- r v_p.
 
     Mean over points x of the density and random orthonormal directions v_1, ..., v_P of the number of
-    units that are active at some but not all of the 2 P vertices.
+    units that are active at some but not all of the 2 P vertices; a max unit counts once, where not the same
+    candidate wins at all of them.
 
     Notes
     -----
@@ -163,7 +164,10 @@ def directions_of(n_directions: int, dimension: int) -> int:
 
 
 def sign_changes(chain: Chain, t: FloatArray, arms: FloatArray) -> FloatArray:
-    """Numbers `(S,)` of units that are active at some but not all of t +- arms, arms `(S, P, d)`."""
+    """Numbers `(S,)` of units that are active at some but not all of t +- arms, arms `(S, P, d)`.
+
+    Max units count where candidates of theirs are.
+    """
     n, count, dimension = arms.shape
     changes = np.zeros(n)
     rows = working_rows(2 * count * max(chain.widest, dimension))
@@ -172,7 +176,8 @@ def sign_changes(chain: Chain, t: FloatArray, arms: FloatArray) -> FloatArray:
         vertices = np.concatenate([t[part, None] + arms[part], t[part, None] - arms[part]], axis=1)
         active = _patterns(chain, vertices.reshape(-1, dimension))
         active = active.reshape(-1, 2 * count, active.shape[1])
-        changes[part] = (active.any(axis=1) & ~active.all(axis=1)).sum(axis=1)
+        changed = active.any(axis=1) & ~active.all(axis=1)
+        changes[part] = np.logical_or.reduceat(changed, chain.unit_starts, axis=1).sum(axis=1)
     return changes
 
 

@@ -1,7 +1,7 @@
-"""Where units change sign along lines, by a walk through the layers.
+"""Where units bend along lines, by a walk through the layers.
 
-Each line is cut where units change sign, and each part carries the affine map of the next layer's
-pre-activations. A line on which rounding leaves a sign open is walked in exact arithmetic instead.
+Each line is cut where units change sign or max units their winner, and each part carries the affine map of
+the next layer's pre-activations. A line on which rounding leaves one open is walked in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.estimators.forward_passes import Chain, within
+from regions.estimators.ties import distances_from_bends
+from regions.estimators.twins import FAR_BEHIND
 from regions.network.slopes import Slopes, activated
 
 __all__ = ["Lines", "find_crossings"]
@@ -97,6 +99,11 @@ class _Maps:
             activated(self.slope_size, active, sizes),
         )
 
+    def without(self, twins: BoolArray) -> _Maps:
+        """Return the functions, those that stand back for an equal one far below all others."""
+        rest = (np.where(twins, 0.0, part) for part in (self.slope, self.offset_size, self.slope_size))
+        return _Maps(np.where(twins, FAR_BEHIND, self.offset), *rest)
+
     def at(self, places: FloatArray, rounding: float) -> tuple[FloatArray, FloatArray]:
         """Return the values at a place of each part, and bounds on their rounding."""
         s = places[:, None]
@@ -105,37 +112,118 @@ class _Maps:
 
 
 def find_crossings(chain: Chain, lines: Lines, noise: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
-    """Find where units change sign along chords: line, parameter and flat unit `(K,)` of each crossing."""
+    """Find where units bend along chords: line, parameter and flat unit `(K,)` of each crossing.
+
+    That is where units change sign, and where the winners of max units change, each such change once.
+    """
     zeros = np.zeros(len(lines.low))
     parts = _Parts(np.arange(len(lines.low)), lines.low, lines.high, zeros, zeros)
     is_open = np.zeros(len(lines.low), dtype=bool)
     found: list[tuple[IntArray, FloatArray, IntArray]] = []
     maps, passing = _input_maps(chain, lines), None
+    prints = chain.fingerprints(noise)
+    labels = None if prints is None else np.repeat(prints.inputs, len(zeros), axis=0)
     for layer in range(chain.depth):
         units = chain.units(layer)
-        cutting = chain.cutting[layer]
         maps = maps.through(chain, layer, noise[parts.line, units], passing)
-        is_open[parts.line[_is_open_at_ends(chain, parts, maps, cutting)]] = True
-        with np.errstate(divide="ignore", invalid="ignore"):
-            root = -maps.offset / maps.slope
-        piece, unit = np.nonzero((root > parts.low[:, None]) & (root < parts.high[:, None]) & cutting)
-        at = root[piece, unit]
+        if prints is not None and labels is not None and prints.covers(layer):
+            labels = prints.through(layer, labels)
+            maps = maps.without(prints.twins(layer, labels))
+        is_open[parts.line[_is_open_at_ends(chain, layer, parts, maps)]] = True
+        piece, unit, at, error = _signs_changed(chain, layer, parts, maps)
+        if chain.maxima[layer] is not None:
+            changes, doubtful = _winners_changed(chain, layer, parts, maps)
+            is_open[parts.line[doubtful]] = True
+            both = zip((piece, unit, at, error), changes, strict=True)
+            piece, unit, at, error = (np.concatenate(pair) for pair in both)
         found.append((parts.line[piece], at, unit + units.start))
         if layer + 1 == chain.depth:
             break
-        size = maps.offset_size[piece, unit] + np.abs(at) * maps.slope_size[piece, unit]
-        error = 2.0 * chain.rounding * size / np.abs(maps.slope[piece, unit])
         parent, parts = parts.cut(piece, at, error)
         maps = maps.of(parent)
         values, errors = maps.at(0.5 * (parts.low + parts.high), chain.rounding)
         # the middle is inside the part, and every sign there is beyond rounding
-        unsure = (within(np.abs(values), errors) & cutting).any(axis=1)
+        active = chain.is_active(layer, values)
+        unsure = _is_open(chain, layer, values, active, errors).any(axis=1)
         unsure |= ~(parts.high - parts.low > 2.0 * (parts.low_error + parts.high_error))
         is_open[parts.line[unsure]] = True
-        active = chain.is_active(layer, values)
+        if prints is not None and labels is not None and prints.covers(layer):
+            labels = prints.where(layer, labels[parent], active)
         passing = chain.passing(layer, active)
         maps = maps.where(active, chain.slopes[layer])
     return _with_exact(chain, lines, noise, found, np.flatnonzero(is_open))
+
+
+def _signs_changed(
+    chain: Chain, layer: int, parts: _Parts, maps: _Maps
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Find where units are 0 inside parts of lines: part, unit, parameter and its error `(K,)`."""
+    cutting = chain.cutting[layer] & ~chain.candidates[layer]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = -maps.offset / maps.slope
+    piece, unit = np.nonzero((root > parts.low[:, None]) & (root < parts.high[:, None]) & cutting)
+    at = root[piece, unit]
+    size = maps.offset_size[piece, unit] + np.abs(at) * maps.slope_size[piece, unit]
+    return piece, unit, at, 2.0 * chain.rounding * size / np.abs(maps.slope[piece, unit])
+
+
+def _winners_changed(
+    chain: Chain, layer: int, parts: _Parts, maps: _Maps
+) -> tuple[tuple[IntArray, IntArray, FloatArray, FloatArray], IntArray]:
+    """Find where the winners of max units change inside parts of lines, as `_signs_changed`.
+
+    Each with the new winner as its unit, and then the parts on which rounding may have hidden another one.
+    """
+    sizes = chain.maxima[layer]
+    assert sizes is not None
+    empty = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0)
+    found, unsure = [empty], [np.zeros(0, np.intp)]
+    for start, k in zip((np.cumsum(sizes) - sizes).tolist(), sizes.tolist(), strict=True):
+        if k == 1:
+            continue
+        rows = _Maps(*(values[:, start : start + k] for values in vars(maps).values()))
+        piece = np.arange(len(parts.line))
+        winner = rows.at(parts.low, chain.rounding)[0].argmax(axis=1)
+        # from winner to winner along each part, until no other one overtakes before its end
+        while piece.size:
+            new, at = _overtaking(rows, piece, winner, parts.high[piece])
+            goes_on = new >= 0
+            piece, winner, new, at = piece[goes_on], winner[goes_on], new[goes_on], at[goes_on]
+            error, in_doubt = _at_overtaking(rows.of(piece), winner, new, at, chain.rounding)
+            found.append((piece, start + new, at, error))
+            unsure.append(piece[in_doubt])
+            winner = new
+    return tuple(np.concatenate(part) for part in zip(*found, strict=True)), np.concatenate(unsure)  # type: ignore[return-value]
+
+
+def _overtaking(
+    rows: _Maps, piece: IntArray, winner: IntArray, high: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Return which candidate overtakes the winner next, -1 for none before the end of the part, and where."""
+    own = np.arange(len(piece))
+    offset, slope = rows.offset[piece], rows.slope[piece]
+    gain = slope - slope[own, winner][:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = (offset[own, winner][:, None] - offset) / gain
+    root = np.where(gain > 0.0, root, np.inf)
+    new = root.argmin(axis=1)
+    return np.where(root[own, new] < high, new, -1), root[own, new]
+
+
+def _at_overtaking(
+    rows: _Maps, winner: IntArray, new: IntArray, at: FloatArray, rounding: float
+) -> tuple[FloatArray, BoolArray]:
+    """Return the errors of places where candidates overtake winners, and where a third one may be level."""
+    own = np.arange(len(at))
+    values, errors = rows.at(at, rounding)
+    gain = rows.slope[own, new] - rows.slope[own, winner]
+    error = (errors[own, winner] + errors[own, new]) / gain
+    behind = values[own, winner][:, None] - values
+    # what one of the two may gain on the others within the error of the place
+    moved = np.abs(rows.slope - rows.slope[own, winner][:, None]) * error[:, None]
+    level = ~(behind > errors + errors[own, winner][:, None] + moved)
+    level[own, winner] = level[own, new] = False
+    return error, np.asarray(level.any(axis=1))
 
 
 def _input_maps(chain: Chain, lines: Lines) -> _Maps:
@@ -151,14 +239,22 @@ def _input_maps(chain: Chain, lines: Lines) -> _Maps:
     )
 
 
-def _is_open_at_ends(chain: Chain, parts: _Parts, maps: _Maps, cutting: BoolArray) -> BoolArray:
+def _is_open_at_ends(chain: Chain, layer: int, parts: _Parts, maps: _Maps) -> BoolArray:
     """Parts at whose ends a unit that cuts is 0 within its error: a crossing may be inside or outside."""
     is_open = np.zeros(len(parts.line), dtype=bool)
     for end, end_error in ((parts.low, parts.low_error), (parts.high, parts.high_error)):
         values, errors = maps.at(end, chain.rounding)
         errors = errors + np.abs(maps.slope) * end_error[:, None]
-        is_open |= (within(np.abs(values), errors) & cutting).any(axis=1)
+        is_open |= _is_open(chain, layer, values, chain.is_active(layer, values), errors).any(axis=1)
     return is_open
+
+
+def _is_open(
+    chain: Chain, layer: int, values: FloatArray, active: BoolArray, errors: FloatArray
+) -> BoolArray:
+    """Say which units `(P, width)` bend within the errors of their values."""
+    distances = np.abs(distances_from_bends(values, active, chain.maxima[layer]))
+    return within(distances, chain.with_winners(layer, errors, active)) & chain.cutting[layer]
 
 
 def _with_exact(

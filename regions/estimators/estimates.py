@@ -18,8 +18,10 @@ from regions.density import Density
 from regions.density.densities import check_density, check_domain, check_generator
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.inputs import seeded
 from regions.network import LocusKind, check_kind
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 __all__ = [
     "BudgetedEstimator",
@@ -41,7 +43,7 @@ Quantity = Literal[
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Shown):
     """A Monte Carlo mean with its standard error.
 
     Parameters
@@ -121,7 +123,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Shown):
     """What an estimator estimates: a quantity, and the parameters that its exact value depends on.
 
     Parameters
@@ -272,6 +274,7 @@ class FunctionEstimator:
         """The label, or the name of the function."""
         return self.label or str(getattr(self.function, "__name__", type(self.function).__name__))
 
+    @seeded
     def estimate(
         self,
         network: Network,

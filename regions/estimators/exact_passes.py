@@ -32,19 +32,32 @@ class ExactPass:
     Parameters
     ----------
     active : list of (width,) bool, ReLU layer by ReLU layer: whether a unit's pre-activation is above 0, or
-        the unit is linear
+        the unit is linear, or the first largest candidate of a max unit
     rows : list of lists of integers, a row for each unit: its pre-activation, then its gradient if that was
         asked for, all over the layer's power of two
+    units : list of lists of range, for each row the rows of its unit: the candidates of a max unit, or itself
     """
 
     active: list[BoolArray]
     rows: list[list[Any]]
+    units: list[list[range]]
 
     def is_within(self, layer: int, unit: int, eps: float) -> bool:
-        """Whether |z| < eps |grad z|: the unit's hyperplane passes the sample at a distance below eps."""
-        z, *gradient = self.rows[layer][unit]
+        """Whether |z| < eps |grad z|: the unit's hyperplane passes the sample at a distance below eps.
+
+        Of a candidate that loses in a max unit, z is the winner's pre-activation minus its own.
+        """
+        z, *gradient = self.row(layer, unit)
         ratio = Fraction(eps)
         return bool((z * ratio.denominator) ** 2 < ratio.numerator**2 * sum(part * part for part in gradient))
+
+    def row(self, layer: int, unit: int) -> list[Any]:
+        """Return what is 0 where a unit bends: its row, or of a candidate the winner's minus its own."""
+        row, rivals = self.rows[layer][unit], self.units[layer][unit]
+        if len(rivals) == 1:
+            return list(row)
+        winner = self.rows[layer][next(k for k in rivals if self.active[layer][k])]
+        return [x - y for x, y in zip(winner, row, strict=True)]
 
 
 class ExactPasses:
@@ -63,14 +76,15 @@ class ExactPasses:
     """
 
     def __init__(self, network: Network, domain: Domain | None) -> None:
-        network.refuse_max_units("an estimator")
         self._relu = network.relu
         self._layers = [
             (_matrix(weight), dyadic_integers(bias))
             for weight, bias in zip(network.weights, network.biases, strict=True)
         ]
-        # slopes left and right of 0 as integers, and the power of two under them
-        self._slopes = [None if pair is None else _pair(pair) for pair in network.slopes]
+        self._activations = [
+            _Activation.of(*layer)
+            for layer in zip(network.slopes, network.maxima, network.biases, strict=True)
+        ]
         self._frame = None
         if domain is not None:
             self._frame = _matrix(np.column_stack([domain.basis, domain.origin]))
@@ -89,29 +103,28 @@ class ExactPasses:
         ----------
         t : (d,) intrinsic coordinates
         noise : (n_units,) added to the units' biases, or None
-        silenced : flat number of a unit that puts out 0 whatever its sign, or -1
+        silenced : flat number of a unit that puts out 0 whatever its sign, or -1; a candidate of a max unit
+            lets that put out the mean of the largest value and its own
         gradients : whether to carry the units' gradients along; d times the cost
         """
         rows, shift = self._start(t, gradients)
-        found = ExactPass([], [])
+        found = ExactPass([], [], [])
         first = 0
-        layers = zip(self._layers, self._relu, self._slopes, strict=True)
-        for ((matrix, own), (bias, bias_shift)), relu, pair in layers:
+        layers = zip(self._layers, self._relu, self._activations, strict=True)
+        for ((matrix, own), (bias, bias_shift)), relu, units in layers:
             rows, shift = (matrix * fmpz_mat(rows)).tolist(), shift + own
             rows, shift = _shifted(rows, shift, bias, bias_shift)
             if not relu:
                 continue
             if noise is not None:
                 rows, shift = _shifted(rows, shift, *dyadic_integers(noise[first : first + len(rows)]))
-            left, right, more = pair or ([0] * len(rows), [1] * len(rows), 0)
-            active = [bool(row[0] > 0) or a == b for row, a, b in zip(rows, left, right, strict=True)]
+            active = units.active(rows, Fraction(0))
             found.active.append(np.array(active, dtype=bool))
             found.rows.append(rows)
-            factors = [b if on else a for a, b, on in zip(left, right, active, strict=True)]
-            if first <= silenced < first + len(rows):
-                factors[silenced - first] = 0
+            found.units.append(units.rivals)
+            own_place = silenced - first if first <= silenced < first + len(rows) else -1
             first += len(rows)
-            rows = [[factor * x for x in row] for row, factor in zip(rows, factors, strict=True)]
+            rows, more = units.put_out(rows, active, own_place)
             shift += more
         return found
 
@@ -136,11 +149,10 @@ class ExactPasses:
         pieces = [(Fraction(ends[0]), Fraction(ends[1]), rows)]
         found: list[tuple[float, int]] = []
         first = 0
-        layers = zip(self._layers, self._relu, self._slopes, strict=True)
-        for ((matrix, own), (bias, bias_shift)), relu, pair in layers:
+        layers = zip(self._layers, self._relu, self._activations, strict=True)
+        for ((matrix, own), (bias, bias_shift)), relu, units in layers:
             cut, here = [], shift
             width = matrix.nrows()
-            left, right, more = pair or ([0] * width, [1] * width, 0)
             added = noise[first : first + width] if relu and noise is not None else np.zeros(width)
             for low, high, rows in pieces:
                 values, shift = _shifted((matrix * fmpz_mat(rows)).tolist(), here + own, bias, bias_shift)
@@ -148,13 +160,12 @@ class ExactPasses:
                 if not relu:
                     cut.append((low, high, values))
                     continue
-                roots = [(at, k) for at, k in _roots(values, low, high) if left[k] != right[k]]
+                roots = units.bends(values, low, high)
                 found.extend((float(root), first + unit) for root, unit in roots)
                 places = [low, *sorted({root for root, _ in roots}), high]
-                cut.extend(
-                    (a, b, _active_part(values, (a + b) / 2, left, right)) for a, b in pairwise(places)
-                )
-            shift += more if relu else 0
+                for a, b in pairwise(places):
+                    cut.append((a, b, units.put_out(values, units.active(values, (a + b) / 2))[0]))
+            shift += units.shift if relu else 0
             pieces = cut
             first += width if relu else 0
         return found
@@ -196,25 +207,97 @@ def exact_zeros(matrices: list[FloatArray]) -> BoolArray:
     return np.array(entries, dtype=bool).reshape(product.nrows(), product.ncols())
 
 
-def _roots(rows: list[Any], low: Fraction, high: Fraction) -> list[tuple[Fraction, int]]:
-    """The zeros of affine functions c + a s strictly inside an interval, and which of them they belong to."""
-    zeros = [(Fraction(int(-c), int(a)), unit) for unit, (c, a) in enumerate(rows) if a != 0]
-    return [(root, unit) for root, unit in zeros if low < root < high]
+@dataclass(frozen=True)
+class _Activation:
+    """The units of one layer in exact arithmetic.
+
+    Parameters
+    ----------
+    left, right : lists of int, slopes on either side of 0
+    shift : int, the power of two under them
+    rivals : list of range, for each row the rows of its unit
+    """
+
+    left: list[int]
+    right: list[int]
+    shift: int
+    rivals: list[range]
+
+    @classmethod
+    def of(cls, slopes: FloatArray | None, sizes: NDArray[np.int64] | None, bias: FloatArray) -> _Activation:
+        """Make it of a layer as `Network` has it."""
+        n, shift, start = bias.size, 0, 0
+        both = [0] * n + [1] * n
+        if slopes is not None:
+            both, shift = dyadic_integers(slopes)
+        rivals: list[range] = []
+        for k in [1] * n if sizes is None else sizes.tolist():
+            rivals += [range(start, start + k)] * k
+            start += k
+        return cls(both[:n], both[n:], shift, rivals)
+
+    def active(self, rows: list[Any], place: Fraction) -> list[bool]:
+        """Say which units are right of their breakpoints, or win, at a place of rows (c, a, ...): c + a s."""
+        n, d = place.numerator, place.denominator
+        values = [row[0] * d + (row[1] * n if n else 0) for row in rows]
+        sides = zip(values, self.left, self.right, strict=True)
+        found = [bool(value > 0) or a == b for value, a, b in sides]
+        for rivals in {of.start: of for of in self.rivals if len(of) > 1}.values():
+            winner = max(rivals, key=values.__getitem__)  # the first of the largest
+            for k in rivals:
+                found[k] = k == winner
+        return found
+
+    def put_out(self, rows: list[Any], active: list[bool], silenced: int = -1) -> tuple[list[Any], int]:
+        """Return the rows times their slopes, and the power of two that this adds under them."""
+        factors = [b if on else a for a, b, on in zip(self.left, self.right, active, strict=True)]
+        shift = self.shift
+        if silenced >= 0 and len(self.rivals[silenced]) == 1:
+            factors[silenced] = 0
+        out = [[factor * x for x in row] for row, factor in zip(rows, factors, strict=True)]
+        if silenced >= 0 and len(self.rivals[silenced]) > 1:
+            shift += 1
+            out = [[2 * x for x in row] for row in out]
+            winner = next(k for k in self.rivals[silenced] if active[k])
+            pair = zip(rows[winner], rows[silenced], strict=True)
+            out[winner] = [(x + y) * self.right[winner] for x, y in pair]
+        return out, shift
+
+    def bends(self, rows: list[Any], low: Fraction, high: Fraction) -> list[tuple[Fraction, int]]:
+        """Return where units, of rows c + a s, bend strictly inside an interval, each with its flat number.
+
+        Max units do where their winner changes, and the number is that of the one that wins from there on.
+        """
+        zeros = [
+            (Fraction(int(-c), int(a)), unit)
+            for unit, (c, a) in enumerate(rows)
+            if a != 0 and self.left[unit] != self.right[unit] and len(self.rivals[unit]) == 1
+        ]
+        found = [(root, unit) for root, unit in zeros if low < root < high]
+        for rivals in {of.start: of for of in self.rivals if len(of) > 1}.values():
+            found += _winners(rows, rivals, low, high)
+        return found
 
 
-def _active_part(rows: list[Any], place: Fraction, left: list[int], right: list[int]) -> list[Any]:
-    """Return the affine functions c + a s times their slopes at a place, the right one where above 0."""
-    n, d = place.numerator, place.denominator
-    above = [row[0] * d + row[1] * n > 0 for row in rows]
-    factors = [b if on else a for a, b, on in zip(left, right, above, strict=True)]
-    return [[factor * x for x in row] for row, factor in zip(rows, factors, strict=True)]
+def _winners(rows: list[Any], rivals: range, low: Fraction, high: Fraction) -> list[tuple[Fraction, int]]:
+    """Return where the largest of affine functions c + a s changes strictly inside an interval, and to which.
 
-
-def _pair(slopes: FloatArray) -> tuple[list[int], list[int], int]:
-    """Return slopes `(2, width)` as integers, left and right, and the power of two under them."""
-    integers, shift = dyadic_integers(slopes)
-    width = slopes.shape[1]
-    return integers[:width], integers[width:], shift
+    Of equal ones the first counts.
+    """
+    n, d = low.numerator, low.denominator
+    winner = max(rivals, key=lambda k: (rows[k][0] * d + rows[k][1] * n, rows[k][1]))
+    found: list[tuple[Fraction, int]] = []
+    while True:
+        c, a = rows[winner]
+        overtaking = [
+            (Fraction(int(c - rows[k][0]), int(rows[k][1] - a)), -rows[k][1], k)
+            for k in rivals
+            if rows[k][1] > a
+        ]
+        if not overtaking or min(overtaking)[0] >= high:
+            return found
+        root, _, winner = min(overtaking)
+        found.append((root, winner))
 
 
 def _matrix(values: FloatArray) -> tuple[Any, int]:

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from regions.density import Density
 from regions.domain import Domain
 from regions.estimators.exact_passes import ExactPass, ExactPasses, exact_zeros
+from regions.estimators.ties import candidates, difference_from_winner, distances_from_bends, winner_places
+from regions.estimators.twins import FAR_BEHIND, Fingerprints
+from regions.network.max_units import states_of_layer
 from regions.network.relu_network import Network
 from regions.network.slopes import activated
 
@@ -35,6 +38,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+_Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 # samples per block of random draws; fixes which number goes where, so changing it changes results
 _BLOCK = 1024
@@ -51,17 +55,20 @@ class Chain:
     """The network as the estimators use it: affine steps between layers of units multiplied out.
 
     Units have a slope on either side of 0; those whose slopes are equal are linear: they are active
-    everywhere, get no noise and belong to no locus. Beside each array stands its `size`, the same with
-    absolute values in every product: what a value can be off by rounding is at most `rounding` times the size
-    that is carried along with it.
+    everywhere, get no noise and belong to no locus. Candidates of max units are units: a winner has slope 1,
+    the others 0, and what belongs to the tie of a winner with a loser stands in the loser's place.
+
+    Beside each array stands its `size`, the same with absolute values in every product: what a value can be
+    off by rounding is at most `rounding` times the size that is carried along with it.
     """
 
     def __init__(self, network: Network, domain: Domain | None) -> None:
-        network.refuse_max_units("an estimator")
         self.weights: list[FloatArray] = []
         self.biases: list[FloatArray] = []
         self.offsets = network.unit_offsets
         self.slopes = [pair for pair, relu in zip(network.slopes, network.relu, strict=True) if relu]
+        self.maxima = [sizes for sizes, relu in zip(network.maxima, network.relu, strict=True) if relu]
+        self.candidates = [candidates(*pair) for pair in zip(self.maxima, network.widths, strict=True)]
         self.cutting: list[BoolArray] = np.split(network.cutting, self.offsets[1:-1])[: len(self.slopes)]
         sizes: list[tuple[FloatArray, FloatArray]] = []
         A, c, size, bias_size = np.eye(0), np.zeros(0), np.eye(0), np.zeros(0)
@@ -82,7 +89,7 @@ class Chain:
         last = np.ones((1, len(c))) if not steps else _without_false_entries(A, steps)
         self.output_live: BoolArray = np.any(last != 0.0, axis=0)
         self.domain = domain
-        self._network = network
+        self.network = network
         self.transposed = [np.ascontiguousarray(weight.T) for weight in self.weights]
         self.sizes, self.bias_sizes = [size for size, _ in sizes], [size for _, size in sizes]
         # (n_in, n_out) 0/1 matrices where some weight is 0; None: every unit reaches every next one
@@ -94,7 +101,7 @@ class Chain:
         self.widest = max((len(bias) for bias in self.biases), default=1)
         # every value is a sum of products that were rounded at most so many times; twice, as sizes are too
         roundings = sum(weight.shape[1] + 4 for weight in network.weights) + network.input_dim + 4
-        roundings += sum(pair is not None for pair in self.slopes)
+        roundings += sum(pair is not None for pair in (*self.slopes, *self.maxima))
         self.rounding = 2.0 * roundings * _UNIT_ROUNDOFF
 
     def slopes_of(self, layer: int, active: BoolArray) -> BoolArray | FloatArray:
@@ -108,8 +115,39 @@ class Chain:
         return active if pair is None else np.asarray(self.slopes_of(layer, active) != 0.0)
 
     def is_active(self, layer: int, values: FloatArray) -> BoolArray:
-        """Say which units are above 0, or linear, `(S, width)`."""
-        return np.asarray((values > 0.0) | ~self.cutting[layer])
+        """Say which units are above 0, or linear, or the winners of max units, `(S, width)`."""
+        return states_of_layer(values, self.slopes[layer], self.maxima[layer])
+
+    def is_open(self, layer: int, values: FloatArray, active: BoolArray, sizes: FloatArray) -> BoolArray:
+        """Say which units' states, `(S, width)`, may be rounding alone."""
+        distances = np.abs(distances_from_bends(values, active, self.maxima[layer]))
+        errors = self.rounding * self.with_winners(layer, sizes, active)
+        return within(distances, errors) & self.cutting[layer]
+
+    def with_winners(self, layer: int, sizes: FloatArray, active: BoolArray) -> FloatArray:
+        """Return the sizes of what is 0 where units bend: to a candidate's the winner's is added."""
+        if (rows := self.maxima[layer]) is None:
+            return sizes
+        of_winners = np.take_along_axis(sizes, winner_places(active, rows), axis=-1)
+        return np.where(self.candidates[layer], sizes + of_winners, sizes)
+
+    def distances(self, values: list[FloatArray], state: State) -> FloatArray:
+        """Return how far all units are from where they bend, `(S, n_units)`, by values of them."""
+        layers = zip(values, state.active, self.maxima, strict=True)
+        return np.concatenate([distances_from_bends(*layer) for layer in layers], axis=1)
+
+    @cached_property
+    def unit_starts(self) -> NDArray[np.int64]:
+        """Flat numbers of the first rows of all units: an ordinary one has one row, a max unit several."""
+        layers = zip(self.maxima, self.biases, strict=True)
+        sizes = [np.ones(bias.size, np.int64) if rows is None else rows for rows, bias in layers]
+        every = np.concatenate([np.zeros(0, np.int64), *sizes])
+        return np.asarray(np.cumsum(every) - every)
+
+    @cached_property
+    def noise_factor(self) -> FloatArray:
+        """The standard deviation of the noise on what is 0 where a unit bends, over that of one bias."""
+        return np.where(np.concatenate([*self.candidates, np.zeros(0, bool)]), math.sqrt(2.0), 1.0)
 
     def noise(self, sigma: float, count: int, rng: np.random.Generator) -> FloatArray:
         """Draw bias noise `(count, n_units)`; linear units get none."""
@@ -129,7 +167,15 @@ class Chain:
     @cached_property
     def exact(self) -> ExactPasses:
         """The same in exact arithmetic, made when a sign is left open."""
-        return ExactPasses(self._network, self.domain)
+        return ExactPasses(self.network, self.domain)
+
+    def fingerprints(self, noise: FloatArray) -> Fingerprints | None:
+        """Return what tells equal candidates of max units; None without such, or where noise parts them."""
+        return None if noise.any() else self._fingerprints
+
+    @cached_property
+    def _fingerprints(self) -> Fingerprints | None:
+        return Fingerprints(self.network) if self.network.max_units is not None else None
 
     @property
     def depth(self) -> int:
@@ -183,7 +229,7 @@ class State:
     points : (S, d) float64, intrinsic coordinates
     whole_noise : (S, n_units) or (1, n_units) float64
     clean, noisy : per ReLU layer (S, width) pre-activations without and with the units' own noise
-    active : per ReLU layer (S, width) bool, whether the latter are above 0, which is exact
+    active : per ReLU layer (S, width) bool, whether the latter are above 0, or win, which is exact
     slopes : per ReLU layer (S, width), the units' slopes there; of ReLUs as bool
     out : per ReLU layer (S, width), what the units put out
     noise : the noise of each layer
@@ -230,7 +276,8 @@ def forward(
 ) -> State:
     """One forward pass of intrinsic points `(S, d)` with bias noise `(S, n_units)` or `(1, n_units)`.
 
-    `silenced` names a unit for each sample, by flat number, that puts out 0 and whose sign is not asked for.
+    `silenced` names a unit for each sample, by flat number, that puts out 0 and whose sign is not asked for;
+    of a max unit a candidate that ties with the winner: the unit puts out the mean of the two.
 
     Signs within their rounding error are decided in exact arithmetic, for the samples that have such:
     some tenths of a millisecond each on 3 x 20 units. So a unit that vanishes identically is never active.
@@ -239,16 +286,23 @@ def forward(
     state = State(t, noise, [], [], [], parts, [], [], [])
     h, size = chain.to_input(t), chain.input_size(t)
     exact: dict[int, ExactPass] = {}
+    prints = chain.fingerprints(noise)
+    labels = None if prints is None else prints.inputs
     for layer in range(chain.depth):
         clean = h @ chain.transposed[layer] + chain.biases[layer]
         noisy = clean + parts[layer]
         size = size @ chain.sizes[layer] + chain.bias_sizes[layer] + np.abs(parts[layer]) + _TINY
         before = np.asarray(state.slopes[-1] != 0.0) if layer else None
         size = np.where(chain.vanishing(layer, before, parts[layer]), 0.0, size)
+        if prints is not None and labels is not None and prints.covers(layer):
+            labels = prints.through(layer, labels)
+            noisy = np.where(prints.twins(layer, labels), FAR_BEHIND, noisy)
         active = chain.is_active(layer, noisy)
-        is_open = within(np.abs(noisy), chain.rounding * size) & chain.cutting[layer]
-        own = _own_units(chain, layer, silenced)
+        is_open = chain.is_open(layer, noisy, active, size)
+        own, tied = _own_units(chain, layer, silenced)
         is_open[own] = False
+        if tied[0].size:
+            is_open[tied[0]] &= ~_of_one_unit(chain, layer, tied[1])
         for sample in np.flatnonzero(is_open.any(axis=1)).tolist():
             if sample not in exact:
                 options = {} if silenced is None else {"silenced": int(silenced[sample])}
@@ -256,9 +310,13 @@ def forward(
         for sample, found in exact.items():
             active[sample] = found.active[layer]
         active[own] = False
+        if prints is not None and labels is not None and prints.covers(layer):
+            labels = prints.where(layer, labels, active)
         h, slopes = activated(noisy, active, chain.slopes[layer]), chain.slopes_of(layer, active)
         if chain.slopes[layer] is not None:
             h[own], slopes[own] = 0.0, 0.0
+        if tied[0].size:
+            _put_out_means(chain, layer, tied, active, (h, noisy), size)
         state.clean.append(clean)
         state.noisy.append(noisy)
         state.active.append(active)
@@ -269,19 +327,47 @@ def forward(
     return state
 
 
-def _own_units(
-    chain: Chain, layer: int, silenced: NDArray[np.intp] | None
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the samples whose silenced unit is of a layer, and its place there."""
+def _own_units(chain: Chain, layer: int, silenced: NDArray[np.intp] | None) -> tuple[_Places, _Places]:
+    """Return the samples whose silenced unit is of a layer, and its place; then those of candidates."""
     if silenced is None:
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        return (np.zeros(0, np.intp),) * 2, (np.zeros(0, np.intp),) * 2
     units = chain.units(layer)
     sample = np.flatnonzero((silenced >= units.start) & (silenced < units.stop))
-    return sample, silenced[sample] - units.start
+    place = silenced[sample] - units.start
+    tied = chain.candidates[layer][place]
+    return (sample[~tied], place[~tied]), (sample[tied], place[tied])
+
+
+def _of_one_unit(chain: Chain, layer: int, places: NDArray[np.intp]) -> BoolArray:
+    """Say which rows of a layer, `(P, width)`, are candidates of the max units that own the places."""
+    sizes = chain.maxima[layer]
+    assert sizes is not None  # one is a candidate
+    owner = np.repeat(np.arange(sizes.size), sizes)
+    return np.asarray(owner == owner[places][:, None])
+
+
+def _put_out_means(
+    chain: Chain,
+    layer: int,
+    tied: _Places,
+    active: BoolArray,
+    values: tuple[FloatArray, FloatArray],
+    size: FloatArray,
+) -> None:
+    """Let max units put out the means of their winners' values and those of given candidates."""
+    (sample, place), (h, noisy) = tied, values
+    sizes = chain.maxima[layer]
+    assert sizes is not None
+    winner = winner_places(active[sample], sizes)[np.arange(len(sample)), place]
+    h[sample, winner] = 0.5 * (noisy[sample, winner] + noisy[sample, place])
+    size[sample, winner] += size[sample, place]
 
 
 def gradient_norms(chain: Chain, slopes: list[BoolArray | FloatArray]) -> FloatArray:
-    """|grad z_i| at each sample, `(S, n_units)`, in intrinsic coordinates; 0 for units that never cut."""
+    """|grad z_i| at each sample, `(S, n_units)`, in intrinsic coordinates; 0 for units that never cut.
+
+    In the place of a candidate that loses stands the norm of the difference of the winner's gradient and its.
+    """
     norms = np.empty((len(slopes[0]) if slopes else 1, int(chain.offsets[-1])))
     by: Callable[[Chain, list[BoolArray | FloatArray]], Iterator[FloatArray]]
     by = _norms_by_columns if chain.first_jacobian.shape[1] < _MANY_COLUMNS else _norms_by_gram
@@ -297,10 +383,10 @@ def gradient_errors(chain: Chain, slopes: list[BoolArray | FloatArray]) -> Float
     across = np.ones(width) if chain.domain is None else np.abs(chain.domain.basis).sum(axis=1)
     first = across @ chain.sizes[0]
     size = np.broadcast_to(first, (len(slopes[0]), len(first)))
-    sizes = [size]
+    sizes = [chain.with_winners(0, size, slopes[0] != 0.0)]
     for layer in range(1, chain.depth):
         size = (np.abs(slopes[layer - 1]) * size) @ chain.sizes[layer]
-        sizes.append(size)
+        sizes.append(chain.with_winners(layer, size, slopes[layer] != 0.0))
     # the rotation of the first Jacobian is off by about its entries times the rounding
     rounding = chain.rounding + 8.0 * chain.weights[0].size * _UNIT_ROUNDOFF
     if chain.first_jacobian.shape[1] >= _MANY_COLUMNS:
@@ -312,13 +398,17 @@ def _norms_by_columns(chain: Chain, slopes: list[BoolArray | FloatArray]) -> Ite
     """Norms of the gradients per layer, by carrying Jacobians as `(S, c, width)`: 2 S c n^2 flops a layer."""
     samples = len(slopes[0])
     first = chain.first_jacobian
-    yield np.broadcast_to(np.linalg.norm(first, axis=1), (samples, len(first)))
     jacobian = np.broadcast_to(first.T, (samples, *first.T.shape))
+    if chain.maxima[0] is None:
+        yield np.broadcast_to(np.linalg.norm(first, axis=1), (samples, len(first)))
+    else:
+        yield np.linalg.norm(difference_from_winner(jacobian, slopes[0] != 0.0, chain.maxima[0]), axis=1)
     for layer in range(1, chain.depth):
         gated = jacobian * slopes[layer - 1][:, None, :]
         flat = gated.reshape(-1, gated.shape[2]) @ chain.transposed[layer]
         jacobian = flat.reshape(samples, -1, flat.shape[1])
-        yield np.sqrt(np.einsum("scm,scm->sm", jacobian, jacobian))
+        bent = difference_from_winner(jacobian, slopes[layer] != 0.0, chain.maxima[layer])
+        yield np.sqrt(np.einsum("scm,scm->sm", bent, bent))
 
 
 def _norms_by_gram(chain: Chain, slopes: list[BoolArray | FloatArray]) -> Iterator[FloatArray]:
@@ -332,6 +422,9 @@ def _norms_by_gram(chain: Chain, slopes: list[BoolArray | FloatArray]) -> Iterat
     norms = [np.empty((samples, len(bias))) for bias in chain.biases]
     norms[0][:] = np.sqrt(np.diag(first))
     for sample in range(samples):
+        if chain.maxima[0] is not None:
+            ahead = difference_from_winner(chain.first_jacobian.T, slopes[0][sample] != 0.0, chain.maxima[0])
+            norms[0][sample] = np.linalg.norm(ahead, axis=0)
         on = np.flatnonzero(slopes[0][sample])
         gram = first[np.ix_(on, on)]
         for layer in range(1, chain.depth):
@@ -339,7 +432,11 @@ def _norms_by_gram(chain: Chain, slopes: list[BoolArray | FloatArray]) -> Iterat
             if chain.slopes[layer - 1] is not None:
                 weight = weight * slopes[layer - 1][sample][on, None]
             product = gram @ weight
-            squares = np.einsum("ij,ij->j", product, weight)
+            if chain.maxima[layer] is None:
+                squares = np.einsum("ij,ij->j", product, weight)
+            else:
+                ahead = difference_from_winner(weight, slopes[layer][sample] != 0.0, chain.maxima[layer])
+                squares = np.einsum("ij,ij->j", gram @ ahead, ahead)
             norms[layer][sample] = np.sqrt(np.maximum(squares, 0.0))
             if layer + 1 < chain.depth:
                 on = np.flatnonzero(slopes[layer][sample])

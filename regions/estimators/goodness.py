@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.estimators.estimates import LocusKind
-from regions.estimators.forward_passes import Chain, State, reach, within, working_rows
+from regions.estimators.forward_passes import Chain, State, reach, working_rows
+from regions.estimators.ties import difference_from_winner
 from regions.network.slopes import activated
 
 __all__ = ["count_visible", "is_good_at_zero", "keep_good", "sampled_goodness"]
@@ -59,7 +60,9 @@ def keep_good(chain: Chain, state: State, weights: FloatArray, roulette: FloatAr
     chosen = roulette * at_stake < weights
     for layer in range(chain.depth - 1):
         # a unit without a slope on its side puts out 0 already: there the sampled state is the right one
-        passing = np.asarray(state.slopes[layer] != 0.0) & chain.cutting[layer]
+        # (a candidate that loses is looked up, for it wins as well where it ties)
+        passing = np.asarray(state.slopes[layer] != 0.0) != chain.candidates[layer]
+        passing &= chain.cutting[layer]
         sample, unit = np.nonzero(passing & chosen[:, chain.units(layer)])
         flat = unit + chain.offsets[layer]
         change = is_good_at_zero(chain, state, layer, sample, unit) * 1.0 - live[sample, flat]
@@ -70,7 +73,10 @@ def keep_good(chain: Chain, state: State, weights: FloatArray, roulette: FloatAr
 def is_good_at_zero(
     chain: Chain, state: State, layer: int, sample: NDArray[np.intp], unit: NDArray[np.intp]
 ) -> BoolArray:
-    """Goodness `(P,)` of units of one layer, each with its own output set to 0 in the sample given."""
+    """Goodness `(P,)` of units of one layer, each with its own output set to 0 in the sample given.
+
+    Of a max unit a candidate is named: the output is set to the mean of the winner's value and its.
+    """
     if layer + 1 == chain.depth:
         return np.asarray(chain.output_live[unit] & chain.cutting[layer][unit])
     good = np.empty(len(sample), dtype=bool)
@@ -79,12 +85,18 @@ def is_good_at_zero(
     for start in range(0, len(sample), chunk):
         part = slice(start, start + chunk)
         rows, columns = sample[part], unit[part]
-        own = state.out[layer][rows, columns]
-        z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
         # twice, for the unit's own part is in it and taken away again
         size = 2.0 * state.sizes[layer + 1][rows]
-        is_open = (within(np.abs(z), chain.rounding * size) & chain.cutting[layer + 1]).any(axis=1)
+        own = state.out[layer][rows, columns]
+        if (sizes := chain.maxima[layer]) is not None:
+            ahead = difference_from_winner(state.noisy[layer][rows], state.active[layer][rows], sizes)
+            tied = chain.candidates[layer][columns]
+            own = np.where(tied, 0.5 * ahead[np.arange(len(rows)), columns], own)
+            added = np.where(tied, state.sizes[layer][rows, columns], 0.0)
+            size += added[:, None] * chain.sizes[layer + 1][columns]
+        z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
         active = chain.is_active(layer + 1, z)
+        is_open = chain.is_open(layer + 1, z, active, size).any(axis=1)
         live = chain.passing(layer + 1, active) & (outgoing[columns] != 0.0)
         for later in range(layer + 2, chain.depth):
             size = np.abs(chain.slopes_of(later - 1, active)) * size @ chain.sizes[later]
@@ -93,8 +105,8 @@ def is_good_at_zero(
             noise = state.noise[later][rows]
             z += chain.biases[later] + noise
             size += np.abs(noise)
-            is_open |= (within(np.abs(z), chain.rounding * size) & chain.cutting[later]).any(axis=1)
             active = chain.is_active(later, z)
+            is_open |= chain.is_open(later, z, active, size).any(axis=1)
             live = chain.passing(later, active) & reach(live, chain.supports[later], z.shape[1])
         good[part] = np.any(live & chain.output_live, axis=1) & chain.cutting[layer][columns]
         for place in np.flatnonzero(is_open & chain.cutting[layer][columns]).tolist():

@@ -11,6 +11,7 @@ from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.estimators.estimates import Estimate, check_objects, check_problem
 from regions.estimators.forward_passes import Chain
+from regions.inputs import seeded
 from regions.network.relu_network import Network
 
 __all__ = ["SamplingEstimator"]
@@ -19,6 +20,7 @@ __all__ = ["SamplingEstimator"]
 class SamplingEstimator(ABC):
     """An estimator by independent draws: of points of a density, or of lines."""
 
+    @seeded
     def estimate(
         self,
         network: Network,

@@ -43,7 +43,8 @@ class FiniteShell(SamplingEstimator):
     """Finite shells: mean number of units whose hyperplane passes within eps, over 2 eps.
 
     Mean of sum_i 1[|z_i(x)| < eps |grad z_i(x)|] 1[i good at x] / (2 eps): the hyperplane is that of the
-    affine map at x, continued beyond its cell. With kind "activation" the second indicator is left out.
+    affine map at x, continued beyond its cell; a max unit has those of its winner's ties with the losers,
+    good with the mean of both put out. With kind "activation" the second indicator is left out.
 
     Notes
     -----
@@ -111,16 +112,19 @@ class FiniteShell(SamplingEstimator):
         if not chain.depth:
             return np.zeros((1, 0), dtype=bool)
         norms = gradient_norms(chain, state.slopes)
-        distances = np.abs(np.concatenate(state.noisy, axis=1))
+        distances = np.abs(chain.distances(state.noisy, state))
         near = distances < self.eps * norms  # never of units that do not cut: their norm is 0 here
-        errors = chain.rounding * np.concatenate(state.sizes, axis=1)
-        errors += self.eps * gradient_errors(chain, state.slopes)
+        layers = zip(range(chain.depth), state.sizes, state.active, strict=True)
+        errors = chain.rounding * np.concatenate([chain.with_winners(*layer) for layer in layers], axis=1)
+        slack = gradient_errors(chain, state.slopes)
+        errors += self.eps * slack
         is_open = within(np.abs(distances - self.eps * norms), errors) & np.concatenate(chain.cutting)
         for row in np.flatnonzero(is_open.any(axis=1)).tolist():
             exact = state.exact(chain, row, gradients=True)
             for flat in np.flatnonzero(is_open[row]).tolist():
                 of = int(np.searchsorted(chain.offsets, flat, side="right")) - 1
                 near[row, flat] = exact.is_within(of, flat - int(chain.offsets[of]), self.eps)
+        _leave_out_twins(chain, state, near, norms, slack)
         if self.kind == "gradient":
             for layer in range(chain.depth):
                 sample, unit = np.nonzero(near[:, chain.units(layer)])
@@ -173,3 +177,29 @@ class BoundaryDistance(FiniteShell):
 
     def _count(self, near: BoolArray) -> FloatArray:
         return np.asarray(near.any(axis=1), dtype=np.float64)
+
+
+def _leave_out_twins(
+    chain: Chain, state: State, near: BoolArray, norms: FloatArray, slack: FloatArray
+) -> None:
+    """Leave one of those losers of a max unit that are the same affine function around a sample.
+
+    Behind their hyperplane the first of them wins, and the others do not.
+    """
+    for layer, sizes in enumerate(chain.maxima):
+        if sizes is None:
+            continue
+        own = chain.units(layer)
+        starts = np.cumsum(sizes) - sizes
+        several = np.add.reduceat(near[:, own] & chain.candidates[layer], starts, axis=1, dtype=np.int64) > 1
+        for sample, unit in zip(*np.nonzero(several), strict=True):
+            first = own.start + int(starts[unit])
+            rivals = first + np.flatnonzero(near[sample, first : first + int(sizes[unit])])
+            spread = slack[sample, rivals]
+            if not (np.abs(np.diff(np.sort(norms[sample, rivals]))) <= 2.0 * spread.max()).any():
+                continue
+            exact, seen = state.exact(chain, int(sample), gradients=True), set()
+            for flat in rivals.tolist():
+                row = tuple(map(int, exact.row(layer, flat - own.start)))
+                near[sample, flat] = row not in seen
+                seen.add(row)

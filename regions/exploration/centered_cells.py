@@ -95,9 +95,9 @@ class CenteredCells:
 
     @cached_property
     def far(self) -> float:
-        """The largest distance of a point of the domain; without one, none outside the frame is nearer."""
+        """The largest distance of a point of the domain; of an endless one, a large one for the problem."""
         domain = self.frame.domain
-        if self.frame.free:
+        if self.frame.endless:
             spread = self.norm is Norm.MAXIMUM and domain.dimension < domain.input_dim
             return self.frame.half_width / (float(np.sqrt(domain.input_dim)) if spread else 1.0)
         low, high = domain.bounds()

@@ -1,6 +1,6 @@
-"""The facets of one cell of the whole space, in exact arithmetic: those of the cone over it.
+"""The facets of one cell of an unbounded domain, in exact arithmetic: those of the cone over it.
 
-In floating point no program shows that a row far away is no facet, so this is for few directions.
+All extreme rays of the cone are listed, so this is for few directions; see `cone_program_finder` for more.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from regions.rational import (
 
 FloatArray = NDArray[np.float64]
 
-MOST_CONE_DIMENSIONS = 6  # a cell of 32 x 2 units takes 0.01 s in 4 dimensions, 0.2 s in 6 and 4 s in 7
+MOST_LISTED_DIRECTIONS = 5  # a cell of 32 x 2 units takes 0.01 s in 4 of them, 0.2 s in 6 and 4 s in 7
 
 
 class ConeFacetFinder:
-    """Finds the facets of cells of the whole space, one at a time; one thread uses it at a time.
+    """Finds the facets of cells of an unbounded domain, one at a time; one thread uses it at a time.
 
     Parameters
     ----------
     network : Network
-    plane : Domain, whose origin and basis give the coordinates of points; its sides do not matter
+    plane : Domain, whose origin and basis give the coordinates of points; only an unbounded one has sides
     """
 
     def __init__(self, network: Network, plane: Domain) -> None:
@@ -49,10 +49,10 @@ class ConeFacetFinder:
 
     def find(self, pattern: bytes, witness: FloatArray) -> CellFacets:
         """Find the facets of the cell of a pattern, and a point inside it if floats hold one."""
-        cone = cell_cone(self._exact, pattern, sides=False)
+        cone = cell_cone(self._exact, pattern, sides=not self.plane.is_bounded)
         inside = _inner_point(cone)
         cell = ExactCell(pattern, RationalPolytope(witness.size, [inside], [0]), (), cone.zero_units)
-        facets = [ExactFacet(0, (), units) for units in cone.facets()]
+        facets = [ExactFacet(0, (), units) for units in cone.facets() if min(units) >= 0]
         unknown = np.full(witness.size, np.nan)
         point = np.array([float(Fraction(x, inside[-1])) for x in inside[:-1]])
         states = self.network.activation_pattern(self.plane.to_input(point))

@@ -96,7 +96,7 @@ def _shapes(fields: dict[str, Any]) -> Iterator[str]:
         yield f"the domain is in {frame.domain.input_dim} dimensions, the network takes {network.input_dim}"
     if frame.at.dtype != np.float64 or frame.at.shape != (sizes["d"],):
         yield f"array 'at' is {frame.at.dtype} of shape {frame.at.shape}, expected {sizes['d']} coordinates"
-    if not isinstance(frame.free, bool) or (frame.free and not _finite(frame.half_width)):
+    if not isinstance(frame.free, bool) or (frame.endless and not _finite(frame.half_width)):
         yield f"free is {frame.free!r}, and the reach {frame.half_width!r}"
 
 

@@ -37,7 +37,7 @@ def write_exploration(fields: dict[str, Any], path: str | os.PathLike[str]) -> N
     network, frame = fields["network"], fields["frame"]
     header = {name: fields[name] for name in _SCALARS}
     header |= {"format": FILE_FORMAT, "status": fields["status"].value, "domain": frame.domain.to_dict()}
-    header |= {"free": frame.free, "reach": frame.half_width if frame.free else None, "whole": frame.whole}
+    header |= {"free": frame.free, "reach": frame.half_width if frame.endless else None, "whole": frame.whole}
     flags, layers = to_entries(network)
     header |= {"network_name": network.name, "relu": flags}
     header |= {"stopped_by": fields["stopped_by"]}
@@ -75,8 +75,8 @@ def read_exploration(path: str | os.PathLike[str]) -> dict[str, Any]:
             )
         layers = from_entries(header["relu"], stored, header["network_name"])
         network = Network.from_arrays(**layers._asdict())
-        half_width = header["reach"] if header["free"] else np.inf
         whole = bool(header.get("whole", False))  # files of 0.1.0 are of a box
+        half_width = header["reach"] if header["free"] or whole else np.inf
         frame = Frame(domain_from_dict(header["domain"]), stored["at"], header["free"], half_width, whole)
         fields = {name: header[name] for name in (*_SCALARS, "status")}
         fields |= {name: stored[name] for name in _ARRAYS}

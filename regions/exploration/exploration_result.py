@@ -22,10 +22,12 @@ from regions.errors import InvalidInputError
 from regions.exploration.centered_cells import CenteredCells, with_row
 from regions.exploration.exploration_files import read_exploration, write_exploration
 from regions.exploration.local_search import ExplorationLimits, Points, Progress, Search, check_limits
-from regions.exploration.search_frame import MOST_CONE_DIMENSIONS, Frame
+from regions.exploration.recession import bounded_cells
+from regions.exploration.search_frame import Frame
 from regions.network.patterns import hex_names, row_keys, unit_place, unit_places, unpack
 from regions.network.relu_network import Network
 from regions.optimize import Norm
+from regions.showing import Shown
 
 __all__ = ["CellDistances", "Exploration", "NearestFacet", "SearchOrder"]
 
@@ -40,7 +42,7 @@ class SearchOrder(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class CellDistances:
+class CellDistances(Shown):
     """Distances of cells from the centre, in the order of the cells.
 
     Attributes
@@ -56,7 +58,7 @@ class CellDistances:
 
 
 @dataclass(frozen=True)
-class NearestFacet:
+class NearestFacet(Shown):
     """Which facet of the centre's own cell is nearest to the centre, and how far it is.
 
     Attributes
@@ -71,7 +73,7 @@ class NearestFacet:
 
 
 @dataclass(frozen=True, eq=False)
-class Exploration:
+class Exploration(Shown):
     """Cells around a centre; numbered from 0, the centre's own, in the order in which they were entered.
 
     The facets of those `n_cells` are known. Cells met beyond their facets and not entered are the
@@ -83,8 +85,8 @@ class Exploration:
     frame : Frame, the domain explored and the centre in its coordinates
     center : (n0,) float64
     status : Completeness
-        COMPLETE if no cell within the limits was left, no row is undecided, and a domain was given or the
-        ball of `radius` alone asked for; else TRUNCATED, and `reasons` say why.
+        COMPLETE if no cell within the limits was left, no row is undecided, and nothing was cut off that is
+        meant; else TRUNCATED, and `reasons` say why.
     order : SearchOrder, "hops" or "distance", of the numbers
     arithmetic : Arithmetic, "certified" or "float"
     max_hops, radius : the limits, None for none
@@ -188,6 +190,14 @@ class Exploration:
     @cached_property
     def _distances(self) -> dict[Norm, CellDistances]:
         return {}
+
+    @cached_property
+    def bounded(self) -> NDArray[np.bool_]:
+        """(n_cells,) bool: which cells entered are bounded, as sets of inputs; proven, when asked for.
+
+        Without a domain none is where the first layer sees fewer directions than there are inputs.
+        """
+        return bounded_cells(self.network, self.frame, self.states())
 
     @cached_property
     def nearest_facet(self) -> NearestFacet | None:
@@ -300,8 +310,7 @@ class Exploration:
         if _leaves_the_frame(self.frame, self.order):
             width = f"{self.frame.half_width:.3g}"
             found.append(
-                f"only the box of {width} to either side of the center was searched: the whole space is "
-                f"in up to {MOST_CONE_DIMENSIONS} directions that the network sees"
+                f"only the box of {width} to either side of the center was searched, not the whole space"
             )
         if self.undecided.any():
             found.append(
@@ -354,6 +363,26 @@ class Exploration:
                 }
                 for norm, found in self._distances.items()
             },
+        }
+
+    def _headline(self) -> str:
+        return (
+            f"{self.n_cells:,} cells around a point in {len(self.center):,} inputs, "
+            f"{self.n_frontier:,} at the rim, {self.status.value}"
+        )
+
+    def _notes(self) -> dict[str, Any]:
+        return {"domain": self.frame.domain.describe(), "facets": len(self.first), "reasons": self.reasons}
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "network": self.network.describe(),
+            "domain": self.frame.domain.describe(),
+            "cells": f"{self.n_cells:,} entered ({self.status.value}), {self.n_frontier:,} met at the rim",
+            "reasons": "\n".join(self.reasons) or "none",
+            "facets": len(self.first),
+            "order": f"{self.order.value}, {self.arithmetic} arithmetic",
+            "seconds": self.seconds,
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:

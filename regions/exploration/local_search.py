@@ -27,7 +27,8 @@ from regions.errors import InvalidInputError
 from regions.exploration import search_frame
 from regions.exploration.box_facet_finder import BoxFacetFinder
 from regions.exploration.centered_cells import CenteredCells
-from regions.exploration.cone_facet_finder import ConeFacetFinder
+from regions.exploration.cone_facet_finder import MOST_LISTED_DIRECTIONS, ConeFacetFinder
+from regions.exploration.cone_program_finder import ConeProgramFinder
 from regions.exploration.search_frame import Frame, exact_start
 from regions.network.patterns import pack, unpack
 from regions.network.relu_network import Network
@@ -136,7 +137,10 @@ class Search:
     def _new_finder(self) -> FindsFacets:
         domain = self.frame.domain
         if self.frame.whole:
-            return ConeFacetFinder(self.network, domain)
+            few = domain.dimension <= MOST_LISTED_DIRECTIONS
+            return (
+                ConeFacetFinder(self.network, domain) if few else ConeProgramFinder(self.network, self.frame)
+            )
         if domain.is_axis_parallel and domain.dimension > search_frame.MOST_DIRECTIONS:
             return BoxFacetFinder(self.network, domain, self.certified)
         compiled = compile_network(

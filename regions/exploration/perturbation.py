@@ -16,6 +16,7 @@ from regions.exploration.local_search import Progress, Search, check_limits
 from regions.exploration.search_frame import Frame, check_network, checked_center, frame_of
 from regions.network.relu_network import Network
 from regions.optimize import Norm, Projection
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.domain import Domain
@@ -28,7 +29,7 @@ MOST_DOUBLINGS = 24
 
 
 @dataclass(frozen=True, eq=False)
-class MinimalPerturbation:
+class MinimalPerturbation(Shown):
     """How far a prediction holds around a centre.
 
     Attributes
@@ -37,7 +38,7 @@ class MinimalPerturbation:
     status : Completeness
         COMPLETE: `upper` is the distance of the nearest other prediction (the bounds differ by 1e-6 relative
         at most), or none is in the domain and both are inf. TRUNCATED: only the bounds hold. So it is without
-        a domain where none was found: `lower` is then how far the search went.
+        a bounded domain where none was found: `lower` is then how far the search went.
     lower, upper : float, in input units
         No point nearer than `lower` predicts otherwise (in floating point); points at `upper`, on a decision
         boundary, do right beyond it. inf if none was found.
@@ -69,6 +70,14 @@ class MinimalPerturbation:
             "status": self.status.name,
             "point": None if self.point is None else self.point.tolist(),
         }
+
+    def _headline(self) -> str:
+        if self.new_prediction is None:
+            return f"none within {self.lower:.6g}, {self.status.value}"
+        return (
+            f"{self.prediction} becomes {self.new_prediction} within {self.lower:.6g} to {self.upper:.6g}, "
+            f"norm {Norm.of(self.norm).word}, {self.status.value}"
+        )
 
 
 def minimal_perturbation(
@@ -142,9 +151,9 @@ def _packaged(
 ) -> MinimalPerturbation:
     """Say what a search by distance has shown of the nearest other prediction."""
     lower = min(best.lower, best.first_doubt, search.next_distance() if search.stopped_by else np.inf)
-    if search.frame.free:
+    if search.frame.endless:
         lower = min(lower, around.far)
-    unseen = search.frame.free and best.upper == np.inf
+    unseen = search.frame.endless and best.upper == np.inf
     clear = not (search.stopped_by or any(search.undecided) or unseen)
     shown = best.shown()
     return MinimalPerturbation(

@@ -1,5 +1,7 @@
 """Where an exploration takes place: the domain given, or all of the space, in the directions that matter.
 
+Unbounded domains are searched as cones, so that nothing is cut off.
+
 Without a domain the cells are cylinders over the kernel of the first layer's weights W. The plane
 center + basis @ t with as many orthonormal columns as W has rank meets each of them.
 """
@@ -15,11 +17,13 @@ from flint import fmpz_mat
 from numpy.typing import ArrayLike, NDArray
 
 from regions.domain import Box, Domain, FrameBox, Unbounded
+from regions.enumeration.homogeneous import check_inputs
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
-from regions.exploration.cone_facet_finder import MOST_CONE_DIMENSIONS
+from regions.inputs import without_tensors
 from regions.network.patterns import unit_place
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, dyadic_integers
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -30,7 +34,7 @@ OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Frame(Shown):
     """A domain with the centre in its intrinsic coordinates.
 
     Attributes
@@ -38,8 +42,8 @@ class Frame:
     domain : Domain
     at : (d,) float64, the centre; the point that is meant is domain.to_input(at)
     free : bool, whether the domain gives coordinates only, and all of the input space is meant
-    half_width : float, in input units: how large the problem is; inf if a domain was given
-    whole : bool, whether all of the space is searched, as cones; else it is only as far as `half_width`
+    half_width : float, in input units: how large the problem is; inf if a bounded domain was given
+    whole : bool, whether all of an unbounded domain is searched; else only as far as `half_width`
     """
 
     domain: Domain
@@ -47,6 +51,11 @@ class Frame:
     free: bool
     half_width: float
     whole: bool = False
+
+    @property
+    def endless(self) -> bool:
+        """Whether what is meant is unbounded."""
+        return self.free or self.whole
 
     @property
     def beyond(self) -> bool:
@@ -75,7 +84,7 @@ def checked_center(network: Network, center: ArrayLike) -> FloatArray:
         If it has another number of entries, or NaN or infinity.
     """
     try:
-        point = np.array(center, dtype=np.float64)
+        point = np.array(without_tensors(center), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"center is not an array of numbers: {error}") from None
     if point.shape != (network.input_dim,):
@@ -101,9 +110,14 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius
         If a domain whose sides are not axis-parallel has more than 256 directions.
     """
     if isinstance(domain, Unbounded):
-        _check_whole(network, domain)
-        domain = None
+        check_inputs(network, domain)
+        if domain.n_sides:
+            network.refuse_max_units("exploration of an unbounded domain")
+        else:
+            domain = None
     frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
+    if frame.whole:
+        return frame
     d = frame.domain.dimension
     if d > MOST_DIRECTIONS and not frame.domain.is_axis_parallel:
         raise BudgetExceededError(
@@ -124,31 +138,24 @@ def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
     if off > OFF_DOMAIN * size or not domain.contains(at, OFF_DOMAIN * size):
         where = f"{off:.3g} off its plane" if off > OFF_DOMAIN * size else "outside"
         raise InvalidDomainError(f"the center is not in the domain ({domain.describe()}): it is {where}")
-    return Frame(domain, at, False, np.inf)
+    whole = not domain.is_bounded
+    return Frame(domain, at, False, _half_width(network, center) if whole else np.inf, whole)
 
 
 def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
     basis = row_space(network.weights[0])
     half = max(_half_width(network, center), 2.0 * radius)
+    whole = searched_whole(network)
     if basis is None:
-        whole = center.size <= MOST_CONE_DIMENSIONS
         return Frame(Box(center - half, center + half), center, True, half, whole)
     d = basis.shape[1]
     plane = FrameBox(center, basis, np.full(d, -half), np.full(d, half))
-    return Frame(plane, np.zeros(d), True, half, d <= MOST_CONE_DIMENSIONS)
+    return Frame(plane, np.zeros(d), True, half, whole)
 
 
-def _check_whole(network: Network, domain: Unbounded) -> None:
-    """Raise InvalidDomainError unless an unbounded domain is the whole space of the network's inputs."""
-    if domain.n_sides:
-        raise InvalidDomainError(
-            f"{domain.describe()}: explore a bounded part of it, as domain.clipped(half_width) is, or leave "
-            "the domain out for the whole space"
-        )
-    if domain.input_dim != network.input_dim:
-        raise InvalidDomainError(
-            f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
-        )
+def searched_whole(network: Network) -> bool:
+    """Tell whether explorations without a domain are of the whole space: of all networks but max units."""
+    return network.max_units is None
 
 
 def _half_width(network: Network, center: FloatArray) -> float:

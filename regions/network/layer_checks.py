@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError, RegionsError
+from regions.inputs import without_tensors
 from regions.network.layer_matrices import SMALLEST_SPARSE, Matrix
 
 __all__ = ["check_chain", "checked_arrays", "exact_float64", "relu_flags"]
@@ -19,7 +20,8 @@ FloatArray = NDArray[np.float64]
 def exact_float64(what: str, value: Any, error: type[RegionsError]) -> FloatArray:
     """Return a C-contiguous float64 copy; raise the given error if that would round or is not finite."""
     try:
-        given = value.toarray() if hasattr(value, "toarray") else np.asarray(value)  # scipy's sparse ones
+        # scipy's sparse matrices have an own way to be dense
+        given = value.toarray() if hasattr(value, "toarray") else np.asarray(without_tensors(value))
     except (TypeError, ValueError) as failure:
         raise error(f"{what} is not an array of numbers: {failure}") from failure
     if given.dtype.kind not in "biuf":

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.layer_matrices import Matrix, identity, is_sparse
 from regions.network.slopes import RELU, Slopes, activated, entries_of_layers, put_out, right_of
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -187,7 +188,7 @@ def output_of_layer(values: FloatArray, slopes: Slopes, sizes: Sizes) -> FloatAr
 
 
 @dataclass(frozen=True)
-class MaxUnits:
+class MaxUnits(Shown):
     """The max units of a network, by the flat numbers of their rows.
 
     Two candidates i < j of one unit make a *pair*: the hyperplane where the difference of their values, i's

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.errors import InvalidInputError, InvalidNetworkError
+from regions.network.description import describe_network, dictionary_of, facts_of
 from regions.network.layer_checks import check_chain, checked_arrays, exact_float64, relu_flags
 from regions.network.layer_matrices import DenseViews, Matrix, compact, is_sparse, matrices_of, update_digest
 from regions.network.max_units import (
@@ -34,6 +35,7 @@ from regions.network.max_units import (
 from regions.network.network_files import read_layers, write_layers
 from regions.network.patterns import checked_states
 from regions.network.slopes import RELU, Slopes, activated, slopes_of_layers
+from regions.showing import Shown
 
 __all__ = ["Network"]
 
@@ -42,7 +44,7 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class Network(Shown):
     """A chain of affine layers, each followed by a ReLU or not, with exact float64 weights.
 
     Layer l maps `h` to `weights[l] @ h + biases[l]` and then, iff `relu[l]`, to its positive part, or to what
@@ -298,6 +300,10 @@ class Network:
         cutting.setflags(write=False)
         return cutting
 
+    def __call__(self, x: ArrayLike) -> FloatArray:
+        """Return the outputs of the network at x, as `forward` does."""
+        return self.forward(x)
+
     def forward(self, x: ArrayLike) -> FloatArray:
         """Return the outputs of the network, in float64.
 
@@ -449,17 +455,14 @@ class Network:
         >>> Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0, 0], [0]], name="abs").describe()
         'abs: 1 -> 2 -> 1, 2 ReLU units in 1 layer'
         """
-        sizes = " -> ".join(str(size) for size in [self.input_dim, *(bias.size for bias in self.biases)])
-        layers = "1 layer" if len(self.widths) == 1 else f"{len(self.widths)} layers"
-        kind = "ReLU units" if all(pair is None for pair in self.slopes) else "units with two slopes"
-        linear = self.n_units - int(np.count_nonzero(self.cutting))
-        passing = f" ({linear} of them linear)" if linear else ""
-        rows = [k for sizes in self.maxima if sizes is not None for k in sizes.tolist() if k > 1]
-        parts = (
-            [f"{self.n_units - sum(rows)} {kind}{passing}"] if self.n_units > sum(rows) or not rows else []
-        )
-        parts += [f"{len(rows)} max units of {sum(rows)} candidates"] if rows else []
-        return f"{self.name or 'network'}: {sizes}, {' and '.join(parts)} in {layers}"
+        return describe_network(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the arguments of `from_arrays` that make the network again, as lists."""
+        return dictionary_of(self)
+
+    def _facts(self) -> dict[str, Any]:
+        return facts_of(self)
 
     def _run(self, x: ArrayLike) -> tuple[FloatArray, list[FloatArray]]:
         value = exact_float64("x", x, InvalidInputError)

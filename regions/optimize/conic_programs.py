@@ -5,12 +5,16 @@ The status of a solver decides only whether its answer is looked at. How good th
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from regions.errors import SolverError
+from regions.showing import Shown
+
+LOGGER = logging.getLogger(__name__)
 
 __all__ = ["CONIC", "MAX_GAP", "MAX_VIOLATION", "NO_SOLVER", "SolverReport", "solve_checked"]
 
@@ -28,7 +32,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class SolverReport:
+class SolverReport(Shown):
     """Who solved a problem, and how good the answer is; this is recomputed from the answer in numpy.
 
     Attributes
@@ -115,6 +119,7 @@ def solve_checked(
                 problem.solve(solver=name, **options)
         except (cvxpy.error.SolverError, ArithmeticError, ValueError) as error:
             said.append(f"{name}: {error}")
+            LOGGER.info("the next solver is asked: %s", said[-1])
             continue
         if problem.status != cvxpy.OPTIMAL:
             said.append(f"{name}: status {problem.status}")

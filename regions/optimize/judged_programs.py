@@ -5,6 +5,7 @@ The caller knows a bound of its polytope, which turns any multipliers into a pro
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from regions.errors import SolverError
 from regions.optimize.conic_programs import CONIC, SolverReport, solve_checked
 from regions.optimize.linear_programs import LPStatus, solve_lp
+
+LOGGER = logging.getLogger(__name__)
 
 __all__ = ["largest_ellipsoid", "maximise_judged"]
 
@@ -56,8 +59,8 @@ def maximise_judged(
             raise SolverError(f"{question}: a program that has an optimum ended as {solution.status.value}")
         answer, violation, gap = judge(solution.point, solution.multipliers)
         return answer, SolverReport.checked(solution.solver, violation, gap, question)
-    except SolverError:
-        pass  # the next solver raises if it does no better
+    except SolverError as error:  # the next solver raises if it does no better
+        LOGGER.info("cvxpy is asked instead: %s", error)
     import cvxpy
 
     x = cvxpy.Variable(c.size)

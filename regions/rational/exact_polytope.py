@@ -66,6 +66,34 @@ class RationalPolytope:
             new_masks.append(common | bit)
         return RationalPolytope(self.dimension, vertices, new_masks)
 
+    def meet(self, row: Sequence[int], number: int) -> RationalPolytope | None:
+        """The part where a row is >= 0, which may be flat; None if that part is empty.
+
+        Works on parts that are flat already: two vertices make an edge if no third one has their common rows.
+
+        Parameters
+        ----------
+        row : d + 1 ints
+        number : int, the row's bit in the masks
+
+        Examples
+        --------
+        >>> square = RationalPolytope(2, [(0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)], [9, 3, 6, 12])
+        >>> side = square.meet((1, 0, -1), 4)  # x >= 1
+        >>> side.vertices, side.meet((0, 2, -1), 5).vertices, side.meet((0, 1, -2), 6)
+        ([(1, 0, 1), (1, 1, 1)], [(1, 1, 1), (2, 1, 2)], None)
+        """
+        values = [dot(row, vertex) for vertex in self.vertices]
+        if max(values) < 0:
+            return None
+        if min(values) >= 0 or max(values) > 0:
+            cut = self.cut(row, number)
+            if cut is not None:
+                return cut
+        kept = [i for i, value in enumerate(values) if value == 0]
+        masks = [self.masks[i] | 1 << number for i in kept]
+        return RationalPolytope(self.dimension, [self.vertices[i] for i in kept], masks)
+
     def _cut_edges(self, values: Sequence[int], masks: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         """Edges from a positive to a negative vertex: two vertices whose common rows no third one shares."""
         below = [j for j, v in enumerate(values) if v < 0]

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ from regions.enumeration.planning import plan_search
 from regions.enumeration.search import WHOLE, Budget, MakeSearch, Search, Task
 from regions.enumeration.threads import compile_search
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.inputs import seeded
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ FIRST_SHRINK = 0.5
 
 
 @dataclass(frozen=True)
-class CellEstimate:
+class CellEstimate(Shown):
     """An estimate of a number of cells, with an interval that is meant to hold it in 95 of 100 cases.
 
     Attributes
@@ -55,6 +57,19 @@ class CellEstimate:
     low: float
     high: float
     n: int
+
+    @property
+    def n_cells(self) -> float:
+        """The estimate, by the name that numbers of cells have elsewhere."""
+        return self.cells
+
+    def _headline(self) -> str:
+        if self.is_exact:
+            return f"{self.cells:,.0f} cells, all counted"
+        return f"about {self.cells:,.4g} cells, likely {self.low:,.3g} to {self.high:,.3g}, {self.n} probes"
+
+    def _facts(self) -> dict[str, Any]:
+        return {"cells": self.cells, "low": self.low, "high": self.high, "probes": self.n}
 
     @property
     def is_exact(self) -> bool:
@@ -73,6 +88,7 @@ class _Draw(NamedTuple):
     cells: float
 
 
+@seeded
 def estimate_cells(
     network: Network,
     domain: Domain,

@@ -27,6 +27,7 @@ from regions.enumeration.planning import Plan, plan_search
 from regions.enumeration.search import Budget
 from regions.enumeration.threads import compile_search
 from regions.errors import InvalidInputError
+from regions.inputs import seeded
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
@@ -34,6 +35,7 @@ from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
 from regions.runs.proof import proven_total
 from regions.runs.run_workers import Pace, Shift
 from regions.runs.task_store import TaskStore
+from regions.showing import Shown
 
 TASKS, NETWORK = "run.sqlite", "network.npz"
 LEASE_SECONDS = 20.0
@@ -41,7 +43,7 @@ TASK = Budget(seconds=20.0)
 
 
 @dataclass(frozen=True)
-class RunStatus:
+class RunStatus(Shown):
     """How far a run is.
 
     Attributes
@@ -64,6 +66,11 @@ class RunStatus:
     estimate: CellEstimate | None
 
     @property
+    def n_cells(self) -> int:
+        """Number of cells counted so far."""
+        return self.cells
+
+    @property
     def rate(self) -> float:
         """Cells per second and thread, so far."""
         return self.cells / self.seconds if self.seconds > 0.0 else 0.0
@@ -84,9 +91,17 @@ class RunStatus:
             return None
         return max(0.0, self.estimate.cells - self.cells) / (self.rate * self.threads)
 
+    def _headline(self) -> str:
+        tasks = f"{self.done:,} tasks done, {self.waiting + self.taken:,} left"
+        return f"{self.cells:,} cells{'' if self.finished else ' so far'}, {tasks}, {self.threads} threads"
+
+    def _facts(self) -> dict[str, Any]:
+        more = {"rate": f"{self.rate:.4g} cells per second and thread", "seconds left": self.seconds_left}
+        return {**super()._facts(), **more}
+
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A count that outlives processes: a folder on which any number of them work, on one machine.
 
     Made by `Run.create`, and found again by `Run.open`. Whatever is killed, at most the tasks in hand are
@@ -106,7 +121,7 @@ class Run:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = Run.create(f"{folder}/lines", lines, Box([-1.0, -1.0], [1.0, 1.0]))
     ...     run.work(workers=1)
-    ...     run.result().cells
+    ...     run.result().n_cells
     True
     4
     """
@@ -114,7 +129,20 @@ class Run:
     folder: Path
     network: Network
     domain: Domain
-    _facts: dict[str, str] = field(repr=False, compare=False)
+    _header: dict[str, str] = field(repr=False, compare=False)
+
+    def _headline(self) -> str:
+        return str(self.folder)
+
+    def _notes(self) -> dict[str, Any]:
+        return {"network": self.network.describe(), "domain": self.domain.describe()}
+
+    def _facts(self) -> dict[str, Any]:
+        return {"folder": str(self.folder), **self._notes()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return folder, network and domain in words; `status().to_dict()` says how far the run is."""
+        return self._facts()
 
     @classmethod
     def create(
@@ -249,6 +277,7 @@ class Run:
             raise KeyboardInterrupt
         return finished
 
+    @seeded
     def status(self, *, rng: np.random.Generator | None = None, seconds: float = 1.0) -> RunStatus:
         """Say how far the run is; given a generator, also about how many cells there are in all.
 
@@ -302,15 +331,15 @@ class Run:
             total = proven_total(store)
         plan = self._plan(None)
         found = count_of(plan, self.domain, Outcome([total], True), self._sums, totals.seconds)
-        return replace(found, engine_reason=self._facts["engine_reason"])
+        return replace(found, engine_reason=self._header["engine_reason"])
 
     @property
     def _sums(self) -> bool:
-        return self._facts["check_volumes"] == "1"
+        return self._header["check_volumes"] == "1"
 
     def _plan(self, workers: int | None) -> Plan:
-        arithmetic: Any = self._facts["arithmetic"]
-        engine = self._facts["engine"]
+        arithmetic: Any = self._header["arithmetic"]
+        engine = self._header["engine"]
         return plan_search(self.network, self.domain, engine, arithmetic, workers, volumes=self._sums)
 
     def _finished(self) -> bool:
@@ -319,7 +348,7 @@ class Run:
 
     def _check_version(self) -> None:
         """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""
-        made, version = (self._facts["version"], self._facts["kernels"]), _version()
+        made, version = (self._header["version"], self._header["kernels"]), _version()
         if made != (version, kernels_digest()):
             raise InvalidInputError(
                 f"the run in {str(self.folder)!r} was made by version {made[0]} of the package with kernels "

@@ -24,11 +24,13 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Estimate, FunctionEstimator, Target
 from regions.estimators.estimates import BudgetedFunction, check_objects
+from regions.inputs import seeded
 from regions.network.relu_network import Network
 from regions.reports import heading, read_as, save_json, truncation
+from regions.showing import Shown, Tabular, plotter
 from regions.validation.draws import Deadline, EnumerationOptions, OutOfTime
 from regions.validation.exact_targets import drawn_value
-from regions.validation.judgement import Judgement, lines_of
+from regions.validation.judgement import Judgement, flat_judgement, lines_of
 
 __all__ = ["Comparison", "ComparisonSettings", "Judgement", "compare_estimators"]
 
@@ -50,7 +52,7 @@ class ComparisonSettings(EnumerationOptions, total=False):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown, Tabular):
     """Estimators judged on one problem.
 
     Parameters
@@ -141,7 +143,31 @@ class Comparison:
             lines.extend(lines_of(rows, width))
         return "\n".join(lines)
 
+    def plot(self, *, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw errors, biases and coverage, as `plotting.plot_comparison` does, and return the Figure."""
+        return plotter("plot_comparison")(self, path=path)
 
+    def _columns(self) -> dict[str, Any]:
+        rows = [flat_judgement(one) for one in self.judgements]
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+
+    def _headline(self) -> str:
+        names = dict.fromkeys(one.estimator for one in self.judgements)
+        status = "" if self.complete else ", TRUNCATED"
+        return f"{len(self.judgements)} judgements of {len(names)} estimators ({', '.join(names)}){status}"
+
+    def _notes(self) -> dict[str, Any]:
+        return {
+            f"{one.estimator}, {one.budget:,}": f"bias {one.bias:+.3g}, z {one.z:+.2f}, RMSE {one.rmse:.3g}"
+            for one in self.judgements
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        words = {name: text for name in ("network", "domain", "density") if (text := getattr(self, name))}
+        return words | self._notes()
+
+
+@seeded
 def compare_estimators(
     estimators: Sequence[BudgetedEstimator | BudgetedFunction],
     network: Network,

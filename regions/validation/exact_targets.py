@@ -21,6 +21,7 @@ from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Target
 from regions.estimators.counts import directions_of, random_frames
 from regions.estimators.estimates import check_objects
+from regions.inputs import seeded
 from regions.network.relu_network import Network
 from regions.validation.draws import (
     Deadline,
@@ -40,6 +41,7 @@ FloatArray = NDArray[np.float64]
 _MAX_DIRECTIONS = 6
 
 
+@seeded
 def exact_value(
     target: Target,
     network: Network,
@@ -106,11 +108,11 @@ def drawn_value(
         with interrupts_raised_after():
             count = count_cells(network, whole, **deadline.options(options))
         if count.certificate.stopped_by == "max_seconds":
-            raise OutOfTime(f"max_seconds ended the count after {count.cells} cells; give more time")
+            raise OutOfTime(f"max_seconds ended the count after {count.n_cells} cells; give more time")
         deadline.counts(count.seconds)
         deadline.begin()
-        _check_complete(count.status, count.cells, options.get("max_cells"))
-        return Estimate(float(count.cells), 0.0, 1)
+        _check_complete(count.status, count.n_cells, options.get("max_cells"))
+        return Estimate(float(count.n_cells), 0.0, 1)
     if n_draws < 2:
         raise InvalidInputError(f"n_draws is {n_draws}; a standard error needs at least 2 neighbourhoods")
     directions = directions_of(target.n_directions, domain.dimension)
@@ -165,17 +167,20 @@ def units_in_neighbourhood(
         raise InvalidInputError(
             f"the neighbourhood has {count} directions; its facets are enumerated for 1 to {_MAX_DIRECTIONS}"
         )
-    network.refuse_max_units("the exact number of units in a neighbourhood")
     restricted = Network(
         (domain.basis @ arms.T, *network.weights),
         (domain.to_input(t), *network.biases),
         (False, *network.relu),
         slopes=(None, *network.slopes),
+        maxima=(None, *network.maxima),
     )
     signs = np.array(list(product((-1.0, 1.0), repeat=count)))
     cells = all_cells(restricted, Polytope(signs, np.ones(len(signs))), **options)
     inner = cells.facets.interior
-    return len(set(zip(cells.facets.layer[inner].tolist(), cells.facets.unit[inner].tolist(), strict=True)))
+    flat = restricted.unit_offsets[cells.facets.layer[inner]] + cells.facets.unit[inner]
+    if (table := restricted.max_units) is not None:  # candidates of one max unit count as the first of them
+        flat = np.where(table.first[flat] >= 0, table.first[flat], flat)
+    return len(set(flat.tolist()))
 
 
 def _check_complete(status: Completeness, cells: int, max_cells: int | None) -> None:

@@ -24,9 +24,11 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
 from regions.estimators.estimates import check_objects
+from regions.inputs import seeded
 from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
+from regions.showing import Shown
 from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
 from regions.validation.local_complexity import with_bias_noise
 from regions.validation.silenced_units import silenced, steepest_slopes
@@ -42,7 +44,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Inequality:
+class Inequality(Shown):
     """One inequality `left <= right` between means over bias draws.
 
     Parameters
@@ -144,7 +146,7 @@ class DrawTerms:
 
 
 @dataclass(frozen=True, eq=False)
-class InequalityReport:
+class InequalityReport(Shown):
     """The inequalities of one network, with every term in them.
 
     Parameters
@@ -223,6 +225,7 @@ class InequalityReport:
         return "\n".join(rows)
 
 
+@seeded
 def check_inequalities(
     network: Network,
     domain: Domain,

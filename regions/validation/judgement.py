@@ -17,9 +17,10 @@ from scipy.special import betaincinv, stdtrit
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Target
 from regions.reports import finite
+from regions.showing import Shown
 from regions.validation.local_complexity import read_estimate, z_score
 
-__all__ = ["Judgement", "lines_of"]
+__all__ = ["Judgement", "flat_judgement", "lines_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ _NEGLIGIBLE = 0.1
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgement(Shown):
     """One estimator at one budget, over many seeds, beside the exact value.
 
     Parameters
@@ -196,6 +197,24 @@ class Judgement:
             runs,
             float(plain["seconds"]),
         )
+
+    def _headline(self) -> str:
+        return f"{self.estimator}, {self.budget:,} draws, bias {self.bias:+.3g}, z {self.z:+.2f}"
+
+    def _facts(self) -> dict[str, Any]:
+        plain = flat_judgement(self)
+        return {name.replace("_", " "): value for name, value in plain.items()}
+
+
+def flat_judgement(judgement: Judgement) -> dict[str, Any]:
+    """Return a judgement as one row of a table: no single runs, the exact value in columns of its own."""
+    plain = judgement.to_dict()
+    exact = plain.pop("exact")
+    least, most = plain.pop("coverage_range")
+    for name in ("target_parameters", "z_scores", "runs"):
+        del plain[name]
+    exact_columns = {"exact": exact["mean"], "exact_stderr": exact["stderr"], "exact_draws": exact["n"]}
+    return {**plain, **exact_columns, "coverage_least": least, "coverage_most": most}
 
 
 def lines_of(rows: Sequence[Judgement], width: int) -> list[str]:

@@ -24,9 +24,11 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
 from regions.estimators.estimates import check_noise, check_objects
+from regions.inputs import seeded
 from regions.network import check_kind
 from regions.network.relu_network import Network
 from regions.reports import finite, heading, read_as, save_json, truncation
+from regions.showing import Shown, plotter
 from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
 
 __all__ = [
@@ -62,7 +64,7 @@ class ValidationSettings(Effort, EnumerationOptions, total=False):
 
 
 @dataclass(frozen=True)
-class ValidationReport:
+class ValidationReport(Shown):
     """An estimate beside the exact value.
 
     Parameters
@@ -170,7 +172,29 @@ class ValidationReport:
         rows.append(f"smallest bias that could have been seen ({_SURE:g} std. errors): {visible:.3g}{part}")
         return "\n".join(rows)
 
+    def plot(self, *, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw estimate and exact value, as `plotting.plot_validation` does, and return the Figure."""
+        return plotter("plot_validation")(self, path=path)
 
+    def _headline(self) -> str:
+        return f"{self.estimator}, z = {self.z:+.2f}" + ("" if self.complete else ", TRUNCATED")
+
+    def _notes(self) -> dict[str, Any]:
+        return {"exact": self.exact, "estimate": self.estimate}
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "estimator": f"{self.estimator}, {self.kind} locus, sigma {self.sigma:g}",
+            **{name: text for name in ("network", "domain", "density") if (text := getattr(self, name))},
+            "exact": f"{self.exact.mean:.6g} ± {self.exact.stderr:.2g} ({self.exact.n:,} bias draws)",
+            "estimate": f"{self.estimate.mean:.6g} ± {self.estimate.stderr:.2g} ({self.estimate.n:,} draws)",
+            "z": f"{self.z:+.2f}",
+            "smallest visible bias": self.smallest_visible_bias,
+            "seconds": f"{self.seconds_exact:.3g} exact, {self.seconds_estimate:.3g} estimate",
+        }
+
+
+@seeded
 def exact_local_complexity(
     network: Network,
     domain: Domain,
@@ -269,6 +293,7 @@ def drawn_local_complexity(
     return Estimate.from_draws(np.array(draws), complete)
 
 
+@seeded
 def validate(
     estimator: Estimator,
     network: Network,

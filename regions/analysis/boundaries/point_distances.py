@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from regions.analysis.boundaries.exact_pieces import simplices_of_pieces
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import InvalidInputError
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.analysis.boundaries.boundary_complex import BoundaryComplex
@@ -34,7 +35,7 @@ _TOGETHER = 1 << 20  # entries of the arrays for points and simplices at once
 
 
 @dataclass(frozen=True, eq=False)
-class BoundaryDistances:
+class BoundaryDistances(Shown):
     """How far points are from a boundary.
 
     Attributes

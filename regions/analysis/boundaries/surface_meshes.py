@@ -20,6 +20,7 @@ from regions.domain.intrinsic import lock_arrays
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.loaders.checks import optional_import
 from regions.reports import check_writable, replacing
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.analysis.boundaries.boundary_complex import BoundaryComplex
@@ -30,7 +31,7 @@ FORMATS = ("ply", "obj", "glb", "stl")
 
 
 @dataclass(frozen=True, eq=False)
-class SurfaceMesh:
+class SurfaceMesh(Shown):
     """A surface of triangles in space, with normals that are those of its flat pieces.
 
     Attributes

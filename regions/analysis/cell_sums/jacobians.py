@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import CellComplex
 from regions.domain import Domain
+from regions.network.layer_matrices import Matrix, is_sparse
 from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.network.slopes import activated
@@ -47,7 +48,8 @@ class RestMaps(NamedTuple):
 
     Attributes
     ----------
-    jacobians : per ReLU layer (k, out, n_l), of the output with respect to the units' activations
+    jacobians : per ReLU layer (k, out, n_l), of the output with respect to the units' activations; candidates
+        of one max unit have the same columns
     silent : per ReLU layer (k, n_l) bool, units whose column is zero, or not told from it by rounding
     """
 
@@ -67,7 +69,7 @@ def blocks_of_cells(cells: CellComplex) -> Iterator[slice]:
     """
     network = cells.network
     columns = cells.dimension + 1 + 3 * network.output_dim
-    width = max(weight.shape[0] for weight in network.weights)
+    width = max(weight.shape[0] for weight in network.operators)
     size = max(1, _WORKING_SET // ((network.n_units + 2 * width) * columns))
     for start in range(0, cells.n_cells, size):
         yield slice(start, min(start + size, cells.n_cells))
@@ -110,9 +112,9 @@ def forward_maps(network: Network, domain: Domain, states: BoolArray) -> Forward
     """
     jacobians, offsets = [], []
     A, c, start = domain.basis[None], domain.origin[None], 0
-    layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+    layers = zip(network.operators, network.biases, network.relu, network.slopes, strict=True)
     for weight, bias, relu, pair in layers:
-        A, c = weight @ A, c @ weight.T + bias
+        A, c = _of_each(weight, A), c @ weight.T + bias
         if relu:
             jacobians.append(A)
             offsets.append(c)
@@ -148,7 +150,7 @@ def rest_maps(network: Network, states: BoolArray) -> RestMaps:
     jacobians, silent = [], []
     G = np.eye(network.output_dim)[None]
     size, roundings, end = np.abs(G), 0, network.n_units
-    layers = zip(network.weights, network.biases, network.relu, network.slopes, strict=True)
+    layers = zip(network.operators, network.biases, network.relu, network.slopes, strict=True)
     for weight, bias, relu, pair in reversed(list(layers)):
         if relu:
             jacobians.append(G)
@@ -158,7 +160,24 @@ def rest_maps(network: Network, states: BoolArray) -> RestMaps:
             size = activated(size, on, None if pair is None else np.abs(pair))
             roundings += pair is not None
             end -= bias.size
-        G, size = G @ weight, size @ np.abs(weight)
+        G, size = _after_each(G, weight), _after_each(size, abs(weight))
         # a sum of n products is off by at most n eps of the sum of their sizes; 2 leaves room for size's own
         roundings += 2 * bias.size
     return RestMaps(jacobians[::-1], silent[::-1])
+
+
+def _of_each(weight: Matrix, maps: FloatArray) -> FloatArray:
+    """Return a matrix, dense or sparse, times each of (k, n, d) matrices."""
+    if not is_sparse(weight):
+        return np.asarray(weight @ maps)
+    k, n, d = maps.shape
+    columns = weight @ maps.transpose(1, 0, 2).reshape(n, k * d)
+    return np.ascontiguousarray(columns.reshape(-1, k, d).transpose(1, 0, 2))
+
+
+def _after_each(maps: FloatArray, weight: Matrix) -> FloatArray:
+    """Return each of (k, out, n) matrices times a matrix, dense or sparse."""
+    if not is_sparse(weight):
+        return np.asarray(maps @ weight)
+    k, out, n = maps.shape
+    return np.asarray(maps.reshape(k * out, n) @ weight).reshape(k, out, -1)

@@ -26,6 +26,7 @@ from regions.complexes import CellComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import as_floats
 from regions.errors import InvalidInputError, check_choice
+from regions.showing import Shown, Tabular
 
 __all__ = ["CellSums", "GradientTail", "MatrixNorm", "gradient_tail", "sum_over_cells"]
 
@@ -37,7 +38,7 @@ _WORKING_SET = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class CellSums:
+class CellSums(Shown, Tabular):
     """Integrals against the density, and maxima, over the cells of a complex.
 
     Integrals are over the domain and not divided by the density's mass in it. Jacobians are those in
@@ -65,6 +66,11 @@ class CellSums:
     cell_mass : (n,) float64
     cell_ranks : (n, n_relu_layers) int32, the ranks on each cell
     density : str, describing it
+
+    Notes
+    -----
+    Candidates of max units are rows like others in Jacobians, gradients and ranks. A max unit puts out one
+    number: that is what `lipschitz` refers to, and what all its candidates are silent with.
 
     Examples
     --------
@@ -95,6 +101,26 @@ class CellSums:
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
 
+    def _columns(self) -> dict[str, Any]:
+        ranks = {f"rank_{layer}": part for layer, part in enumerate(self.cell_ranks.T)}
+        return {"cell": np.arange(len(self.cell_mass)), "mass": self.cell_mass, **ranks}
+
+    def _headline(self) -> str:
+        return f"sums over {len(self.cell_mass):,} cells, density {self.density}"
+
+    def _notes(self) -> dict[str, Any]:
+        return self._facts()
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "mass": self.mass,
+            "total variation": f"{self.total_variation:.9g} ({self.norm} norm)",
+            "local rank": self.local_rank,
+            "c_grad": self.c_grad,
+            "lipschitz": self.lipschitz,
+            "not good": f"{self.not_good_anywhere:.6g} (some unit does not influence the output)",
+        }
+
     @property
     def gradient_sum(self) -> float:
         """Integral of the sum of all units' ||grad z_i||."""
@@ -123,7 +149,7 @@ class CellSums:
 
 
 @dataclass(frozen=True, eq=False)
-class GradientTail:
+class GradientTail(Shown):
     """Integral of ||grad z_i|| where |z_i| exceeds a height.
 
     Parameters
@@ -186,12 +212,14 @@ def sum_over_cells(
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
     check_choice("norm", norm, get_args(MatrixNorm))
     masses, errors = cell_masses(cells, density)
-    cells.network.refuse_max_units("sum_over_cells")
     network, layers = cells.network, len(cells.network.widths)
     ranks = np.zeros((cells.n_cells, layers), np.int32)
     variation, gloomy = np.zeros((2, cells.n_cells))
     gradients, not_good = np.zeros((2, network.n_units))
     c_grad, lipschitz = np.zeros((2, layers))
+    pairs = zip(network.maxima, network.relu, strict=True)
+    # of a max unit one column, for it puts out one number
+    columns = [None if rows is None else np.cumsum(rows) - rows for rows, relu in pairs if relu]
     for block in blocks_of_cells(cells):
         states, weights = unpack_states(cells, block), masses[block]
         maps, rest = forward_maps(network, cells.domain, states), rest_maps(network, states)
@@ -205,7 +233,8 @@ def sum_over_cells(
             singular = np.linalg.svd(A, compute_uv=False)
             ranks[block, layer] = np.count_nonzero(singular > eps, axis=1)
             c_grad[layer] = max(c_grad[layer], float(singular.max()))
-            lipschitz[layer] = max(lipschitz[layer], float(_norms(G, "spectral").max()))
+            own = G if columns[layer] is None else G[:, :, columns[layer]]
+            lipschitz[layer] = max(lipschitz[layer], float(_norms(own, "spectral").max()))
         if progress is not None:
             progress(block.stop, block.stop / cells.n_cells)
     return CellSums(
@@ -269,7 +298,7 @@ def gradient_tail(
     if not (math.isfinite(eta) and eta >= 0.0):
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
     check_complete(cells, density)
-    cells.network.refuse_max_units("gradient_tail")
+    cells.network.refuse_max_units("gradient_tail, which asks how far pre-activations are from 0,")
     cells = where_mass_is(cells, density)
     count = cells.network.n_units
     centre = as_floats(shift, "shift")

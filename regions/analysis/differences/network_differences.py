@@ -28,6 +28,7 @@ from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInput
 from regions.network.patterns import flat_units, pack, row_keys
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, exact_cell
+from regions.showing import Shown
 
 __all__ = ["NetworkDifference", "compare_networks"]
 
@@ -38,7 +39,7 @@ LARGEST_DIMENSION = 8
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkDifference:
+class NetworkDifference(Shown):
     """What is between two networks on a domain.
 
     Attributes

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,14 @@ from regions.analysis.arguments import check_bounded, check_complex
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
 from regions.complexes import CellComplex, Completeness
 from regions.errors import BudgetExceededError, CertificateError, InvalidInputError
+from regions.network.relu_network import Network
+from regions.showing import Shown
 
 REPORTS_PER_SECOND = 10.0
 
 
 @dataclass(frozen=True, eq=False)
-class FaceLattice:
+class FaceLattice(Shown):
     """All faces of a complete complex, those on the domain's boundary included; none is counted twice.
 
     Attributes
@@ -28,7 +31,8 @@ class FaceLattice:
     points : (f_0, d) float64, the vertices, rounded from exact ones
     faces : d + 1 tuples, by dimension; a face is the sorted tuple of its vertices' numbers
     active, zero : d + 1 tuples of int, for each face which units are > 0 and which are exactly 0 in
-        its relative interior, as bits in flat unit order; the others are < 0
+        its relative interior, as bits in flat unit order; the others are < 0. Of a max unit's candidates the
+        first of the largest is active, and those are zero that tie with the winner of a cell around it
 
     Examples
     --------
@@ -49,6 +53,13 @@ class FaceLattice:
         """Number of faces of dimension 0, ..., d."""
         return tuple(len(faces) for faces in self.faces)
 
+    def _headline(self) -> str:
+        return f"{', '.join(f'{n:,}' for n in self.f_vector)} faces of dimension 0 to {len(self.faces) - 1}"
+
+    def _facts(self) -> dict[str, Any]:
+        counts = {f"dimension {k}": n for k, n in enumerate(self.f_vector)}
+        return {**counts, "Euler characteristic": self.euler_characteristic}
+
     @property
     def euler_characteristic(self) -> int:
         """Alternating sum of the f-vector; 1, as a convex domain is contractible."""
@@ -56,7 +67,10 @@ class FaceLattice:
 
     @property
     def n_activation_patterns(self) -> int:
-        """Number of activation patterns (units > 0) realised at any point of the closed domain (R1)."""
+        """Number of activation patterns (units > 0) realised at any point of the closed domain (R1).
+
+        Max units are on their first largest candidate, also where several tie.
+        """
         return len({pattern for patterns in self.active for pattern in patterns})
 
 
@@ -91,7 +105,6 @@ def face_lattice(
     """
     check_complex(cells)
     check_bounded(cells, "faces")
-    cells.network.refuse_max_units("the face lattice (and so the count of activation patterns)")
     if cells.status is not Completeness.COMPLETE:
         raise InvalidInputError("faces need a COMPLETE complex, this one is TRUNCATED; enumerate all of it")
     if cells.n_cells > max_cells:
@@ -122,12 +135,21 @@ def face_lattice(
     return lattice
 
 
+def _candidates(network: Network) -> list[int]:
+    """Return the candidates of each max unit, as bits in flat unit order."""
+    if (table := network.max_units) is None:
+        return []
+    firsts = np.unique(table.first[table.first >= 0]).tolist()
+    return [((1 << int(table.size[first])) - 1) << first for first in firsts]
+
+
 def _add_faces(geometry: ExactGeometry, i: int, signs: list[dict[tuple[int, ...], tuple[int, int]]]) -> None:
     """Put the faces of a cell into the dictionaries by dimension: vertices -> (active, zero) units."""
     cell, numbers = geometry.cell(i), geometry.vertices(i)
     n_sides = len(geometry.exact.halfspace_rows)
     pattern = sum(1 << unit for unit, state in enumerate(cell.pattern) if state)
     always_zero = sum(1 << unit for unit in cell.zero_units)
+    rivals = _candidates(geometry.cells.network)
     masks = [mask >> n_sides for mask in cell.polytope.masks]
     for dimension, faces in enumerate(cell.polytope.faces()):
         for face in faces:
@@ -135,4 +157,15 @@ def _add_faces(geometry: ExactGeometry, i: int, signs: list[dict[tuple[int, ...]
             key = tuple(sorted(numbers[k] for k in members))
             if key not in signs[dimension]:
                 zero = reduce(and_, (masks[k] for k in members)) | always_zero
-                signs[dimension][key] = (pattern & ~zero, zero)
+                active = _with_first_of_ties(pattern & ~zero, zero, rivals)
+                signs[dimension][key] = (active, zero)
+
+
+def _with_first_of_ties(active: int, tied: int, rivals: list[int]) -> int:
+    """Return active units, with the first candidate that ties with the winner of a max unit in its place."""
+    for candidates in rivals:
+        level = candidates & tied
+        winner = candidates & active
+        if level and level & -level < winner:
+            active ^= winner | level & -level
+    return active

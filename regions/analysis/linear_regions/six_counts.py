@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from regions.analysis.linear_regions.faces import FaceLattice, face_lattice
 from regions.analysis.linear_regions.merging import Labels, affine_classes, closed_components, open_components
 from regions.complexes import CellComplex, Completeness
 from regions.errors import InvalidInputError, check_choice
+from regions.showing import Shown
 
 DEFINITIONS = {
     "activation": "activation patterns (units > 0) at any point, also on lower-dimensional sets",
@@ -27,7 +29,7 @@ DEFINITIONS = {
 
 
 @dataclass(frozen=True)
-class RegionCount:
+class RegionCount(Shown):
     """A number of linear regions, by a named definition.
 
     Attributes
@@ -59,6 +61,13 @@ class RegionCount:
 
     def __str__(self) -> str:
         return str(self.lower) if self.exact else f"{self.lower}..{self.upper}"
+
+    def _headline(self) -> str:
+        return f"{self} linear regions, {DEFINITIONS[self.definition]}"
+
+    def _facts(self) -> dict[str, Any]:
+        exact = "yes" if self.exact else "no: bounds are proven"
+        return {"definition": self.definition, "lower": self.lower, "upper": self.upper, "exact": exact}
 
 
 class LinearRegions:

@@ -21,6 +21,7 @@ from regions.complexes.cell_complex import CellComplex
 from regions.domain import Coordinates, check_coordinates
 from regions.errors import SolverError
 from regions.optimize import NO_SOLVER, Norm, Polyhedron, Scales, SolverReport, project
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ CLOSE = 0.1  # distance over size of the cell from which the whole cell is looke
 
 
 @dataclass(frozen=True, eq=False)
-class CellProjection:
+class CellProjection(Shown):
     """A nearest point of a cell.
 
     Attributes

@@ -14,13 +14,14 @@ from regions.errors import InvalidInputError
 from regions.network.max_units import MaxUnits
 from regions.network.patterns import flat_units, unit_places
 from regions.rational import ExactNetwork
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 Row = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class CellHalfspaces:
+class CellHalfspaces(Shown):
     """A cell as {t : A @ t <= b}, each row with the unit or the domain's side that it comes from.
 
     Attributes

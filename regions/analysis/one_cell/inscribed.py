@@ -12,6 +12,7 @@ from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Coordinates, check_coordinates
 from regions.optimize import SolverReport, largest_ellipsoid, maximise_judged
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -19,7 +20,7 @@ SHARES = np.array([0.0, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10])  # of the way
 
 
 @dataclass(frozen=True, eq=False)
-class CellBall:
+class CellBall(Shown):
     """A largest ball in a cell.
 
     Attributes
@@ -37,7 +38,7 @@ class CellBall:
 
 
 @dataclass(frozen=True, eq=False)
-class CellEllipsoid:
+class CellEllipsoid(Shown):
     """The largest ellipsoid in a cell, {centre + matrix @ v : |v| <= 1}.
 
     Attributes

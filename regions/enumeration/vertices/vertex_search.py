@@ -225,7 +225,8 @@ class VertexSearch:
         self.sizes = sizes
         collect = mode == Mode.COLLECT
         widths = tuple(a.tobytes() for a in (net.width, net.word_start, net.arrays["maxed"]))
-        self.shape = (mode, sizes, net.dimension, net.certified, net.planar, net.sloped, net.sparse, *widths)
+        kind = (type(self), mode, sizes, net.dimension, net.certified, net.planar, net.sloped, net.sparse)
+        self.shape = (*kind, *widths)
         kept = pool.take(self.shape, net)
         if kept is not None:
             self.sizes, self.memory = kept.sizes, kept.memory
@@ -241,11 +242,16 @@ class VertexSearch:
                     "requests": np.zeros(1, np.int64),
                 }
             )
-            self.memory.bind(steps_of(net.planar, mode, net.sloped, net.sparse, net.maxed))
+            self.memory.bind(self._steps())
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
             self.memory.use(net.arrays)
         self._prepare()
+
+    def _steps(self) -> dict[str, Any]:
+        """Return the kernels that this search is made of."""
+        net = self.net
+        return steps_of(net.planar, self.mode, net.sloped, net.sparse, net.maxed)
 
     def twins(self) -> Callable[[], VertexSearch]:
         """Return what makes searches like this one, with arrays of their own, while this one is in use."""

@@ -11,11 +11,6 @@ from typing import Any
 
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network.loaders.checks import optional_import, reading
-from regions.network.loaders.keras_files import from_keras_file
-from regions.network.loaders.nnet import from_nnet
-from regions.network.loaders.onnx_graph import from_onnx
-from regions.network.loaders.pytorch import from_torch
-from regions.network.loaders.scikit import from_sklearn
 from regions.network.loaders.unnamed_layers import (
     from_numbered_arrays,
     from_state_dict,
@@ -93,10 +88,16 @@ def load_network(
     if suffix == ".npz":
         return from_numbered_arrays(file) if has_numbered_arrays(file) else Network.load(file)
     if suffix == ".onnx":
+        from regions.network.loaders.onnx_graph import from_onnx  # each format without the others
+
         return from_onnx(file, output=output, inputs=inputs)
     if suffix == ".nnet":
+        from regions.network.loaders.nnet import from_nnet
+
         return from_nnet(file)
     if suffix in KERAS_SUFFIXES:
+        from regions.network.loaders.keras_files import from_keras_file
+
         compare = allow_code and not inputs and find_spec("keras") is not None
         return from_keras_file(file, output=output, inputs=inputs, compare=compare)
     if not allow_code and (state := _read_tensors(file)) is not None:
@@ -109,6 +110,9 @@ def load_network(
     model = _read_torch(file) if suffix in TORCH_SUFFIXES else _read_pickle(file)
     if suffix in TORCH_SUFFIXES and (state := _state_dict(model)) is not None:
         return from_state_dict(state, file.stem)
+    from regions.network.loaders.pytorch import from_torch
+    from regions.network.loaders.scikit import from_sklearn
+
     with reading(str(file)):
         return (from_torch if suffix in TORCH_SUFFIXES else from_sklearn)(model, name=file.stem)
 

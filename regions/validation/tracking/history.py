@@ -10,7 +10,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate
 from regions.reports import finite, heading, read_as, save_json, write_text
+from regions.showing import Shown, Tabular, plotter
+from regions.showing.svg_pictures import curve_svg
 from regions.validation.local_complexity import read_estimate
 
 __all__ = ["History", "Record", "Series"]
@@ -65,7 +67,7 @@ class Series(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Shown):
     """The network at one step, on one domain. What was not asked for, or could not be had, is None.
 
     Integrals are against the density over the domain, Jacobians those in intrinsic coordinates.
@@ -110,6 +112,11 @@ class Record:
     local_complexity: Estimate | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     scalars: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def n_cells(self) -> int:
+        """The number of cells, as `cells`."""
+        return self.cells
 
     @property
     def complete(self) -> bool:
@@ -182,7 +189,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class History:
+class History(Shown, Tabular):
     """All records of a training run, in the order of their steps.
 
     Parameters
@@ -299,12 +306,11 @@ class History:
         if Path(path).suffix.lower() != ".csv":
             save_json(self.to_dict(), path, "history")
             return
-        rows = [_flat(record) for record in self.records]
-        names = dict.fromkeys(name for row in rows for name in row)
+        columns = self._columns()
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(names))
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
         write_text(text.getvalue(), path, "history")
 
     @classmethod
@@ -343,6 +349,33 @@ class History:
     def _described(self, name: str) -> str:
         described = self.domains.get(name, "")
         return f"{name}: {described}" if described else name
+
+    def plot(self, quantities: Sequence[str] | None = None, **options: Any) -> Any:
+        """Draw the quantities over the steps, as `plotting.plot_history` does, and return the Figure."""
+        return plotter("plot_history")(self, quantities, **options)
+
+    def _columns(self) -> dict[str, Any]:
+        rows = [_flat(record) for record in self.records]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: [row.get(name) for row in rows] for name in names}
+
+    def _headline(self) -> str:
+        steps = self.steps
+        between = f", steps {steps[0]:,} to {steps[-1]:,}" if steps else ""
+        return f"{len(self)} records{between}"
+
+    def _notes(self) -> dict[str, Any]:
+        return {"domains": list(self.names), "quantities": ", ".join(self.quantities)}
+
+    def _facts(self) -> dict[str, Any]:
+        network = {"network": self.network} if self.network else {}
+        return {**network, "domains": list(self.names), "table": self.table()}
+
+    def _picture(self) -> str:
+        if len(self.names) != 1:
+            return ""
+        cells = self.series("cells")
+        return curve_svg(cells.steps.astype(np.float64), cells.values)
 
 
 def check_free(name: str, what: str) -> None:

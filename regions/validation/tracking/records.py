@@ -161,8 +161,8 @@ def measure(
     else:
         with interrupts_raised_after():
             count = count_cells(network, domain, **options)
-        record = Record(step, name, count.status.name, count.cells, 0.0)
-        raise_interruption(count.status, count.cells, limit)
+        record = Record(step, name, count.status.name, count.n_cells, 0.0)
+        raise_interruption(count.status, count.n_cells, limit)
     if draws and record.complete:
         options["progress"] = lambda _, fraction: progress((1 + draws * fraction) / (1 + draws))
         record = replace(record, local_complexity=_exact(network, domain, density, what, for_noise, options))

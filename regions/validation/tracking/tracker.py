@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from regions.density import Density, UniformDensity
 from regions.domain import Domain
 from regions.errors import InvalidInputError, RegionsError
+from regions.inputs import seeded
 from regions.network.loaders import from_sklearn, from_torch
 from regions.network.relu_network import Network
 from regions.validation.tracking.history import History, Record, check_free
@@ -44,6 +45,7 @@ def log_steps(total: int, n: int = 20) -> tuple[int, ...]:
     return (0, *dict.fromkeys(spaced.tolist()))
 
 
+@seeded
 def track(
     model: Any,
     domains: Domain | Mapping[str, Domain],

@@ -1,0 +1,61 @@
+"""Check that the distributions hold what they must: `python .ci/distribution_contents.py dist/*`.
+
+The wheel holds the package and nothing else; the source distribution every file that git knows but those of
+the workplace.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def tracked() -> set[str]:
+    """Return the files that git knows; where there is no repository, all that nothing was built into."""
+    if (ROOT / ".git").exists():
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+        return set(listed.stdout.split("\n")) - {""}
+    files = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+    return {path.as_posix() for path in files if not any(map(_is_built, path.parts))}
+
+
+def _is_built(part: str) -> bool:
+    hidden = part.startswith(".") and part not in (".ci", ".gitignore")
+    return hidden or part in ("__pycache__", "build", "dist") or part.endswith((".egg-info", ".pyc"))
+
+
+def problems_of_wheel(path: Path, files: set[str]) -> list[str]:
+    """Return what a wheel lacks of the package, and what it has beside it."""
+    names = {name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name}
+    package = {name for name in files if name.startswith("regions/")}
+    return [f"lacks {name}" for name in sorted(package - names)] + [
+        f"should not hold {name}" for name in sorted(names - package)
+    ]
+
+
+def problems_of_source(path: Path, files: set[str]) -> list[str]:
+    """Return what a source distribution lacks."""
+    with tarfile.open(path) as archive:
+        names = {member.name.partition("/")[2] for member in archive.getmembers()}
+    return [f"lacks {name}" for name in sorted(files - names)]
+
+
+def main(paths: list[str]) -> int:
+    """Print the problems of all distributions, and return 1 if there are any."""
+    files, failed = tracked(), False
+    for path in map(Path, paths):
+        found = (problems_of_wheel if path.suffix == ".whl" else problems_of_source)(path, files)
+        print(f"{path.name}: {'complete' if not found else f'{len(found)} problems'}")  # noqa: T201
+        for line in found[:20]:
+            print(f"  {line}")  # noqa: T201
+        failed |= bool(found)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

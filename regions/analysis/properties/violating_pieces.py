@@ -1,0 +1,343 @@
+"""The part of one cell whose outputs are unsafe, in rational arithmetic: whether there is any, its pieces.
+
+Cells are given by their patterns. Which patterns are looked at is left to `property_check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gamma, inf, nextafter, pi, sqrt
+from typing import Any
+
+import numpy as np
+from flint import fmpq
+from numpy.typing import NDArray
+
+from regions.analysis.properties.property_spec import Case
+from regions.errors import SolverError
+from regions.network.patterns import pack
+from regions.network.relu_network import Network
+from regions.optimize import solve_lp
+from regions.rational import (
+    ExactNetwork,
+    RationalPolytope,
+    cell_volume,
+    dyadic_integers,
+    exact_cell,
+    primitive,
+    to_fraction,
+)
+from regions.showing import Shown
+
+FloatArray = NDArray[np.float64]
+Row = tuple[int, ...]
+Point = tuple[Fraction, ...]
+
+CENTRE_SHRINK = (0.0, 1e-9, 1e-6, 1e-3)  # steps from the centre that floats give towards the mean of vertices
+
+
+@dataclass(frozen=True, eq=False)
+class ViolatingPiece(Shown):
+    """A convex part of one cell whose outputs are unsafe, exact.
+
+    Attributes
+    ----------
+    case : int, number of the case of the property
+    disjuncts : tuple of int, the output polytopes of the case that the outputs are in, all over the piece
+    pattern : (n_units,) bool, of the cell
+    polytope : RationalPolytope, in intrinsic coordinates
+    rows : dict, by number the rows (a_1, ..., a_d, c) with a.t + c >= 0 of its facets
+    volume : Fraction, in intrinsic coordinates
+    """
+
+    case: int
+    disjuncts: tuple[int, ...]
+    pattern: NDArray[np.bool_]
+    polytope: RationalPolytope
+    rows: dict[int, Row]
+    volume: Fraction
+
+    @property
+    def vertices(self) -> FloatArray:
+        """Its vertices (n, d), rounded."""
+        return np.array([[x / v[-1] for x in v[:-1]] for v in self.polytope.vertices])
+
+    @property
+    def halfspaces(self) -> tuple[FloatArray, FloatArray]:
+        """Its facets as A @ t <= b, rows of length 1, rounded."""
+        return float_halfspaces(list(self.rows.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return numbers, lists and strings, ready for JSON."""
+        A, b = self.halfspaces
+        return {
+            "case": self.case,
+            "disjuncts": list(self.disjuncts),
+            "pattern": pack(self.pattern).tobytes().hex(),
+            "volume": str(self.volume),
+            "A": A.tolist(),
+            "b": b.tolist(),
+            "vertices": self.vertices.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class InscribedBall:
+    """A ball inside one violating piece, the largest up to rounding.
+
+    Attributes
+    ----------
+    case : int
+    centre : d Fractions, intrinsic
+    radius : float, in intrinsic units; the ball with it lies in the piece, which is proven
+    """
+
+    case: int
+    centre: Point
+    radius: float
+
+
+class UnsafeParts:
+    """The unsafe parts of the cells of a network on the domain of one case of a property.
+
+    Parameters
+    ----------
+    network : Network
+    case : Case
+    number : int, of the case
+    """
+
+    def __init__(self, network: Network, case: Case, number: int = 0) -> None:
+        self.exact = ExactNetwork(network, case.domain)
+        self.number = number
+        self._unsafe = []
+        for A, b in case.unsafe:
+            scaled, shift = dyadic_integers(np.column_stack([A, b]))
+            width = A.shape[1] + 1
+            self._unsafe.append(([scaled[k : k + width] for k in range(0, len(scaled), width)], shift))
+        self._first_row = len(self.exact.halfspace_rows) + network.n_units
+
+    @property
+    def domain_volume(self) -> Fraction:
+        """The exact volume of the domain, in intrinsic coordinates."""
+        return to_fraction(cell_volume(self.exact.domain_polytope))
+
+    def _condition_rows(self, pattern: bytes) -> list[list[Row]]:
+        """Return b - A y as rows of the intrinsic coordinates, for each set of unsafe outputs."""
+        d = self.exact.dimension
+        integers = self.exact.output_integers(pattern)
+        outputs = [integers[k : k + d + 1] for k in range(0, len(integers), d + 1)]
+        one = 1 << self.exact.output_shift
+        found: list[list[Row]] = []
+        for rows, _ in self._unsafe:
+            found.append([])
+            for *factors, bound in rows:
+                sums = [
+                    -sum(f * row[j] for f, row in zip(factors, outputs, strict=True) if f)
+                    for j in range(d + 1)
+                ]
+                sums[-1] += bound * one
+                found[-1].append(tuple(primitive(sums)) if any(sums) else (0,) * (d + 1))
+        return found
+
+    def _number(self, disjunct: int, row: int) -> int:
+        return self._first_row + sum(len(rows) for rows, _ in self._unsafe[:disjunct]) + row
+
+    def witness(self, pattern: NDArray[np.bool_]) -> tuple[int, Point] | None:
+        """Return a point of the closed cell whose outputs are unsafe, and the disjunct; None without any.
+
+        The point is the mean of the vertices of that part of the cell: inside, unless the part is flat.
+        """
+        key = pattern.tobytes()
+        cell = exact_cell(self.exact, key).polytope
+        for disjunct, rows in enumerate(self._condition_rows(key)):
+            part: RationalPolytope | None = cell
+            for k, row in enumerate(rows):
+                part = part.meet(row, self._number(disjunct, k)) if part is not None else None
+            if part is not None:
+                return disjunct, _mean(part)
+        return None
+
+    def pieces(self, pattern: NDArray[np.bool_]) -> list[ViolatingPiece]:
+        """Return the full-dimensional unsafe parts of a cell as convex pieces without common interior."""
+        key = pattern.tobytes()
+        cell = exact_cell(self.exact, key)
+        conditions = self._condition_rows(key)
+        found = []
+        for inside, polytope in self._split(cell.polytope, conditions, 0):
+            rows = self._facet_rows(polytope, key, conditions)
+            volume = to_fraction(cell_volume(polytope))
+            found.append(ViolatingPiece(self.number, inside, pattern, polytope, rows, volume))
+        return found
+
+    def _split(
+        self, polytope: RationalPolytope, conditions: list[list[Row]], disjunct: int
+    ) -> Iterator[tuple[tuple[int, ...], RationalPolytope]]:
+        """Yield parts of a polytope, with the disjuncts that each is in; those in none are left out."""
+        if disjunct == len(conditions):
+            return
+        outside: list[RationalPolytope] = []
+        part: RationalPolytope | None = polytope
+        for k, row in enumerate(conditions[disjunct]):
+            if part is None:
+                break
+            number = self._number(disjunct, k)
+            beyond = part.cut([-x for x in row], number) if any(row) else None
+            if beyond is not None:
+                outside.append(beyond)
+            if any(row):
+                part = part.cut(row, number)
+        if part is not None:
+            yield from self._labelled(part, conditions, disjunct + 1, (disjunct,))
+        for rest in outside:
+            yield from self._split(rest, conditions, disjunct + 1)
+
+    def _labelled(
+        self, polytope: RationalPolytope, conditions: list[list[Row]], disjunct: int, inside: tuple[int, ...]
+    ) -> Iterator[tuple[tuple[int, ...], RationalPolytope]]:
+        """Yield the parts of a polytope that is in some disjunct already."""
+        if disjunct == len(conditions):
+            yield inside, polytope
+            return
+        part: RationalPolytope | None = polytope
+        for k, row in enumerate(conditions[disjunct]):
+            if part is None:
+                break
+            number = self._number(disjunct, k)
+            beyond = part.cut([-x for x in row], number) if any(row) else None
+            if beyond is not None:
+                yield from self._labelled(beyond, conditions, disjunct + 1, inside)
+            if any(row):
+                part = part.cut(row, number)
+        if part is not None:
+            yield from self._labelled(part, conditions, disjunct + 1, (*inside, disjunct))
+
+    def _facet_rows(
+        self, polytope: RationalPolytope, key: bytes, conditions: list[list[Row]]
+    ) -> dict[int, Row]:
+        """Return the rows of the facets of a piece, >= 0 on it."""
+        sides = self.exact.halfspace_rows
+        flat = [row for rows in conditions for row in rows]
+        inner = _mean(polytope)
+        found = {}
+        for numbers in polytope.facets().values():
+            number = numbers[0]
+            if number < len(sides):
+                row = sides[number]
+            elif number < self._first_row:
+                row = self._unit_row(key, number - len(sides))
+            else:
+                row = flat[number - self._first_row]
+            sign = sum((a * x for a, x in zip(row[:-1], inner, strict=True)), Fraction(row[-1]))
+            found[number] = row if sign > 0 else tuple(-x for x in row)
+        return found
+
+    def _unit_row(self, key: bytes, unit: int) -> Row:
+        """Return the row of the hyperplane where a unit changes in a cell; of a max unit's loser, the tie."""
+        row = self.exact.plane_row(key, unit)
+        table = self.exact.network.max_units
+        if table is not None and table.first[unit] >= 0:
+            best = self.exact.plane_row(key, table.winner(key, unit))
+            return tuple(int(a - b) for a, b in zip(best, row, strict=True))
+        return tuple(int(x) for x in row)
+
+
+def _mean(polytope: RationalPolytope) -> Point:
+    """Return the mean of the vertices."""
+    total = [fmpq(0)] * polytope.dimension
+    for *numerators, w in polytope.vertices:
+        total = [t + fmpq(x, w) for t, x in zip(total, numerators, strict=True)]
+    return tuple(to_fraction(t / len(polytope.vertices)) for t in total)
+
+
+def float_halfspaces(rows: Sequence[Row]) -> tuple[FloatArray, FloatArray]:
+    """Return rows a.t + c >= 0 as A @ t <= b with rows of length 1.
+
+    Examples
+    --------
+    >>> A, b = float_halfspaces([(3, 4, 10)])
+    >>> A.tolist(), b.tolist()
+    ([[-0.6, -0.8]], [2.0])
+    """
+    A, b = [], []
+    for row in rows:
+        scale = 1 << max(abs(x).bit_length() for x in row[:-1])
+        normal = np.array([-float(Fraction(x, scale)) for x in row[:-1]])
+        length = float(np.linalg.norm(normal))
+        A.append(normal / length)
+        b.append(float(Fraction(row[-1], scale)) / length)
+    return np.array(A), np.array(b)
+
+
+def largest_ball(pieces: Sequence[ViolatingPiece]) -> InscribedBall | None:
+    """Return the largest ball inside a single piece: the centre by a linear program, the radius proven.
+
+    Pieces go by volume: once the ball of a piece's volume is smaller than the best, it is over.
+    """
+    best: InscribedBall | None = None
+    for piece in sorted(pieces, key=lambda one: -one.volume):
+        d = piece.polytope.dimension
+        unit_ball = pi ** (d / 2) / gamma(d / 2 + 1)
+        if best is not None and (float(piece.volume) / unit_ball) ** (1 / d) <= best.radius:
+            break
+        centre, radius = ball_of_piece(piece)
+        if best is None or radius > best.radius:
+            best = InscribedBall(piece.case, centre, radius)
+    return best
+
+
+def ball_of_piece(piece: ViolatingPiece) -> tuple[Point, float]:
+    """Return the centre and the proven radius of a ball in a piece, the largest up to rounding."""
+    inner = _mean(piece.polytope)
+    middle = np.array([float(x) for x in inner])
+    spread = float(np.abs(piece.vertices - middle).max())
+    shifted: list[tuple[Fraction | int, ...]] = [
+        (*row[:-1], sum((a * x for a, x in zip(row[:-1], inner, strict=True)), Fraction(row[-1])))
+        for row in piece.rows.values()
+    ]
+    A, b = _scaled(shifted, spread)
+    points = [inner]
+    try:
+        objective = np.eye(A.shape[1] + 1)[-1]
+        solved = solve_lp(
+            np.column_stack([A, np.ones(len(A))]), b, objective, interior=np.zeros(A.shape[1] + 1)
+        )
+        if solved.point is not None:
+            move = [Fraction(float(x)) * Fraction(spread) for x in solved.point[:-1]]
+            points += [
+                tuple(x + (1 - Fraction(share)) * m for x, m in zip(inner, move, strict=True))
+                for share in CENTRE_SHRINK
+            ]
+    except SolverError:
+        pass  # the mean of the vertices is a centre too
+    return max(((point, _proven_radius(piece, point)) for point in points), key=lambda pair: pair[1])
+
+
+def _scaled(rows: list[tuple[Fraction | int, ...]], spread: float) -> tuple[FloatArray, FloatArray]:
+    """Return rows around an inner point as A u <= b for t = point + spread u, rows of length 1."""
+    A, b = [], []
+    for *normal, value in rows:
+        scale = Fraction(1 << max(abs(int(x)).bit_length() for x in normal))
+        direction = np.array([-float(x / scale) for x in normal])
+        length = float(np.linalg.norm(direction))
+        A.append(direction / length)
+        b.append(float(value / scale / Fraction(spread)) / length)
+    return np.array(A), np.array(b)
+
+
+def _proven_radius(piece: ViolatingPiece, point: Point) -> float:
+    """Return a float that is at most the distance of a point from all facets; 0 if it is outside."""
+    least: Fraction | None = None
+    for row in piece.rows.values():
+        value = sum((a * x for a, x in zip(row[:-1], point, strict=True)), Fraction(row[-1]))
+        if value <= 0:
+            return 0.0
+        squared = value * value / sum(x * x for x in row[:-1])
+        least = squared if least is None else min(least, squared)
+    assert least is not None  # a polytope has facets
+    radius = sqrt(float(least))
+    while radius > 0.0 and Fraction(radius) ** 2 > least:
+        radius = nextafter(radius, -inf)
+    return radius

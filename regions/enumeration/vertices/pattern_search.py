@@ -1,0 +1,151 @@
+"""A search that lists patterns alone, keeps those that somebody wants, and can end with the first of them.
+
+It visits the cells that a listing visits, at the price of a count. What is wanted is left to the caller.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regions.domain import Domain
+from regions.enumeration.compiled_network import CompiledNetwork
+from regions.enumeration.facet_join import packed_bytes
+from regions.enumeration.limits import Stop
+from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, plan_search, vertex_engine
+from regions.enumeration.threads import Progress, compile_search, run_search
+from regions.enumeration.vertices.vertex_search import VertexSearch
+from regions.errors import InvalidDomainError
+from regions.kernels.memory.states import Mode
+from regions.kernels.vertices.pattern_steps import list_pattern
+from regions.kernels.vertices.steps import steps_of
+from regions.network.relu_network import Network
+
+__all__ = ["Wanted", "list_patterns"]
+
+Choice = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
+
+
+class Wanted:
+    """Gathers the patterns that are wanted, from any thread.
+
+    Parameters
+    ----------
+    choose : function of packed patterns (n, bytes), which says which of them are wanted
+    first_only : bool, whether the search may end once there are any
+    """
+
+    def __init__(self, choose: Choice, first_only: bool) -> None:
+        self._choose, self._first_only = choose, first_only
+        self._lock = threading.Lock()
+        self._parts: list[NDArray[np.uint8]] = []
+
+    def add(self, packed: NDArray[np.uint8]) -> None:
+        """Look at some patterns."""
+        chosen = packed[self._choose(packed)]
+        if len(chosen):
+            with self._lock:
+                self._parts.append(chosen)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the search may end."""
+        return self._first_only and bool(self._parts)
+
+    def patterns(self) -> NDArray[np.uint8]:
+        """Return the patterns that are wanted, each once, in the order of their bytes."""
+        with self._lock:
+            return (
+                np.unique(np.concatenate(self._parts), axis=0) if self._parts else np.zeros((0, 0), np.uint8)
+            )
+
+
+class PatternSearch(VertexSearch):
+    """One search of a tree by vertices that shows the patterns of its cells to `Wanted`."""
+
+    def __init__(self, net: CompiledNetwork, domain: Domain, wanted: Wanted, mode: Mode) -> None:
+        self.wanted = wanted
+        super().__init__(net, domain, mode)
+
+    def _steps(self) -> dict[str, Any]:
+        net = self.net
+        steps = steps_of(net.planar, Mode.COUNT, net.sloped, net.sparse, net.maxed)
+        return {**steps, "finish": list_pattern}
+
+    def keep_output(self) -> None:
+        """Show what is in the output buffer, and empty it."""
+        memory = self.memory
+        words = memory.held["out_pattern"][: int(memory.out_cells)]
+        self.wanted.add(packed_bytes(words, self.net.n_units))
+        memory.out_cells = 0
+
+
+class _Enough(Stop):
+    """Ends a search too when enough was found."""
+
+    def __init__(self, wanted: Wanted, max_seconds: float | None) -> None:
+        super().__init__(max_seconds)
+        self._wanted = wanted
+
+    def is_set(self) -> bool:
+        """Tell whether the search is to end."""
+        return self._wanted.enough or super().is_set()
+
+
+def list_patterns(
+    network: Network,
+    domain: Domain,
+    choose: Choice,
+    *,
+    first_only: bool = False,
+    max_seconds: float | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.uint8], int, str]:
+    """List the patterns of the cells of a network on a domain that are wanted, in certified arithmetic.
+
+    Parameters
+    ----------
+    network, domain : what is searched; a domain of at most 8 dimensions
+    choose : function of packed patterns (n, bytes) that returns (n,) bool; called from several threads
+    first_only : bool, whether the search may end once one is found
+    max_seconds, workers, progress : as for `count_cells`
+
+    Returns
+    -------
+    patterns : (n, bytes) uint8, packed, in the order of their bytes
+    cells : int, how many cells were looked at, about
+    stopped_by : str, what ended the search early, "" if nothing did
+
+    Raises
+    ------
+    InvalidDomainError, InvalidInputError, InvalidNetworkError
+        As `count_cells`.
+
+    Examples
+    --------
+    >>> from regions import Box
+    >>> net = Network.from_arrays([[[1.0], [1.0]], [[1.0, 1.0]]], [[0.0, -0.5], [0.0]])
+    >>> list_patterns(net, Box([-1.0], [1.0]), lambda packed: packed[:, 0] < 3)[0].ravel().tolist()
+    [0, 1]
+    """
+    plan = plan_search(network, domain, vertex_engine(domain), "certified", workers, volumes=False)
+    if domain.dimension > LARGEST_LISTED_DIMENSION:
+        raise InvalidDomainError(
+            f"the domain has dimension {domain.dimension}; patterns are listed up to "
+            f"{LARGEST_LISTED_DIMENSION}: use a slice, or fix inputs"
+        )
+    wanted = Wanted(choose, first_only)
+    make = partial(PatternSearch, plan.net, domain, wanted)
+    compile_search(make, Mode.COLLECT)
+    with _Enough(wanted, max_seconds) as stop:
+        outcome = run_search(
+            make, Mode.COLLECT, max_cells=None, workers=plan.workers, progress=progress, stop=stop
+        )
+        stopped_by = "" if outcome.complete else "enough" if wanted.enough else outcome.stopped_by
+    return wanted.patterns(), outcome.cells, stopped_by
