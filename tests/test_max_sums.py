@@ -119,7 +119,7 @@ def test_a_training_is_recorded() -> None:
 
 def test_the_inequalities_say_why_they_are_not_checked() -> None:
     network, box = random_max_case(3, dimension=2).network(), Box([-1.0, -1.0], [1.0, 1.0])
-    with pytest.raises(InvalidNetworkError, match="not proven for these"):
+    with pytest.raises(InvalidNetworkError, match="nothing is proven for them"):
         check_inequalities(
             network, box, UniformDensity(box), 0.1, eps=0.1, eta=1.0, n_bias=2, rng=np.random.default_rng(0)
         )

@@ -301,9 +301,9 @@ def check_inequalities(
     *Theorem 7.* On each cell grad N = G_l D_l J_l, G_l the Jacobian of the rest of the network after layer
     l's activations, D_l of the units' slopes, for ReLUs zeros and ones. So ||grad N||_F <= C_l ||J_l||_F <=
     C_l sum_i ||grad z_{l,i}||, C_l = s_l max ||G_l|| over the cells of the domain, s_l the largest |slope| of
-    the layer, 1 for ReLUs. Integrated, and summed over the L ReLU layers,
-    sum_l TV / C_l <= E sum_i ||grad z_i||, put into corollary 3. xi_eta stands inside the bracket: as
-    printed it stands outside, which is the same up to calling c_eta xi_eta by that name.
+    the layer, 1 for ReLUs. Integrated, and summed over the L ReLU layers, sum_l TV / C_l <= E sum_i ||grad
+    z_i||, put into corollary 3. xi_eta stands inside the bracket: as printed it stands outside, which is the
+    same up to calling c_eta xi_eta by that name.
 
     LC, C_grad, C_l and B differ from draw to draw; products and quotients are taken draw by draw.
 
@@ -330,7 +330,6 @@ def check_inequalities(
     domain = part_with_mass(domain, density)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
-
     deadline = Deadline(options.get("max_seconds"))
 
     def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
@@ -423,8 +422,7 @@ def compare_sides(
 def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:
     if network.max_units is not None:
         raise InvalidNetworkError(
-            f"{network.describe()}: the inequalities are stated for units that bend where a pre-activation "
-            "is 0, and max units bend where two are equal; they are not proven for these"
+            f"{network.describe()}: max units bend where two of their rows tie; nothing is proven for them"
         )
     if not network.n_units:
         raise InvalidInputError(f"{network.describe()} has no ReLU or other unit; there is nothing to bound")
@@ -434,9 +432,7 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
             "the bounds and never bend, so the lower bounds are not proven for them"
         )
     if not (math.isfinite(sigma) and sigma > 0.0):
-        raise InvalidInputError(
-            f"sigma is {sigma!r}; the bounds need bias noise, give a finite number above 0"
-        )
+        raise InvalidInputError(f"sigma is {sigma!r}; the bounds need bias noise, a finite number above 0")
     if not (math.isfinite(eps) and eps > 0.0):
         raise InvalidInputError(f"eps is {eps!r}; give a finite number above 0")
     if not (math.isfinite(eta) and eta >= 0.0):

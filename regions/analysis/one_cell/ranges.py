@@ -109,10 +109,10 @@ def output_range(
 
     Notes
     -----
-    The affine map of a cell is taken in exact arithmetic, so a constant combination has spread 0.0 exactly. On
-    an unbounded cell values may be infinite, and have no points (NaN) then; others are exact but for rounding.
-    Cost: about 8 ms in the plane, 18 ms on ACAS Xu (5 inputs, 6 x 50 units); over a domain, a few times that
-    of counting its cells.
+    The affine map of a cell is taken in exact arithmetic, so a constant combination has spread 0.0 exactly.
+    On an unbounded cell values may be infinite, and have no points (NaN) then; others are exact but for
+    rounding. Cost: about 8 ms in the plane, 18 ms on ACAS Xu (5 inputs, 6 x 50 units); over a domain, a few
+    times that of counting its cells.
 
     References
     ----------
