@@ -109,7 +109,7 @@ def estimate_cells(
     Parameters
     ----------
     network, domain, engine, arithmetic : as for `count_cells`, but for engine "both"
-    rng : numpy Generator
+    rng : seed or numpy Generator
     seconds : how long to probe, compilation not counted; a tree that is counted in the time is exact
 
     Returns

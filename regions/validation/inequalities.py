@@ -259,7 +259,7 @@ def check_inequalities(
     eps : float > 0, singular values of layer Jacobians above it count towards the local rank LR
     eta : float >= 0, height up to which pre-activations count in the lower bounds (the paper: 1)
     n_bias : int >= 2, bias draws
-    rng : numpy Generator; the draws are those of `exact_local_complexity`
+    rng : seed or numpy Generator; the draws are those of `exact_local_complexity`
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
         progress(draws_done, fraction_done); max_seconds, for all draws together
 
