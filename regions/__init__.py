@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         decision_boundary,
         write_mesh,
     )
+    from regions.analysis.cell_integrals import CellIntegral, integrate
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
@@ -67,6 +68,15 @@ if TYPE_CHECKING:
         preimage,
     )
     from regions.analysis.region_bounds import RegionBound, region_bounds
+    from regions.analysis.topology import (
+        CriticalPoints,
+        Persistence,
+        Topology,
+        boundary_topology,
+        critical_points,
+        persistence,
+        region_topology,
+    )
     from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
     from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable, StoredComplex
@@ -158,6 +168,13 @@ _MODULE_OF = {
     "BoundaryDistances": "analysis.boundaries",
     "SurfaceMesh": "analysis.boundaries",
     "write_mesh": "analysis.boundaries",
+    "boundary_topology": "analysis.topology",
+    "region_topology": "analysis.topology",
+    "Topology": "analysis.topology",
+    "persistence": "analysis.topology",
+    "Persistence": "analysis.topology",
+    "critical_points": "analysis.topology",
+    "CriticalPoints": "analysis.topology",
     "compare_networks": "analysis.differences",
     "NetworkDifference": "analysis.differences",
     "preimage": "analysis.properties",
@@ -187,6 +204,8 @@ _MODULE_OF = {
     "volume_enclosures": "analysis.enclosures",
     "sum_over_cells": "analysis.cell_sums",
     "CellSums": "analysis.cell_sums",
+    "integrate": "analysis.cell_integrals",
+    "CellIntegral": "analysis.cell_integrals",
     "cell_masses": "analysis.cell_sums",
     "gradient_tail": "analysis.cell_sums",
     "GradientTail": "analysis.cell_sums",
@@ -286,6 +305,13 @@ __all__ = [
     "BoundaryDistances",
     "SurfaceMesh",
     "write_mesh",
+    "boundary_topology",
+    "region_topology",
+    "Topology",
+    "persistence",
+    "Persistence",
+    "critical_points",
+    "CriticalPoints",
     "compare_networks",
     "NetworkDifference",
     "preimage",
@@ -315,6 +341,8 @@ __all__ = [
     "volume_enclosures",
     "sum_over_cells",
     "CellSums",
+    "integrate",
+    "CellIntegral",
     "cell_masses",
     "gradient_tail",
     "GradientTail",

@@ -9,17 +9,22 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from max_networks import random_max_case
 from naive import NaiveComplex, naive_box, naive_complex
 from naive_max import naive_max_complex
-from networks import cube, network_of
+from networks import cube, network_of, random_network
 from strategies import Case, random_case
 
-from regions import Box, Network, Slice, WholeSpace, decision_boundary
-from regions.analysis.boundaries import BoundaryComplex
+from regions import Box, Network, Slice, WholeSpace, count_cells, decision_boundary
+from regions.analysis.boundaries import BoundaryComplex, decision_boundaries
+from regions.analysis.boundaries.cut_networks import network_with_winner
+from regions.analysis.boundaries.exact_pieces import volumes_of_pieces
+from regions.analysis.boundaries.pruned_search import search_undecided
+from regions.analysis.boundaries.vertex_bounds import VertexBounds
 from regions.domain import Domain
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 
@@ -257,6 +262,64 @@ def test_a_search_that_is_cut_short_says_so() -> None:
     assert "TRUNCATED" in repr(boundary)
 
 
+# --- without the cells in which one class wins everywhere ---
+
+
+@pytest.mark.sweep(3)
+@pytest.mark.parametrize("seed", range(9))
+def test_a_pruned_search_finds_the_same_pieces(seed: int) -> None:
+    d, outputs = 2 + seed % 2, 1 + seed % 3
+    network = small(seed, outputs, d)
+    if seed % 2:  # units with other slopes than ReLUs are bounded too
+        slopes = [np.random.default_rng(seed).normal(size=(2, n)) for n in network.widths]
+        network = Network.from_arrays(network.weights, network.biases, slopes=[*slopes, None])
+    whole = decision_boundary(network, cube(d), prune=False)
+    pruned = decision_boundary(network, cube(d), prune=True)
+    assert sorted(map(sorted, (points_of(pruned, k) for k in range(pruned.n_pieces)))) == sorted(
+        sorted(points_of(whole, k)) for k in range(whole.n_pieces)
+    )
+    assert pruned.status.value == "COMPLETE" and pruned.n_components == whole.n_components
+    assert pruned.volume_by_pair() == pytest.approx(whole.volume_by_pair(), rel=1e-9)
+
+
+def test_a_pruned_search_leaves_most_cells_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = network_of(random_case(2, (24, 24), 7, 2))
+    cut = network_with_winner(network)
+    bounds = VertexBounds(network, cube(2), None)
+    options: Any = {"arithmetic": "certified", "workers": 1, "progress": None}
+    near = search_undecided(cut, cube(2), bounds.decided, limits=(None, None), **options)
+    cells = count_cells(cut, cube(2)).cells
+    assert 0 < len(near.patterns) < cells / 2 and near.dropped > 0 and near.certificate.complete
+    monkeypatch.setattr(decision_boundaries, "ALL_CELLS", cells - 1)
+    every = decision_boundary(network, cube(2), prune=False)
+    assert decision_boundary(network, cube(2)).n_pieces == every.n_pieces > 0
+    part = search_undecided(cut, cube(2), bounds.decided, limits=(7, None), **options)
+    assert part.status.value == "TRUNCATED" and part.certificate.stopped_by == "max_cells"
+    assert 0 < len(part.patterns) <= 7
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_on_a_polytope_hold_for_points_inside(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, (3, 8, 8, 1))
+    if seed % 2:
+        slopes = [rng.normal(size=(2, 8)), None, None]
+        network = Network.from_arrays(network.weights, network.biases, slopes=slopes)
+    corners = rng.uniform(-1, 1, size=(6, 3)) * rng.uniform(0.05, 1.0)
+    inside = rng.dirichlet(np.ones(6), size=500) @ corners
+    values = network.forward(inside)[:, 0]
+    levels = np.linspace(values.min() - 3, values.max() + 3, 41)
+    decided = [VertexBounds(network, cube(3), level).decided(corners) for level in levels]
+    for level, is_decided in zip(levels, decided, strict=True):
+        assert not (is_decided and values.min() < level < values.max())
+    assert any(decided)
+
+
+def test_exact_volumes_are_those_of_the_engine() -> None:
+    boundary = decision_boundary(small(0, 1, d=3), cube(3))
+    assert volumes_of_pieces(boundary.faces) == pytest.approx(boundary.volumes, rel=1e-9, abs=1e-15)
+
+
 # --- distances ---
 
 
@@ -346,6 +409,7 @@ def test_bad_input_is_refused_in_one_line(run: Callable[..., tuple[int, str, str
         (three, box, {"pairs": [(1, 1)]}, InvalidInputError, "two different classes"),
         (three, box, {"pairs": 5}, InvalidInputError, "give pairs of classes"),
         (one, box, {"level": math.nan}, InvalidInputError, "finite number"),
+        (square_torus(), Box(LOW, HIGH), {"prune": True}, InvalidInputError, "max units"),
         (one, box, {"level": "high"}, InvalidInputError, "finite number"),
         (one, WholeSpace(2), {}, InvalidDomainError, "bounded domain"),
         (one, cube(3), {}, InvalidDomainError, "takes 2"),

@@ -62,8 +62,11 @@ def test_mistakes_are_answered_in_one_line(run, files, words, says):
     assert_fails_in_one_line(run("explore", net, "--center", point, *words), says)
 
 
-def test_what_was_not_searched_is_said(run, files, monkeypatch):
-    _, net, point = files
+def test_what_was_not_searched_is_said(run, tmp_path, monkeypatch):
+    net, point = tmp_path / "net.npz", tmp_path / "point.npy"
+    rng = np.random.default_rng(2)
+    Network.from_arrays([rng.normal(size=(5, 3)), np.ones((1, 5))], [[0.1] * 5, [0.0]]).save(net)
+    np.save(point, [0.1, 0.2, 0.3])
     code, out, _ = run("explore", net, "--center", point, "--json", "--max-cells", "100000")
     assert (code, json.loads(out)["status"], json.loads(out)["reach"]) == (0, "COMPLETE", None)
     monkeypatch.setattr(search_frame, "searched_whole", lambda network: False)
@@ -76,7 +79,6 @@ def test_what_was_not_searched_is_said(run, files, monkeypatch):
     assert len(found["reasons"]) == 2
 
 
-@pytest.mark.kernels
 def test_other_domains_than_a_box_are_explored(run, tmp_path):
     rng = np.random.default_rng(3)
     network = Network.from_arrays([rng.normal(size=(5, 3)), rng.normal(size=(2, 5))], [[0.1] * 5, [0.0] * 2])

@@ -13,6 +13,7 @@ from typing import Literal
 
 from regions.errors import InvalidInputError
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 __all__ = ["RegionBound", "region_bounds"]
 
@@ -20,7 +21,7 @@ Kind = Literal["upper", "reached", "order"]
 
 
 @dataclass(frozen=True)
-class RegionBound:
+class RegionBound(Shown):
     """A published bound for the widths of a network.
 
     Attributes

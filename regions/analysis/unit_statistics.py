@@ -16,6 +16,7 @@ from regions.analysis.arguments import check_bounded, check_complex
 from regions.analysis.region_bounds import RegionBound, region_bounds
 from regions.errors import InvalidInputError
 from regions.network.patterns import unit_place
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -24,7 +25,7 @@ __all__ = ["NetworkStatistics", "network_statistics"]
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkStatistics:
+class NetworkStatistics(Shown):
     """What the units of a network do on a domain; units by their flat numbers.
 
     Attributes

@@ -311,7 +311,7 @@ class Run(Shown):
 
         Parameters
         ----------
-        rng : numpy Generator for the probes of the pending subtrees, or None for no estimate
+        rng : seed or numpy Generator for the probes of the pending subtrees, or None for no estimate
         seconds : how long to probe
         """
         with closing(TaskStore(self.folder / TASKS)) as store:

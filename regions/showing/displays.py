@@ -11,6 +11,7 @@ import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
@@ -125,7 +126,7 @@ def _bare(value: Any) -> str:
 
 
 def shortened(value: Any) -> str:
-    """Return a value in a few words: arrays by type, shape and range, what is long by its ends.
+    """Return a value in a few words: arrays by type, shape and range, long fractions rounded.
 
     Examples
     --------
@@ -142,6 +143,8 @@ def shortened(value: Any) -> str:
         return repr(_cut(" ".join(value.split()), _VALUE_COLUMNS - 2))
     if isinstance(value, np.generic):
         return repr(value.item())
+    if isinstance(value, Fraction):
+        return str(value) if len(str(value)) <= 2 * _FEW else f"about {float(value)!r}"
     if isinstance(value, Mapping):
         parts = [f"{key}: {shortened(part)}" for key, part in _first(value.items())]
         return _several(parts, len(value), "{}")

@@ -20,6 +20,7 @@ from regions.domain.intrinsic import lock_arrays
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.patterns import unpack
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.analysis.boundaries.point_distances import BoundaryDistances
@@ -32,7 +33,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class BoundaryComplex:
+class BoundaryComplex(Shown):
     """The set on which a network's decision changes, as flat pieces of dimension d - 1 that meet in faces.
 
     Which pieces there are, and which faces they share, is exact: vertices are rational points, rounded in

@@ -20,20 +20,29 @@ from regions.analysis.boundaries.cut_networks import (
     network_cut_at_level,
     network_with_winner,
 )
-from regions.analysis.boundaries.exact_pieces import FoundPieces, find_pieces, ring_of, segment_of
-from regions.complexes import Arithmetic, CellComplex
+from regions.analysis.boundaries.exact_pieces import (
+    FoundPieces,
+    find_pieces,
+    ring_of,
+    segment_of,
+    volumes_of_pieces,
+)
+from regions.analysis.boundaries.pruned_search import NearCells, search_undecided
+from regions.analysis.boundaries.vertex_bounds import VertexBounds
+from regions.complexes import Arithmetic, FacetTable
 from regions.domain import Domain
 from regions.enumeration import enumerate_cells
-from regions.enumeration.limits import Limits
+from regions.enumeration.limits import Limits, checked_limits
 from regions.errors import InvalidDomainError, InvalidInputError
 from regions.network.patterns import flat_units, pack
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork
 from regions.rational.affine_maps import float_row
 
-__all__ = ["decision_boundary"]
+__all__ = ["checked_level", "decision_boundary"]
 
 LARGEST_DIMENSION = 8
+ALL_CELLS = 2_000_000  # so many are listed sooner than any are left out
 
 
 def decision_boundary(
@@ -45,6 +54,7 @@ def decision_boundary(
     arithmetic: Arithmetic = "certified",
     workers: int | None = None,
     progress: Callable[[int, float], None] | None = None,
+    prune: bool | None = None,
     **limits: Unpack[Limits],
 ) -> BoundaryComplex:
     """Return the set on which a network's decision changes, exactly.
@@ -60,6 +70,10 @@ def decision_boundary(
     pairs : pairs of classes, whose common boundary alone is wanted; default all; of several outputs only
     level : float, of one output only; default 0
     arithmetic, workers, progress, max_cells, max_seconds : as for `enumerate_cells`
+    prune : bool, whether subtrees of the search are left out where bounds show that the decision is one and
+        the same; default: where there are more than 2,000,000 cells. Never with max units in the network.
+        All cells take 10 to 40 microseconds each, and memory; a node that is looked at takes a millisecond or
+        more, and one thread.
 
     Returns
     -------
@@ -94,26 +108,32 @@ def decision_boundary(
     """
     started = time.perf_counter()
     wanted = _checked_pairs(network, pairs)
-    height = _checked_level(network, level)
+    height = checked_level(network, level)
     if isinstance(domain, Domain) and not (domain.is_bounded and domain.dimension <= LARGEST_DIMENSION):
         raise InvalidDomainError(
             f"a decision boundary takes a bounded domain of 1 to {LARGEST_DIMENSION} dimensions, not "
             f"{domain.describe()}; give a box or a slice"
         )
     cut = network_with_winner(network) if height is None else network_cut_at_level(network, height)
-    cells = enumerate_cells(cut, domain, arithmetic=arithmetic, workers=workers, progress=progress, **limits)
-    patterns = cells.unpacked_patterns()
-    labels = labels_of_cells(patterns, network.output_dim)
-    rows = _rows_between(cells, labels)
+    near = _cells_beside(
+        (network, cut, height),
+        domain,
+        prune,
+        limits,
+        arithmetic=arithmetic,
+        workers=workers,
+        progress=progress,
+    )
+    labels = labels_of_cells(near.patterns, network.output_dim)
+    rows = _rows_between(near.facets, labels)
     found = find_pieces(
         ExactNetwork(cut, domain),
-        patterns,
-        np.stack([cells.facets.cell_a[rows], cells.facets.cell_b[rows]], axis=1),
-        _hints(cells, rows),
+        near.patterns,
+        np.stack([near.facets.cell_a[rows], near.facets.cell_b[rows]], axis=1),
+        _hints(cut, near.facets, rows),
     )
-    whole = _complex_of(
-        network, height, cells, (rows, labels, patterns), found, time.perf_counter() - started
-    )
+    seconds = time.perf_counter() - started
+    whole = _complex_of((network, domain, height), near, (rows, labels), found, seconds)
     whole.check()
     return whole if wanted is None else _between(whole, wanted)
 
@@ -144,7 +164,7 @@ def _checked_pairs(network: Network, pairs: Any) -> set[tuple[int, int]] | None:
     return found
 
 
-def _checked_level(network: Network, level: Any) -> float | None:
+def checked_level(network: Network, level: Any) -> float | None:
     """Return the level of one output, None of several."""
     if network.output_dim > 1:
         if level is not None:
@@ -159,19 +179,43 @@ def _checked_level(network: Network, level: Any) -> float | None:
     return float(level)
 
 
-def _rows_between(cells: CellComplex, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _cells_beside(
+    networks: tuple[Network, Network, float | None],
+    domain: Domain,
+    prune: bool | None,
+    limits: Limits,
+    **options: Any,
+) -> NearCells:
+    """List cells of the network with a unit more: all, or those on which the decision may change."""
+    network, cut, height = networks
+    max_cells, max_seconds = checked_limits("decision_boundary", limits)
+    bounded = network.max_units is None
+    if prune and not bounded:
+        raise InvalidInputError("prune takes no network with max units: leave it out")
+    if not prune:
+        most = max_cells
+        if prune is None and bounded and (max_cells is None or max_cells > ALL_CELLS):
+            most = ALL_CELLS
+        cells = enumerate_cells(cut, domain, max_cells=most, max_seconds=max_seconds, **options)
+        if most == max_cells or cells.certificate.stopped_by != "max_cells":
+            return NearCells(
+                cells.unpacked_patterns(), cells.facets, cells.status, cells.certificate, dropped=0
+            )
+    decided = VertexBounds(network, domain, height).decided
+    return search_undecided(cut, domain, decided, limits=(max_cells, max_seconds), **options)
+
+
+def _rows_between(table: FacetTable, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the facets across which the decision changes."""
-    table = cells.facets
     inner = np.flatnonzero(table.interior)
     return inner[labels[table.cell_a[inner]] != labels[table.cell_b[inner]]]
 
 
-def _hints(cells: CellComplex, rows: NDArray[np.int64]) -> list[list[int]]:
+def _hints(cut: Network, table: FacetTable, rows: NDArray[np.int64]) -> list[list[int]]:
     """Return the units on whose breakpoints the facets of the first cell of each row lie."""
-    table, offsets = cells.facets, cells.network.unit_offsets
     needed = set(table.cell_a[rows].tolist())
     inner = np.flatnonzero(table.layer >= 0)
-    flat = flat_units(offsets, table.layer[inner], table.unit[inner]).tolist()
+    flat = flat_units(cut.unit_offsets, table.layer[inner], table.unit[inner]).tolist()
     units: dict[int, list[int]] = {cell: [] for cell in needed}
     for unit, a, b in zip(flat, table.cell_a[inner].tolist(), table.cell_b[inner].tolist(), strict=True):
         for cell in (a, b):
@@ -181,16 +225,15 @@ def _hints(cells: CellComplex, rows: NDArray[np.int64]) -> list[list[int]]:
 
 
 def _complex_of(
-    network: Network,
-    level: float | None,
-    cells: CellComplex,
-    listed: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]],
+    asked: tuple[Network, Domain, float | None],
+    near: NearCells,
+    listed: tuple[NDArray[np.int64], NDArray[np.int64]],
     found: FoundPieces,
     seconds: float,
 ) -> BoundaryComplex:
     """Put the pieces together, in the order in which they were found."""
-    rows, labels, patterns = listed
-    table, d = cells.facets, cells.dimension
+    (network, domain, level), (rows, labels) = asked, listed
+    table, d = near.facets, domain.dimension
     order = np.argsort(found.number)
     rows = rows[order]
     a, b = table.cell_a[rows], table.cell_b[rows]
@@ -204,21 +247,21 @@ def _complex_of(
         normals[piece] = float_row(row[:-1])
         pieces.append(_in_order(found, piece, row))
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    own = patterns[:, : network.n_units]
+    own = near.patterns[:, : network.n_units]
     points = [[x / point[-1] for x in point[:-1]] for point in found.faces.points]
     return BoundaryComplex(
         network=network,
-        domain=cells.domain,
+        domain=domain,
         level=level,
         points=np.array(points).reshape(-1, d),
         pieces=tuple(pieces),
         pairs=np.stack([labels[first], labels[second]], axis=1),
-        volumes=table.volume[rows],
+        volumes=volumes_of_pieces(found.faces) if near.sides_differ else table.volume[rows],
         normals=normals / lengths,
         patterns=pack(own[first]),
         crosses=(own[first] == own[second]).all(axis=1),
-        status=cells.status,
-        certificate=cells.certificate,
+        status=near.status,
+        certificate=near.certificate,
         faces=found.faces,
         seconds=seconds,
     )

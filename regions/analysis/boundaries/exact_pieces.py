@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from flint import arb, ctx
 from numpy.typing import NDArray
 
-from regions.rational import ExactNetwork, RationalPolytope, shared_facet
+from regions.rational import ExactNetwork, RationalPolytope, enclosure, shared_facet, squared_volume
 from regions.rational.exact_polytope import facets_of
 from regions.rational.integer_rows import dot
 
-__all__ = ["ExactFaces", "FoundPieces", "find_pieces"]
+__all__ = ["ExactFaces", "FoundPieces", "find_pieces", "simplices_of_pieces", "volumes_of_pieces"]
 
 Point = tuple[int, ...]
 Face = tuple[int, ...]
@@ -167,6 +169,44 @@ def find_pieces(
         number.append(faces.add(facet.polytope, n_sides))
         rows.append(facet.row)
     return FoundPieces(faces, number, rows)
+
+
+def simplices_of_pieces(faces: ExactFaces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut the highest faces into simplices: their vertices (K, d) and the face of each (K,).
+
+    Every face is cut from its vertex of the lowest number, so faces that share one of theirs cut it alike.
+    """
+    top = len(faces.faces) - 1
+    found: list[Face] = []
+    owner: list[int] = []
+
+    def pull(number: int, k: int) -> Iterator[Face]:
+        vertices = faces.faces[k][number]
+        if k == 0:
+            yield vertices
+            return
+        apex = vertices[0]
+        for part in faces.below[k][number]:
+            if apex not in faces.faces[k - 1][part]:
+                for simplex in pull(part, k - 1):
+                    yield (apex, *simplex)
+
+    for piece in range(len(faces.faces[top])):
+        for simplex in pull(piece, top):
+            found.append(simplex)
+            owner.append(piece)
+    return np.array(found, np.int64).reshape(-1, top + 1), np.array(owner, np.int64)
+
+
+def volumes_of_pieces(faces: ExactFaces) -> NDArray[np.float64]:
+    """Return the volumes of the highest faces, from their exact vertices and rounded."""
+    simplices, owner = simplices_of_pieces(faces)
+    parts: list[list[Any]] = [[] for _ in faces.faces[-1]]
+    for simplex, piece in zip(simplices.tolist(), owner.tolist(), strict=True):
+        square = squared_volume([faces.points[v] for v in simplex])
+        with ctx.workprec(128):
+            parts[piece].append(arb(square).sqrt())
+    return np.array([float(enclosure(part).mid()) for part in parts])
 
 
 def ring_of(faces: ExactFaces, piece: int, row: Sequence[int]) -> list[int]:

@@ -6,7 +6,7 @@ nearer than the best is measured exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -17,13 +17,15 @@ import numpy as np
 from flint import fmpq, fmpq_mat
 from numpy.typing import ArrayLike, NDArray
 
+from regions.analysis.boundaries.exact_pieces import simplices_of_pieces
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import InvalidInputError
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.analysis.boundaries.boundary_complex import BoundaryComplex
 
-__all__ = ["BoundaryDistances", "boundary_distances", "simplices_of_pieces"]
+__all__ = ["BoundaryDistances", "boundary_distances"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -33,7 +35,7 @@ _TOGETHER = 1 << 20  # entries of the arrays for points and simplices at once
 
 
 @dataclass(frozen=True, eq=False)
-class BoundaryDistances:
+class BoundaryDistances(Shown):
     """How far points are from a boundary.
 
     Attributes
@@ -87,7 +89,7 @@ def boundary_distances(boundary: BoundaryComplex, points: ArrayLike) -> Boundary
         raise InvalidInputError(f"points have shape {given.shape}; give finite numbers of shape (N, {d})")
     if not boundary.n_pieces:
         raise InvalidInputError("the boundary has no piece in the domain, so no point has a distance from it")
-    simplices, owner = simplices_of_pieces(boundary)
+    simplices, owner = simplices_of_pieces(boundary.faces)
     corners = boundary.points[simplices]
     exact = [[fmpq(int(x), int(p[-1])) for x in p[:-1]] for p in boundary.faces.points]
     squares, nearest, pieces = [], np.zeros(given.shape), np.zeros(len(given), np.int64)
@@ -107,33 +109,6 @@ def boundary_distances(boundary: BoundaryComplex, points: ArrayLike) -> Boundary
         pieces[k] = best[2]
     roots = np.array([_root(square) for square in squares])
     return BoundaryDistances(tuple(squares), roots, nearest, pieces)
-
-
-def simplices_of_pieces(boundary: BoundaryComplex) -> tuple[IntArray, IntArray]:
-    """Cut all pieces into simplices: their vertices (K, d) and the piece of each (K,).
-
-    Every face is cut from its vertex of the lowest number, so pieces that share a face cut it alike.
-    """
-    faces, top = boundary.faces, boundary.dimension - 1
-    found: list[tuple[int, ...]] = []
-    owner: list[int] = []
-
-    def pull(number: int, k: int) -> Iterator[tuple[int, ...]]:
-        vertices = faces.faces[k][number]
-        if k == 0:
-            yield vertices
-            return
-        apex = vertices[0]
-        for part in faces.below[k][number]:
-            if apex not in faces.faces[k - 1][part]:
-                for simplex in pull(part, k - 1):
-                    yield (apex, *simplex)
-
-    for piece in range(boundary.n_pieces):
-        for simplex in pull(piece, top):
-            found.append(simplex)
-            owner.append(piece)
-    return np.array(found, np.int64).reshape(-1, top + 1), np.array(owner, np.int64)
 
 
 def _bounds_of_distances(point: FloatArray, corners: FloatArray) -> tuple[FloatArray, FloatArray]:

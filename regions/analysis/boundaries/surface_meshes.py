@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.analysis.boundaries.point_distances import simplices_of_pieces
+from regions.analysis.boundaries.exact_pieces import simplices_of_pieces
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import CertificateError, InvalidInputError
 from regions.network.loaders.checks import optional_import
 from regions.reports import check_writable, replacing
+from regions.showing import Shown
 
 if TYPE_CHECKING:
     from regions.analysis.boundaries.boundary_complex import BoundaryComplex
@@ -30,7 +31,7 @@ FORMATS = ("ply", "obj", "glb", "stl")
 
 
 @dataclass(frozen=True, eq=False)
-class SurfaceMesh:
+class SurfaceMesh(Shown):
     """A surface of triangles in space, with normals that are those of its flat pieces.
 
     Attributes
@@ -103,7 +104,7 @@ def surface_mesh(boundary: BoundaryComplex) -> SurfaceMesh:
         raise InvalidInputError(
             f"a mesh is the boundary of a 3-D domain, this one has d = {boundary.dimension}; take a slice"
         )
-    triangles, pieces = simplices_of_pieces(boundary)
+    triangles, pieces = simplices_of_pieces(boundary.faces)
     triangles = _turned(triangles, pieces, boundary)
     edges = _directed_edges(triangles)
     pairs, place, count = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)

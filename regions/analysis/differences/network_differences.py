@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.analysis.boundaries.cut_networks import network_with_units
+from regions.analysis.boundaries.vertex_bounds import output_margins
 from regions.analysis.differences.joint_networks import JointNetwork, joint_network
 from regions.complexes import Arithmetic, CellComplex, Completeness
 from regions.domain import Domain
@@ -27,6 +28,7 @@ from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInput
 from regions.network.patterns import flat_units, pack, row_keys
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, exact_cell
+from regions.showing import Shown
 
 __all__ = ["NetworkDifference", "compare_networks"]
 
@@ -34,11 +36,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LARGEST_DIMENSION = 8
-_PLACES = 2.0**-26  # of the largest coordinate: above what the engine allows a vertex to be off
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkDifference:
+class NetworkDifference(Shown):
     """What is between two networks on a domain.
 
     Attributes
@@ -324,29 +325,13 @@ def _largest(
 
 def _upper_bounds(network: Network, cells: CellComplex, outputs: int) -> FloatArray:
     """Return a bound of the difference of each output on each cell, (n, outputs), from its float vertices."""
-    margin = _margins(network, cells.domain)
+    margin = output_margins(network, cells.domain)
     slack = margin[:outputs] + margin[outputs:]
     found = np.zeros((cells.n_cells, outputs))
     for i in range(cells.n_cells):
         values = network.forward(cells.domain.to_input(cells.vertices(i)))
         found[i] = np.abs(values[:, :outputs] - values[:, outputs:]).max(axis=0)
     return found * (1.0 + 2.0**-50) + slack
-
-
-def _margins(network: Network, domain: Domain) -> FloatArray:
-    """Return how far outputs at computed vertices may be from those at the true ones, (2 outputs,)."""
-    extent = domain.extent()
-    basis = np.abs(domain.basis)
-    size = np.abs(domain.origin) + basis @ extent
-    moved = basis @ np.full(extent.size, _PLACES * float(extent.max()))
-    steps = extent.size + 2
-    for weight, bias, pair in zip(network.operators, network.biases, network.slopes, strict=True):
-        size, moved = abs(weight) @ size + np.abs(bias), abs(weight) @ moved
-        steps += weight.shape[1] + 3
-        if pair is not None:
-            steepest = np.maximum(1.0, np.abs(pair).max(axis=0))
-            size, moved = size * steepest, moved * steepest
-    return np.asarray(1.01 * (moved + 2.0**-52 * steps * size) + 2.0**-1000)
 
 
 def _units_around(cells: CellComplex) -> list[list[int]]:

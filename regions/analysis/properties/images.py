@@ -19,12 +19,13 @@ from regions.complexes import CellComplex
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Preimage:
+class Preimage(Shown):
     """The inputs of a domain whose outputs lie in a polytope.
 
     Attributes
@@ -81,7 +82,7 @@ def preimage(
 
 
 @dataclass(frozen=True, eq=False)
-class OutputImage:
+class OutputImage(Shown):
     """The outputs of the cells of a complex, in one or two of the outputs.
 
     Attributes

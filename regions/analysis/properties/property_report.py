@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from regions.analysis.properties.violating_pieces import InscribedBall, ViolatingPiece
 from regions.reports import save_json, write_text
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Counterexample:
+class Counterexample(Shown):
     """A point of the domain whose outputs are unsafe.
 
     Attributes
@@ -63,7 +64,7 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
-class Share:
+class Share(Shown):
     """A part of a volume as an interval that contains it, for the stored weights.
 
     Attributes
@@ -99,7 +100,7 @@ class Share:
 
 
 @dataclass(frozen=True, eq=False)
-class PropertyReport:
+class PropertyReport(Shown):
     """Whether a property holds, and what is known of the inputs that violate it.
 
     Attributes

@@ -20,6 +20,7 @@ from regions.analysis.properties.vnnlib_files import Conjunction, Inequality, re
 from regions.domain import Box, Domain, Polytope
 from regions.errors import InvalidDomainError, InvalidInputError
 from regions.network.relu_network import Network
+from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Property:
+class Property(Shown):
     """No point of a domain has an output in one of some polytopes; several domains, each with its own.
 
     Parameters
