@@ -22,6 +22,7 @@ WITHOUT_MAX_UNITS = (
     "exploration of unbounded domains",
     "the closed form of local complexity",
     "gradient_tail",
+    "inequalities",
     "verify of what is TRUNCATED",
     "verify --independent",
 )
