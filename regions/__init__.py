@@ -31,10 +31,11 @@ if TYPE_CHECKING:
         decision_boundary,
         write_mesh,
     )
+    from regions.analysis.cell_integrals import CellIntegral, integrate
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
-    from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.analysis.graph import adjacency_graph, export_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.analysis.locus import LocusVolume, locus_volume
     from regions.analysis.one_cell import (
@@ -67,9 +68,18 @@ if TYPE_CHECKING:
         preimage,
     )
     from regions.analysis.region_bounds import RegionBound, region_bounds
+    from regions.analysis.topology import (
+        CriticalPoints,
+        Persistence,
+        Topology,
+        boundary_topology,
+        critical_points,
+        persistence,
+        region_topology,
+    )
     from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
+    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable, StoredComplex
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -137,6 +147,7 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "StoredComplex": "complexes",
     "Cell": "complexes",
     "FacetTable": "complexes",
     "Certificate": "complexes",
@@ -157,6 +168,13 @@ _MODULE_OF = {
     "BoundaryDistances": "analysis.boundaries",
     "SurfaceMesh": "analysis.boundaries",
     "write_mesh": "analysis.boundaries",
+    "boundary_topology": "analysis.topology",
+    "region_topology": "analysis.topology",
+    "Topology": "analysis.topology",
+    "persistence": "analysis.topology",
+    "Persistence": "analysis.topology",
+    "critical_points": "analysis.topology",
+    "CriticalPoints": "analysis.topology",
     "compare_networks": "analysis.differences",
     "NetworkDifference": "analysis.differences",
     "preimage": "analysis.properties",
@@ -172,6 +190,7 @@ _MODULE_OF = {
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
     "read_graph": "analysis.graph",
+    "export_graph": "analysis.graph",
     "UniformDensity": "density",
     "GaussianDensity": "density",
     "GaussianMixtureDensity": "density",
@@ -185,6 +204,8 @@ _MODULE_OF = {
     "volume_enclosures": "analysis.enclosures",
     "sum_over_cells": "analysis.cell_sums",
     "CellSums": "analysis.cell_sums",
+    "integrate": "analysis.cell_integrals",
+    "CellIntegral": "analysis.cell_integrals",
     "cell_masses": "analysis.cell_sums",
     "gradient_tail": "analysis.cell_sums",
     "GradientTail": "analysis.cell_sums",
@@ -263,6 +284,7 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "StoredComplex",
     "Cell",
     "FacetTable",
     "Certificate",
@@ -283,6 +305,13 @@ __all__ = [
     "BoundaryDistances",
     "SurfaceMesh",
     "write_mesh",
+    "boundary_topology",
+    "region_topology",
+    "Topology",
+    "persistence",
+    "Persistence",
+    "critical_points",
+    "CriticalPoints",
     "compare_networks",
     "NetworkDifference",
     "preimage",
@@ -298,6 +327,7 @@ __all__ = [
     "to_scipy_sparse",
     "write_graph",
     "read_graph",
+    "export_graph",
     "UniformDensity",
     "GaussianDensity",
     "GaussianMixtureDensity",
@@ -311,6 +341,8 @@ __all__ = [
     "volume_enclosures",
     "sum_over_cells",
     "CellSums",
+    "integrate",
+    "CellIntegral",
     "cell_masses",
     "gradient_tail",
     "GradientTail",

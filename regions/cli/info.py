@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 WITHOUT_MAX_UNITS = (
     "listings of unbounded domains",
     "explore",
-    "estimators",
-    "sums over cells",
+    "the closed form of local complexity",
+    "gradient_tail",
     "inequalities",
     "verify --independent",
 )
