@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from max_networks import random_max_case
 from networks import box_of, random_plane
 from scipy import sparse
 from strategies import Case, examples, float_networks, rational_networks, sloped
 
-from regions import Network, count_cells, enumerate_cells
+from regions import Network, Slice, UniformDensity, count_cells, enumerate_cells
+from regions.analysis.cell_sums.jacobians import forward_maps, rest_maps
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Domain
+from regions.estimators import Coarea, CroftonLines, CrossPolytope, DistinctPatterns, FiniteShell
+from regions.estimators.forward_passes import Chain
+from regions.estimators.products import without_false_entries
 from regions.network import layer_matrices
 from regions.rational import ExactNetwork, affine_maps, exact_jumps, map_residues
 
@@ -137,3 +142,78 @@ def test_kept_rows_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
             same = exact.output_integers(pattern)
             assert same == ExactNetwork(network, plane).output_integers(pattern)
     assert sum(map(len, exact._rows._kept.values())) < 250  # type: ignore[union-attr]
+
+
+def assert_same_estimates(dense: Network, other: Network, domain: Domain) -> None:
+    for estimator in (
+        *(Coarea(0.1), CroftonLines(), CroftonLines(0.1), FiniteShell(0.1)),
+        *(DistinctPatterns(), CrossPolytope(0.1)),
+    ):
+        one, two = (
+            estimator.estimate(n, UniformDensity(domain), np.random.default_rng(0), 20, domain=domain)
+            for n in (dense, other)
+        )
+        np.testing.assert_allclose([two.mean, two.stderr], [one.mean, one.stderr], rtol=1e-9)
+
+
+@examples(6)
+@given(case=sloped(float_networks()) | rational_networks(max_dimension=2))
+def test_estimates_do_not_depend_on_how_weights_are_stored(case: Case) -> None:
+    assert_same_estimates(*both_forms(case), box_of(case))
+
+
+@pytest.mark.sweep(4)
+@pytest.mark.parametrize("seed", range(16))
+def test_estimates_and_jacobians_of_max_units_do_not_either(seed: int) -> None:
+    case = random_max_case(seed)
+    dense, box = case.network(), case.box()
+    with by_non_zeros():
+        other = case.network()
+    assert_same_estimates(dense, other, box)
+    states = dense.activation_pattern(box.sample(5, np.random.default_rng(0)))
+    for one, two in (
+        *zip(*(forward_maps(n, box, states) for n in (dense, other)), strict=True),
+        *zip(*(rest_maps(n, states) for n in (dense, other)), strict=True),
+    ):
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_allclose(b, a, atol=1e-12)
+
+
+def test_what_cancels_between_layers_is_exactly_zero() -> None:
+    # 3 (0.1 x) - 0.3 x is not 0 for the floats 0.1 and 0.3, 4 (0.1 x) - 2 (0.2 x) is; rounding tells neither
+    steps = [
+        np.array([[0.1], [0.3], [0.2], [0.7]]),
+        np.array([[3.0, -1.0, 0, 0], [4.0, 0, -2.0, 0], [0, 0, 0, 1]]),
+    ]
+    thirds = [
+        np.array([[1.0, 1.0], [0.1, 0.2]]),
+        np.array([[0.1, -1.0], [0.2, -1.0]]),
+        np.array([[3.0, 1.0]]),
+    ]
+    for parts, zeros in ((steps, 1), (thirds, 0)):
+        size = abs(parts[0])
+        product = parts[0]
+        for part in parts[1:]:
+            product, size = part @ product, abs(part) @ size
+        expected = without_false_entries(product, parts, size)
+        assert (expected == 0.0).sum() == zeros
+        rows = [sparse.csr_array(part) for part in parts]
+        product, size = rows[0], abs(rows[0])
+        for part in rows[1:]:
+            product, size = part @ product, abs(part) @ size
+        np.testing.assert_array_equal(without_false_entries(product, rows, size).toarray(), expected)
+
+
+def test_estimators_make_no_large_dense_matrix() -> None:
+    # 20,000 inputs: a dense matrix of a layer would have 4e8 entries
+    n = 20_000
+    shift = sparse.eye_array(n, format="csr") - sparse.eye_array(n, k=1, format="csr")
+    last = sparse.csr_array(np.ones((1, n)))
+    network = Network.from_arrays([shift, shift, last], [np.full(n, 0.1), np.zeros(n), [0.0]])
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(n, 2)))[0].T
+    plane = Slice.around(np.zeros(n), directions, 1.0)
+    chain = Chain(network, plane)
+    assert all(map(sparse.issparse, (*chain.weights, *chain.transposed, *chain.sizes, *chain.supports)))
+    rng = np.random.default_rng(0)
+    estimate = DistinctPatterns().estimate(network, UniformDensity(plane), rng, 3, domain=plane)
+    assert estimate.mean == 3.0

@@ -16,6 +16,7 @@ from flint import fmpz_mat
 from numpy.typing import NDArray
 
 from regions.domain import Domain
+from regions.network.layer_matrices import Matrix, is_sparse
 from regions.network.relu_network import Network
 from regions.rational import dyadic_integers
 
@@ -78,8 +79,8 @@ class ExactPasses:
     def __init__(self, network: Network, domain: Domain | None) -> None:
         self._relu = network.relu
         self._layers = [
-            (_matrix(weight), dyadic_integers(bias))
-            for weight, bias in zip(network.weights, network.biases, strict=True)
+            (_layer_matrix(weight), dyadic_integers(bias))
+            for weight, bias in zip(network.operators, network.biases, strict=True)
         ]
         self._activations = [
             _Activation.of(*layer)
@@ -112,8 +113,7 @@ class ExactPasses:
         first = 0
         layers = zip(self._layers, self._relu, self._activations, strict=True)
         for ((matrix, own), (bias, bias_shift)), relu, units in layers:
-            rows, shift = (matrix * fmpz_mat(rows)).tolist(), shift + own
-            rows, shift = _shifted(rows, shift, bias, bias_shift)
+            rows, shift = _shifted(_times(matrix, rows), shift + own, bias, bias_shift)
             if not relu:
                 continue
             if noise is not None:
@@ -152,10 +152,10 @@ class ExactPasses:
         layers = zip(self._layers, self._relu, self._activations, strict=True)
         for ((matrix, own), (bias, bias_shift)), relu, units in layers:
             cut, here = [], shift
-            width = matrix.nrows()
+            width = len(bias)
             added = noise[first : first + width] if relu and noise is not None else np.zeros(width)
             for low, high, rows in pieces:
-                values, shift = _shifted((matrix * fmpz_mat(rows)).tolist(), here + own, bias, bias_shift)
+                values, shift = _shifted(_times(matrix, rows), here + own, bias, bias_shift)
                 values, shift = _shifted(values, shift, *dyadic_integers(added))
                 if not relu:
                     cut.append((low, high, values))
@@ -304,6 +304,23 @@ def _matrix(values: FloatArray) -> tuple[Any, int]:
     """Return a matrix as integers, and the power of two under them."""
     integers, shift = dyadic_integers(values)
     return fmpz_mat(*values.shape, integers), shift
+
+
+def _layer_matrix(matrix: Matrix) -> tuple[Any, int]:
+    """Return the same of a layer: of a sparse one the columns and integers of each row."""
+    if not is_sparse(matrix):
+        return _matrix(matrix)
+    integers, shift = dyadic_integers(matrix.data)
+    columns, starts = matrix.indices.tolist(), matrix.indptr.tolist()
+    rows = [list(zip(columns[a:b], integers[a:b], strict=True)) for a, b in pairwise(starts)]
+    return rows, shift
+
+
+def _times(matrix: Any, rows: list[Any]) -> list[Any]:
+    """Return the product of a layer's matrix by rows of integers."""
+    if isinstance(matrix, fmpz_mat):
+        return list((matrix * fmpz_mat(rows)).tolist())
+    return [[sum(w * rows[j][k] for j, w in own) for k in range(len(rows[0]))] for own in matrix]
 
 
 def _shifted(rows: list[Any], shift: int, added: list[int], added_shift: int) -> tuple[list[Any], int]:

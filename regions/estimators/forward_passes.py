@@ -17,9 +17,18 @@ from numpy.typing import NDArray
 
 from regions.density import Density
 from regions.domain import Domain
-from regions.estimators.exact_passes import ExactPass, ExactPasses, exact_zeros
+from regions.estimators.exact_passes import ExactPass, ExactPasses
+from regions.estimators.products import (
+    any_in_rows,
+    dense,
+    support_of,
+    terms_of,
+    transposed,
+    without_false_entries,
+)
 from regions.estimators.ties import difference_from_winner, distances_from_bends
 from regions.estimators.twins import FAR_BEHIND, Fingerprints
+from regions.network.layer_matrices import Matrix, is_sparse
 from regions.network.max_units import candidates, states_of_layer, winner_places
 from regions.network.relu_network import Network
 from regions.network.slopes import activated
@@ -63,44 +72,43 @@ class Chain:
     """
 
     def __init__(self, network: Network, domain: Domain | None) -> None:
-        self.weights: list[FloatArray] = []
+        self.weights: list[Matrix] = []
         self.biases: list[FloatArray] = []
         self.offsets = network.unit_offsets
         self.slopes = [pair for pair, relu in zip(network.slopes, network.relu, strict=True) if relu]
         self.maxima = [sizes for sizes, relu in zip(network.maxima, network.relu, strict=True) if relu]
         self.candidates = [candidates(*pair) for pair in zip(self.maxima, network.widths, strict=True)]
         self.cutting: list[BoolArray] = np.split(network.cutting, self.offsets[1:-1])[: len(self.slopes)]
-        sizes: list[tuple[FloatArray, FloatArray]] = []
+        self.sizes: list[Matrix] = []
+        self.bias_sizes: list[FloatArray] = []
         A, c, size, bias_size = np.eye(0), np.zeros(0), np.eye(0), np.zeros(0)
-        steps: list[FloatArray] = []
-        for weight, bias, relu in zip(network.weights, network.biases, network.relu, strict=True):
+        steps: list[Matrix] = []
+        for weight, bias, relu in zip(network.operators, network.biases, network.relu, strict=True):
             if steps:
                 A, c = weight @ A, weight @ c + bias
-                size, bias_size = np.abs(weight) @ size, np.abs(weight) @ bias_size + np.abs(bias)
+                size, bias_size = abs(weight) @ size, abs(weight) @ bias_size + np.abs(bias)
             else:
-                A, c, size, bias_size = weight, bias, np.abs(weight), np.abs(bias)
+                A, c, size, bias_size = weight, bias, abs(weight), np.abs(bias)
             steps.append(weight)
             if relu:
-                self.weights.append(_without_false_entries(A, steps))
+                self.weights.append(without_false_entries(A, steps, size))
                 self.biases.append(c)
-                sizes.append((np.ascontiguousarray(size.T), bias_size))
+                self.sizes.append(transposed(size))
+                self.bias_sizes.append(bias_size)
                 steps = []
         # a network that ends in a ReLU puts its units out directly
-        last = np.ones((1, len(c))) if not steps else _without_false_entries(A, steps)
-        self.output_live: BoolArray = np.any(last != 0.0, axis=0)
+        last = np.ones((1, len(c))) if not steps else without_false_entries(A, steps, size)
+        self.output_live: BoolArray = any_in_rows(last.T)
         self.domain = domain
         self.network = network
-        self.transposed = [np.ascontiguousarray(weight.T) for weight in self.weights]
-        self.sizes, self.bias_sizes = [size for size, _ in sizes], [size for _, size in sizes]
+        self.transposed = [transposed(weight) for weight in self.weights]
         # (n_in, n_out) 0/1 matrices where some weight is 0; None: every unit reaches every next one
-        self.supports = [
-            None if np.all(weight != 0.0) else np.ascontiguousarray(weight.T != 0.0, dtype=np.float32)
-            for weight in self.weights
-        ]
+        self.supports = [support_of(weight) for weight in self.transposed]
+        self.inputs_seen = any_in_rows(self.weights[0]) if self.weights else np.zeros(0, bool)
         self.first_jacobian = self._first_jacobian(domain)
         self.widest = max((len(bias) for bias in self.biases), default=1)
         # every value is a sum of products that were rounded at most so many times; twice, as sizes are too
-        roundings = sum(weight.shape[1] + 4 for weight in network.weights) + network.input_dim + 4
+        roundings = sum(terms_of(weight) + 4 for weight in network.operators) + network.input_dim + 4
         roundings += sum(pair is not None for pair in (*self.slopes, *self.maxima))
         self.rounding = 2.0 * roundings * _UNIT_ROUNDOFF
 
@@ -161,7 +169,7 @@ class Chain:
         """
         silent = (self.bias_sizes[layer] == 0.0) & (noise == 0.0)
         if before is None:
-            return np.asarray(silent & ~np.any(self.weights[0] != 0.0, axis=1))
+            return np.asarray(silent & ~self.inputs_seen)
         return np.asarray(silent & ~reach(before, self.supports[layer], silent.shape[1]))
 
     @cached_property
@@ -190,7 +198,7 @@ class Chain:
         """Jacobian of the first pre-activations, rotated to at most as many columns as rows."""
         if not self.weights:
             return np.zeros((0, 0))
-        jacobian = self.weights[0] if domain is None else self.weights[0] @ domain.basis
+        jacobian = dense(self.weights[0] if domain is None else self.weights[0] @ domain.basis)
         rows, columns = jacobian.shape
         if columns > rows:
             # J = R^T Q^T with Q orthonormal: norms of rows of any K J are those of K R^T
@@ -207,14 +215,18 @@ class Chain:
             return np.abs(t)
         return np.asarray(np.abs(t) @ np.abs(self.domain.basis).T + np.abs(self.domain.origin))
 
+    @cached_property
+    def by_columns(self) -> bool:
+        """Whether Jacobians are carried through the layers, and not Gram matrices of their rows."""
+        return self.first_jacobian.shape[1] < _MANY_COLUMNS or any(map(is_sparse, self.weights))
+
     def inside(self, t: FloatArray) -> NDArray[np.int64]:
         """Return the numbers of the points that lie in the domain."""
         return np.arange(len(t)) if self.domain is None else np.flatnonzero(self.domain.contains(t))
 
     def batches(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Row numbers in parts whose temporaries fit the working set."""
-        columns = self.first_jacobian.shape[1]
-        per_sample = self.widest * (columns if columns < _MANY_COLUMNS else 4)
+        per_sample = self.widest * (self.first_jacobian.shape[1] if self.by_columns else 4)
         size = working_rows(per_sample)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
@@ -370,7 +382,7 @@ def gradient_norms(chain: Chain, slopes: list[BoolArray | FloatArray]) -> FloatA
     """
     norms = np.empty((len(slopes[0]) if slopes else 1, int(chain.offsets[-1])))
     by: Callable[[Chain, list[BoolArray | FloatArray]], Iterator[FloatArray]]
-    by = _norms_by_columns if chain.first_jacobian.shape[1] < _MANY_COLUMNS else _norms_by_gram
+    by = _norms_by_columns if chain.by_columns else _norms_by_gram
     if chain.depth:
         for layer, norm in enumerate(by(chain, slopes)):
             norms[:, chain.units(layer)] = np.where(chain.cutting[layer], norm, 0.0)
@@ -388,8 +400,8 @@ def gradient_errors(chain: Chain, slopes: list[BoolArray | FloatArray]) -> Float
         size = (np.abs(slopes[layer - 1]) * size) @ chain.sizes[layer]
         sizes.append(chain.with_winners(layer, size, slopes[layer] != 0.0))
     # the rotation of the first Jacobian is off by about its entries times the rounding
-    rounding = chain.rounding + 8.0 * chain.weights[0].size * _UNIT_ROUNDOFF
-    if chain.first_jacobian.shape[1] >= _MANY_COLUMNS:
+    rounding = chain.rounding + 8.0 * math.prod(chain.weights[0].shape) * _UNIT_ROUNDOFF
+    if not chain.by_columns:
         rounding = math.sqrt(rounding)  # of squares
     return rounding * np.concatenate(sizes, axis=1)
 
@@ -444,12 +456,7 @@ def _norms_by_gram(chain: Chain, slopes: list[BoolArray | FloatArray]) -> Iterat
     yield from norms
 
 
-def _without_false_entries(product: FloatArray, steps: list[FloatArray]) -> FloatArray:
-    """The product of affine steps with exact zeros for what is one, where rounding may have left an entry."""
-    return product if len(steps) == 1 else np.where(exact_zeros(steps), 0.0, product)
-
-
-def reach(live: BoolArray, support: NDArray[np.float32] | None, width: int) -> BoolArray:
+def reach(live: BoolArray, support: Matrix | None, width: int) -> BoolArray:
     """Tell which of the units at the other end of the weights `(n, width)` touch a live unit."""
     if support is None:
         return np.broadcast_to(live.any(axis=1, keepdims=True), (len(live), width))

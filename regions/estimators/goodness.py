@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from regions.estimators.estimates import LocusKind
 from regions.estimators.forward_passes import Chain, State, reach, working_rows
+from regions.estimators.products import dense
 from regions.estimators.ties import difference_from_winner
 from regions.network.slopes import activated
 
@@ -93,11 +94,12 @@ def is_good_at_zero(
             tied = chain.candidates[layer][columns]
             own = np.where(tied, 0.5 * ahead[np.arange(len(rows)), columns], own)
             added = np.where(tied, state.sizes[layer][rows, columns], 0.0)
-            size += added[:, None] * chain.sizes[layer + 1][columns]
-        z = state.noisy[layer + 1][rows] - own[:, None] * outgoing[columns]
+            size += added[:, None] * dense(chain.sizes[layer + 1][columns])
+        leaving = dense(outgoing[columns])
+        z = state.noisy[layer + 1][rows] - own[:, None] * leaving
         active = chain.is_active(layer + 1, z)
         is_open = chain.is_open(layer + 1, z, active, size).any(axis=1)
-        live = chain.passing(layer + 1, active) & (outgoing[columns] != 0.0)
+        live = chain.passing(layer + 1, active) & (leaving != 0.0)
         for later in range(layer + 2, chain.depth):
             size = np.abs(chain.slopes_of(later - 1, active)) * size @ chain.sizes[later]
             size += chain.bias_sizes[later]
@@ -117,7 +119,8 @@ def is_good_at_zero(
 def _is_good_exactly(chain: Chain, state: State, layer: int, sample: int, unit: int) -> bool:
     """Goodness of one unit in one sample with its output set to 0, all signs in exact arithmetic."""
     active = state.exact(chain, sample, silenced=int(chain.offsets[layer]) + unit).active
-    live = (chain.passing(layer + 1, active[layer + 1]) & (chain.transposed[layer + 1][unit] != 0.0))[None]
+    leaving = dense(chain.transposed[layer + 1][[unit]])
+    live = chain.passing(layer + 1, active[layer + 1]) & (leaving != 0.0)
     for later in range(layer + 2, chain.depth):
         live = chain.passing(later, active[later]) & reach(live, chain.supports[later], len(active[later]))
     return bool(np.any(live & chain.output_live))

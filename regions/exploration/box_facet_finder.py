@@ -140,9 +140,9 @@ class BoxFacetFinder:
         values, errors, start = [], [], 0
         for layer in range(self._relu_layers):
             if layer:
-                W, b = self.network.weights[layer], self.network.biases[layer]
-                size = np.abs(X) @ np.abs(W.T)
-                spread = S @ np.abs(W.T)
+                W, b = self.network.operators[layer], self.network.biases[layer]
+                size = np.abs(X) @ abs(W.T)
+                spread = S @ abs(W.T)
                 V = X @ W.T + b
                 E = spread + rounding(W.shape[1] + 3) * (size + spread + np.abs(b))
                 E = np.where((size + spread) > 0.0, E * (1.0 + 1e-9) + SMALLEST, 0.0)
@@ -193,8 +193,8 @@ class BoxFacetFinder:
         maps, errors, start = [], [], 0
         for layer in range(self._relu_layers):
             if layer:
-                W = self.network.weights[layer]
-                size = np.abs(W)
+                W = self.network.operators[layer]
+                size = abs(W)
                 gamma = rounding(W.shape[1] + 3) * (1.0 + 1e-9)
                 E = size @ E + gamma * (size @ (np.abs(C) + E))
                 C = W @ C

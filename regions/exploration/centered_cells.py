@@ -47,7 +47,8 @@ class CenteredCells:
         self.inputs = norm is Norm.MAXIMUM and (frame.free or domain.is_identity)
         self.basis = np.eye(domain.input_dim) if self.inputs else domain.basis
         at = domain.to_input(frame.at)
-        self._first = network.weights[0] @ self.basis, network.weights[0] @ at + network.biases[0]
+        first = network.operators[0]
+        self._first = first @ self.basis, first @ at + network.biases[0]
         self._sides = None if frame.free else self._side_rows()
 
     def _side_rows(self) -> Rows:
@@ -62,7 +63,7 @@ class CenteredCells:
         A, c = self._first
         for layer, relu in enumerate(self.network.relu):
             if layer:
-                weight = self.network.weights[layer]
+                weight = self.network.operators[layer]
                 A, c = weight @ A, weight @ c + self.network.biases[layer]
             if relu:
                 maps.append((A, c))
