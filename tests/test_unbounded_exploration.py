@@ -61,7 +61,7 @@ def agrees_with_the_enumeration(
 
 
 @pytest.mark.parametrize(
-    ("d", "m"), [(6, 6), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((6, 8), (7, 8), (9, 9)))]
+    ("d", "m"), [(6, 6), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((6, 8), (8, 8)))]
 )
 def test_generic_hyperplanes_in_many_dimensions_have_the_cells_of_zaslavsky(d: int, m: int) -> None:
     found = explore(generic(d, m), somewhere(d), max_cells=None)
