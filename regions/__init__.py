@@ -68,6 +68,15 @@ if TYPE_CHECKING:
         preimage,
     )
     from regions.analysis.region_bounds import RegionBound, region_bounds
+    from regions.analysis.topology import (
+        CriticalPoints,
+        Persistence,
+        Topology,
+        boundary_topology,
+        critical_points,
+        persistence,
+        region_topology,
+    )
     from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
     from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable, StoredComplex
@@ -159,6 +168,13 @@ _MODULE_OF = {
     "BoundaryDistances": "analysis.boundaries",
     "SurfaceMesh": "analysis.boundaries",
     "write_mesh": "analysis.boundaries",
+    "boundary_topology": "analysis.topology",
+    "region_topology": "analysis.topology",
+    "Topology": "analysis.topology",
+    "persistence": "analysis.topology",
+    "Persistence": "analysis.topology",
+    "critical_points": "analysis.topology",
+    "CriticalPoints": "analysis.topology",
     "compare_networks": "analysis.differences",
     "NetworkDifference": "analysis.differences",
     "preimage": "analysis.properties",
@@ -289,6 +305,13 @@ __all__ = [
     "BoundaryDistances",
     "SurfaceMesh",
     "write_mesh",
+    "boundary_topology",
+    "region_topology",
+    "Topology",
+    "persistence",
+    "Persistence",
+    "critical_points",
+    "CriticalPoints",
     "compare_networks",
     "NetworkDifference",
     "preimage",

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -106,6 +106,7 @@ def assert_same(found: CellComplex, expected: CellComplex) -> None:
     assert (found.status, found.certificate) == (expected.status, expected.certificate)
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_folder_holds_what_memory_does_to_the_last_bit(name: str, tmp_path: Path) -> None:
     network, domain = PROBLEMS[name]
@@ -139,7 +140,7 @@ def bytes_of(stored: StoredComplex) -> list[bytes]:
 
 def test_no_byte_depends_on_who_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regions.enumeration.threads.ALONE_SECONDS", 0.0)
-    network, domain = network_on_box(3, (14, 10))
+    network, domain = network_on_box(3, (12, 8))
     made = [
         enumerate_cells(network, domain, output=tmp_path / f"{k}", workers=workers)
         for k, workers in enumerate((1, 2, 5))
@@ -147,10 +148,11 @@ def test_no_byte_depends_on_who_searched(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("regions.enumeration.executors.LEAST_SECONDS", 0.001)
     with ThreadPoolExecutor(3) as pool:
         made.append(enumerate_cells(network, domain, output=tmp_path / "pool", executor=pool))
-    assert made[0].n_cells > 400
+    assert made[0].n_cells > 200
     assert all(bytes_of(one) == bytes_of(made[0]) for one in made[1:])
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize("name", ["polygons", "polytopes", "intervals", "doubled", "max3"])
 def test_a_locus_read_in_blocks_is_that_of_memory(name: str, kind: Any, tmp_path: Path) -> None:
@@ -173,6 +175,7 @@ def test_a_locus_read_in_blocks_is_that_of_memory(name: str, kind: Any, tmp_path
             assert 0.0 < one.error < 1e-8 * one.total
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", ["polygons", "polytopes", "intervals"])
 def test_sums_over_cells_read_in_blocks_are_those_of_memory(name: str, tmp_path: Path) -> None:
     network, domain = PROBLEMS[name]
@@ -189,6 +192,7 @@ def test_sums_over_cells_read_in_blocks_are_those_of_memory(name: str, tmp_path:
             sum_over_cells(stored, densities[1], eps=0.01)
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("format", ["graphml", "csv", "parquet", "npz"])
 @pytest.mark.parametrize("name", ["polygons", "polytopes"])
 def test_graph_files_of_blocks_are_those_of_networkx(name: str, format: str, tmp_path: Path) -> None:
@@ -313,6 +317,7 @@ def run_parts(run: Run) -> tuple[set[str], set[str]]:
     return named, {path.name.split(".")[0] for path in (run.folder / "parts").iterdir()}
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", ["polygons", "polytopes"])
 def test_a_run_in_small_pieces_lists_what_one_call_lists(name: str, tmp_path: Path) -> None:
     network, domain = PROBLEMS[name]
@@ -399,3 +404,48 @@ def test_a_run_lists_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
         assert main(words) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["cells"], found["folder"]) == (CellComplex.open(cells).n_cells, cells)
+
+
+@pytest.mark.parametrize("mode", ["count", "list"])
+def test_a_run_on_an_executor_is_that_of_threads(mode: Any, tmp_path: Path) -> None:
+    network, domain = PROBLEMS["polygons"]
+    run = Run.create(tmp_path / "run", network, domain, mode=mode)
+    with ThreadPoolExecutor(2) as pool:
+        assert run.work(executor=pool, budget=Budget(cells=7))
+    assert run.status().done > 3
+    expected = enumerate_cells(network, domain, output=tmp_path / "expected")
+    assert run.result().n_cells == expected.n_cells
+    if mode == "list":
+        assert bytes_of(run.merge(tmp_path / "merged")) == bytes_of(expected)
+
+
+def test_a_run_whose_workers_are_lost_says_so_and_goes_on(tmp_path: Path) -> None:
+    network, domain = PROBLEMS["polygons"]
+    run = Run.create(tmp_path / "run", network, domain)
+
+    class Broken(ThreadPoolExecutor):
+        def submit(self, *words: Any, **more: Any) -> Any:
+            if run.status().done:
+                raise BrokenExecutor("all gone")
+            return super().submit(*words, **more)
+
+    with Broken(2) as pool, pytest.raises(InvalidInputError, match=r"lost .*what was found is kept"):
+        run.work(executor=pool, budget=Budget(cells=7))
+    assert run.status().done == 1
+    assert run.work(workers=1)
+    assert run.result().n_cells == enumerate_cells(network, domain).n_cells
+
+
+@pytest.mark.slow
+def test_a_run_lists_on_dasks_workers(tmp_path: Path, capsys: Any) -> None:
+    distributed = pytest.importorskip("distributed")
+    network, domain = PROBLEMS["polygons"]
+    expected = enumerate_cells(network, domain, output=tmp_path / "expected")
+    run = Run.create(tmp_path / "run", network, domain, mode="list")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        words = ["run", "work", str(run.folder), "--dask", cluster.scheduler_address, "--json"]
+        assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["finished"]
+    assert bytes_of(run.merge(tmp_path / "merged")) == bytes_of(expected)
+    assert main(["run", "work", str(run.folder), "--dask", "tcp://127.0.0.1:9"]) == 2
+    assert "no scheduler" in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from regions.cli.options import (
     WorkersOption,
 )
 from regions.cli.session import leave_if, print_facts, print_json, watched
+from regions.errors import InvalidInputError
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, by `regions run create`.")]
 
@@ -70,6 +72,12 @@ def work(
     seconds: Annotated[
         float | None, typer.Option(help="Work so long, compilation not counted (default: to the end).")
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search on the workers of this Dask scheduler, tcp://HOST:PORT."
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Count on, until the run is finished, the time is up or Ctrl-C comes: what was found is kept.
@@ -80,13 +88,30 @@ def work(
 
     run = Run.open(folder)
     interrupted = False
-    with watched("counting") as progress:
+    with _executor_of(dask) as executor, watched("counting") as progress:
         try:
-            run.work(workers=workers, seconds=seconds, progress=progress)
+            run.work(workers=workers, seconds=seconds, progress=progress, executor=executor)
         except KeyboardInterrupt:
             interrupted = True
     _print_status(run.status(), json)
     leave_if(interrupted, "what was found is kept; the same command goes on")
+
+
+@contextmanager
+def _executor_of(address: str | None) -> Iterator[Any]:
+    """Give the executor of a Dask scheduler, None without an address."""
+    if address is None:
+        yield None
+        return
+    from regions.network.loaders.checks import optional_import
+
+    distributed = optional_import("distributed", "dask", "--dask")
+    try:
+        client = distributed.Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"--dask {address!r}: no scheduler can be reached there ({error})") from error
+    with client:
+        yield client.get_executor()
 
 
 def status(

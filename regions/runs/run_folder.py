@@ -10,6 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -21,6 +22,7 @@ import numpy as np
 from regions.complexes import Arithmetic, StoredComplex
 from regions.domain import Domain, domain_from_dict
 from regions.enumeration.enumerate import CellCount, count_of
+from regions.enumeration.executors import Problem, check_executor, slots_of
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.planning import Plan, plan_search
@@ -35,7 +37,8 @@ from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
 from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
 from regions.runs.proof import proven_total
-from regions.runs.run_workers import Pace, Shift
+from regions.runs.remote_tasks import RemoteSearch
+from regions.runs.run_workers import Pace, Runner, Shift
 from regions.runs.task_store import TaskStore
 from regions.showing import Shown
 
@@ -252,6 +255,7 @@ class Run(Shown):
         progress: Callable[[int, float], None] | None = None,
         budget: Budget = TASK,
         lease: float = LEASE_SECONDS,
+        executor: Executor | None = None,
     ) -> bool:
         """Count on, until the run is finished, the time is up or Ctrl-C comes; what was found is kept.
 
@@ -265,6 +269,8 @@ class Run(Shown):
         budget : how far a task is searched before the rest of it becomes new tasks
         lease : seconds after which a worker that gave no sign is taken for dead, and its tasks are given out
             again; if it lives all the same, its results are as good as the others
+        executor : any concurrent.futures.Executor whose workers search instead of threads, as for
+            `count_cells`; `workers` are then the tasks that are out at once, each for two seconds at most
 
         Returns
         -------
@@ -273,7 +279,8 @@ class Run(Shown):
         Raises
         ------
         InvalidInputError
-            If an argument cannot be used, or the run was made by another version of the package.
+            If an argument cannot be used, the run was made by another version of the package, or the workers
+            of the executor are lost; what was found by then is kept.
         """
         check_seconds(seconds)
         if not lease > 0.0:
@@ -283,10 +290,9 @@ class Run(Shown):
         if self.mode == "list":
             mode = Mode.COLLECT
             plan = plan.spooled(Spool(self.folder / PARTS, plan.net))
-        compile_search(plan.make, mode)
+        first, threads = self._runner(plan, mode, executor, workers)
         with Stop(seconds) as stop:
-            pace = Pace(budget, lease)
-            shift = Shift(self.folder / TASKS, plan.make(mode), mode, plan.workers, pace, plan.spool)
+            shift = Shift(self.folder / TASKS, first, mode, threads, Pace(budget, lease), plan.spool)
 
             def report(cells: int) -> None:
                 if progress is not None:
@@ -305,7 +311,7 @@ class Run(Shown):
 
         Parameters
         ----------
-        rng : numpy Generator for the probes of the pending subtrees, or None for no estimate
+        rng : seed or numpy Generator for the probes of the pending subtrees, or None for no estimate
         seconds : how long to probe
         """
         with closing(TaskStore(self.folder / TASKS)) as store:
@@ -386,6 +392,18 @@ class Run(Shown):
                     "cells counted so far; `regions run work` goes on"
                 )
             return proven_total(store), totals.seconds
+
+    def _runner(
+        self, plan: Plan, mode: Mode, executor: Executor | None, workers: int | None
+    ) -> tuple[Runner, int]:
+        """Return what searches tasks, and how many at once."""
+        if executor is None:
+            compile_search(plan.make, mode)
+            return plan.make(mode), plan.workers
+        check_executor(executor)
+        arithmetic: Any = self._header["arithmetic"]
+        problem = Problem(self.network, self.domain, self._header["engine"], arithmetic, self._sums)
+        return RemoteSearch(problem, mode, executor, plan.spool), slots_of(executor, workers)
 
     @property
     def mode(self) -> str:

@@ -39,7 +39,7 @@ from regions.network.relu_network import Network
 from regions.rational import ExactNetwork
 from regions.rational.affine_maps import float_row
 
-__all__ = ["decision_boundary"]
+__all__ = ["checked_level", "decision_boundary"]
 
 LARGEST_DIMENSION = 8
 ALL_CELLS = 2_000_000  # so many are listed sooner than any are left out
@@ -108,7 +108,7 @@ def decision_boundary(
     """
     started = time.perf_counter()
     wanted = _checked_pairs(network, pairs)
-    height = _checked_level(network, level)
+    height = checked_level(network, level)
     if isinstance(domain, Domain) and not (domain.is_bounded and domain.dimension <= LARGEST_DIMENSION):
         raise InvalidDomainError(
             f"a decision boundary takes a bounded domain of 1 to {LARGEST_DIMENSION} dimensions, not "
@@ -164,7 +164,7 @@ def _checked_pairs(network: Network, pairs: Any) -> set[tuple[int, int]] | None:
     return found
 
 
-def _checked_level(network: Network, level: Any) -> float | None:
+def checked_level(network: Network, level: Any) -> float | None:
     """Return the level of one output, None of several."""
     if network.output_dim > 1:
         if level is not None:
