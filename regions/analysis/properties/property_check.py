@@ -50,6 +50,8 @@ __all__ = ["check_property"]
 
 SAMPLES = 4096
 SEED = 0  # of the samples; the verdict does not depend on it
+ROUNDS, KEPT, PER_POINT = 8, 32, 16  # of points near the best of the samples
+FIRST_STEP = 0.2  # of the domain's sides
 MOST_TRIED = 8  # points or cells that are tried for a counterexample that survives rounding
 NEAR = 2.0**-40  # how far from unsafe, relative to the outputs, cells are looked at exactly
 
@@ -358,11 +360,22 @@ class _Judge:
         self.network, self.case, self.number = network, case, number
 
     def sampled(self) -> Counterexample | None:
-        """Return a counterexample among random points, if there is one: the one deepest inside."""
-        domain = self.case.domain
-        t = np.vstack([domain.interior_point(), domain.sample(SAMPLES - 1, np.random.default_rng(SEED))])
-        y = self.network.forward(domain.to_input(t))
-        depth = np.min([(y @ A.T - b).max(axis=1) for A, b in self.case.unsafe], axis=0)
+        """Return a counterexample among random points, if there is one: the one deepest inside.
+
+        Where there is none, points near the best ones are tried, in smaller and smaller steps.
+        """
+        domain, rng = self.case.domain, np.random.default_rng(SEED)
+        t = np.vstack([domain.interior_point(), domain.sample(SAMPLES - 1, rng)])
+        depth = self._depth(t)
+        low, high = domain.bounds()
+        for k in range(ROUNDS if domain.is_axis_parallel else 0):
+            if depth.min() <= 0.0:
+                break
+            best = np.argsort(depth, kind="stable")[:KEPT]
+            steps = rng.normal(size=(KEPT, PER_POINT, low.size)) * (high - low) * FIRST_STEP * 0.6**k
+            moved = np.clip(t[best][:, None] + steps, low, high).reshape(-1, low.size)
+            t = np.vstack([t[best], moved])
+            depth = np.concatenate([depth[best], self._depth(moved)])
         for k in np.argsort(depth, kind="stable")[:MOST_TRIED].tolist():
             if not depth[k] <= 0.0:
                 break
@@ -370,6 +383,11 @@ class _Judge:
             if found is not None:
                 return found
         return None
+
+    def _depth(self, t: FloatArray) -> FloatArray:
+        """Return how far outputs are from unsafe ones, below 0 inside: the worst row of the best set."""
+        y = self.network.forward(self.case.domain.to_input(t))
+        return np.asarray(np.min([(y @ A.T - b).max(axis=1) for A, b in self.case.unsafe], axis=0))
 
     def inside(self, part: RationalPolytope) -> Counterexample:
         """Return the counterexample in the middle of a set of such, or at a vertex if it is flat or thin."""
