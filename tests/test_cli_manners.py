@@ -103,7 +103,6 @@ def test_json_is_all_of_standard_output(run, net, cells, tmp_path):
         ["verify", cells],
         ["validate", net, *box, "--sigma", "0.1", "--samples", "20", "--bias-draws", "2"],
         ["explore", net, "--center", point, "--perturbation", "2"],
-        ["plot", cells, "-o", tmp_path / "c.png", "--dpi", "20"],
     ):
         code, out, _ = run(*words, "--json")
         assert code == 0, words
@@ -153,6 +152,7 @@ def test_a_picture_of_cells_takes_no_engine(run, cells, tmp_path):
     assert code == 2 and "a file of cells knows no --engine; leave it out" in err
 
 
+@pytest.mark.slow
 def test_help_shows_what_was_written(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("TERMINAL_WIDTH", "400")
