@@ -49,7 +49,9 @@ def ring(inner: float, outer: float, d: int) -> Network:
         (polygonal_disk(5), 1.0, 2, (1, 1), (1, 0, 0), (1, 1, 0)),  # a circle, a disk, what is around it
         (ring(1, 2, 2), 0.5, 2, (2, 2), (1, 1, 0), (2, 1, 0)),  # an annulus
         (cube_norm(3), 1.0, 3, (1, 0, 1), (1, 0, 0, 0), (1, 0, 1, 0)),  # a sphere and a ball
-        (ring(1, 2, 3), 0.5, 3, (2, 0, 2), (1, 0, 1, 0), (2, 0, 1, 0)),  # a shell
+        pytest.param(
+            ring(1, 2, 3), 0.5, 3, (2, 0, 2), (1, 0, 1, 0), (2, 0, 1, 0), marks=pytest.mark.slow
+        ),  # a shell
         (square_torus(), 0.5, 3, (1, 2, 1), (1, 1, 0, 0), (1, 1, 1, 0)),  # a torus, solid and around it
     ],
     ids=["disk", "annulus", "ball", "shell", "torus"],
