@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
-    from regions.analysis.graph import adjacency_graph, read_graph, to_scipy_sparse, write_graph
+    from regions.analysis.graph import adjacency_graph, export_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.analysis.locus import LocusVolume, locus_volume
     from regions.analysis.one_cell import (
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     )
     from regions.analysis.unit_statistics import NetworkStatistics, network_statistics
     from regions.analysis.verification import Verification, verify
-    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable
+    from regions.complexes import Cell, CellComplex, Certificate, Completeness, FacetTable, StoredComplex
     from regions.density import (
         GaussianDensity,
         GaussianMixtureDensity,
@@ -147,6 +147,7 @@ _MODULE_OF = {
     "estimate_cells": "runs",
     "CellEstimate": "runs",
     "CellComplex": "complexes",
+    "StoredComplex": "complexes",
     "Cell": "complexes",
     "FacetTable": "complexes",
     "Certificate": "complexes",
@@ -189,6 +190,7 @@ _MODULE_OF = {
     "to_scipy_sparse": "analysis.graph",
     "write_graph": "analysis.graph",
     "read_graph": "analysis.graph",
+    "export_graph": "analysis.graph",
     "UniformDensity": "density",
     "GaussianDensity": "density",
     "GaussianMixtureDensity": "density",
@@ -282,6 +284,7 @@ __all__ = [
     "estimate_cells",
     "CellEstimate",
     "CellComplex",
+    "StoredComplex",
     "Cell",
     "FacetTable",
     "Certificate",
@@ -324,6 +327,7 @@ __all__ = [
     "to_scipy_sparse",
     "write_graph",
     "read_graph",
+    "export_graph",
     "UniformDensity",
     "GaussianDensity",
     "GaussianMixtureDensity",

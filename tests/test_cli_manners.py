@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -50,6 +51,13 @@ def test_the_package_runs_as_a_program():
     words = [sys.executable, "-m", "regions", "--version"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout == f"regions {regions.__version__}\n"
+
+
+def test_a_shell_completes_commands():
+    asked = {"_REGIONS_COMPLETE": "complete_bash", "COMP_WORDS": "regions cou", "COMP_CWORD": "1"}
+    words = [sys.executable, "-m", "regions"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=os.environ | asked)
+    assert done.stdout.split() == ["count"]
 
 
 def test_a_network_and_cells_come_through_standard_input(run, net, cells, tmp_path, monkeypatch):

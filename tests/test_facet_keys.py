@@ -83,9 +83,10 @@ def test_keys_follow_from_network_and_domain_alone() -> None:
     assert len({first, *others}) == 3
 
 
+@pytest.mark.slow
 def test_a_fresh_process_has_the_same_keys() -> None:
     code = (
-        "from tests.test_facet_keys import *; import hashlib;"
+        "from test_facet_keys import *; import hashlib;"
         "print(hashlib.sha256(keys_of(cross_with([1, 2, 5]), BOX)).hexdigest())"
     )
     root = Path(__file__).parent.parent

@@ -118,7 +118,7 @@ def test_of_three_candidates_only_the_two_on_top_count() -> None:
 
 @pytest.mark.kernels
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_local_complexity_is_the_exact_one(seed: int) -> None:
     network, rng = twins_case(seed).network(), np.random.default_rng(seed)
     for kind in ("gradient", "activation"):

@@ -15,6 +15,11 @@ from regions.analysis.cell_sums.jacobians import forward_maps, rest_maps, unpack
 from regions.analysis.linear_regions import count_regions
 from regions.analysis.linear_regions.exact_geometry import ExactGeometry
 from regions.analysis.linear_regions.faces import face_lattice
+from regions.analysis.locus import locus_volume
+from regions.errors import InvalidNetworkError
+from regions.validation.inequalities import check_inequalities
+from regions.validation.tracking import track
+from regions.validation.tracking.records import QUANTITIES
 
 pytestmark = pytest.mark.kernels
 
@@ -98,3 +103,23 @@ def test_what_a_max_unit_puts_out_is_one_number() -> None:
     assert sums.c_grad.tolist() == [pytest.approx(np.sqrt(3.0))]
     assert sums.total_variation == pytest.approx(3.0)
     assert sums.not_good.tolist() == [0.0] * 3
+
+
+def test_a_training_is_recorded() -> None:
+    network, box = random_max_case(3, dimension=2).network(), Box([-1.0, -1.0], [1.0, 1.0])
+    rng = np.random.default_rng(0)
+    tracker = track(network, box, every=1, rng=rng, records=QUANTITIES, n_bias=2, n_samples=50)
+    (record,) = tracker.history.records
+    cells = enumerate_cells(network, box)
+    assert record.cells == cells.n_cells
+    assert record.locus == pytest.approx(locus_volume(cells, UniformDensity(box)).total)
+    assert record.local_complexity is not None and record.local_complexity.stderr >= 0.0
+    assert list(record.estimates) == ["co-area"]
+
+
+def test_the_inequalities_say_why_they_are_not_checked() -> None:
+    network, box = random_max_case(3, dimension=2).network(), Box([-1.0, -1.0], [1.0, 1.0])
+    with pytest.raises(InvalidNetworkError, match="nothing is proven for them"):
+        check_inequalities(
+            network, box, UniformDensity(box), 0.1, eps=0.1, eta=1.0, n_bias=2, rng=np.random.default_rng(0)
+        )

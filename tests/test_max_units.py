@@ -11,6 +11,7 @@ import pytest
 from max_networks import MaxCase, pooling, pooling_2d, random_max_case
 from networks import cube, maxout
 from numpy.testing import assert_allclose
+from scipy.spatial import ConvexHull
 
 from regions import (
     Box,
@@ -29,9 +30,8 @@ from regions.analysis.linear_regions import count_regions
 from regions.analysis.locus import locus_volume
 from regions.analysis.one_cell import cell_halfspaces
 from regions.domain import WholeSpace
-from regions.errors import InvalidNetworkError, RegionsError
-from regions.estimators import UnnormalisedCoarea
-from regions.exploration import explore
+from regions.errors import BudgetExceededError, InvalidNetworkError, RegionsError
+from regions.estimators import DistinctPatterns, UnnormalisedCoarea
 from regions.plotting.decision import output_maps
 from regions.rational import ExactNetwork, bounds, exact_cell, neighbour_pattern
 from regions.validation.local_complexity import exact_local_complexity
@@ -296,6 +296,23 @@ def test_local_complexity_averages_over_the_candidates_biases() -> None:
     assert noisy.mean > 0.0 and noisy.stderr > 0.0
 
 
+def test_a_large_maximum_makes_its_pairs_when_they_are_asked_for() -> None:
+    k = 6000
+    rng = np.random.default_rng(0)
+    network = Network.from_arrays([rng.normal(size=(k, 2))], [np.zeros(k)], maxima=[k])
+    table = network.max_units
+    assert table is not None and table.plane(k - 2, k - 1) == k + k * (k - 1) // 2 - 1
+    # half a million pairs would not be too many, these are
+    with pytest.raises(BudgetExceededError, match="17,997,000 pairs of candidates"):
+        count_cells(network, cube(2))
+    # the largest of random linear functions has a cell for each corner of their convex hull
+    density, corners = UniformDensity(cube(2)), len(ConvexHull(network.weights[0]).vertices)
+    found = DistinctPatterns().estimate(network, density, rng, 200, domain=cube(2))
+    assert corners // 2 < found.mean <= corners
+    few = Network.from_arrays([network.weights[0][:40]], [np.zeros(40)], maxima=[40])
+    assert count_cells(few, cube(2)).cells == len(ConvexHull(few.weights[0]).vertices)
+
+
 def test_what_takes_no_max_units_says_so(planar: CellComplex, tmp_path: Path) -> None:
     network, box = planar.network, planar.domain
     density, rng = UniformDensity(box), np.random.default_rng(0)
@@ -303,7 +320,6 @@ def test_what_takes_no_max_units_says_so(planar: CellComplex, tmp_path: Path) ->
     few = enumerate_cells(network, box, max_cells=2)
     asked = [
         lambda: enumerate_cells(network, WholeSpace(2)),
-        lambda: explore(network, [0.0, 0.0], box),
         lambda: UnnormalisedCoarea(0.1).estimate(network, density, rng, 10, domain=box),
         lambda: gradient_tail(planar, eta=0.1),
         lambda: verify(few),

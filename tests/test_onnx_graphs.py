@@ -350,7 +350,7 @@ def test_no_step_on_the_way_rounds(seed: int) -> None:
     assert value == [p * Fraction(f) - q + 2 * Fraction(t) for p, q, f, t in zip(a, b, s, c, strict=True)]
 
 
-@pytest.mark.parametrize("head", ["Softmax", "LogSoftmax", "Sigmoid", "Tanh"])
+@pytest.mark.parametrize("head", ["Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax", "ArgMin", "Hardmax"])
 def test_a_last_monotone_function_is_read_up_to_and_named(head: str) -> None:
     nodes = [
         make_node("Gemm", ["x", "A"], ["z"]),
@@ -360,6 +360,26 @@ def test_a_last_monotone_function_is_read_up_to_and_named(head: str) -> None:
     network = from_onnx(graph_model(nodes, {"A": numbers(3, 4)}, (1, 3)), name="net")
     assert network.name == f"net (before {head})"
     np.testing.assert_array_equal(network.weights[0], numbers(3, 4).T)
+
+
+def test_an_argmax_behind_a_softmax_is_read_up_to_both() -> None:
+    nodes = [
+        make_node("Gemm", ["x", "A"], ["z"]),
+        make_node("Softmax", ["z"], ["p"], axis=1),
+        make_node("ArgMax", ["p"], ["k"], axis=1, keepdims=0),
+        make_node("Cast", ["k"], ["y"], to=1),
+    ]
+    network = from_onnx(graph_model(nodes, {"A": numbers(3, 4)}, (1, 3)), name="net")
+    assert network.name == "net (before Softmax, ArgMax)"
+    np.testing.assert_array_equal(network.weights[0], numbers(3, 4).T)
+    # a choice on the way is none at the end
+    nodes[1:] = [
+        make_node("ArgMax", ["z"], ["k"], axis=1, keepdims=0),
+        make_node("Cast", ["k"], ["c"], to=1),
+        make_node("Relu", ["c"], ["y"]),
+    ]
+    with pytest.raises(InvalidNetworkError, match=r"ArgMax \(k\) is not piecewise linear"):
+        from_onnx(graph_model(nodes, {"A": numbers(3, 4)}, (1, 3)))
 
 
 def test_outputs_are_chosen_by_name() -> None:

@@ -26,9 +26,11 @@ from regions.plotting import (
     plot_cells,
     plot_graph,
     save_figure,
+    save_interactive,
 )
-from regions.plotting.colors import class_palette, tint
+from regions.plotting.colors import class_fills, class_palette, tint, value_colors
 from regions.plotting.decision import output_maps
+from regions.plotting.pixels import pixel_owners
 
 COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
 
@@ -36,6 +38,13 @@ COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
 def segments_of(lines):
     """The segments that `draw_segments` drew, (s, 2, 2)."""
     return np.concatenate([np.asarray(path.vertices) for path in lines.get_paths()]).reshape(-1, 2, 2)
+
+
+def cells_of_triangles(complex):
+    """The cell of each triangle of a complex drawn apart, in the order in which they are drawn."""
+    _, row = complex.some_facet_simplices(np.arange(len(complex.facets)))
+    a, b = complex.facets.cell_a[row], complex.facets.cell_b[row]
+    return np.concatenate([a, b[b >= 0]])
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +177,9 @@ def test_given_axes_are_used(grid):
         ({"cmap": "nope"}, "nope"),
         ({"points": [[1.0, 2.0, 3.0]]}, r"\(k, 2\)"),
         ({"points": [[0.1, 0.2]], "point_labels": ["a", "b"]}, "2 labels"),
+        ({"points": [[0.1, 0.2]], "point_classes": [0.5]}, "whole number"),
+        ({"points": [[0.1, 0.2]], "point_size": 0.0}, "positive"),
+        ({"point_colour": "red"}, "point_colour"),
     ],
 )
 def test_bad_arguments_say_what_came_in(grid, arguments, says):
@@ -203,6 +215,112 @@ def test_interactive_plane_draws_every_cell(grid):
     grid.pattern_hex = lambda i: grid.patterns[i].tobytes().hex()
     figure = interactive_figure(grid)
     assert len(figure.data[-1].x) == grid.n_cells
+
+
+@pytest.mark.parametrize(("color", "traces"), [("pattern", 1), ("volume", 2), ("layer", 2), ("class", 4)])
+def test_interactive_pictures_take_the_options_of_those_on_paper(grid, color, traces):
+    pytest.importorskip("plotly")
+    grid.pattern_hex = lambda i: grid.patterns[i].tobytes().hex()
+    marks = {"points": [[0.2, 0.7], [0.9, 0.1]], "point_classes": [0, 1], "point_labels": ["a", "b"]}
+    figure = interactive_figure(grid, color, decision_boundary=color == "class", **marks)
+    assert len(figure.data) >= traces + 2
+    assert figure.layout.xaxis.title.text == "x<sub>0</sub>"
+    said = next(trace.text for trace in figure.data if trace.text is not None and "cell 0" in trace.text[0])
+    assert (
+        len(said) == grid.n_cells
+        and "area" in said[0]
+        and "pattern" in said[0]
+        and "t<sub>0</sub>" in said[0]
+    )
+    assert [trace.text[0] for trace in figure.data[-2:]] == ["a", "b"]
+    with pytest.raises(InvalidInputError, match="point_images"):
+        interactive_figure(grid, point_images=[np.eye(2)])
+
+
+def test_pages_share_the_script_beside_them(tmp_path):
+    pytest.importorskip("plotly")
+    grid = GridComplex(np.arange(1, 32) / 32, np.arange(1, 32) / 32)
+    grid.pattern_hex = lambda i: grid.patterns[i].tobytes().hex()
+    page = save_interactive(interactive_figure(grid, "volume"), tmp_path / "a.html")
+    assert grid.n_cells == 1024 and page.stat().st_size < 1_000_000
+    assert '<script src="plotly.min.js"' in page.read_text()
+    before = (tmp_path / "plotly.min.js").stat()
+    assert before.st_size > 1_000_000
+    save_interactive(interactive_figure(grid), tmp_path / "b.html")
+    assert (tmp_path / "plotly.min.js").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_sliver_does_not_set_the_limits_of_the_colours():
+    sizes = np.array([1.0, 0.5, 0.2, 1e-12])
+    colors, scale = value_colors(sizes, "viridis", sizes)
+    assert (scale.norm.vmin, scale.norm.vmax, scale.extend, scale.beyond) == (0.2, 1.0, "min", 1)
+    assert np.array_equal(colors[3], colors[2]) and not np.allclose(colors[1], colors[2], atol=0.05)
+    ramp = scale.ramp()
+    assert np.allclose(colors[0], ramp[-1]) and np.allclose(colors[2], ramp[0])
+
+
+def test_ten_classes_are_apart_for_everybody():
+    # OKLab distances of the fills as they are, and as deuteranopes and protanopes see them (Machado 2009)
+    views = [
+        np.eye(3),
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    ]
+    fills = class_fills(10)
+    linear = np.where(fills <= 0.04045, fills / 12.92, ((fills + 0.055) / 1.055) ** 2.4)
+    to_lms = np.linalg.inv(
+        [[4.0767416621, -3.3077115913, 0.2309699292], [-1.2684380046, 2.6097574011, -0.3413193965],
+         [-0.0041960863, -0.7034186147, 1.7076147010]]
+    )  # fmt: skip
+    to_lab = np.linalg.inv(
+        [[1.0, 0.3963377774, 0.2158037573], [1.0, -0.1055613458, -0.0638541728],
+         [1.0, -0.0894841775, -1.2914855480]]
+    )  # fmt: skip
+    for view in views:
+        seen = np.clip(linear @ np.asarray(view).T, 0.0, 1.0)
+        lab = np.cbrt(seen @ to_lms.T) @ to_lab.T
+        apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(10, 1)]
+        assert apart.min() > 0.09
+
+
+def test_pixels_belong_to_the_cell_that_holds_their_middle(rng):
+    cuts = [np.sort(rng.uniform(0.05, 0.95, k)) for k in (5, 7)]
+    grid = GridComplex(*cuts)
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    points, offsets = grid.polygons()
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]) @ turn.T
+    owner = pixel_owners((points @ turn.T, offsets), corners, (40, 56))
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    y, x = np.meshgrid((np.arange(40) + 0.5) / 40, (np.arange(56) + 0.5) / 56, indexing="ij")
+    back = (low + np.stack([x, y], axis=-1) * (high - low)) @ turn
+    column, row = (np.searchsorted(cut, back[..., k]) for k, cut in enumerate(cuts))
+    inside = ((back > 0.0) & (back < 1.0)).all(axis=-1)
+    assert np.array_equal(owner, np.where(inside, column * (len(cuts[1]) + 1) + row, -1))
+
+
+def test_crowded_cells_are_an_image_under_lines(grid, monkeypatch):
+    monkeypatch.setattr("regions.plotting.cell_pictures._RASTER_FROM", 5)
+    monkeypatch.setattr("regions.plotting.pixels._PIXELS", 300)
+    ax = plot_cells(grid, "class")
+    (image,) = ax.images
+    base = class_fills(2)
+    shown = {tuple(color) for color in image.get_array().reshape(-1, 3)[::997].tolist()}
+    assert {tuple(np.floor(255.0 * base[k] + 0.5).astype(int)) for k in (0, 1)} <= shown
+    assert len(ax.collections) == 2  # the decision boundary, black on white
+
+
+def test_lines_are_light_between_dark_cells():
+    ax = plot_cells(GridComplex([0.01, 0.02, 0.03], [0.5]), "volume", decision_boundary=False)
+    inks = [tuple(lines.get_edgecolor()[0][:3]) for lines in ax.collections[1:3]]
+    assert inks == [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0)]
+
+
+def test_the_bar_of_a_wide_picture_is_as_high_as_the_axes(grid):
+    grid.domain = Box([0.0, 0.0], [4.0, 1.0])
+    ax = plot_cells(grid, "volume")
+    ax.figure.canvas.draw()
+    (bar,) = ax.child_axes
+    assert bar.get_window_extent().height == pytest.approx(ax.get_window_extent().height, rel=0.02)
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 5])
@@ -246,11 +364,20 @@ def test_strips_of_a_segment_have_the_colour_of_their_class(outputs):
         assert right - left < 1e-9 or np.allclose(palette[label], color[:3])
 
 
-def test_interactive_space_draws_every_facet():
+def test_interactive_space_draws_every_facet_and_every_cell():
     pytest.importorskip("plotly")
     complex = enumerated(random_network(1, (3, 6, 4, 1)), Box([-1.0] * 3, [1.0] * 3))
     triangles = sum(len(mesh.i) for mesh in interactive_figure(complex).data)
     assert triangles == len(complex.facet_simplices()[0])
+    # drawn apart, the solids have the volume of the domain: that of a closed surface by its triangles
+    mesh = interactive_figure(complex, "volume").data[0]
+    corners = np.stack([mesh.x, mesh.y, mesh.z], axis=1).astype(float)
+    a, b, c = (corners[np.asarray(mesh[k])] for k in "ijk")
+    cell = cells_of_triangles(complex)
+    assert len(a) == len(cell)
+    moved = 0.25 * complex.centroids
+    height = np.abs(np.einsum("kd,kd->k", a - (complex.centroids + moved)[cell], np.cross(b - a, c - a)))
+    assert np.allclose(np.bincount(cell, height / 6.0), complex.volumes, rtol=1e-4, atol=1e-6)
 
 
 def test_a_large_picture_takes_seconds(tmp_path):

@@ -109,6 +109,7 @@ OF_CELLS = {
     "face_lattice": regions.face_lattice,
     "locus_volume": regions.locus_volume,
     "sum_over_cells": lambda cells: regions.sum_over_cells(cells, eps=0.1),
+    "export_graph": lambda cells: regions.export_graph(cells, "graph.csv"),
     "gradient_tail": lambda cells: regions.gradient_tail(cells, eta=0.1),
     "cell_masses": regions.cell_masses,
     "adjacency_graph": regions.adjacency_graph,

@@ -355,7 +355,7 @@ def test_the_commands_make_a_run_and_finish_it(run: Any, tmp_path: Path) -> None
     assert_fails_in_one_line(run(*create), "is there already")
     assert_fails_in_one_line(run("run", "result", folder), "not finished")
     assert_fails_in_one_line(run("run", "work", tmp_path), "holds no run")
-    assert_fails_in_one_line(run(*create[:-1], tmp_path / "new", "--mode", "list"), "--mode is 'list'")
+    assert_fails_in_one_line(run(*create[:-1], tmp_path / "new", "--mode", "draw"), "mode is 'draw'")
     code, out, _ = run("run", "status", folder, "--seconds", "0.2", "--json")
     assert code == 0 and json.loads(out)["tasks"] == {"waiting": 1, "taken": 0, "done": 0}
     assert "in all" in run("run", "status", folder, "--seconds", "0.2")[1]

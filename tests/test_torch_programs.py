@@ -129,6 +129,13 @@ def test_a_last_softmax_is_read_up_to() -> None:
     assert network == from_torch(nn.Sequential(model.a, nn.ReLU(), model.b))
 
 
+def test_a_last_argmax_is_read_up_to() -> None:
+    model = two_layers(lambda m, x: m.b(torch.relu(m.a(x))).argmax(dim=1))
+    network = from_torch(model, name="net")
+    assert network.name == "net (before argmax)"
+    assert network == from_torch(nn.Sequential(model.a, nn.ReLU(), model.b))
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [

@@ -451,7 +451,7 @@ def test_arguments_that_do_not_fit_are_refused():
     refused("has 1 coordinates", density=GaussianDensity([0.0], 1.0))
     refused("has the names b", domains={"a": BOX}, density={"b": UniformDensity(BOX)})
     refused("give a Density", density=3.0)
-    refused("numpy Generator", rng=0)
+    refused("numpy Generator", rng=None)
     refused("start", start=-1)
     refused("cannot track a builtins.int", model=3)
     refused("gave a function, no model", model=lambda: lambda: 3)

@@ -34,6 +34,7 @@ from regions import (
     adjacency_graph,
     cell_halfspaces,
     cell_masses,
+    cell_width,
     chebyshev_ball,
     count_cells,
     count_regions,
@@ -42,6 +43,8 @@ from regions import (
     exact_value,
     face_lattice,
     locus_volume,
+    output_range,
+    project_onto_cell,
     read_graph,
     restricted,
     sum_over_cells,
@@ -257,6 +260,38 @@ def test_rays_lead_out_of_unbounded_cells(d: int) -> None:
         corners = cells.vertices(i)
         assert len(corners) == cells.n_vertices[i]
         assert (planes.b[:, None] + 1e-6 >= planes.A @ corners.T).all()
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_values_and_distances_on_unbounded_cells(d: int) -> None:
+    cells, rng = enumerate_cells(deep(d, seed=4, width=4), WholeSpace(d)), np.random.default_rng(d)
+    endless = np.flatnonzero(~cells.bounded)[:6]
+    assert len(endless) > 1
+    for i in endless.tolist():
+        corners, rays = cells.vertices(i), cells.rays(i)
+        slope, offset = cells.network.affine_map(cells.pattern(i))
+        for found, gradient, shift in (
+            (output_range(cells, i), slope[0], offset[0]),
+            (cell_width(cells, i, [1.0] * d), np.ones(d) / np.sqrt(d), 0.0),
+        ):
+            grows = rays @ gradient
+            for end, point, sign in ((found.low, found.low_point, 1.0), (found.high, found.high_point, -1.0)):
+                if (sign * grows < -1e-9).any():
+                    assert end == -sign * np.inf and np.isnan(point).all()
+                elif (sign * grows > -1e-12).all():
+                    assert end == pytest.approx(sign * (sign * (corners @ gradient)).min() + shift, abs=1e-9)
+                    assert gradient @ point + shift == pytest.approx(end, abs=1e-9)
+        planes, x = cell_halfspaces(cells, i), rng.normal(size=d)
+        for norm in (2.0, np.inf):
+            near = project_onto_cell(cells, i, x, norm=norm)
+            assert np.linalg.norm(near.point - x, ord=norm) == pytest.approx(near.distance, abs=1e-6)
+            assert (planes.A @ near.point <= planes.b + 1e-6).all()
+            others = (
+                corners[rng.integers(len(corners), size=99)] + rng.exponential(size=(99, len(rays))) @ rays
+            )
+            assert (np.linalg.norm(others - x, ord=norm, axis=1) >= near.distance - 1e-6).all()
+    with pytest.raises(InvalidInputError, match="enumerate on a box that holds both"):
+        project_onto_cell(cells, int(endless[0]), -1e9 * cells.rays(int(endless[0]))[0])
 
 
 def test_hyperplanes_without_vertices() -> None:

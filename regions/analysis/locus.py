@@ -8,26 +8,25 @@ that contain the true value to `enclosures`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.analysis.arguments import check_bounded, check_complex
 from regions.analysis.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
+from regions.analysis.exact_sums import ExactSums
 from regions.analysis.unbounded_parts import where_mass_is
+from regions.complexes import CellComplex, FacetTable, StoredComplex
 from regions.density import Density
 from regions.density.densities import check_density
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.network import LocusKind, check_kind
 from regions.network.patterns import flat_units
 from regions.showing import Shown
-
-if TYPE_CHECKING:
-    from regions.complexes import CellComplex
 
 __all__ = ["LocusVolume", "locus_volume"]
 
@@ -116,7 +115,7 @@ class LocusVolume(Shown):
 
 
 def locus_volume(
-    complex: CellComplex,
+    complex: CellComplex | StoredComplex,
     density: Density | None = None,
     kind: LocusKind = "gradient",
     *,
@@ -132,7 +131,8 @@ def locus_volume(
 
     Parameters
     ----------
-    complex : CellComplex, COMPLETE unless `allow_truncated`
+    complex : CellComplex or StoredComplex, COMPLETE unless `allow_truncated`
+        Of a StoredComplex facets are read in blocks, so memory does not grow with their number.
     density : Density in the intrinsic coordinates of the complex's domain; None for plain (d-1)-volume
     kind : "gradient" or "activation"
     normalise : divide by the mass of the density in the domain
@@ -179,22 +179,30 @@ def locus_volume(
     [2.82842712474619, 2.8284271247461903]
     """
     _check(complex, density, kind, normalise, allow_truncated)
-    if enclosure:
-        check_bounded(complex, "enclosures")
-    if density is not None:
-        complex = where_mass_is(complex, density)
-    if enclosure:
-        check_enclosable(complex, density, normalise)
-    facets = complex.facets
-    selected = np.array(facets.interior, dtype=bool)
-    if kind == "gradient":
-        selected &= facets.jump != 0.0
-    values, errors = _facet_measures(complex, density, selected)
+    if isinstance(complex, StoredComplex):
+        if enclosure:
+            raise InvalidInputError("enclosures take cells in memory: give stored.load()")
+    else:
+        if enclosure:
+            check_bounded(complex, "enclosures")
+        if density is not None:
+            complex = where_mass_is(complex, density)
+        if enclosure:
+            check_enclosable(complex, density, normalise)
     offsets = complex.network.unit_offsets
-    flat = flat_units(offsets, facets.layer[selected], facets.unit[selected])
-    by_unit, by_layer = _sums_by_unit_and_layer(values, flat, offsets)
-    total = math.fsum(values.tolist())
-    error = math.fsum(errors.tolist()) + _EPS * total
+    sums, spread, n_facets = ExactSums(int(offsets[-1])), ExactSums(1), 0
+    for facets, cells in _blocks(complex, density):
+        selected = np.array(facets.interior, dtype=bool)
+        if kind == "gradient":
+            selected &= facets.jump != 0.0
+        values, errors = _facet_measures(complex.dimension, (facets, cells), density, selected)
+        sums.add(flat_units(offsets, facets.layer[selected], facets.unit[selected]), values)
+        spread.add(np.zeros(len(errors), np.int64), errors)
+        n_facets += len(values)
+    by_unit = sums.values()
+    by_layer = np.array([sums.total(a, b) for a, b in pairwise(offsets.tolist())])
+    total = sums.total()
+    error = spread.total() + _EPS * total
     mass = None if density is None else _mass(complex, density, normalise)
     if normalise and mass is not None:
         inside, inside_error = mass
@@ -205,7 +213,7 @@ def locus_volume(
     for array in (by_unit, by_layer):
         array.setflags(write=False)
     intervals = None
-    if enclosure:
+    if enclosure and not isinstance(complex, StoredComplex):
         intervals = locus_enclosure(complex, density, kind, normalise=normalise, progress=progress)
     return LocusVolume(
         total=total,
@@ -213,7 +221,7 @@ def locus_volume(
         by_layer=by_layer,
         by_unit=by_unit,
         kind=kind,
-        n_facets=int(np.count_nonzero(selected)),
+        n_facets=n_facets,
         density=None if density is None else density.describe(),
         mass=None if mass is None else mass[0],
         normalised=normalise,
@@ -223,14 +231,15 @@ def locus_volume(
 
 
 def _check(
-    cells: CellComplex,
+    cells: CellComplex | StoredComplex,
     density: Density | None,
     kind: str,
     normalise: bool,
     allow_truncated: bool,
 ) -> None:
     check_kind(kind)
-    check_complex(cells)
+    if not isinstance(cells, StoredComplex):
+        check_complex(cells)
     if density is not None:
         check_density(density)
     if cells.status.name != "COMPLETE" and not allow_truncated:
@@ -247,19 +256,35 @@ def _check(
         raise InvalidInputError("normalise=True needs a density; give one, or divide by the volume")
 
 
+def _blocks(
+    complex: CellComplex | StoredComplex, density: Density | None
+) -> Iterator[tuple[FacetTable, CellComplex | None]]:
+    """Return all facets in blocks, with the cells on both sides where these are needed."""
+    if not isinstance(complex, StoredComplex):
+        if complex.dimension > 1:
+            complex.require_volumes("a locus volume")
+        yield complex.facets, complex
+    elif density is None:
+        for facets in complex.facet_blocks():
+            yield facets, None
+    else:
+        for part in complex.facets_with_cells():
+            yield part.facets, part
+
+
 def _facet_measures(
-    cells: CellComplex,
+    d: int,
+    block: tuple[FacetTable, CellComplex | None],
     density: Density | None,
     selected: NDArray[np.bool_],
 ) -> tuple[FloatArray, FloatArray]:
-    """Measure and error of each selected facet, in the order of the table."""
-    if cells.dimension > 1:
-        cells.require_volumes("a locus volume")
+    """Measure and error of each selected facet of a block in d dimensions, in the order of the table."""
+    facets, cells = block
     if density is None:
         # points, the facets in one dimension, count as 1 each
-        count = int(np.count_nonzero(selected))
-        volumes = np.ones(count) if cells.dimension == 1 else cells.facets.volume[selected]
-        return volumes, (0.0 if cells.dimension == 1 else 4.0 * cells.dimension * _EPS) * volumes
+        volumes = np.ones(int(np.count_nonzero(selected))) if d == 1 else facets.volume[selected]
+        return volumes, (0.0 if d == 1 else 4.0 * d * _EPS) * volumes
+    assert cells is not None  # by `_blocks`
     simplices, facet = cells.facet_simplices()
     wanted = selected[facet]
     values, errors = density.integrate_simplices(simplices[wanted])
@@ -270,20 +295,8 @@ def _facet_measures(
     return summed, spread + 8.0 * _EPS * summed
 
 
-def _sums_by_unit_and_layer(
-    values: FloatArray, flat: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
-    order = np.argsort(flat, kind="stable")
-    ordered = values[order]
-    bounds = np.searchsorted(flat[order], np.arange(offsets[-1] + 1))
-    by_unit = np.array([math.fsum(ordered[a:b].tolist()) for a, b in pairwise(bounds)])
-    layers = [(bounds[a], bounds[b]) for a, b in pairwise(offsets)]
-    by_layer = np.array([math.fsum(ordered[a:b].tolist()) for a, b in layers])
-    return by_unit.astype(np.float64), by_layer.astype(np.float64)
-
-
 def _mass(
-    cells: CellComplex,
+    cells: CellComplex | StoredComplex,
     density: Density,
     needed: bool,
 ) -> tuple[float, float]:

@@ -154,7 +154,7 @@ def verify(
     complex : CellComplex
     max_cells : int or None
         Check this many cells, drawn at random; the report then says so, and completeness is not proven.
-    rng : numpy Generator, needed with max_cells
+    rng : seed or numpy Generator, needed with max_cells
     progress : called about ten times a second with cells checked and fraction done
     strict : raise if the check fails; otherwise return the report with `ok` False
 

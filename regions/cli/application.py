@@ -33,7 +33,7 @@ __all__ = ["app", "run"]
 app = typer.Typer(
     name="regions",
     help="Exact linear regions of ReLU networks.",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -20,7 +20,6 @@ from regions.cli.info import guess_cells
 from regions.cli.interruption import signals
 from regions.cli.options import (
     AsJson,
-    ComplexPath,
     DomainWords,
     EngineWords,
     Kind,
@@ -42,6 +41,14 @@ from regions.cli.session import (
     watched,
 )
 from regions.cli.stopwatch import watch
+from regions.cli.stored_cells import (
+    CellsPath,
+    FileOption,
+    FolderOption,
+    check_place,
+    interior_facets,
+    open_cells,
+)
 from regions.errors import InvalidInputError
 
 
@@ -143,19 +150,20 @@ def count(
 @grouped
 def enumerate_(
     net: NetworkPath,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")],
     where: DomainWords,
     how: EngineWords,
     around: BallWords,
     reading: ReadingWords,
+    output: FileOption = None,
+    folder: FolderOption = None,
     max_seconds: MaxSecondsOption = None,
     json: AsJson = False,
 ) -> None:
-    """List the cells with volumes, centroids and facets, and write them to a file.
+    """List the cells with volumes, centroids and facets, and write them to a file or a folder.
 
     Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
     """
-    writable(output)
+    check_place(output, folder)
     around.check()
     network = reading.load(net)
     if around.ball is not None and where != DomainWords():
@@ -164,35 +172,35 @@ def enumerate_(
     from regions.enumeration.enumerate import enumerate_cells
 
     with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
-        complex = enumerate_cells(
-            network, domain, progress=progress, max_seconds=max_seconds, **how.arguments()
-        )
+        options: dict[str, Any] = {"progress": progress, "max_seconds": max_seconds, "output": folder}
+        complex: Any = enumerate_cells(network, domain, **options, **how.arguments())
+    place = {"file": str(output)} if folder is None else {"folder": str(folder)}
     with signals.after_writing():
         if json:
-            print_json({**summary(complex), "file": str(output)})
+            print_json({**summary(complex), **place})
         else:
-            print_facts({**_facts(complex), "file": str(output)})
-        complex.save(output)
+            print_facts({**complex_facts(complex), **place})
+        if output is not None:
+            complex.save(output)
     _leave_if_interrupted(complex.certificate.stopped_by)
 
 
 def graph(
-    cells: ComplexPath,
+    cells: CellsPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the graph.")],
     format: Annotated[GraphFormat | None, typer.Option(help="Default: from the suffix of the file.")] = None,
     json: AsJson = False,
 ) -> None:
     """Write the adjacency graph: nodes are cells, edges are interior facets."""
-    from regions.analysis.graph import adjacency_graph, write_graph
+    from regions.analysis.graph import export_graph
     from regions.analysis.graph.graph_files import graph_paths
 
     kind = None if format is None else format.value
     files = [writable(path) for path in graph_paths(output, kind)]
-    complex = read_complex(cells)
-    made = adjacency_graph(complex)
+    complex = open_cells(cells)
     facts: dict[str, Any] = {
-        "nodes": made.number_of_nodes(),
-        "edges": made.number_of_edges(),
+        "nodes": complex.n_cells,
+        "edges": interior_facets(complex),
         "status": complex.status.name,
         "files": [str(path) for path in files],
     }
@@ -201,11 +209,11 @@ def graph(
     else:
         print_facts({**facts, "files": ", ".join(facts["files"])})
     with signals.after_writing():
-        write_graph(made, output, kind)
+        export_graph(complex, output, kind)
 
 
 def locus(
-    cells: ComplexPath,
+    cells: CellsPath,
     density: Annotated[
         str | None,
         typer.Option(
@@ -227,7 +235,7 @@ def locus(
     from regions.analysis.locus import locus_volume
     from regions.density import from_spec
 
-    complex = read_complex(cells)
+    complex = open_cells(cells)
     weight = None if density is None else from_spec(density, complex.domain)
     with watched("enclosing") as progress:
         found = locus_volume(
@@ -385,17 +393,17 @@ def summary(complex: Any) -> dict[str, Any]:
         "seconds": complex.seconds,
         "volume_sum": complex.volume_sum if math.isfinite(complex.volume_sum) else None,
         **({} if complex.clipped is None else {"bounded_cells": int(complex.bounded.sum())}),
-        "interior_facets": int(complex.facets.interior.sum()),
+        "interior_facets": interior_facets(complex),
         "network": complex.network.describe(),
         "domain": complex.domain.describe(),
     }
 
 
-def _facts(complex: Any) -> dict[str, object]:
+def complex_facts(complex: Any) -> dict[str, object]:
     """Return the same for people."""
     facts = summary(complex)
-    volume = "unknown" if complex.volume_kind == "none" else f"{complex.volume_sum:.9g}"
-    unbounded = int((~complex.bounded).sum())
+    volume = "unknown" if math.isnan(complex.volume_sum) else f"{complex.volume_sum:.9g}"
+    unbounded = 0 if complex.clipped is None else int((~complex.bounded).sum())
     rest = f"; {unbounded:,} cells are unbounded" if unbounded else ""
     return {
         "network": facts["network"],

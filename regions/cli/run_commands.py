@@ -1,14 +1,15 @@
-"""`regions run`: a count as a folder, to be made, worked on, looked at and summed up by separate commands."""
+"""`regions run`: a count or a listing as a folder, made, worked on and summed up by separate commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from regions.cli.commands import count_summary, print_count
+from regions.cli.commands import complex_facts, count_summary, print_count, summary
 from regions.cli.groups import grouped
 from regions.cli.options import (
     ArithmeticOption,
@@ -20,6 +21,7 @@ from regions.cli.options import (
     WorkersOption,
 )
 from regions.cli.session import leave_if, print_facts, print_json, watched
+from regions.errors import InvalidInputError
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, by `regions run create`.")]
 
@@ -39,16 +41,14 @@ def create(
             "Default: where d <= 2 and the engine has vertices.",
         ),
     ] = None,
-    mode: Annotated[str, typer.Option(help="What the run does: count.")] = "count",
+    mode: Annotated[str, typer.Option(help="What the run does: count, or list for `run merge`.")] = "count",
     trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
     """Make a run: a folder with a network and a domain, of which no cell is counted yet."""
-    from regions.errors import check_choice
     from regions.network.loaders import load_network
     from regions.runs import Run
 
-    check_choice("--mode", mode, ("count",))
     network = load_network(net, allow_code=trust_code)
     run = Run.create(
         output,
@@ -57,6 +57,7 @@ def create(
         engine=engine,
         arithmetic=arithmetic,  # type: ignore[arg-type]
         check_volumes=check_volumes,
+        mode=mode,  # type: ignore[arg-type]
     )
     facts = {"run": str(run.folder), "network": network.describe(), "domain": run.domain.describe()}
     if json:
@@ -71,6 +72,12 @@ def work(
     seconds: Annotated[
         float | None, typer.Option(help="Work so long, compilation not counted (default: to the end).")
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search on the workers of this Dask scheduler, tcp://HOST:PORT."
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Count on, until the run is finished, the time is up or Ctrl-C comes: what was found is kept.
@@ -81,13 +88,30 @@ def work(
 
     run = Run.open(folder)
     interrupted = False
-    with watched("counting") as progress:
+    with _executor_of(dask) as executor, watched("counting") as progress:
         try:
-            run.work(workers=workers, seconds=seconds, progress=progress)
+            run.work(workers=workers, seconds=seconds, progress=progress, executor=executor)
         except KeyboardInterrupt:
             interrupted = True
     _print_status(run.status(), json)
     leave_if(interrupted, "what was found is kept; the same command goes on")
+
+
+@contextmanager
+def _executor_of(address: str | None) -> Iterator[Any]:
+    """Give the executor of a Dask scheduler, None without an address."""
+    if address is None:
+        yield None
+        return
+    from regions.network.loaders.checks import optional_import
+
+    distributed = optional_import("distributed", "dask", "--dask")
+    try:
+        client = distributed.Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"--dask {address!r}: no scheduler can be reached there ({error})") from error
+    with client:
+        yield client.get_executor()
 
 
 def status(
@@ -121,11 +145,29 @@ def result(folder: RunFolder, json: AsJson = False) -> None:
         print_count(found, run.network, run.domain)
 
 
+def merge(
+    folder: RunFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for cells and facets.")],
+    workers: WorkersOption = None,
+    json: AsJson = False,
+) -> None:
+    """Join the parts of a finished listing, after making sure that its tasks are the whole tree."""
+    from regions.runs import Run
+
+    with watched("joining"):
+        found = Run.open(folder).merge(output, workers=workers)
+    if json:
+        print_json({**summary(found), "folder": str(output)})
+    else:
+        print_facts({**complex_facts(found), "folder": str(output)})
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "create": create,
     "work": work,
     "status": status,
     "result": result,
+    "merge": merge,
 }
 
 

@@ -14,6 +14,7 @@ from regions.complexes.certificate import (
     check_arithmetic,
 )
 from regions.complexes.facet_table import FacetTable
+from regions.complexes.stored_complex import StoredComplex
 
 __all__ = [
     "Arithmetic",
@@ -23,6 +24,7 @@ __all__ = [
     "Completeness",
     "FacetTable",
     "StoppedBy",
+    "StoredComplex",
     "Tolerances",
     "check_arithmetic",
 ]

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -20,6 +21,7 @@ from regions.complexes.complex_contents import content_problems
 from regions.complexes.complex_files import read_complex, write_complex
 from regions.complexes.facet_table import FacetTable
 from regions.complexes.geometry import CellGeometry, geometry_of
+from regions.complexes.stored_complex import StoredComplex
 from regions.complexes.unbounded_cells import INSIDE, unbounded_arrays, with_infinity
 from regions.domain import Coordinates, Domain, check_coordinates
 from regions.domain.intrinsic import lock_arrays
@@ -340,8 +342,19 @@ class CellComplex(Shown, Tabular):
             write_complex(self.clipped, path, self.domain, unbounded_arrays(self))
 
     @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> StoredComplex:
+        """Open a listing in a folder, by `enumerate_cells(..., output=FOLDER)`, without reading its cells.
+
+        Raises
+        ------
+        InvalidInputError
+            If the folder holds no finished listing.
+        """
+        return StoredComplex.open(folder)
+
+    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CellComplex:
-        """Read what `save` wrote.
+        """Read what `save` wrote, or all of a listing in a folder.
 
         Raises
         ------
@@ -354,6 +367,8 @@ class CellComplex(Shown, Tabular):
         The file's digest is compared, and what can be read off the arrays is checked: see
         `complex_contents`. Whether the cells are those of the network, `verify` proves.
         """
+        if Path(path).is_dir():
+            return cls.open(path).load()
         attributes, unbounded = read_complex(path)
         cells = cls(**attributes)
         for problem in content_problems(cells):

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from os import PathLike
+from typing import Any, Unpack, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from regions.complexes import Arithmetic, CellComplex, Certificate
+from regions.complexes import Arithmetic, CellComplex, StoredComplex
 from regions.domain import Domain, Unbounded
+from regions.enumeration.both_engines import by_both
 from regions.enumeration.cell_count import CellCount
 from regions.enumeration.executors import Problem, search_tree
 from regions.enumeration.facet_join import facet_table, join_outputs, packed_bytes
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Limits, Stop, checked_limits, status_of
-from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, Plan, plan_search, vertex_engine
+from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, Plan, plan_search
 from regions.enumeration.self_checks import (
     Listed,
     check_samples,
@@ -34,15 +34,13 @@ from regions.enumeration.self_checks import (
     sums_up,
     too_many,
 )
+from regions.enumeration.spool import Spool
+from regions.enumeration.stored_listing import WORK, check_listable, new_folder, write_listing
 from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
-from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
+from regions.errors import InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
-
-if TYPE_CHECKING:
-    from regions.enumeration.programs.breadth_first import Listing
-    from regions.enumeration.programs.program_complex import Measured
 
 __all__ = ["CellCount", "count_cells", "enumerate_cells"]
 
@@ -126,7 +124,7 @@ def count_cells(
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
         options["executor"] = executor
         by_vertices, by_programs = {"check_volumes": check_volumes}, dict[str, Any]()
-        return _by_both(count_cells, (network, domain), by_vertices, by_programs, options | limits)
+        return by_both(count_cells, (network, domain), by_vertices, by_programs, options | limits)
     volumes = bool(check_volumes)
     plan = plan_search(network, domain, engine, arithmetic, workers, volumes=volumes)
     if volumes and plan.engine == "lp":
@@ -155,7 +153,7 @@ def count_of(plan: Plan, domain: Domain, outcome: Outcome, check_volumes: bool, 
     # a volume beyond the range of floats says nothing of the cells; their number is right all the same
     summed = check_volumes and holds_volume(domain)
     total = outcome.volume if summed else None
-    certificate = _certificate(outcome, arithmetic)
+    certificate = outcome.certificate(arithmetic)
     if total is not None and not sums_up(total, domain, outcome.complete, plan.tolerances):
         total, unchecked = _measured_exactly(total, plan, domain, outcome)
         certificate = replace(certificate, unchecked=unchecked)
@@ -195,6 +193,42 @@ def _measured_exactly(total: float, plan: Plan, domain: Domain, outcome: Outcome
     return math.fsum(volumes.tolist()), ""
 
 
+class ListingOptions(Limits, total=False):
+    """Further keywords of `enumerate_cells`; its documentation says what they mean."""
+
+    output: str | PathLike[str] | None
+
+
+@overload
+def enumerate_cells(
+    network: Network,
+    domain: Domain,
+    *,
+    engine: str = ...,
+    arithmetic: Arithmetic = ...,
+    progress: Progress | None = ...,
+    workers: int | None = ...,
+    executor: Executor | None = ...,
+    volumes: bool | np.random.Generator | None = ...,
+    **limits: Unpack[Limits],
+) -> CellComplex: ...
+
+
+@overload
+def enumerate_cells(
+    network: Network,
+    domain: Domain,
+    *,
+    output: str | PathLike[str],
+    engine: str = ...,
+    arithmetic: Arithmetic = ...,
+    progress: Progress | None = ...,
+    workers: int | None = ...,
+    executor: Executor | None = ...,
+    **limits: Unpack[Limits],
+) -> StoredComplex: ...
+
+
 def enumerate_cells(
     network: Network,
     domain: Domain,
@@ -205,8 +239,8 @@ def enumerate_cells(
     workers: int | None = None,
     executor: Executor | None = None,
     volumes: bool | np.random.Generator | None = None,
-    **limits: Unpack[Limits],
-) -> CellComplex:
+    **limits: Unpack[ListingOptions],
+) -> CellComplex | StoredComplex:
     """List the cells of a network on a domain, and the facets between them.
 
     Parameters are those of `count_cells`, `max_cells` and `max_seconds` included, and one for engine "lp".
@@ -221,10 +255,13 @@ def enumerate_cells(
         and facets without volumes, as where time or Ctrl-C leave no time to measure. A Generator: volumes
         of cells by Monte Carlo in any dimension, with standard errors. `volume_kind` of the result says
         which.
+    output : a new folder that the cells go to, so that memory does not grow with their number
+        For engines with vertices; needs pyarrow. The result is a StoredComplex, with the same cells and
+        facets in the same order. See docs/listings.md.
 
     Returns
     -------
-    CellComplex
+    CellComplex, or StoredComplex
         Checked: a COMPLETE one has volumes that sum to the domain's, every interior facet seen from
         both sides with the same volume, and sampled points in listed cells. Its `certificate` says
         how signs were decided and what that proves.
@@ -249,7 +286,12 @@ def enumerate_cells(
     >>> cells.n_cells, int(cells.facets.interior.sum()), cells.volume_sum
     (4, 4, 4.0)
     """
+    output = limits.pop("output", None)
     max_cells, max_seconds = checked_limits("enumerate_cells", limits)
+    if output is not None and (engine in ("both", "lp") or isinstance(domain, Unbounded)):
+        raise InvalidInputError(
+            "output= is for one engine with vertices, on a bounded domain: use engine 'auto' or 'cells'"
+        )
     if isinstance(domain, Unbounded) and isinstance(network, Network):
         others: dict[str, Any] = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
         others |= {"volumes": volumes, "executor": executor}
@@ -257,30 +299,38 @@ def enumerate_cells(
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
         options["executor"] = executor
-        return _by_both(enumerate_cells, (network, domain), {}, {"volumes": False}, options | limits)
+        return by_both(enumerate_cells, (network, domain), {}, {"volumes": False}, options | limits)
     plan = plan_search(network, domain, engine, arithmetic, workers, volumes=True)
-    if _wants_volumes(plan, domain, volumes) and not holds_volume(domain):
-        raise InvalidDomainError(
-            f"the domain's volume is {domain.volume:g}: those of its cells are beyond the range of floats; "
-            "count the cells, rescale domain and network, or list with engine='lp' and volumes=False"
-        )
-    if plan.engine == "lp":
+    if _wants_volumes(plan, domain, volumes):
+        check_listable(domain)
+    if plan.engine == "lp" and output is None:
         if executor is not None:
             raise InvalidInputError(
                 "engine 'lp' lists cells on threads of this process: leave executor out, or use 'cells'"
             )
         with Stop(max_seconds) as stop:
-            cells = _enumerate_by_facets(plan, domain, max_cells, progress, volumes, stop)
+            from regions.enumeration.programs.listing_by_programs import enumerate_by_facets
+
+            cells = enumerate_by_facets(plan, domain, max_cells, progress, volumes, stop)
             stop.deliver(cells.certificate.stopped_by)
         return cells
+    if plan.engine == "lp":
+        raise InvalidInputError(
+            f"output= needs vertices, which are found up to d = {LARGEST_LISTED_DIMENSION}"
+        )
     if volumes is not None:
         raise InvalidInputError(
             f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
     compile_search(plan.make, Mode.COLLECT)
+    problem = Problem(network, domain, plan.engine, arithmetic, True)
+    if output is not None:
+        with new_folder(output) as place, Stop(max_seconds) as stop:
+            plan = plan.spooled(Spool(place / WORK, plan.net))
+            outcome = search_tree((plan, problem, workers), Mode.COLLECT, executor, max_cells, progress, stop)
+            return write_listing(plan, domain, outcome, place, stop.seconds)
     with Stop(max_seconds) as stop:
-        given = plan, Problem(network, domain, plan.engine, arithmetic, True), workers
-        outcome = search_tree(given, Mode.COLLECT, executor, max_cells, progress, stop)
+        outcome = search_tree((plan, problem, workers), Mode.COLLECT, executor, max_cells, progress, stop)
         cells = _complex_of(plan, domain, outcome, stop)
         stop.deliver(outcome.stopped_by)
     return cells
@@ -315,155 +365,13 @@ def _complex_of(plan: Plan, domain: Domain, outcome: Outcome, stop: Stop) -> Cel
         engine_reason=plan.reason,
         arithmetic=arithmetic,
         tolerances=plan.tolerances,
-        certificate=replace(_certificate(outcome, arithmetic), unchecked=unchecked),
+        certificate=replace(outcome.certificate(arithmetic), unchecked=unchecked),
         seconds=stop.seconds,
         rings=found.point if plan.net.planar else None,
     )
     if outcome.complete:
         check_samples(cells)
     return cells
-
-
-def _compare_counts(first: CellCount, second: CellCount) -> str:
-    """Return a line that says that two engines count the same; raises CertificateError if they do not."""
-    if first.n_cells != second.n_cells or first.status is not second.status:
-        raise CertificateError(
-            f"engine {first.engine!r} counts {first.n_cells} cells ({first.status.value}), engine "
-            f"{second.engine!r} {second.n_cells} ({second.status.value}); please report this network"
-        )
-    return f"engines {first.engine!r} and {second.engine!r} agree: {first.n_cells} cells"
-
-
-Found = TypeVar("Found", "CellCount", CellComplex)
-
-
-def _by_both(
-    run: Callable[..., Found],
-    problem: tuple[Network, Domain],
-    by_vertices: dict[str, Any],
-    by_programs: dict[str, Any],
-    options: dict[str, Any],
-) -> Found:
-    """Run by vertices, and again by linear programs in the time that is left; compare the two.
-
-    Where time or Ctrl-C ended one of them there is nothing to compare: the result by vertices says so.
-    """
-    early = ("max_seconds", "interrupt")
-    with Stop(options.get("max_seconds")) as stop:
-        first = run(*problem, engine=vertex_engine(problem[1]), **by_vertices, **options)
-        if first.certificate.stopped_by in early or stop.is_set():
-            return replace(first, engine_reason="as asked; engine 'lp' was not reached: nothing is compared")
-        second = run(*problem, engine="lp", **by_programs, **options | {"max_seconds": stop.left()})
-    if second.certificate.stopped_by in early:
-        return replace(first, engine_reason="as asked; engine 'lp' came to no end: nothing is compared")
-    if isinstance(first, CellComplex) and isinstance(second, CellComplex):
-        from regions.enumeration.programs.program_complex import compare_complexes
-
-        return replace(first, engine_reason=compare_complexes(first, second))
-    return replace(first, engine_reason=_compare_counts(first, second))
-
-
-def _enumerate_by_facets(
-    plan: Plan,
-    domain: Domain,
-    max_cells: int | None,
-    progress: Progress | None,
-    volumes: bool | np.random.Generator | None,
-    stop: Stop,
-) -> CellComplex:
-    """Do `enumerate_cells` by the breadth-first search over facets."""
-    from regions.enumeration.programs import program_complex as by_programs  # slow to import
-    from regions.enumeration.programs.breadth_first import list_cells
-
-    d, network = domain.dimension, plan.net.network
-    if volumes is True and d > LARGEST_LISTED_DIMENSION:
-        raise InvalidInputError(
-            f"volumes=True with d = {d}: vertices are found up to {LARGEST_LISTED_DIMENSION} dimensions; "
-            "give a numpy Generator to sample volumes, or leave them out"
-        )
-    listed = list_cells(
-        plan.net, domain, max_cells=max_cells, workers=plan.workers, progress=progress, stop=stop
-    )
-    packed = by_programs.packed_patterns(listed, network)
-    measured, unchecked = _measured(plan, domain, listed, packed, volumes, stop)
-    witnesses = np.array(listed.witnesses).reshape(len(packed), d)
-    unknown = np.isnan(witnesses).any(axis=1)  # no float is inside of these cells
-    witnesses[unknown] = measured.centroids[unknown]
-    arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
-    cells = CellComplex(
-        network=network,
-        domain=domain,
-        patterns=packed,
-        volumes=measured.volumes,
-        centroids=measured.centroids,
-        witnesses=witnesses,
-        n_vertices=measured.n_vertices,
-        n_facets=measured.n_facets,
-        facets=replace(
-            measured.facets, witness=by_programs.facet_witnesses(listed, measured.facets, network, domain)
-        ),
-        status=status_of(listed.stopped_by),
-        engine="lp",
-        engine_reason=plan.reason,
-        arithmetic=arithmetic,
-        tolerances=plan.tolerances,
-        certificate=Certificate(
-            arithmetic=arithmetic,
-            complete=listed.complete,
-            decisions=sum(cell.rows for cell in listed.facets),
-            exact_signs=sum(cell.exact for cell in listed.facets),
-            exact_positions=0,
-            stopped_by=listed.stopped_by,
-            unchecked=unchecked,
-        ),
-        seconds=stop.seconds,
-        volume_kind=measured.kind,
-        volume_errors=measured.errors,
-    )
-    if listed.complete:
-        check_samples(cells)
-    return cells
-
-
-def _measured(
-    plan: Plan,
-    domain: Domain,
-    listed: Listing,
-    packed: NDArray[np.uint8],
-    volumes: bool | np.random.Generator | None,
-    stop: Stop,
-) -> tuple[Measured, str]:
-    """Measure the cells that linear programs listed, as is asked for; also say what could not be checked."""
-    from regions.enumeration.programs import program_complex as by_programs  # slow to import
-
-    network, unchecked = plan.net.network, ""
-    measured = None
-    if volumes is True or (volumes is None and domain.dimension <= LARGEST_LISTED_DIMENSION):
-        measured = by_programs.measure_by_vertices(listed, packed, plan.net, domain, plan.tolerances, stop)
-    if measured is None:
-        measured = by_programs.without_volumes(listed, packed, plan.net, domain)
-    else:
-        measured.volumes, measured.facets, unchecked = checked_measures(
-            measured.volumes,
-            measured.facets,
-            measured.sides_differ,
-            Listed(network, domain, packed, listed.complete),
-            plan.tolerances,
-        )
-    if isinstance(volumes, np.random.Generator):
-        measured = by_programs.sample_volumes(measured, packed, network, domain, volumes)
-    return measured, unchecked
-
-
-def _certificate(outcome: Outcome, arithmetic: Arithmetic) -> Certificate:
-    return Certificate(
-        arithmetic=arithmetic,
-        complete=outcome.complete,
-        decisions=sum(result.certificate.decisions for result in outcome.results),
-        exact_signs=sum(result.certificate.exact_signs for result in outcome.results),
-        exact_positions=sum(result.certificate.exact_positions for result in outcome.results),
-        stopped_by=outcome.stopped_by,
-    )
 
 
 def _wants_volumes(plan: Plan, domain: Domain, volumes: bool | np.random.Generator | None) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from regions.complexes import Arithmetic
 from regions.domain import Domain
@@ -30,6 +30,9 @@ from regions.errors import InvalidInputError
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
+
+if TYPE_CHECKING:
+    from regions.enumeration.spool import Spool
 
 LOGGER = logging.getLogger(__name__)
 
@@ -203,6 +206,7 @@ def run_on_executor(
     """
     max_cells, workers = limits
     office = _Office(problem, mode, executor, max_cells, slots_of(executor, workers))
+    office.spool = plan.spool
     try:
         office.work(progress, stop)
     except KeyboardInterrupt:
@@ -228,6 +232,7 @@ class _Office:
         self.out: dict[Future[list[Done] | None], list[bytes]] = {}
         self.cells, self.part = 0, 0.0
         self.lost = False
+        self.spool: Spool | None = None
 
     def work(self, progress: Progress | None, stop: Stop) -> None:
         """Search the tree to its end, or until `stop` is set, the limit is reached or workers are lost."""
@@ -302,6 +307,8 @@ class _Office:
         for result, part in found:
             begun.add(result.path)
             if self.ledger.enter(result):
+                if self.spool is not None:
+                    result.parts = list(self.spool.store(result.parts))
                 self.cells, self.part = self.cells + result.cells, self.part + part
                 self.todo += _paths(result.remainder)
         self.todo += [path for path in paths if path not in begun]

@@ -108,11 +108,7 @@ def facet_table(
         workers, lambda begin, end: facet_kernels.count_rows(found.label, halves.mate, begin, end), ranges
     )
     alone = sum(one for _, one in counted)
-    if troubles or (complete and alone):
-        raise CertificateError(
-            f"{alone} of {count} facets are seen from one side only and {troubles} from more "
-            "than two: cells are missing or doubled; please report this network"
-        )
+    sides_alone(alone if complete else 0, troubles, count)
     ends = [0, *accumulate(m for m, _ in counted)]
     m = ends[-1]
     rows = _empty_rows(m)
@@ -131,13 +127,22 @@ def facet_table(
         facet_kernels.list_facets(
             halves, found.pattern, firsts, units, part, other_side[first:last], begin, end
         )
-        _check_sides_of_units(part, found, starts)
+        check_sides_of_units(part, found, starts)
 
     on_threads(workers, fill, [(*a, *b) for a, b in zip(pairwise(ends), ranges, strict=True)])
     facets = FacetTable(
         **rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b), workers)
     )
-    return facets, _compare_both_sides(rows.volume, other_side, domain, tolerances)
+    return facets, compare_both_sides(rows.volume, other_side, domain, tolerances)
+
+
+def sides_alone(alone: int, troubles: int, count: int) -> None:
+    """Raise CertificateError if halves have no other one, where all should, or met a third."""
+    if alone or troubles:
+        raise CertificateError(
+            f"{alone} of {count} facets are seen from one side only and {troubles} from more "
+            "than two: cells are missing or doubled; please report this network"
+        )
 
 
 def _empty_rows(m: int) -> facet_kernels.Rows:
@@ -237,7 +242,7 @@ def _decide_jumps(
         jump[part[open_]] = exact
 
 
-def _check_sides_of_units(rows: facet_kernels.Rows, found: Output, starts: NDArray[np.int64]) -> None:
+def check_sides_of_units(rows: facet_kernels.Rows, found: Output, starts: NDArray[np.int64]) -> None:
     """Check that the second cell of each pair is on the inactive side of the unit, as the first is not."""
     inner = np.flatnonzero(rows.cell_b >= 0)
     unit = starts[rows.layer[inner]] + rows.unit[inner]
@@ -249,7 +254,7 @@ def _check_sides_of_units(rows: facet_kernels.Rows, found: Output, starts: NDArr
         )
 
 
-def _compare_both_sides(
+def compare_both_sides(
     a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
 ) -> str:
     """Compare the volumes of facets from two sides (negative: there is one only); say how they differ."""

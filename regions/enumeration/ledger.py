@@ -10,7 +10,7 @@ import math
 from bisect import insort
 from dataclasses import dataclass
 
-from regions.complexes import StoppedBy
+from regions.complexes import Arithmetic, Certificate, StoppedBy
 from regions.enumeration.search import NO_LIMIT, VOLUME_UNIT, WHOLE, MakeSearch, Task, TaskResult
 from regions.kernels.memory.states import Mode, Status
 
@@ -35,6 +35,13 @@ class Outcome:
             return sum(result.volume for result in self.results) / (1 << VOLUME_UNIT)
         except OverflowError:
             return math.inf
+
+    def certificate(self, arithmetic: Arithmetic) -> Certificate:
+        """Return how the signs in all results were decided."""
+        decisions, signs, positions = (
+            sum(result.certificate[k] for result in self.results) for k in range(3)
+        )
+        return Certificate(arithmetic, self.complete, decisions, signs, positions, self.stopped_by)
 
 
 class Ledger:

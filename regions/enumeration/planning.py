@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from regions.enumeration.search import MakeSearch
 from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.errors import InvalidDomainError, InvalidInputError, check_choice
 from regions.network.relu_network import Network
+
+if TYPE_CHECKING:
+    from regions.enumeration.spool import Spool
 
 LOGGER = logging.getLogger(__name__)
 LARGEST_LISTED_DIMENSION = 8  # by vertices: volumes go over the faces of every cell
@@ -35,6 +38,12 @@ class Plan:
     tolerances: Tolerances
     workers: int
     make: MakeSearch
+    spool: Spool | None = None
+
+    def spooled(self, spool: Spool) -> Plan:
+        """Return the same plan, by which what tasks find goes to files."""
+        make: MakeSearch = partial(self.make, spool=spool)  # type: ignore[call-arg]
+        return replace(self, make=make, spool=spool)
 
 
 def plan_search(

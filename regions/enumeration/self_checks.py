@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes import CellComplex, FacetTable, Tolerances
+from regions.complexes import Arithmetic, CellComplex, FacetTable, Tolerances
 from regions.domain import Domain
 from regions.errors import CertificateError
 from regions.kernels.memory import pattern_lookup
@@ -114,7 +115,8 @@ def too_many(trouble: str, cells: int, domain: Domain) -> str:
         raise CertificateError(f"{trouble}; please report this network")
     return (
         "that volumes fit together is not checked: the domain is so thin for its distance from 0 that they "
-        f"are rounded away, and {cells:,} cells are too many, or cut off too early, to measure them exactly"
+        f"are rounded away, and {cells:,} cells are too many, cut off too early or not in memory, to measure "
+        "them exactly"
     )
 
 
@@ -152,18 +154,35 @@ def check_samples(cells: CellComplex) -> None:
     CertificateError
         If one is strictly inside of a cell that is not listed.
     """
-    network, domain = cells.network, cells.domain
+    check_points(
+        cells.network, cells.domain, cells.arithmetic, lambda packed: rows_in(packed, cells.patterns)
+    )
+
+
+def check_points(
+    network: Network,
+    domain: Domain,
+    arithmetic: Arithmetic,
+    listed: Callable[[NDArray[np.uint8]], NDArray[np.bool_]],
+) -> None:
+    """Do what `check_samples` does, given what tells which packed patterns (k, bytes) are listed.
+
+    Raises
+    ------
+    CertificateError
+        If a point is strictly inside of a cell that is not listed.
+    """
     points = domain.sample(SAMPLES, np.random.default_rng(0))
     inputs = domain.to_input(points)
     packed = pack(np.atleast_2d(network.activation_pattern(inputs)))
-    missing = ~_rows_in(packed, cells.patterns)
+    missing = ~listed(packed)
     for k in np.flatnonzero(missing):
         values = np.concatenate([z.ravel() for z in network.pre_activations(inputs[k : k + 1])])
         near = np.abs(values).min() <= 1e-9 * np.abs(values).max() or network.max_units is not None
-        if near and cells.arithmetic == "float":
+        if near and arithmetic == "float":
             continue
         states = _exact_pattern(network, domain, points[k])
-        if states is not None and not _rows_in(pack(states[None]), cells.patterns)[0]:
+        if states is not None and not listed(pack(states[None]))[0]:
             raise CertificateError(
                 f"the sampled point {inputs[k].tolist()} lies in no listed cell; please report this network"
             )
@@ -182,7 +201,7 @@ def _exact_pattern(network: Network, domain: Domain, point: FloatArray) -> NDArr
     return np.frombuffer(states, np.bool_) if inside_all(sides, at) else None
 
 
-def _rows_in(rows: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def rows_in(rows: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell which rows occur in a table of rows of the same width."""
     if rows.shape[1] == 0:
         return np.full(rows.shape[0], table.shape[0] > 0)

@@ -90,7 +90,7 @@ def local_complexity(
     density : Density in the intrinsic coordinates of the domain
     sigma : float > 0, standard deviation of the bias noise
     n_samples : int >= 2
-    rng : numpy Generator; the same state gives the same result
+    rng : seed or numpy Generator; the same state gives the same result
     domain : Domain, default the whole input space; samples outside it count as 0, and gradients
         are the intrinsic ones
     kind : "gradient" (nonlinear locus) or "activation" (activation locus)

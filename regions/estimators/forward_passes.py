@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from regions.density import Density
 from regions.domain import Domain
 from regions.estimators.exact_passes import ExactPass, ExactPasses, exact_zeros
-from regions.estimators.ties import candidates, difference_from_winner, distances_from_bends, winner_places
+from regions.estimators.ties import difference_from_winner, distances_from_bends
 from regions.estimators.twins import FAR_BEHIND, Fingerprints
-from regions.network.max_units import states_of_layer
+from regions.network.max_units import candidates, states_of_layer, winner_places
 from regions.network.relu_network import Network
 from regions.network.slopes import activated
 

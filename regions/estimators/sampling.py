@@ -36,7 +36,7 @@ class SamplingEstimator(ABC):
         ----------
         network : Network
         density : Density in the intrinsic coordinates of the domain
-        rng : numpy Generator; the same state gives the same result
+        rng : seed or numpy Generator; the same state gives the same result
         budget : int >= 2, number of independent draws
         domain : Domain, default the whole input space
 

@@ -10,38 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.network.max_units import Sizes
+from regions.network.max_units import Sizes, candidates, winner_places
 
-__all__ = ["candidates", "difference_from_winner", "distances_from_bends", "leads_at_tie", "winner_places"]
+__all__ = ["difference_from_winner", "distances_from_bends", "leads_at_tie"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
-
-
-def candidates(sizes: Sizes, width: int) -> BoolArray:
-    """Say which rows of a layer are candidates of max units.
-
-    Examples
-    --------
-    >>> candidates(np.array([1, 2]), 3).tolist(), candidates(None, 2).tolist()
-    ([False, True, True], [False, False])
-    """
-    return np.zeros(width, bool) if sizes is None else np.repeat(sizes > 1, sizes)
-
-
-def winner_places(active: BoolArray, sizes: IntArray) -> IntArray:
-    """Return for each row (..., n) the place of its unit's winner in the layer; an ordinary row's is its own.
-
-    Examples
-    --------
-    >>> winner_places(np.array([False, False, True]), np.array([1, 2])).tolist()
-    [0, 2, 2]
-    """
-    places = np.arange(active.shape[-1])
-    starts = np.cumsum(sizes) - sizes
-    winners = np.maximum.reduceat(np.where(active, places, -1), starts, axis=-1)
-    return np.where(candidates(sizes, places.size), np.repeat(winners, sizes, axis=-1), places)
 
 
 def difference_from_winner(values: FloatArray, active: BoolArray, sizes: Sizes) -> FloatArray:

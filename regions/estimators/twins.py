@@ -87,10 +87,14 @@ class Fingerprints:
         found = np.zeros(labels.shape, bool)
         sizes = self._maxima[layer]
         if sizes is not None:
-            place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-            for apart in range(1, int(sizes.max())):
-                same = labels[:, apart:] == labels[:, :-apart]
-                found[:, apart:] |= same & (place[apart:] >= apart)
+            owner = np.repeat(np.arange(sizes.size), sizes)
+            # by units, in them by labels, and equal ones in their order
+            order = labels.argsort(axis=1, kind="stable")
+            by_unit = owner[order].argsort(axis=1, kind="stable")
+            order = np.take_along_axis(order, by_unit, axis=1)
+            ranked = np.take_along_axis(labels, order, axis=1)
+            same = (ranked[:, 1:] == ranked[:, :-1]) & (owner[order[:, 1:]] == owner[order[:, :-1]])
+            np.put_along_axis(found, order[:, 1:], same, axis=1)
         return found
 
 

@@ -20,8 +20,9 @@ from regions.enumeration.programs.cell_facets import CellFacets
 from regions.enumeration.programs.exact_sides import ExactSides
 from regions.errors import SolverError
 from regions.kernels.memory.bits import SMALLEST
+from regions.network.max_units import candidates, states_of_layer, winner_places
 from regions.network.relu_network import Network
-from regions.network.slopes import Slopes, activated, right_of, slopes_at
+from regions.network.slopes import Slopes, activated, slopes_at
 from regions.optimize import BoxPrograms, LPStatus
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +34,10 @@ MOST_SECONDS = 600.0  # of one linear program; a row that takes longer is undeci
 
 
 class _Rows(NamedTuple):
-    """The units of a cell as A @ x <= b, flat; `errors` bound those of A @ x - b over the box."""
+    """The units of a cell as A @ x <= b, flat; `errors` bound those of A @ x - b over the box.
+
+    The row of a candidate that loses in a max unit is that of its value minus the winner's.
+    """
 
     A: FloatArray
     b: FloatArray
@@ -106,8 +110,13 @@ class BoxFacetFinder:
             self._shoot_rays(cell, directions)
         undecided = self._ask_programs(cell)
         facets = sorted(cell.beyond)
+        labels = rows.units[facets]
+        if (table := self.network.max_units) is not None:  # where two candidates tie, the earlier one
+            losers, winners = table.losers(on)
+            winner_of = dict(zip(losers.tolist(), winners.tolist(), strict=True))
+            labels = np.array([min(u, winner_of.get(u, u)) for u in labels.tolist()], np.int64)
         return CellFacets(
-            rows.units[facets].tolist(),
+            labels.tolist(),
             [cell.beyond[row][1] for row in facets],
             [cell.beyond[row][0] for row in facets],
             inside,
@@ -119,7 +128,8 @@ class BoxFacetFinder:
     def _values(self, points: FloatArray, on: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Return pre-activations (p, n_units) at points, and bounds of their errors.
 
-        They are those of the network, or of the maps of a pattern if one is given.
+        They are those of the network, or of the maps of a pattern if one is given. Of candidates of max units
+        they are by how much losers trail the winner, and 1 for the winner itself, which is as sure as these.
         """
         d = self._extents.size
         first = self._first
@@ -138,13 +148,19 @@ class BoxFacetFinder:
                 E = np.where((size + spread) > 0.0, E * (1.0 + 1e-9) + SMALLEST, 0.0)
             X, S = V, E
             if self.network.relu[layer]:
-                n, pair = V.shape[1], self.network.slopes[layer]
+                n, pair, sizes = V.shape[1], self.network.slopes[layer], self.network.maxima[layer]
+                right = states_of_layer(V, pair, sizes)
+                if on is not None:
+                    right = np.broadcast_to(on[start : start + n], V.shape)
                 cuts = self.network.cutting[start : start + n]
+                lead, doubt = (V, E) if sizes is None else _behind_winners(V, E, right, sizes)
                 # what is linear counts as active beyond doubt
-                values.append(np.where(cuts, V, 1.0))
-                errors.append(np.where(cuts, E, 0.0))
-                right = right_of(V, pair) if on is None else np.broadcast_to(on[start : start + n], V.shape)
-                X, S, start = activated(V, right, pair), self._passed_on(V, E, right, pair, on), start + n
+                values.append(np.where(cuts, lead, 1.0))
+                errors.append(np.where(cuts, doubt, 0.0))
+                X, S = activated(V, right, pair), self._passed_on(V, E, right, pair, on)
+                if sizes is not None:
+                    S = np.where(candidates(sizes, n), _errors_of_maxima(E, right, sizes, on is None), S)
+                start += n
         return np.concatenate(values, axis=1), np.concatenate(errors, axis=1)
 
     def _passed_on(
@@ -186,9 +202,14 @@ class BoxFacetFinder:
                 E[:, d] += gamma * np.abs(self.network.biases[layer])
                 E = np.where(np.abs(C) + E > 0.0, E + SMALLEST, 0.0)
             if self.network.relu[layer]:
-                maps.append(C)
-                errors.append(E @ sizes * (1.0 + 1e-9))
                 right, pair = on[start : start + C.shape[0]], self.network.slopes[layer]
+                units = self.network.maxima[layer]
+                lead, doubt = C, E
+                if units is not None:
+                    lead, doubt = (part.T for part in _behind_winners(C.T, E.T, right, units))
+                    lead = np.where((candidates(units, right.size) & right)[:, None], 0.0, lead)
+                maps.append(lead)
+                errors.append(doubt @ sizes * (1.0 + 1e-9))
                 start += C.shape[0]
                 passed = activated(C, right, pair, 1)
                 E = activated(E, right, None if pair is None else np.abs(pair), 1)
@@ -292,7 +313,7 @@ class BoxFacetFinder:
         clear = alone & (same | constant).all(axis=1)
         clear &= ((far > self.box.low) & (far < self.box.high)).all(axis=1)
         left = np.flatnonzero(clear)
-        share = 1.0
+        share, table = 1.0, self.network.max_units
         for _ in range(MOST_HALVINGS):
             if left.size == 0:
                 return
@@ -301,6 +322,13 @@ class BoxFacetFinder:
             states = values > 0.0
             changed = states != on
             changed[np.arange(left.size), units[left]] ^= True
+            if table is not None:  # where a candidate takes the lead, the winner loses it
+                winners = [
+                    next(k for k in table.rows_of(u) if on[k]) if table.first[u] >= 0 else -1
+                    for u in units[left]
+                ]
+                tied = np.flatnonzero(np.array(winners) >= 0)
+                changed[tied, np.array(winners)[tied]] ^= True
             good = _certain(values, errors).all(axis=1) & ~(changed & ~constant[left]).any(axis=1)
             for k in np.flatnonzero(good).tolist():
                 cell.beyond[int(crossed[left[k]])] = points[k], states[k].tobytes()
@@ -343,3 +371,24 @@ class BoxFacetFinder:
 def _certain(values: FloatArray, errors: FloatArray) -> BoolArray:
     """Say which signs are beyond doubt; a value that is 0 without error is a constant, and off."""
     return (np.abs(values) > errors) | ((values == 0.0) & (errors == 0.0))
+
+
+def _behind_winners(
+    V: FloatArray, E: FloatArray, right: BoolArray, sizes: NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
+    """Return values (..., n) with those of candidates minus the winners', 1 for winners, and the errors."""
+    places = np.broadcast_to(winner_places(right, sizes), V.shape)
+    lead = V - np.take_along_axis(V, places, axis=-1)
+    doubt = (E + np.take_along_axis(E, places, axis=-1)) * (1.0 + 1e-9) + 2.0**-52 * np.abs(lead)
+    among = candidates(sizes, V.shape[-1])
+    won = among & right
+    lead, doubt = np.where(won, 1.0, lead), np.where(won, 0.0, doubt)
+    return np.where(among, lead, V), np.where(among, doubt, E)
+
+
+def _errors_of_maxima(E: FloatArray, right: BoolArray, sizes: NDArray[np.int64], doubted: bool) -> FloatArray:
+    """Return the errors of what max units put out, for their winners; the largest where these are doubted."""
+    if doubted:
+        starts = np.cumsum(sizes) - sizes
+        E = np.repeat(np.maximum.reduceat(E, starts, axis=-1), sizes, axis=-1)
+    return np.where(right, E, 0.0)

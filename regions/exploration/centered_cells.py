@@ -21,7 +21,10 @@ LayerMaps = list[tuple[FloatArray, FloatArray]]
 
 
 class Rows(NamedTuple):
-    """A cell as {u : A @ u <= b}, u = t - centre. Rows have length 1; units are flat, -1 - k for side k."""
+    """A cell as {u : A @ u <= b}, u = t - centre. Rows have length 1; units are flat, -1 - k for side k.
+
+    The row of a candidate that loses in a max unit is by how much it trails the winner.
+    """
 
     A: FloatArray
     b: FloatArray
@@ -73,8 +76,12 @@ class CenteredCells:
         """Return the rows of the cell of a pattern; units that are constant on it bound nothing."""
         maps, _ = self._maps(pattern)
         sign = np.where(pattern, -1.0, 1.0)
-        A = np.concatenate([a for a, _ in maps]) * sign[:, None]
-        b = -np.concatenate([c for _, c in maps]) * sign
+        A, c = np.concatenate([a for a, _ in maps]), np.concatenate([c for _, c in maps])
+        if (table := self.network.max_units) is not None:
+            own, winner = table.losers(pattern)
+            A[own], c[own] = A[own] - A[winner], c[own] - c[winner]
+            A[winner] = 0.0  # of which every loser has a row
+        A, b = A * sign[:, None], -c * sign
         lengths = np.linalg.norm(A, axis=1)
         kept = np.flatnonzero((lengths > 0.0) & self.network.cutting)
         A, b = A[kept] / lengths[kept, None], b[kept] / lengths[kept]

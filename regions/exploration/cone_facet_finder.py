@@ -56,9 +56,14 @@ class ConeFacetFinder:
         unknown = np.full(witness.size, np.nan)
         point = np.array([float(Fraction(x, inside[-1])) for x in inside[:-1]])
         states = self.network.activation_pattern(self.plane.to_input(point))
+        neighbours = [neighbour_pattern(self._exact, cell, facet) for facet in facets]
         return CellFacets(
-            labels=[facet.units[0] for facet in facets],
-            neighbours=[neighbour_pattern(self._exact, cell, facet) for facet in facets],
+            # the first unit that vanishes is the first to change, and of two candidates the earlier one
+            labels=[
+                next(k for k, pair in enumerate(zip(pattern, states, strict=True)) if pair[0] != pair[1])
+                for states in neighbours
+            ],
+            neighbours=list(neighbours),
             points=[unknown] * len(facets),
             witness=point if states.tobytes() == pattern else unknown,
             rows=len(cone.rows),

@@ -209,7 +209,8 @@ class Exploration(Shown):
         around = CenteredCells(self.network, self.frame)
         rows = around.rows(self.states(slice(1))[0])
         best: NearestFacet | None = None
-        is_facet = np.isin(rows.units, self.flat_units[(self.first == 0) | (self.second == 0)])
+        units = self._units_of_rows()
+        is_facet = np.isin(rows.units, list(units))
         for k in np.flatnonzero(is_facet)[np.argsort(rows.b[is_facet], kind="stable")]:
             distance = max(float(rows.b[k]), 0.0)
             if best is not None and distance >= best.distance:
@@ -217,8 +218,20 @@ class Exploration(Shown):
             if not self.frame.free and (rows.A @ (rows.b[k] * rows.A[k]) > rows.b + 1e-12).any():
                 distance = around.nearest(with_row(rows, -rows.A[k], -float(rows.b[k])), "facet").distance
             if best is None or distance < best.distance:
-                best = NearestFacet(distance, *unit_place(self.network.unit_offsets, int(rows.units[k])))
+                unit = units[int(rows.units[k])]
+                best = NearestFacet(distance, *unit_place(self.network.unit_offsets, unit))
         return best
+
+    def _units_of_rows(self) -> dict[int, int]:
+        """Return the units of the facets of the centre's cell, by the units of its rows."""
+        own = np.flatnonzero((self.first == 0) | (self.second == 0))
+        units, table = self.flat_units[own].tolist(), self.network.max_units
+        if table is None:
+            return dict(zip(units, units, strict=True))
+        here, others = self.states(slice(1))[0], (self.first + self.second)[own].tolist()
+        beyond = (self.states(slice(cell, cell + 1))[0] for cell in others)
+        rows = [table.rival_at(unit, here, states) for unit, states in zip(units, beyond, strict=True)]
+        return dict(zip(rows, units, strict=True))
 
     @cached_property
     def graph(self) -> nx.Graph:

@@ -261,10 +261,12 @@ class Search:
         self.exact += found.exact
         self.points.append(found.witness)
         bounds = self._bounds(cell) if self.by_distance else {}
-        parent = len(self.entered) - 1
+        parent, table = len(self.entered) - 1, self.network.max_units
+        here = None if table is None else self.states(cell)
         for unit, states in zip(found.labels, found.neighbours, strict=True):
             if states is not None:
-                other = self._meet(states, parent, self.hops[cell] + 1, bounds.get(unit, 0.0))
+                row = unit if table is None or here is None else table.rival_at(unit, here, states)
+                other = self._meet(states, parent, self.hops[cell] + 1, bounds.get(row, 0.0))
                 self.edges.extend((cell, other, unit))
 
     def _bounds(self, cell: int) -> dict[int, float]:

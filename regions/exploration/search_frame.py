@@ -67,7 +67,6 @@ def check_network(network: Network) -> None:
     """Raise InvalidInputError unless this is a network that has cells."""
     if not isinstance(network, Network):
         raise InvalidInputError(f"network is a {type(network).__name__}; make a Network, see load_network")
-    network.refuse_max_units("local exploration")
     if not network.cutting.any():
         kind = "unit that is not linear" if network.n_units else "ReLU unit"
         raise InvalidInputError(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.errors import InvalidNetworkError
+from regions.errors import BudgetExceededError, InvalidNetworkError
 from regions.network.layer_matrices import Matrix, identity, is_sparse
 from regions.network.slopes import RELU, Slopes, activated, entries_of_layers, put_out, right_of
 from regions.showing import Shown
@@ -23,6 +24,8 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Sizes = IntArray | None  # rows of each unit of a layer, 1 for ordinary units; None: there are no max units
+
+MOST_PAIRS = 2**24  # of candidates, that are listed: 256 MiB
 
 
 def sizes_of_layers(given: Any, relu: Sequence[bool], widths: Sequence[int]) -> tuple[Sizes, ...]:
@@ -160,6 +163,31 @@ def winners(values: FloatArray, sizes: IntArray) -> BoolArray:
     return np.asarray(largest & first)
 
 
+def candidates(sizes: Sizes, width: int) -> BoolArray:
+    """Say which rows of a layer are candidates of max units.
+
+    Examples
+    --------
+    >>> candidates(np.array([1, 2]), 3).tolist(), candidates(None, 2).tolist()
+    ([False, True, True], [False, False])
+    """
+    return np.zeros(width, bool) if sizes is None else np.repeat(sizes > 1, sizes)
+
+
+def winner_places(active: BoolArray, sizes: IntArray) -> IntArray:
+    """Return for each row (..., n) the place of its unit's winner in the layer; an ordinary row's is its own.
+
+    Examples
+    --------
+    >>> winner_places(np.array([False, False, True]), np.array([1, 2])).tolist()
+    [0, 2, 2]
+    """
+    places = np.arange(active.shape[-1])
+    starts = np.cumsum(sizes) - sizes
+    winners = np.maximum.reduceat(np.where(active, places, -1), starts, axis=-1)
+    return np.where(candidates(sizes, places.size), np.repeat(winners, sizes, axis=-1), places)
+
+
 def states_of_layer(values: FloatArray, slopes: Slopes, sizes: Sizes) -> BoolArray:
     """Say which rows (..., n) of a layer are active: right of their breakpoints, or the winners of max units.
 
@@ -199,16 +227,35 @@ class MaxUnits(Shown):
     ----------
     first : (n_units,) int64, first row of the max unit that a row belongs to; -1 for ordinary units
     size : (n_units,) int64, rows of that unit; 1 for ordinary ones
-    pairs : (2, pairs) int64, their two rows
     pair_offsets : (layers + 1,) int64, first pair of each layer of units, and the total
     pair_starts : (n_units,) int64, number of the first pair of a row's unit
     """
 
     first: IntArray
     size: IntArray
-    pairs: IntArray
     pair_offsets: IntArray
     pair_starts: IntArray
+
+    @cached_property
+    def pairs(self) -> IntArray:
+        """The two rows of each pair, `(2, pairs)`.
+
+        Raises
+        ------
+        BudgetExceededError
+            If there are more than 2**24 pairs.
+        """
+        total = int(self.pair_offsets[-1])
+        if total > MOST_PAIRS:
+            raise BudgetExceededError(
+                f"the max units have {total:,} pairs of candidates, k (k - 1) / 2 for each of k candidates "
+                f"(the largest has {int(self.size.max()):,}); a search keeps a row for each, and at most "
+                f"{MOST_PAIRS:,} are made: estimators and `explore` in many inputs need none"
+            )
+        firsts = np.unique(self.first[self.first >= 0])
+        of_size = {k: np.stack(np.triu_indices(k, 1)) for k in np.unique(self.size[firsts]).tolist()}
+        parts = [of_size[int(self.size[first])] + first for first in firsts.tolist()]
+        return np.ascontiguousarray(np.concatenate(parts, axis=1, dtype=np.int64))
 
     @property
     def n_units(self) -> int:
@@ -248,6 +295,44 @@ class MaxUnits(Shown):
             raise InvalidNetworkError(f"{len(active)} candidates of the max unit of row {start} are active")
         return active[0]
 
+    def losers(self, states: BoolArray) -> tuple[IntArray, IntArray]:
+        """Return the candidates that are inactive in a pattern, and the winner of the max unit of each.
+
+        Examples
+        --------
+        >>> losers, winners = table_of([np.array([1, 3])]).losers(np.array([True, False, False, True]))
+        >>> losers.tolist(), winners.tolist()
+        ([1, 2], [3, 3])
+        """
+        of = np.flatnonzero((self.first >= 0) & states)
+        by_first = np.zeros(self.n_units, np.int64)
+        by_first[self.first[of]] = of
+        losers = np.flatnonzero((self.first >= 0) & ~states)
+        return losers, by_first[self.first[losers]]
+
+    def rows_of(self, row: int) -> range:
+        """Return the candidates of the max unit that a row belongs to; of an ordinary unit its row alone."""
+        start = int(self.first[row])
+        return range(row, row + 1) if start < 0 else range(start, start + int(self.size[row]))
+
+    def rival_at(
+        self, row: int, here: Sequence[Any] | BoolArray, beyond: bytes | Sequence[Any] | BoolArray
+    ) -> int:
+        """Return what bends on a facet between two patterns, as seen from the first of them.
+
+        Parameters
+        ----------
+        row : int, the unit that the facet is booked under; where two candidates tie, one of them
+        here, beyond : the patterns on its two sides
+
+        Returns
+        -------
+        row : int, an ordinary unit itself; else the candidate that wins beyond
+        """
+        if here[row]:
+            return next((k for k in self.rows_of(row) if beyond[k] and not here[k]), row)
+        return row
+
 
 def table_of(sizes: Sequence[Sizes | int]) -> MaxUnits | None:
     """Number the rows and pairs of layers of units, given the sizes of their units, or their widths.
@@ -257,18 +342,17 @@ def table_of(sizes: Sequence[Sizes | int]) -> MaxUnits | None:
     every = [np.ones(entry, np.int64) if isinstance(entry, int) else entry for entry in sizes]
     if all((rows == 1).all() for rows in every if rows is not None):
         return None
-    first, size, starts, pairs, offsets = [], [], [], [], [0]
+    first, size, starts, offsets = [], [], [], [0]
     row, total = 0, 0
     for rows in every:
         for k in () if rows is None else rows.tolist():
             first += [row if k > 1 else -1] * k
             size += [k] * k
             starts += [total] * k
-            pairs += [(row + a, row + b) for a in range(k) for b in range(a + 1, k)]
             row += k
-            total = len(pairs)
+            total += k * (k - 1) // 2
         offsets.append(total)
-    arrays = (first, size, np.array(pairs, np.int64).T, offsets, starts)
+    arrays = (first, size, offsets, starts)
     return MaxUnits(*(np.ascontiguousarray(np.asarray(array, np.int64)) for array in arrays))
 
 

@@ -87,6 +87,20 @@ def row_keys(rows: NDArray[Any]) -> list[bytes]:
     return [data[i * width : (i + 1) * width] for i in range(rows.shape[0])]
 
 
+def distinct_rows(packed: ByteArray) -> ByteArray:
+    """Return packed patterns (n, k), each once, in the order of their bytes.
+
+    Examples
+    --------
+    >>> distinct_rows(np.array([[5, 0], [4, 1], [5, 0]], np.uint8)).tolist()
+    [[4, 1], [5, 0]]
+    """
+    if packed.size == 0:
+        return packed[:0]
+    keys = np.unique(np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel())
+    return keys.view(np.uint8).reshape(-1, packed.shape[1])
+
+
 def hex_names(packed: ByteArray) -> list[str]:
     """Write packed patterns (n, k) as hexadecimal digits, two a byte, the first byte first.
 

@@ -3,12 +3,15 @@
 The only part of the package that imports matplotlib, and plotly where it is installed.
 """
 
-from regions.plotting.cell_pictures import jacobian_norms, mark_points, plot_cells
+from regions.plotting.cell_colors import jacobian_norms
+from regions.plotting.cell_pictures import plot_cells
 from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.figure_files import figure_path, save_figure
 from regions.plotting.graph_pictures import plot_graph
 from regions.plotting.interactive import interactive_figure, save_interactive
 from regions.plotting.judging import plot_comparison, plot_validation
+from regions.plotting.marks import mark_points
+from regions.plotting.piece_pictures import plot_pieces
 from regions.plotting.training import plot_history
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "plot_comparison",
     "plot_graph",
     "plot_history",
+    "plot_pieces",
     "plot_validation",
     "save_figure",
     "save_interactive",

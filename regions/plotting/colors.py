@@ -5,7 +5,8 @@ Numbers in, RGBA out; which colours go where on a page is decided in `cell_pictu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib
 import numpy as np
@@ -27,6 +28,12 @@ _QUALITATIVE = (
     "#D55E00", "#F0E442", "#8C8C8C", "#6B4C9A", "#8B5E3C",
 )  # fmt: skip
 
+# Areas: made pale, 0.1 apart in OKLab, also for deuteranopes and protanopes; black lines show on all.
+_FILLS = (
+    "#6794FF", "#E6BF99", "#D678A0", "#A0A809", "#B7FCFF",
+    "#5C57C6", "#FBF663", "#A86100", "#A83974", "#01D2FC",
+)  # fmt: skip
+
 # OKLab to linear sRGB: B. Ottosson, "A perceptual color space for image processing" (2020).
 _LAB_TO_LMS = np.array(
     [[1.0, 0.3963377774, 0.2158037573],
@@ -39,8 +46,10 @@ _LMS_TO_RGB = np.array(
      [-0.0041960863, -0.7034186147, 1.7076147010]]
 )  # fmt: skip
 
-_SAMPLE = 4096
+_SAMPLE = 512
 _DECADE = 20.0
+_UNSEEN = 1e-6  # of the whole: less than a pixel
+_MANY, _BEYOND = 100, 0.01
 
 
 def class_palette(n: int) -> Floats:
@@ -64,6 +73,19 @@ def class_palette(n: int) -> Floats:
     hue = 2.0 * np.pi * np.arange(n) / n
     lightness = np.where(np.arange(n) % 2 == 0, 0.72, 0.58)
     return oklab_to_rgb(np.stack([lightness, 0.13 * np.cos(hue), 0.13 * np.sin(hue)], axis=1))
+
+
+def class_fills(n: int) -> Floats:
+    """RGB of n classes as areas: ten that colour-blind readers tell apart, black lines visible on each.
+
+    Examples
+    --------
+    >>> class_fills(10).shape, bool((luminance(class_fills(10)) > 0.3).all())
+    ((10, 3), True)
+    """
+    if n <= len(_FILLS):
+        return tint(np.array([to_rgb(color) for color in _FILLS[:n]]), 0.2)
+    return tint(class_palette(n), 0.25)
 
 
 def layer_palette(n: int) -> Floats:
@@ -111,18 +133,11 @@ def pattern_colors(complex: CellComplex) -> Floats:
     """
     n, n_units = complex.n_cells, complex.network.n_units
     patterns = np.ascontiguousarray(complex.patterns)
-    axes = np.zeros((n, 3))
-    step = max(1, n // _SAMPLE)
-    sample = _signs(patterns[::step], n_units)
-    if n_units and len(sample) > 1:
-        center = sample.mean(axis=0)
-        spread = (sample - center).T @ (sample - center)
-        top = max(n_units - 3, 0)
-        _, components = eigh(spread, subset_by_index=[top, n_units - 1])
-        components = components[:, ::-1] * np.where(components[:, ::-1].sum(axis=0) < 0.0, -1.0, 1.0)
-        for start in range(0, n, 65536):
-            rows = _signs(patterns[start : start + 65536], n_units)
-            axes[start : start + len(rows), : components.shape[1]] = rows @ components
+    axes = np.zeros((n, 3), dtype=np.float32)
+    if n_units and n > 1:
+        table = _principal_table(unpack(patterns[:: max(1, n // _SAMPLE)], n_units))
+        for column, values in zip(patterns.T, table, strict=True):
+            axes += values[column]
     even = np.stack([_even(axes[:, k]) for k in range(3)], axis=1)
     jitter = pattern_hash(patterns) - 0.5
     lab = np.empty((n, 3))
@@ -156,36 +171,86 @@ def pattern_hash(patterns: Bytes) -> Floats:
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def value_colors(values: ArrayLike, cmap: str) -> tuple[Floats, Normalize]:
-    """RGB of positive numbers, and the scale: logarithmic if they span more than a decade or so.
+@dataclass(frozen=True)
+class ColorScale:
+    """How numbers became colours.
+
+    Attributes
+    ----------
+    norm : matplotlib Normalize, with the limits
+    cmap : str
+    extend : "neither", "min", "max" or "both", at which ends there are numbers beyond the limits
+    beyond : int, how many
+    """
+
+    norm: Normalize
+    cmap: str
+    extend: Literal["neither", "min", "max", "both"]
+    beyond: int
+
+    def ramp(self) -> Floats:
+        """Return the colours of the bar from its low end to its high end, (256, 3)."""
+        return np.asarray(matplotlib.colormaps[self.cmap](np.linspace(0.0, 1.0, 256)))[:, :3]
+
+
+def value_colors(values: ArrayLike, cmap: str, sizes: ArrayLike | None = None) -> tuple[Floats, ColorScale]:
+    """Return RGB of numbers, and the scale: logarithmic if they span more than a decade or so.
+
+    The limits are those of cells that can be seen: what is smaller than a millionth of the whole may be
+    beyond them, and of many cells the lowest and highest on a percent of the whole each.
 
     Parameters
     ----------
     values : (n,) nonnegative numbers; on a logarithmic scale zeros take the colour of its low end
     cmap : name of a matplotlib colour map
+    sizes : (n,) volumes of the cells; default: all the same
 
     Returns
     -------
     colors : (n, 3) float64
-    scale : matplotlib Normalize
+    scale : ColorScale
 
     Examples
     --------
-    >>> _, scale = value_colors([0.01, 1.0], "viridis")
-    >>> type(scale).__name__, scale.vmin, scale.vmax
-    ('LogNorm', 0.01, 1.0)
+    >>> _, scale = value_colors([0.01, 1.0, 1e-9], "viridis", [0.01, 1.0, 1e-9])
+    >>> type(scale.norm).__name__, scale.norm.vmin, scale.norm.vmax, scale.extend, scale.beyond
+    ('LogNorm', 0.01, 1.0, 'min', 1)
     """
     numbers = np.asarray(values, dtype=np.float64)
-    positive = numbers[numbers > 0.0]
-    low, high = (float(positive.min()), float(positive.max())) if positive.size else (0.5, 2.0)
-    # Slivers of no area would take most of the scale, so it starts at the smallest percent.
-    if positive.size > 100:
-        low = min(float(np.quantile(positive, 0.01)), high)
+    low, high = _limits(numbers, np.ones_like(numbers) if sizes is None else np.asarray(sizes))
     if high <= low * (1.0 + 1e-9):
         low, high = 0.5 * low, 1.5 * high
-    scale: Normalize = LogNorm(low, high) if high > _DECADE * low else Normalize(low, high)
-    shares = np.asarray(scale(np.clip(numbers, low, high)))
+    norm: Normalize = LogNorm(low, high) if high > _DECADE * low else Normalize(low, high)
+    below, above = int((numbers < low).sum()), int((numbers > high).sum())
+    ends = ("neither", "min", "max", "both")[bool(below) + 2 * bool(above)]
+    scale = ColorScale(norm, cmap, ends, below + above)  # type: ignore[arg-type]
+    shares = np.asarray(norm(np.clip(numbers, low, high)))
     return np.asarray(matplotlib.colormaps[cmap](shares))[:, :3], scale
+
+
+def _limits(numbers: Floats, sizes: Floats) -> tuple[float, float]:
+    """Return the limits of a scale: those of the positive numbers of cells that can be seen."""
+    known = (numbers > 0.0) & np.isfinite(numbers)
+    seen = known & (sizes > _UNSEEN * float(sizes[np.isfinite(sizes)].sum()))
+    if known.sum() > _MANY:
+        order = np.flatnonzero(known)[np.argsort(numbers[known], kind="stable")]
+        share = np.cumsum(sizes[order]) / sizes[order].sum()
+        low, high = numbers[order[np.searchsorted(share, [_BEYOND, 1.0 - _BEYOND])]]
+        return float(low), float(high)
+    if not seen.any():
+        seen = known
+    return (float(numbers[seen].min()), float(numbers[seen].max())) if seen.any() else (0.5, 2.0)
+
+
+def luminance(colors: Floats) -> Floats:
+    """Return how light colours are, 0 to 1, as the eye weighs their channels.
+
+    Examples
+    --------
+    >>> luminance(np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])).round(3).tolist()
+    [0.0, 1.0]
+    """
+    return np.asarray(colors @ np.array([0.2126, 0.7152, 0.0722]))
 
 
 def tint(colors: Floats, amount: ArrayLike) -> Floats:
@@ -214,11 +279,28 @@ def oklab_to_rgb(lab: Floats) -> Floats:
     return np.where(low, 12.92 * linear, 1.055 * np.maximum(linear, 1e-12) ** (1 / 2.4) - 0.055)
 
 
-def _signs(patterns: Bytes, n_units: int) -> NDArray[np.float32]:
-    return unpack(patterns, n_units).astype(np.float32)
+def _principal_table(sample: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return what each value of each byte of a packed pattern adds to its first three principal components.
+
+    Examples
+    --------
+    >>> _principal_table(np.eye(9, dtype=np.bool_)).shape
+    (2, 256, 3)
+    """
+    rows = sample.astype(np.float32)
+    rows -= rows.mean(axis=0)
+    _, vectors = eigh(rows @ rows.T, subset_by_index=[max(len(rows) - 3, 0), len(rows) - 1])
+    parts = rows.T @ vectors[:, ::-1]
+    parts /= np.maximum(np.linalg.norm(parts, axis=0), 1e-12)
+    parts *= np.where(parts.sum(axis=0) < 0.0, -1.0, 1.0)
+    size = -(-sample.shape[1] // 8)
+    components = np.zeros((8 * size, 3), dtype=np.float32)
+    components[: len(parts), : parts.shape[1]] = parts
+    bits = unpack(np.arange(256, dtype=np.uint8)[:, None], 8).astype(np.float32)
+    return np.asarray(np.einsum("vb,kbc->kvc", bits, components.reshape(size, 8, 3)))
 
 
-def _even(values: Floats) -> Floats:
+def _even(values: NDArray[np.floating[Any]]) -> Floats:
     """Ranks spread over [0, 1]; equal values keep one rank."""
-    unique, inverse = np.unique(values.round(9), return_inverse=True)
+    unique, inverse = np.unique(values.round(4), return_inverse=True)
     return inverse / max(unique.size - 1, 1)

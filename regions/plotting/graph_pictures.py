@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError
-from regions.plotting.cell_pictures import legend_beside, line_style, name_axes
 from regions.plotting.colors import layer_palette
-from regions.plotting.paths import draw_segments
+from regions.plotting.page_parts import layer_legend, name_axes, new_axes
+from regions.plotting.paths import draw_segments, line_style
 from regions.plotting.shown_part import in_view
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     complex, note = in_view(complex)
     places = _places(complex, axes)
     if ax is None:
-        _, ax = plt.subplots(figsize=(5.2, 4.4), layout="constrained")
+        ax = new_axes(complex)
     facets = complex.facets
     inner = facets.interior
     lines = np.stack([places[facets.cell_a[inner]], places[facets.cell_b[inner]]], axis=1)
@@ -82,8 +80,7 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     )  # fmt: skip
     _frame(ax, complex, axes)
     if n_layers > 1:
-        handles = [Line2D([], [], color=palette[k], lw=1.5) for k in range(n_layers)]
-        legend_beside(ax, handles, [f"layer {k}" for k in range(n_layers)], "facet of")
+        layer_legend(ax, n_layers, "facet of")
     if note:
         ax.set_title(note, fontsize=8)
     return ax

@@ -23,6 +23,19 @@ _EXACT_COLORS = 20_000
 _SHADES = 31
 
 
+def line_style(n: int) -> tuple[float, float]:
+    """Width (points) and opacity of facets so that n cells on one page stay readable.
+
+    Examples
+    --------
+    >>> line_style(10), line_style(10**6)
+    ((0.7, 0.9), (0.08, 0.2))
+    """
+    crowd = np.sqrt(max(n, 1))
+    width, alpha = float(np.clip(14.0 / crowd, 0.08, 0.7)), float(np.clip(34.0 / crowd, 0.2, 0.9))
+    return round(width, 3), round(alpha, 3)
+
+
 def fill_polygons(ax: Axes, points: Floats, offsets: Ints, colors: Floats, raster: bool) -> PathCollection:
     """Fill disjoint polygons, each in its colour, with no seams between neighbours.
 

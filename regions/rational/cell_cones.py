@@ -15,6 +15,7 @@ from flint import fmpz_mat
 from regions.domain.starting_polytope import IntegerRow, cone_rays
 from regions.network.patterns import state_bytes
 from regions.rational.affine_maps import ExactNetwork, Pattern
+from regions.rational.exact_cells import OrientedRows
 from regions.rational.integer_rows import primitive
 
 __all__ = ["CellCone", "cell_cone"]
@@ -29,10 +30,11 @@ class CellCone:
     points : tuple of integers (x_1, ..., x_d, w), w > 0: the vertices; one point of each smallest face where
         there are lines
     rays, lines : tuples of d integers
-    rows : tuple of integers (a, c) with a.x + c >= 0 in the cell: of the units that cut it or could, and of
-        the domain's sides
+    rows : tuple of integers (a, c) with a.x + c >= 0 in the cell: of the units that cut it or could (of a
+        candidate that loses in a max unit, what the winner leads by), and of the domain's sides
     units : tuple of int, the flat number of each row's unit, or -1 - k for side k
     zero_units : tuple of int, flat numbers of the units that vanish on the whole cell
+    winners : dict, for each unit of a row that is a candidate of a max unit the winner that it trails
     """
 
     points: tuple[IntegerRow, ...]
@@ -41,10 +43,12 @@ class CellCone:
     rows: tuple[IntegerRow, ...]
     units: tuple[int, ...]
     zero_units: tuple[int, ...]
+    winners: dict[int, int]
 
     def facets(self) -> list[tuple[int, ...]]:
         """Return the units of each facet, several where several vanish on it; numbers as in `units`.
 
+        To candidates that tie with a winner, that is added.
         A facet is a face of a row that is in no other row's; the directions are one more face of the cone.
         """
         ways = [(*ray, 0) for ray in self.rays]
@@ -55,7 +59,7 @@ class CellCone:
         at_infinity = sum(1 << k for k in range(len(self.points), len(self.points) + len(ways)))
         known = {*faces, at_infinity}
         return [
-            tuple(units)
+            tuple(sorted({*units, *(self.winners[unit] for unit in units if unit in self.winners)}))
             for face, units in faces.items()
             if face != at_infinity and not any(face & other == face and other != face for other in known)
         ]
@@ -99,15 +103,15 @@ def cell_cone(exact: ExactNetwork, pattern: Pattern | Sequence[bool], *, sides: 
     >>> quadrant.points, sorted(quadrant.rays), quadrant.lines, quadrant.bounded
     (((1, 0, 1),), [(0, -1), (1, 0)], (), False)
     """
-    exact.network.refuse_max_units("the cone of a cell")
     key = state_bytes(pattern)
     rows: list[IntegerRow] = []
     units: list[int] = []
     zero: list[int] = []
-    for unit in np.flatnonzero(exact.network.cutting).tolist():
-        row = [int(x) for x in exact.plane_row(key, unit)]
+    oriented = OrientedRows(exact, key)
+    for unit in np.flatnonzero(exact.network.cutting & ~oriented.winning).tolist():
+        row = oriented(unit)
         if any(row[:-1]):
-            rows.append(tuple(primitive(row if key[unit] else [-x for x in row])))
+            rows.append(tuple(primitive(row)))
             units.append(unit)
         elif not row[-1]:
             zero.append(unit)
@@ -126,4 +130,5 @@ def cell_cone(exact: ExactNetwork, pattern: Pattern | Sequence[bool], *, sides: 
         tuple(rows),
         tuple(units),
         tuple(zero),
+        {unit: oriented.winner_of[unit] for unit in units if unit in oriented.winner_of},
     )

@@ -119,7 +119,7 @@ class OrientedRows:
         self.exact, self.pattern = exact, pattern
         self.orientation = np.where(np.frombuffer(pattern, dtype=np.uint8) != 0, 1.0, -1.0)
         self.winning = np.zeros(len(pattern), np.bool_)
-        self._winner: dict[int, int] = {}
+        self.winner_of: dict[int, int] = {}
         table = exact.network.max_units
         if table is None:
             return
@@ -130,31 +130,33 @@ class OrientedRows:
                     f"{len(active)} candidates of the max unit of row {first} are listed as active"
                 )
             self.winning[active] = True
-            self._winner |= dict.fromkeys(range(first, first + int(table.size[first])), active[0])
-        self.orientation[list(self._winner)] = 1.0
+            self.winner_of |= dict.fromkeys(range(first, first + int(table.size[first])), active[0])
+        self.orientation[list(self.winner_of)] = 1.0
 
     def __call__(self, unit: int) -> tuple[int, ...]:
         row = self.exact.plane_row(self.pattern, unit)
-        if unit in self._winner:
-            best = self.exact.plane_row(self.pattern, self._winner[unit])
+        if unit in self.winner_of:
+            best = self.exact.plane_row(self.pattern, self.winner_of[unit])
             return tuple(int(a - b) for a, b in zip(best, row, strict=True))
         return tuple(int(x) for x in row) if self.pattern[unit] else tuple(-int(x) for x in row)
 
     def with_winners(self, units: Iterable[int]) -> tuple[int, ...]:
         """Units that vanish, in order; to candidates that tie, the winner that they tie with is added."""
         vanishing = set(units)
-        return tuple(sorted(vanishing | {self._winner[unit] for unit in vanishing if unit in self._winner}))
+        return tuple(
+            sorted(vanishing | {self.winner_of[unit] for unit in vanishing if unit in self.winner_of})
+        )
 
     def may_vanish(self, unit: int) -> bool:
         """Whether a unit's row may be 0 on the whole cell: inactive units', later candidates' in a tie."""
-        return self._winner[unit] < unit if unit in self._winner else not self.pattern[unit]
+        return self.winner_of[unit] < unit if unit in self.winner_of else not self.pattern[unit]
 
     def floats(self) -> NDArray[np.float64]:
         """Rows as floats, up to `orientation`, as `ExactNetwork.unit_floats`."""
         rows = self.exact.unit_floats(self.pattern)
-        if self._winner:
+        if self.winner_of:
             rows = rows.copy()
-            for unit in self._winner:
+            for unit in self.winner_of:
                 rows[unit] = float_row(self(unit))
         return rows
 

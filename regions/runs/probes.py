@@ -109,7 +109,7 @@ def estimate_cells(
     Parameters
     ----------
     network, domain, engine, arithmetic : as for `count_cells`, but for engine "both"
-    rng : numpy Generator
+    rng : seed or numpy Generator
     seconds : how long to probe, compilation not counted; a tree that is counted in the time is exact
 
     Returns
@@ -139,7 +139,7 @@ def estimate_cells(
     >>> from regions import Box, Network, estimate_cells
     >>> lines = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
     >>> estimate_cells(lines, Box([-1.0, -1.0], [1.0, 1.0]), rng=np.random.default_rng(0))
-    CellEstimate(cells=4.0, low=4.0, high=4.0, n=0)
+    <CellEstimate: 4 cells, all counted>
     """
     check_seconds(seconds)
     if engine == "both":

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from regions.enumeration.search import Signs, TaskResult
+from regions.enumeration.spool import StoredPart
 from regions.errors import CertificateError
 from regions.runs.task_store import Row, State, TaskStore
 
@@ -38,6 +39,8 @@ def is_frontier(task: bytes, given_back: Sequence[bytes]) -> bool:
 def proven_total(store: TaskStore) -> TaskResult:
     """Return the sum of all results of a run, after making sure that they are the whole tree, unchanged.
 
+    Where cells are listed, the parts that they are in come with it, in the order of the search.
+
     Raises
     ------
     CertificateError
@@ -47,8 +50,11 @@ def proven_total(store: TaskStore) -> TaskResult:
     given_back: defaultdict[bytes, list[bytes]] = defaultdict(list)
     cells = volume = 0
     signs = Signs()
+    listed: list[StoredPart] = []
     for row in store.rows():
         cells += _checked_cells(store, row)
+        if row.part is not None:
+            listed.append(StoredPart.parse(row.part))
         volume += int(row.volume or "", 16)
         signs = Signs(*(a + b for a, b in zip(signs, row.signs, strict=True)))
         parents[row.path] = int(row.parts or 0)
@@ -59,7 +65,9 @@ def proven_total(store: TaskStore) -> TaskResult:
     if b"" not in parents:
         raise CertificateError("the task of the whole tree is missing in the run")
     _check_cover(parents, given_back.items())
-    return TaskResult(cells=cells, volume=volume, certificate=signs, complete=True)
+    if store.facts.get("mode") == "list" and sum(part.cells for part in listed) != cells:
+        raise CertificateError("cells of the run are in no part: the run was changed")
+    return TaskResult(cells=cells, volume=volume, certificate=signs, parts=listed, complete=True)
 
 
 def _checked_cells(store: TaskStore, row: Row) -> int:
@@ -67,7 +75,8 @@ def _checked_cells(store: TaskStore, row: Row) -> int:
     name = row.path.hex() or "whole"
     if row.state != State.DONE or row.cells is None or row.parts is None or row.volume is None:
         raise CertificateError(f"task {name} of the run is not done")
-    if row.digest != store.digest_of(row.path, row.parent, row.parts, row.cells, row.volume, row.signs):
+    numbers = row.parts, row.cells, row.volume
+    if row.digest != store.digest_of(row.path, row.parent, numbers, row.signs, row.part):
         raise CertificateError(f"the result of task {name} is not what was entered: the run was changed")
     return row.cells
 

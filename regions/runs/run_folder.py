@@ -10,34 +10,40 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from regions.complexes import Arithmetic
+from regions.complexes import Arithmetic, StoredComplex
 from regions.domain import Domain, domain_from_dict
 from regions.enumeration.enumerate import CellCount, count_of
+from regions.enumeration.executors import Problem, check_executor, slots_of
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.planning import Plan, plan_search
-from regions.enumeration.search import Budget
+from regions.enumeration.search import Budget, TaskResult
+from regions.enumeration.spool import Spool
+from regions.enumeration.stored_listing import check_listable, new_folder, write_listing
 from regions.enumeration.threads import compile_search
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, check_choice
 from regions.inputs import seeded
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
 from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
 from regions.runs.proof import proven_total
-from regions.runs.run_workers import Pace, Shift
+from regions.runs.remote_tasks import RemoteSearch
+from regions.runs.run_workers import Pace, Runner, Shift
 from regions.runs.task_store import TaskStore
 from regions.showing import Shown
 
-TASKS, NETWORK = "run.sqlite", "network.npz"
+TASKS, NETWORK, PARTS = "run.sqlite", "network.npz", "parts"
+RunMode = Literal["count", "list"]
 LEASE_SECONDS = 20.0
 TASK = Budget(seconds=20.0)
 
@@ -102,10 +108,10 @@ class RunStatus(Shown):
 
 @dataclass(frozen=True)
 class Run(Shown):
-    """A count that outlives processes: a folder on which any number of them work, on one machine.
+    """A count or a listing that outlives processes: a folder on which any number of them work.
 
     Made by `Run.create`, and found again by `Run.open`. Whatever is killed, at most the tasks in hand are
-    searched again; the result is that of `count_cells`.
+    searched again; the result is that of `count_cells`, or of `enumerate_cells`.
 
     Attributes
     ----------
@@ -154,6 +160,7 @@ class Run(Shown):
         engine: str = "auto",
         arithmetic: Arithmetic = "certified",
         check_volumes: bool | None = None,
+        mode: RunMode = "count",
     ) -> Run:
         """Make the folder of a run, in which nothing is counted yet.
 
@@ -163,18 +170,29 @@ class Run(Shown):
         network, domain, engine, arithmetic : as for `count_cells`, but for engine "both"
         check_volumes : sum the cells' volumes exactly, and compare with the domain's in the end
             Default: where it is cheap (d <= 2). In higher dimension it costs several times the count.
+            A listing always does.
+        mode : "count", or "list" to keep the cells, for `merge`; by engines with vertices
 
         Raises
         ------
         InvalidInputError, InvalidDomainError, InvalidNetworkError
             If an argument cannot be used, or the folder holds something.
         """
+        check_choice("mode", mode, get_args(RunMode))
         if engine == "both":
             raise InvalidInputError("a run has one engine; engine 'both' is for count_cells")
         check_bounded(domain)
+        if mode == "list":
+            check_listable(domain)
+            if check_volumes is False:
+                raise InvalidInputError("a listing has its volumes: leave check_volumes out")
+            check_volumes = True
         plan = plan_search(network, domain, engine, arithmetic, 1, volumes=bool(check_volumes))
         if check_volumes and plan.engine == "lp":
-            raise InvalidInputError("engine 'lp' knows no volumes: leave check_volumes out, or use 'cells'")
+            raise InvalidInputError(
+                "engine 'lp' knows no volumes, which are summed or listed here: use 'cells' (d <= 8), or "
+                "count without check_volumes"
+            )
         if check_volumes is None:
             check_volumes = domain.dimension <= 2 and plan.engine != "lp"
         place = Path(folder)
@@ -182,6 +200,8 @@ class Run(Shown):
             raise InvalidInputError(f"{str(place)!r} is there already; `regions run work` goes on with a run")
         place.mkdir(parents=True, exist_ok=True)
         network.save(place / NETWORK)
+        if mode == "list":
+            (place / PARTS).mkdir()
         facts = {
             "name": uuid.uuid4().hex,
             "version": _version(),
@@ -194,6 +214,7 @@ class Run(Shown):
             "engine_reason": plan.reason,
             "arithmetic": arithmetic,
             "check_volumes": str(int(check_volumes)),
+            "mode": mode,
         }
         TaskStore.create(place / TASKS, facts).close()
         return cls(place, network, domain, facts)
@@ -234,6 +255,7 @@ class Run(Shown):
         progress: Callable[[int, float], None] | None = None,
         budget: Budget = TASK,
         lease: float = LEASE_SECONDS,
+        executor: Executor | None = None,
     ) -> bool:
         """Count on, until the run is finished, the time is up or Ctrl-C comes; what was found is kept.
 
@@ -247,6 +269,8 @@ class Run(Shown):
         budget : how far a task is searched before the rest of it becomes new tasks
         lease : seconds after which a worker that gave no sign is taken for dead, and its tasks are given out
             again; if it lives all the same, its results are as good as the others
+        executor : any concurrent.futures.Executor whose workers search instead of threads, as for
+            `count_cells`; `workers` are then the tasks that are out at once, each for two seconds at most
 
         Returns
         -------
@@ -255,16 +279,20 @@ class Run(Shown):
         Raises
         ------
         InvalidInputError
-            If an argument cannot be used, or the run was made by another version of the package.
+            If an argument cannot be used, the run was made by another version of the package, or the workers
+            of the executor are lost; what was found by then is kept.
         """
         check_seconds(seconds)
         if not lease > 0.0:
             raise InvalidInputError(f"lease={lease}; give a number of seconds above 0")
         self._check_version()
         plan, mode = self._plan(workers), Mode.MEASURE if self._sums else Mode.COUNT
-        compile_search(plan.make, mode)
+        if self.mode == "list":
+            mode = Mode.COLLECT
+            plan = plan.spooled(Spool(self.folder / PARTS, plan.net))
+        first, threads = self._runner(plan, mode, executor, workers)
         with Stop(seconds) as stop:
-            shift = Shift(self.folder / TASKS, plan.make(mode), mode, plan.workers, Pace(budget, lease))
+            shift = Shift(self.folder / TASKS, first, mode, threads, Pace(budget, lease), plan.spool)
 
             def report(cells: int) -> None:
                 if progress is not None:
@@ -283,7 +311,7 @@ class Run(Shown):
 
         Parameters
         ----------
-        rng : numpy Generator for the probes of the pending subtrees, or None for no estimate
+        rng : seed or numpy Generator for the probes of the pending subtrees, or None for no estimate
         seconds : how long to probe
         """
         with closing(TaskStore(self.folder / TASKS)) as store:
@@ -320,6 +348,41 @@ class Run(Shown):
         CertificateError
             If the tasks are not the whole tree, or were changed, or volumes do not sum to the domain's.
         """
+        total, seconds = self._proven()
+        found = count_of(self._plan(None), self.domain, Outcome([total], True), self._sums, seconds)
+        return replace(found, engine_reason=self._header["engine_reason"])
+
+    def merge(self, output: str | os.PathLike[str], *, workers: int | None = None) -> StoredComplex:
+        """Return the listing of a finished run, made in a new folder after making sure that it is whole.
+
+        Cells and facets are those of `enumerate_cells(..., output=output)`, byte for byte; `seconds` are
+        those of all tasks together. The run stays as it is, and can be removed then.
+
+        Parameters
+        ----------
+        output : a new folder
+        workers : number of threads, default one per core
+
+        Raises
+        ------
+        InvalidInputError
+            If the run counts only, is not finished, or a part of it is damaged.
+        CertificateError
+            If the tasks are not the whole tree, or were changed, or the cells fail a check.
+        """
+        if self.mode != "list":
+            raise InvalidInputError(
+                f"the run in {str(self.folder)!r} counts, and has no cells: `regions run result` sums up; "
+                "make one with mode 'list'"
+            )
+        total, seconds = self._proven()
+        plan = replace(self._plan(workers), reason=self._header["engine_reason"])
+        plan = plan.spooled(Spool(self.folder / PARTS, plan.net, lasting=True))
+        with new_folder(output) as place:
+            return write_listing(plan, self.domain, Outcome([total], True), place, seconds)
+
+    def _proven(self) -> tuple[TaskResult, float]:
+        """Return the sum of all tasks, if they are the whole tree, and the seconds that they took."""
         with closing(TaskStore(self.folder / TASKS)) as store:
             totals = store.totals()
             left = totals.waiting + totals.taken
@@ -328,10 +391,24 @@ class Run(Shown):
                     f"the run in {str(self.folder)!r} is not finished: {left} tasks are left, {totals.cells} "
                     "cells counted so far; `regions run work` goes on"
                 )
-            total = proven_total(store)
-        plan = self._plan(None)
-        found = count_of(plan, self.domain, Outcome([total], True), self._sums, totals.seconds)
-        return replace(found, engine_reason=self._header["engine_reason"])
+            return proven_total(store), totals.seconds
+
+    def _runner(
+        self, plan: Plan, mode: Mode, executor: Executor | None, workers: int | None
+    ) -> tuple[Runner, int]:
+        """Return what searches tasks, and how many at once."""
+        if executor is None:
+            compile_search(plan.make, mode)
+            return plan.make(mode), plan.workers
+        check_executor(executor)
+        arithmetic: Any = self._header["arithmetic"]
+        problem = Problem(self.network, self.domain, self._header["engine"], arithmetic, self._sums)
+        return RemoteSearch(problem, mode, executor, plan.spool), slots_of(executor, workers)
+
+    @property
+    def mode(self) -> str:
+        """What is done: "count" or "list"."""
+        return self._header.get("mode", "count")
 
     @property
     def _sums(self) -> bool:

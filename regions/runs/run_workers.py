@@ -13,9 +13,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from regions.enumeration.limits import Stop
-from regions.enumeration.search import Budget, Search
+from regions.enumeration.search import Budget, Ending, Task, TaskResult
+from regions.enumeration.spool import Spool
 from regions.errors import CertificateError
 from regions.kernels.memory.states import Mode
 from regions.runs.proof import is_frontier
@@ -53,20 +55,45 @@ class _Asked:
         return self.asked or self.over.is_set()
 
 
+class Runner(Protocol):
+    """What a thread searches tasks by: a search of this process, or of an executor's workers."""
+
+    def run(self, task: Task, budget: Budget, stop: Ending) -> TaskResult:
+        """Search a task until it is done, the budget is used or `stop` is set."""
+        ...
+
+    def twins(self) -> Callable[[], Runner]:
+        """Return what makes others like this one."""
+        ...
+
+    def release(self) -> None:
+        """End this one's life."""
+
+
 class Shift:
     """The threads of this process on one run, from their first task until none is left or `stop` is set.
 
     Parameters
     ----------
     path : of the run's file
-    first : Search, of which each thread gets one alike
+    first : Runner, of which each thread gets one alike
     mode : Mode, of the searches
     workers : int, how many threads
     pace : Pace
+    spool : Spool that cells go to, None where none are listed
     """
 
-    def __init__(self, path: Path, first: Search, mode: Mode, workers: int, pace: Pace) -> None:
+    def __init__(
+        self,
+        path: Path,
+        first: Runner,
+        mode: Mode,
+        workers: int,
+        pace: Pace,
+        spool: Spool | None = None,
+    ) -> None:
         self.path, self.pace, self.mode, self.workers = path, pace, mode, workers
+        self.spool = spool
         self.first, self.make = first, first.twins()
         self.name = uuid.uuid4().hex
         self.over = threading.Event()
@@ -145,7 +172,7 @@ class Shift:
             self.error = self.error or error
             self.over.set()
 
-    def _turn(self, number: int, store: TaskStore, search: Search) -> bool:
+    def _turn(self, number: int, store: TaskStore, search: Runner) -> bool:
         """Take one task and enter what was found in it; returns whether the run is finished."""
         taken = store.take(self.name)
         if taken is None:
@@ -170,6 +197,8 @@ class Shift:
         if store.enter(result, time.perf_counter() - begin):
             with self.lock:
                 self.cells += result.cells
+        elif self.spool is not None:
+            self.spool.remove(result.parts)
         return False
 
     def _budget(self, waiting: int) -> Budget:

@@ -32,6 +32,7 @@ CREATE TABLE tasks (
     path BLOB PRIMARY KEY, parent BLOB, state INTEGER NOT NULL, worker TEXT, parts INTEGER, cells INTEGER,
     volume TEXT, decisions INTEGER, exact_signs INTEGER, exact_positions INTEGER, seconds REAL, digest TEXT
 ) WITHOUT ROWID;
+CREATE TABLE parts (path BLOB PRIMARY KEY, part TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX waiting ON tasks (length(path), path) WHERE state = 0;
 CREATE INDEX taken ON tasks (worker) WHERE state = 1;
 CREATE TABLE workers (
@@ -61,7 +62,7 @@ class State(IntEnum):
 
 
 class Row(NamedTuple):
-    """A task as it is stored; what follows `state` is None where it is not done."""
+    """A task as it is stored; what follows `state` is None where it is not done, `part` where it has none."""
 
     path: bytes
     parent: bytes | None
@@ -72,6 +73,7 @@ class Row(NamedTuple):
     signs: Signs
     seconds: float | None
     digest: str | None
+    part: str | None
 
 
 @dataclass(frozen=True)
@@ -226,8 +228,11 @@ class TaskStore:
                 return False
             signs = Signs(*map(int, result.certificate))
             numbers = (len(result.remainder), int(result.cells), hex(result.volume))
-            digest = self.digest_of(result.path, known[1], *numbers, signs)
+            part = "".join(map(str, result.parts)) or None
+            digest = self.digest_of(result.path, known[1], numbers, signs, part)
             base.execute(_ENTER, (*numbers, *signs, float(seconds), digest, result.path))
+            if part is not None:
+                base.execute("INSERT INTO parts VALUES (?, ?)", (result.path, part))
             base.executemany(
                 "INSERT INTO tasks (path, parent, state) VALUES (?, ?, 0)",
                 [(task.path, result.path) for task in result.remainder],
@@ -235,19 +240,29 @@ class TaskStore:
         return True
 
     def digest_of(
-        self, path: bytes, parent: bytes | None, parts: int, cells: int, volume: str, signs: Signs
+        self,
+        path: bytes,
+        parent: bytes | None,
+        numbers: tuple[int, int, str],
+        signs: Signs,
+        part: str | None,
     ) -> str:
-        """Return what shows that a stored result is as it was entered, in this run."""
-        content = (self.facts["name"], path, parent, parts, cells, volume, *signs)
+        """Return what shows that a stored result is as it was entered, in this run.
+
+        `numbers`: how many tasks it gave back, its cells, the sum of their volumes; `part`: where they are.
+        """
+        content = (self.facts["name"], path, parent, *numbers, *signs, *([] if part is None else [part]))
         return blake2b(repr(content).encode(), digest_size=16).hexdigest()
 
     def rows(self) -> Iterator[Row]:
         """List all tasks in the order of their paths."""
         names = "path, parent, state, parts, cells, volume, decisions, exact_signs, exact_positions, seconds"
+        lists = self.facts.get("mode") == "list"
+        source = "part FROM tasks LEFT JOIN parts USING (path)" if lists else "NULL FROM tasks"
         with self._readable():
-            for row in self._base.execute(f"SELECT {names}, digest FROM tasks ORDER BY path"):
-                path, parent, state, parts, cells, volume, *signs, seconds, digest = row
-                yield Row(path, parent, state, parts, cells, volume, Signs(*signs), seconds, digest)
+            for row in self._base.execute(f"SELECT {names}, digest, {source} ORDER BY path"):
+                path, parent, state, parts, cells, volume, *signs, seconds, digest, part = row
+                yield Row(path, parent, state, parts, cells, volume, Signs(*signs), seconds, digest, part)
 
     def unfinished(self) -> list[bytes]:
         """List the paths of the tasks that are not done, in order."""

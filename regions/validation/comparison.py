@@ -186,7 +186,7 @@ def compare_estimators(
     network : Network
     domain : Domain in its input space
     density : Density in the intrinsic coordinates of the domain
-    rng : numpy Generator; every run and every exact value gets an independent stream spawned from it
+    rng : seed or numpy Generator; every run and every exact value gets an independent stream spawned from it
     budgets : sequence of int, draws of a run (default 1000 alone)
     n_seeds : int >= 2, runs of each estimator at each budget (default 100)
     n_exact : int >= 2, draws of the exact values that are averages (default 200), an enumeration each

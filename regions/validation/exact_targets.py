@@ -59,7 +59,7 @@ def exact_value(
     network : Network
     domain : Domain in its input space
     density : Density in the intrinsic coordinates of the domain
-    rng : numpy Generator, for biases or neighbourhoods
+    rng : seed or numpy Generator, for biases or neighbourhoods
     n_draws : int >= 2, how many biases or neighbourhoods are drawn where the target is an average; each
         costs an enumeration (not used for the locus at fixed biases nor for the number of cells)
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`; max_seconds,

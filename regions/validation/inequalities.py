@@ -21,7 +21,7 @@ from regions.complexes import CellComplex, StoppedBy
 from regions.density import Density
 from regions.density.reach import part_with_mass
 from regions.domain import Domain
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.estimators import Estimate
 from regions.estimators.estimates import check_objects
 from regions.inputs import seeded
@@ -252,14 +252,14 @@ def check_inequalities(
 
     Parameters
     ----------
-    network : Network with at least one layer of units, all of which have two different slopes
+    network : Network with at least one layer of units, all of which have two different slopes; no max units
     domain : Domain in its input space
     density : Density in the intrinsic coordinates of the domain; not renormalised to it
     sigma : float > 0, standard deviation of the bias noise
     eps : float > 0, singular values of layer Jacobians above it count towards the local rank LR
     eta : float >= 0, height up to which pre-activations count in the lower bounds (the paper: 1)
     n_bias : int >= 2, bias draws
-    rng : numpy Generator; the draws are those of `exact_local_complexity`
+    rng : seed or numpy Generator; the draws are those of `exact_local_complexity`
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
         progress(draws_done, fraction_done); max_seconds, for all draws together
 
@@ -301,9 +301,9 @@ def check_inequalities(
     *Theorem 7.* On each cell grad N = G_l D_l J_l, G_l the Jacobian of the rest of the network after layer
     l's activations, D_l of the units' slopes, for ReLUs zeros and ones. So ||grad N||_F <= C_l ||J_l||_F <=
     C_l sum_i ||grad z_{l,i}||, C_l = s_l max ||G_l|| over the cells of the domain, s_l the largest |slope| of
-    the layer, 1 for ReLUs. Integrated, and summed over the L ReLU layers,
-    sum_l TV / C_l <= E sum_i ||grad z_i||, put into corollary 3. xi_eta stands inside the bracket: as
-    printed it stands outside, which is the same up to calling c_eta xi_eta by that name.
+    the layer, 1 for ReLUs. Integrated, and summed over the L ReLU layers, sum_l TV / C_l <= E sum_i ||grad
+    z_i||, put into corollary 3. xi_eta stands inside the bracket: as printed it stands outside, which is the
+    same up to calling c_eta xi_eta by that name.
 
     LC, C_grad, C_l and B differ from draw to draw; products and quotients are taken draw by draw.
 
@@ -330,7 +330,6 @@ def check_inequalities(
     domain = part_with_mass(domain, density)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
-
     deadline = Deadline(options.get("max_seconds"))
 
     def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
@@ -421,7 +420,10 @@ def compare_sides(
 
 
 def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:
-    network.refuse_max_units("the check of the inequalities")
+    if network.max_units is not None:
+        raise InvalidNetworkError(
+            f"{network.describe()}: max units bend where two of their rows tie; nothing is proven for them"
+        )
     if not network.n_units:
         raise InvalidInputError(f"{network.describe()} has no ReLU or other unit; there is nothing to bound")
     if not network.cutting.all():
@@ -430,9 +432,7 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
             "the bounds and never bend, so the lower bounds are not proven for them"
         )
     if not (math.isfinite(sigma) and sigma > 0.0):
-        raise InvalidInputError(
-            f"sigma is {sigma!r}; the bounds need bias noise, give a finite number above 0"
-        )
+        raise InvalidInputError(f"sigma is {sigma!r}; the bounds need bias noise, a finite number above 0")
     if not (math.isfinite(eps) and eps > 0.0):
         raise InvalidInputError(f"eps is {eps!r}; give a finite number above 0")
     if not (math.isfinite(eta) and eta >= 0.0):

@@ -219,7 +219,7 @@ def exact_local_complexity(
     density : Density in the intrinsic coordinates of the domain; not renormalised to it
     sigma : float >= 0
     n_bias : int >= 2, number of bias draws (not used if sigma is 0)
-    rng : numpy Generator; draw k of the noise does not depend on n_bias
+    rng : seed or numpy Generator; draw k of the noise does not depend on n_bias
     kind : "gradient" (nonlinear locus) or "activation" (activation locus)
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
         progress(draws_done, fraction_done); max_seconds, for all draws together
@@ -311,7 +311,7 @@ def validate(
     network : Network
     domain : Domain in its input space
     density : Density in the intrinsic coordinates of the domain
-    rng : numpy Generator; estimate and exact value get independent streams spawned from it
+    rng : seed or numpy Generator; estimate and exact value get independent streams spawned from it
     sigma : float >= 0, standard deviation of the bias noise (the shipped estimator needs > 0)
     n_samples : int, samples of the estimator
     n_bias : int, bias draws of the exact value

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.analysis.unbounded_parts import where_mass_is
-from regions.complexes import CellComplex
+from regions.complexes import CellComplex, StoredComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import check_density
 from regions.density.integrals.simplex_integrals import simplex_volumes
@@ -33,7 +33,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _BLOCK = 4096
 
 
-def check_complete(cells: CellComplex, density: Density | None) -> None:
+def check_complete(cells: CellComplex | StoredComplex, density: Density | None) -> None:
     """Raise unless a sum over these cells is one over the domain, and the density fits it.
 
     Raises
@@ -47,10 +47,12 @@ def check_complete(cells: CellComplex, density: Density | None) -> None:
     >>> network = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
     >>> check_complete(enumerate_cells(network, Box([-1.0], [2.0])), None)
     """
-    check_complex(cells)
+    if not isinstance(cells, StoredComplex):
+        check_complex(cells)
     if density is not None:
         check_density(density)
-    cells.require_volumes("a sum over cells")
+    if not isinstance(cells, StoredComplex):
+        cells.require_volumes("a sum over cells")
     if cells.status.name != "COMPLETE":
         raise InvalidInputError(
             f"the complex is {cells.status.name}, cells are missing; enumerate it to the end"
@@ -103,6 +105,21 @@ def cell_masses(
     shown = where_mass_is(cells, density)
     if shown is not cells:
         return _masses_of(cells, shown, density, progress)
+    return masses_of_part(cells, density, progress)
+
+
+def masses_of_part(
+    cells: CellComplex, density: Density | None, progress: Progress | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return the masses of cells that may be a part of a complex, of a bounded domain, and their errors.
+
+    If the density is not uniform, their facets must be listed where d > 2.
+
+    Raises
+    ------
+    BudgetExceededError : if the cubature does not reach the density's tolerance
+    CertificateError : if the simplices do not fill the cells
+    """
     if density is None or isinstance(density, UniformDensity):
         whole = (cells.domain if density is None else density.domain).volume
         uniform = cells.volumes / whole

@@ -7,6 +7,7 @@ a time: the tail of the pre-activations, for which cells are cut at the heights 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -19,13 +20,16 @@ from regions.analysis.cell_sums.simplex_pieces import (
     cell_masses,
     cell_pieces,
     check_complete,
+    masses_of_part,
     positive_parts,
 )
+from regions.analysis.exact_sums import ExactSums
 from regions.analysis.unbounded_parts import where_mass_is
-from regions.complexes import CellComplex
+from regions.complexes import CellComplex, StoredComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import as_floats
 from regions.errors import InvalidInputError, check_choice
+from regions.network.relu_network import Network
 from regions.showing import Shown, Tabular
 
 __all__ = ["CellSums", "GradientTail", "MatrixNorm", "gradient_tail", "sum_over_cells"]
@@ -63,8 +67,8 @@ class CellSums(Shown, Tabular):
         Measure of the cells where the output does not depend on the unit's activation, the states of the
         later layers being those of the cell (also where the unit itself is active).
     not_good_anywhere : float, measure of the cells where some unit is not good
-    cell_mass : (n,) float64
-    cell_ranks : (n, n_relu_layers) int32, the ranks on each cell
+    cell_mass : (n,) float64; of a StoredComplex empty
+    cell_ranks : (n, n_relu_layers) int32, the ranks on each cell; of a StoredComplex empty
     density : str, describing it
 
     Notes
@@ -164,7 +168,7 @@ class GradientTail(Shown):
 
 
 def sum_over_cells(
-    cells: CellComplex,
+    cells: CellComplex | StoredComplex,
     density: Density | None = None,
     *,
     eps: float,
@@ -179,7 +183,8 @@ def sum_over_cells(
 
     Parameters
     ----------
-    cells : CellComplex, COMPLETE
+    cells : CellComplex or StoredComplex, COMPLETE
+        Of the second, cells are read in blocks; for d >= 3 the density must be uniform.
     density : Density in the intrinsic coordinates of the domain; None for the uniform one on it
     eps : float >= 0
     norm : "frobenius" or "spectral", for the total variation
@@ -211,48 +216,106 @@ def sum_over_cells(
     if not (math.isfinite(eps) and eps >= 0.0):
         raise InvalidInputError(f"eps is {eps!r}; give a finite number, at least 0")
     check_choice("norm", norm, get_args(MatrixNorm))
-    masses, errors = cell_masses(cells, density)
-    network, layers = cells.network, len(cells.network.widths)
-    ranks = np.zeros((cells.n_cells, layers), np.int32)
-    variation, gloomy = np.zeros((2, cells.n_cells))
-    gradients, not_good = np.zeros((2, network.n_units))
-    c_grad, lipschitz = np.zeros((2, layers))
-    pairs = zip(network.maxima, network.relu, strict=True)
-    # of a max unit one column, for it puts out one number
-    columns = [None if rows is None else np.cumsum(rows) - rows for rows, relu in pairs if relu]
-    for block in blocks_of_cells(cells):
-        states, weights = unpack_states(cells, block), masses[block]
-        maps, rest = forward_maps(network, cells.domain, states), rest_maps(network, states)
+    check_complete(cells, density)
+    totals = _Totals(cells.network, eps, norm)
+    kept: list[tuple[FloatArray, NDArray[np.int32]]] = []
+    done = 0
+    for part, masses, errors in _parts(cells, density):
+        totals.mass(masses, errors)
+        ranks = np.zeros((part.n_cells, len(cells.network.widths)), np.int32)
+        for block in blocks_of_cells(part):
+            ranks[block] = totals.add(part, block, masses[block])
+            if progress is not None:
+                progress(done + block.stop, (done + block.stop) / cells.n_cells)
+        done += part.n_cells
+        if part is cells:
+            kept.append((masses, ranks))
+    masses, ranks = kept[0] if kept else (np.zeros(0), np.zeros((0, len(cells.network.widths)), np.int32))
+    density_used = UniformDensity(cells.domain) if density is None else density
+    return totals.result(masses, ranks, density_used.describe())
+
+
+def _parts(
+    cells: CellComplex | StoredComplex, density: Density | None
+) -> Iterator[tuple[CellComplex, FloatArray, FloatArray]]:
+    """Return all cells in parts that are in memory, with their masses and the errors of these."""
+    if not isinstance(cells, StoredComplex):
+        yield cells, *cell_masses(cells, density)
+        return
+    check_complete(cells, density)
+    uniform = density is None or isinstance(density, UniformDensity)
+    if not uniform and cells.dimension > 2:
+        raise InvalidInputError(
+            f"sums over the cells of a folder weigh by a uniform density where d = {cells.dimension}: cells "
+            "are cut along all their facets for others; give stored.load(), if memory allows"
+        )
+    for part in cells.cell_blocks():
+        yield part, *masses_of_part(part, density)
+
+
+class _Totals:
+    """Sums over cells and maxima, while the cells come in."""
+
+    def __init__(self, network: Network, eps: float, norm: MatrixNorm) -> None:
+        self.network, self.eps, self.norm = network, float(eps), norm
+        self.layers = len(network.widths)
+        self.sums = ExactSums(
+            4 + self.layers
+        )  # mass, its error, variation, cells with a unit not good, ranks
+        self.gradients, self.not_good = np.zeros((2, network.n_units))
+        self.c_grad, self.lipschitz = np.zeros((2, self.layers))
+        pairs = zip(network.maxima, network.relu, strict=True)
+        # of a max unit one column, for it puts out one number
+        self.columns = [None if rows is None else np.cumsum(rows) - rows for rows, relu in pairs if relu]
+
+    def mass(self, masses: FloatArray, errors: FloatArray) -> None:
+        """Take the masses of cells."""
+        self._take(0, masses)
+        self._take(1, errors)
+
+    def add(self, cells: CellComplex, block: slice, weights: FloatArray) -> NDArray[np.int32]:
+        """Take a block of cells with their masses; returns the ranks on them."""
+        states = unpack_states(cells, block)
+        maps, rest = forward_maps(self.network, cells.domain, states), rest_maps(self.network, states)
         silent = _side_by_side(rest.silent, len(states))
         slopes = _side_by_side([np.linalg.norm(A, axis=2) for A in maps.jacobians], len(states))
-        variation[block] = _norms(maps.output, norm)
-        gloomy[block] = silent.any(axis=1)
-        gradients += (weights[:, None] * slopes).sum(axis=0)
-        not_good += (weights[:, None] * silent).sum(axis=0)
+        self._take(2, weights * _norms(maps.output, self.norm))
+        self._take(3, weights * silent.any(axis=1))
+        self.gradients += (weights[:, None] * slopes).sum(axis=0)
+        self.not_good += (weights[:, None] * silent).sum(axis=0)
+        ranks = np.zeros((len(states), self.layers), np.int32)
         for layer, (A, G) in enumerate(zip(maps.jacobians, rest.jacobians, strict=True)):
             singular = np.linalg.svd(A, compute_uv=False)
-            ranks[block, layer] = np.count_nonzero(singular > eps, axis=1)
-            c_grad[layer] = max(c_grad[layer], float(singular.max()))
-            own = G if columns[layer] is None else G[:, :, columns[layer]]
-            lipschitz[layer] = max(lipschitz[layer], float(_norms(own, "spectral").max()))
-        if progress is not None:
-            progress(block.stop, block.stop / cells.n_cells)
-    return CellSums(
-        eps=float(eps),
-        norm=norm,
-        mass=math.fsum(masses.tolist()),
-        mass_error=math.fsum(errors.tolist()),
-        total_variation=math.fsum((masses * variation).tolist()),
-        local_rank=np.array([math.fsum((masses * ranks[:, k]).tolist()) for k in range(layers)]),
-        unit_gradients=gradients,
-        c_grad=c_grad,
-        lipschitz=lipschitz,
-        not_good=not_good,
-        not_good_anywhere=math.fsum((masses * gloomy).tolist()),
-        cell_mass=masses,
-        cell_ranks=ranks,
-        density=(UniformDensity(cells.domain) if density is None else density).describe(),
-    )
+            ranks[:, layer] = np.count_nonzero(singular > self.eps, axis=1)
+            self._take(4 + layer, weights * ranks[:, layer])
+            self.c_grad[layer] = max(self.c_grad[layer], float(singular.max()))
+            columns = self.columns[layer]
+            own = G if columns is None else G[:, :, columns]
+            self.lipschitz[layer] = max(self.lipschitz[layer], float(_norms(own, "spectral").max()))
+        return ranks
+
+    def _take(self, key: int, values: FloatArray) -> None:
+        self.sums.add(np.full(len(values), key), values)
+
+    def result(self, masses: FloatArray, ranks: NDArray[np.int32], density: str) -> CellSums:
+        """Return the sums."""
+        sums = self.sums.values()
+        return CellSums(
+            eps=self.eps,
+            norm=self.norm,
+            mass=float(sums[0]),
+            mass_error=float(sums[1]),
+            total_variation=float(sums[2]),
+            local_rank=sums[4:].copy(),
+            unit_gradients=self.gradients,
+            c_grad=self.c_grad,
+            lipschitz=self.lipschitz,
+            not_good=self.not_good,
+            not_good_anywhere=float(sums[3]),
+            cell_mass=masses,
+            cell_ranks=ranks,
+            density=density,
+        )
 
 
 def gradient_tail(

@@ -18,7 +18,7 @@ from regions.errors import CertificateError, InvalidInputError
 from regions.network.patterns import hex_names
 
 if TYPE_CHECKING:
-    from regions.complexes import CellComplex
+    from regions.complexes import CellComplex, FacetTable, StoredComplex
 
 __all__ = ["adjacency_graph", "to_scipy_sparse"]
 
@@ -62,17 +62,12 @@ def adjacency_graph(complex: CellComplex) -> nx.Graph:
     [(0, 0, 1.0)]
     """
     check_complex(complex)
-    graph = nx.Graph(
-        status=complex.status.name,
-        dimension=int(complex.dimension),
-        network=complex.network.describe(),
-        domain=complex.domain.describe(),
-    )
-    nodes = _node_columns(complex)
+    graph = nx.Graph(**graph_attributes(complex))
+    nodes = node_columns(complex)
     graph.add_nodes_from(
         enumerate(dict(zip(nodes, row, strict=True)) for row in zip(*nodes.values(), strict=True))
     )
-    edges = _edge_columns(complex)
+    edges = edge_columns(complex.facets, complex.volume_kind == "vertices")
     names = list(edges)[2:]
     graph.add_edges_from(
         (row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in zip(*edges.values(), strict=True)
@@ -137,7 +132,17 @@ def to_scipy_sparse(complex: CellComplex, weight: str | None = "facet_volume") -
     return matrix
 
 
-def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
+def graph_attributes(complex: CellComplex | StoredComplex) -> dict[str, str | int]:
+    """Return what is said of the whole graph."""
+    return {
+        "status": complex.status.name,
+        "dimension": int(complex.dimension),
+        "network": complex.network.describe(),
+        "domain": complex.domain.describe(),
+    }
+
+
+def node_columns(complex: CellComplex) -> dict[str, list[Any]]:
     """Node attributes as columns of Python scalars."""
     columns: dict[str, list[Any]] = {
         "volume": complex.volumes.tolist(),
@@ -155,9 +160,8 @@ def _node_columns(complex: CellComplex) -> dict[str, list[Any]]:
     return columns
 
 
-def _edge_columns(complex: CellComplex) -> dict[str, list[Any]]:
-    """Interior facets as columns of Python scalars."""
-    facets = complex.facets
+def edge_columns(facets: FacetTable, volumes: bool) -> dict[str, list[Any]]:
+    """Interior facets as columns of Python scalars, with their volumes where these are known."""
     interior = facets.interior
     columns: dict[str, NDArray[Any]] = {
         "source": facets.cell_a,
@@ -167,6 +171,6 @@ def _edge_columns(complex: CellComplex) -> dict[str, list[Any]]:
         "facet_volume": facets.volume,
         "jump": facets.jump,
     }
-    if complex.volume_kind != "vertices":
+    if not volumes:
         del columns["facet_volume"]
     return {name: column[interior].tolist() for name, column in columns.items()}

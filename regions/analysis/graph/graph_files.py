@@ -10,7 +10,7 @@ import io
 import json
 import numbers
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
@@ -27,7 +27,7 @@ __all__ = ["graph_paths", "read_graph", "write_graph"]
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 
-_GRAPHML_TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
+GRAPHML_TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
 
 
 def write_graph(graph: nx.Graph, path: str | Path, format: str | None = None) -> tuple[Path, ...]:
@@ -66,7 +66,7 @@ def write_graph(graph: nx.Graph, path: str | Path, format: str | None = None) ->
     EdgeView([(0, 1), (1, 2)])
     """
     files = graph_paths(path, format)
-    _WRITERS[_format_of(files[0], format, _WRITERS)](graph, *files)
+    _WRITERS[format_of(files[0], format, _WRITERS)](graph, *files)
     return files
 
 
@@ -79,7 +79,7 @@ def graph_paths(path: str | Path, format: str | None = None) -> tuple[Path, ...]
     ['edges.csv', 'edges.nodes.csv']
     """
     target = Path(path)
-    beside = _format_of(target, format, _WRITERS) in ("csv", "parquet")
+    beside = format_of(target, format, _WRITERS) in ("csv", "parquet")
     return (target, _node_table_path(target)) if beside else (target,)
 
 
@@ -113,14 +113,14 @@ def read_graph(path: str | Path, format: str | None = None) -> nx.Graph:
     4
     """
     source = Path(path)
-    kind = _format_of(source, format, _READERS)
+    kind = format_of(source, format, _READERS)
     try:
         return _READERS[kind](source)
     except (ElementTree.ParseError, nx.NetworkXError, KeyError, TypeError, ValueError) as error:
         raise InvalidInputError(f"{source} is not a {kind} graph with integer nodes: {error}") from error
 
 
-def _format_of(path: Path, format: str | None, known: Mapping[str, object]) -> str:
+def format_of(path: Path, format: str | None, known: Collection[str]) -> str:
     """The format asked for, or the one that the suffix names."""
     kind = (format if format is not None else path.suffix.lstrip(".")).lower()
     if kind not in known:
@@ -131,7 +131,7 @@ def _format_of(path: Path, format: str | None, known: Mapping[str, object]) -> s
 
 def _scalar_type(value: object) -> type:
     """The Python scalar type that files use for a value."""
-    if type(value) in _GRAPHML_TYPES:
+    if type(value) in GRAPHML_TYPES:
         return type(value)
     if isinstance(value, bool | np.bool_):
         return bool
@@ -190,13 +190,13 @@ def _write_graphml(graph: nx.Graph, path: Path) -> None:
             for name, value in record.items()
         )
 
-    with _text_to(path) as file:
+    with text_to(path) as file:
         file.write(
             '<?xml version="1.0" encoding="utf-8"?>\n'
             '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
         )
         for (scope, name), key in keys.items():
-            kind = _GRAPHML_TYPES[scopes[scope][name]]
+            kind = GRAPHML_TYPES[scopes[scope][name]]
             file.write(f'<key id="{key}" for="{scope}" attr.name={quoteattr(name)} attr.type="{kind}"/>\n')
         file.write('<graph edgedefault="undirected">\n')
         file.write(data("graph", graph.graph) + "\n")
@@ -220,7 +220,7 @@ def _write_gexf(graph: nx.Graph, path: Path) -> None:
     def declare(file: TextIO, scope: str, types: Mapping[str, type]) -> None:
         file.write(f'<attributes mode="static" class="{scope}">\n')
         for name, kind in types.items():
-            spelled = _GRAPHML_TYPES[kind]
+            spelled = GRAPHML_TYPES[kind]
             file.write(f'<attribute id="{keys[scope, name]}" title={quoteattr(name)} type="{spelled}"/>\n')
         file.write("</attributes>\n")
 
@@ -232,7 +232,7 @@ def _write_gexf(graph: nx.Graph, path: Path) -> None:
         )
         return f"<attvalues>{inner}</attvalues>"
 
-    with _text_to(path) as file:
+    with text_to(path) as file:
         file.write(
             '<?xml version="1.0" encoding="utf-8"?>\n'
             '<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2">\n'
@@ -257,7 +257,7 @@ def _write_gexf(graph: nx.Graph, path: Path) -> None:
 
 
 @contextmanager
-def _text_to(path: Path) -> Iterator[TextIO]:
+def text_to(path: Path) -> Iterator[TextIO]:
     """A text file that takes its name once it is whole; lines end in a line feed on every system."""
     with replacing(path, "graph") as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
@@ -301,7 +301,7 @@ def _write_csv(graph: nx.Graph, path: Path, beside: Path) -> None:
     """Edge list and node table as CSV with a header line."""
     edge_names, edges, node_names, nodes = _tables(graph)
     for target, names, rows in ((path, edge_names, edges), (beside, node_names, nodes)):
-        with _text_to(target) as file:
+        with text_to(target) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
             writer.writerows(rows)

@@ -116,8 +116,8 @@ def cell_frame(complex: CellComplex, cell: int) -> CellFrame:
     if complex.clipped is not None:
         if not complex.bounded[cell]:
             raise InvalidInputError(
-                f"cell {cell} is unbounded: ask for complex.rays({cell}) or cell_halfspaces, or ask this of "
-                "complex.clipped"
+                f"cell {cell} is unbounded: ask for complex.rays({cell}), cell_halfspaces, output_range or "
+                "project_onto_cell, or ask this of complex.clipped"
             )
         complex = complex.clipped
     exact = ExactNetwork(complex.network, complex.domain)

@@ -16,6 +16,8 @@ from regions.analysis.one_cell.cell_frame import (
     cell_frame,
     narrowed,
 )
+from regions.analysis.one_cell.endless_cells import check_near, is_endless
+from regions.analysis.one_cell.halfspaces import cell_index
 from regions.analysis.one_cell.ranges import finite_vector
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Coordinates, check_coordinates
@@ -105,7 +107,8 @@ def project_onto_cell(
     Raises
     ------
     InvalidInputError
-        If there is no such cell, norm or coordinates, or the point is not as above.
+        If there is no such cell, norm or coordinates, or the point is not as above, or so far from an
+        unbounded cell that the box which clips it hides what is nearest.
     SolverError
         If no solver's answer passes the check (see `SolverReport`), or the cell is too thin.
 
@@ -135,6 +138,12 @@ def project_onto_cell(
     domain = complex.domain
     size = domain.dimension if coordinates == "intrinsic" else domain.input_dim
     given = finite_vector(point, size, "point")
+    cell = cell_index(complex, cell)
+    if is_endless(complex, cell):
+        assert complex.clipped is not None  # that is what unbounded cells come from
+        clipped = project_onto_cell(complex.clipped, cell, given, norm=norm)
+        check_near(complex, given, clipped.distance)
+        return clipped
     frame = cell_frame(complex, cell)
     target = _Target(frame, *_offsets(frame, given, coordinates))
     nearest, within = target.in_plane()

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.one_cell.cell_frame import CellFrame, cell_frame
+from regions.analysis.one_cell.endless_cells import endless_range, is_endless
+from regions.analysis.one_cell.halfspaces import cell_index
 from regions.complexes.cell_complex import CellComplex
 from regions.domain import Coordinates, Domain, check_coordinates
 from regions.errors import InvalidInputError
 from regions.inputs import without_tensors
 from regions.network.relu_network import Network
 from regions.optimize import NO_SOLVER, SolverReport, maximise_judged
-from regions.rational import to_fraction
+from regions.rational import ExactNetwork, to_fraction
 from regions.showing import Shown
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def output_range(
     Parameters
     ----------
     complex : CellComplex, or a Network
-    cell : int, as in the complex; with a network a bounded domain, of at most 8 dimensions
+    cell : int, as in the complex; with a network a bounded domain, of at most 12 dimensions
     output : int, or (out,) finite numbers, the coefficients of a linear combination
     coordinates : "intrinsic" or "input", of the points returned; of a whole domain they are inputs
     max_seconds, workers, progress : as for `count_cells`; with a network only
@@ -101,15 +103,16 @@ def output_range(
     InvalidInputError
         If there is no such cell or output, or the coefficients or coordinates are not as above.
     InvalidDomainError
-        If the domain is not the network's, unbounded, or of more than 8 dimensions.
+        If the domain is not the network's, unbounded, or of more than 12 dimensions.
     SolverError
         If no solver's answer passes the check (see `SolverReport`), or the cell is too thin.
 
     Notes
     -----
     The affine map of a cell is taken in exact arithmetic, so a constant combination has spread 0.0 exactly.
-    Cost: about 8 ms in the plane, 18 ms on ACAS Xu (5 inputs, 6 x 50 units); over a domain,
-    a few times that of counting its cells.
+    On an unbounded cell values may be infinite, and have no points (NaN) then; others are exact but for
+    rounding. Cost: about 8 ms in the plane, 18 ms on ACAS Xu (5 inputs, 6 x 50 units); over a domain, a few
+    times that of counting its cells.
 
     References
     ----------
@@ -131,14 +134,12 @@ def output_range(
         return _range_over_domain(complex, cell, output, max_seconds, workers, progress)
     check_coordinates(coordinates)
     weights = _combination(output, complex.network.output_dim)
-    frame = cell_frame(complex, cell)  # type: ignore[arg-type]
-    matrix, offsets = frame.exact.output_map(frame.pattern)
-    table = matrix.tolist()
-    row = [Fraction(0)] * (complex.dimension + 1)
-    for weight, gradient, offset in zip(weights, table, offsets, strict=True):
-        if weight:
-            terms = (*gradient, offset)
-            row = [r + weight * to_fraction(x) for r, x in zip(row, terms, strict=True)]
+    cell = cell_index(complex, cell)
+    if is_endless(complex, cell):
+        exact = ExactNetwork(complex.network, complex.domain)
+        return _endless(complex, cell, _output_row(exact, complex.pattern(cell), weights))
+    frame = cell_frame(complex, cell)
+    row = _output_row(frame.exact, frame.pattern, weights)
     return _range(frame, row, coordinates, "range of an output")
 
 
@@ -215,8 +216,11 @@ def cell_width(
         raise InvalidInputError("direction is zero; a width needs a direction")
     unit = given / largest
     unit = unit / np.linalg.norm(unit)
-    frame = cell_frame(complex, cell)
     exact = [Fraction(x) for x in unit.tolist()]
+    cell = cell_index(complex, cell)
+    if is_endless(complex, cell):
+        return _endless(complex, cell, [*exact, Fraction(0)])
+    frame = cell_frame(complex, cell)
     if coordinates == "intrinsic":
         return _range(frame, [*exact, Fraction(0)], coordinates, "width in a direction")
     columns = [*domain.basis.T.tolist(), domain.origin.tolist()]
@@ -248,6 +252,25 @@ def _combination(output: int | ArrayLike, outputs: int) -> list[Fraction]:
     if not -outputs <= index < outputs:
         raise InvalidInputError(f"output {index} of {outputs}; outputs are numbered from 0")
     return [Fraction(int(k == index % outputs)) for k in range(outputs)]
+
+
+def _output_row(
+    exact: ExactNetwork, pattern: NDArray[np.bool_], weights: Sequence[Fraction]
+) -> list[Fraction]:
+    """Return a combination of outputs where the network has a pattern, as the row of an affine function."""
+    matrix, offsets = exact.output_map(pattern)
+    row = [Fraction(0)] * (exact.dimension + 1)
+    for weight, gradient, offset in zip(weights, matrix.tolist(), offsets, strict=True):
+        if weight:
+            terms = (*gradient, offset)
+            row = [r + weight * to_fraction(x) for r, x in zip(row, terms, strict=True)]
+    return row
+
+
+def _endless(complex: CellComplex, cell: int, row: Sequence[Fraction]) -> CellRange:
+    """Return the range of an affine function on an unbounded cell, whose coordinates are the inputs."""
+    (low, low_point), (high, high_point) = endless_range(complex, cell, row)
+    return CellRange(cell, low, high, high - low, low_point, high_point, NO_SOLVER)
 
 
 def _range(frame: CellFrame, row: Sequence[Fraction], coordinates: Coordinates, question: str) -> CellRange:

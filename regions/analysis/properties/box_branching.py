@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 
 MOST_BOXES = 128  # bounded in all; a box costs as much as some ten to a hundred cells
 BATCH = 32
-WORTH = 0.5  # the part of a box that must be safe for its halves to be taken instead of it
+WORTH = 0.75  # the part of a box that must be safe for its halves to be taken instead of it
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from regions.analysis.properties.property_spec import Case
 from regions.domain import Domain
 from regions.network.max_units import output_of_layer
 from regions.network.relu_network import Network
+from regions.rational import dyadic_integers
 
 
 def exact_outputs(network: Network, x: Sequence[Fraction]) -> tuple[Fraction, ...]:
@@ -32,40 +35,52 @@ def exact_outputs(network: Network, x: Sequence[Fraction]) -> tuple[Fraction, ..
     >>> exact_outputs(absolute, [Fraction(-1, 3)])
     (Fraction(5, 6),)
     """
-    values = list(x)
+    denominator = lcm(*(v.denominator for v in x))
+    values = [v.numerator * (denominator // v.denominator) for v in x]  # all over one denominator
     layers = zip(network.operators, network.biases, network.relu, network.slopes, network.maxima, strict=True)
     for matrix, bias, relu, slopes, sizes in layers:
-        rows = _rows(matrix)
+        rows, offsets, shift = _integers(matrix, bias)
         values = [
-            sum((Fraction(w) * values[k] for k, w in row), Fraction(b))
-            for row, b in zip(rows, bias.tolist(), strict=True)
+            sum((w * values[k] for k, w in row), offset * denominator)
+            for row, offset in zip(rows, offsets, strict=True)
         ]
-        if not relu:
-            continue
-        counts = [1] * len(values) if sizes is None else sizes.tolist()
-        first = 0
-        for count in counts:
-            if count == 1:
-                left, right = (0.0, 1.0) if slopes is None else slopes[:, first].tolist()
-                values[first] *= Fraction(right if values[first] > 0 else left)
-            else:
-                rivals = values[first : first + count]
-                best = rivals.index(max(rivals))
-                values[first : first + count] = [
-                    v if k == best else Fraction(0) for k, v in enumerate(rivals)
-                ]
-            first += count
-    return tuple(values)
+        denominator <<= shift
+        if relu:
+            values, shift = _activated(values, slopes, sizes)
+            denominator <<= shift
+    return tuple(Fraction(value, denominator) for value in values)
 
 
-def _rows(matrix: object) -> list[list[tuple[int, float]]]:
-    """Return the non-zeros of each row of a matrix, dense or sparse."""
+def _integers(matrix: Any, bias: NDArray[np.float64]) -> tuple[list[list[tuple[int, int]]], list[int], int]:
+    """Return the non-zeros of each row and the biases as integers over one power of two."""
     if hasattr(matrix, "indptr"):
-        return [
-            list(zip(matrix.indices[a:b].tolist(), matrix.data[a:b].tolist(), strict=True))  # type: ignore[attr-defined]
-            for a, b in zip(matrix.indptr[:-1].tolist(), matrix.indptr[1:].tolist(), strict=True)
-        ]
-    return [[(k, w) for k, w in enumerate(row) if w] for row in np.asarray(matrix).tolist()]
+        starts, places, entries = matrix.indptr.tolist(), matrix.indices.tolist(), matrix.data
+    else:
+        row_of, column_of = np.nonzero(matrix)
+        starts = np.searchsorted(row_of, np.arange(len(bias) + 1)).tolist()
+        places, entries = column_of.tolist(), matrix[row_of, column_of]
+    numbers, shift = dyadic_integers(np.concatenate([entries, bias]))
+    rows = [list(zip(places[a:b], numbers[a:b], strict=True)) for a, b in pairwise(starts)]
+    return rows, numbers[len(entries) :], shift
+
+
+def _activated(values: list[int], slopes: Any, sizes: Any) -> tuple[list[int], int]:
+    """Return what units make of integers, over so much larger a power of two."""
+    counts = [1] * len(values) if sizes is None else sizes.tolist()
+    left, right, shift = [0] * len(values), [1] * len(values), 0
+    if slopes is not None:
+        numbers, shift = dyadic_integers(slopes)
+        left, right = numbers[: len(values)], numbers[len(values) :]
+    found: list[int] = []
+    for count in counts:
+        first = len(found)
+        if count == 1:
+            found.append(values[first] * (right[first] if values[first] > 0 else left[first]))
+        else:
+            rivals = values[first : first + count]
+            best = rivals.index(max(rivals))
+            found += [v << shift if k == best else 0 for k, v in enumerate(rivals)]
+    return found, shift
 
 
 def to_inputs(domain: Domain, t: Sequence[Fraction]) -> tuple[Fraction, ...]:

@@ -19,12 +19,14 @@ from regions.analysis.properties.box_branching import undecided_boxes
 from regions.analysis.properties.exact_forward import exact_outputs, to_inputs
 from regions.analysis.properties.linear_relaxations import OutputBounds
 from regions.analysis.properties.property_spec import Case, output_polytope
+from regions.analysis.properties.violating_pieces import likely_facets
 from regions.domain import Domain
 from regions.enumeration.threads import Progress
 from regions.errors import CertificateError, InvalidDomainError
-from regions.network.patterns import unpack
+from regions.network.patterns import distinct_rows, pack, unpack
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, exact_cell, to_fraction
+from regions.rational.integer_rows import dot
 from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
@@ -164,14 +166,15 @@ class _Climb:
             sum((f * to_fraction(a[j]) for f, a, _ in used), Fraction(0)) for j in range(self.exact.dimension)
         ]
         start = sum((f * to_fraction(c) for f, _, c in used), Fraction(0))
-        best: tuple[Fraction, list[Fraction]] | None = None
-        for *numerators, w in exact_cell(self.exact, key).polytope.vertices:
-            t = [Fraction(x, w) for x in numerators]
-            value = sum((a * x for a, x in zip(slope, t, strict=True)), start)
-            if best is None or value > best[0]:
-                best = value, t
-        assert best is not None  # a cell has vertices
-        return best[0], to_inputs(self.domain, best[1])
+        scale = math.lcm(start.denominator, *(x.denominator for x in slope))
+        whole = [int(x * scale) for x in (*slope, start)]
+        cell = exact_cell(self.exact, key, likely_facets(self.exact, pattern))
+        best = cell.polytope.vertices[0]
+        for vertex in cell.polytope.vertices[1:]:
+            if dot(whole, vertex) * best[-1] > dot(whole, best) * vertex[-1]:
+                best = vertex
+        t = [Fraction(x, best[-1]) for x in best[:-1]]
+        return Fraction(dot(whole, best), best[-1] * scale), to_inputs(self.domain, t)
 
     def _above(self, row: FloatArray, best: Fraction, first_only: bool) -> NDArray[np.bool_]:
         """Return patterns of cells with values above a threshold, or above a float just below it."""
@@ -211,7 +214,7 @@ class _Climb:
             if stopped_by == "enough":
                 break
             self.stopped_by = self.stopped_by or stopped_by
-        return np.unique(np.concatenate(found), axis=0)
+        return unpack(distinct_rows(pack(np.concatenate(found))), n_units)
 
     def _bound(self, row: FloatArray) -> Fraction:
         """Return a proven bound from above: that of affine relaxations over a box that holds the domain."""

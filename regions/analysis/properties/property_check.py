@@ -7,11 +7,10 @@ ones whose outputs are unsafe or nearly so, and these are decided in rational ar
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +31,20 @@ from regions.analysis.properties.property_report import (
     Verdict,
 )
 from regions.analysis.properties.property_spec import Case, Property
-from regions.analysis.properties.violating_pieces import UnsafeParts, ViolatingPiece, largest_ball
+from regions.analysis.properties.violating_pieces import (
+    UnsafeParts,
+    ViolatingPiece,
+    largest_ball,
+    middle,
+)
+from regions.complexes import StoppedBy
 from regions.domain import Domain
-from regions.enumeration.limits import check_seconds
+from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.threads import Progress
 from regions.errors import CertificateError, InvalidInputError
-from regions.network.patterns import unpack
+from regions.network.patterns import distinct_rows, pack, unpack
 from regions.network.relu_network import Network
+from regions.rational import RationalPolytope
 
 __all__ = ["check_property"]
 
@@ -67,7 +73,7 @@ def check_property(
     network : Network
     spec : Property, path of a VNN-LIB 1.0 file, or (domain, unsafe)
         `unsafe` is a list of pairs (A, b): the outputs y with A @ y <= b must not be reached. The domains are
-        bounded, of at most 8 dimensions unless bounds decide.
+        bounded, of at most 12 dimensions unless bounds decide.
     volume : bool, whether to go on after a counterexample: all violating pieces, their exact volume, and the
         largest ball in one of them
     max_seconds : float, after which what is not decided is UNKNOWN, and shares are intervals
@@ -114,9 +120,12 @@ def check_property(
     check_seconds(max_seconds)
     given = _property(network, spec)
     given.check(network)
-    search = _Search(network, volume, max_seconds, workers, progress, most_boxes)
-    found = [search.case(case, number) for number, case in enumerate(given.cases)]
-    return search.report(found, given.name)
+    with Stop(max_seconds) as stop:
+        search = _Search(network, volume, stop, workers, progress, most_boxes)
+        found = [search.case(case, number) for number, case in enumerate(given.cases)]
+        report = search.report(found, given.name)
+        stop.deliver(cast(StoppedBy, report.stopped_by))
+    return report
 
 
 def _property(network: Network, spec: Any) -> Property:
@@ -151,28 +160,22 @@ class _Search:
         self,
         network: Network,
         volume: bool,
-        max_seconds: float | None,
+        stop: Stop,
         workers: int | None,
         progress: Progress | None,
         most_boxes: int,
     ) -> None:
         self.network, self.volume, self.most_boxes = network, volume, most_boxes
         self.workers, self.progress = workers, progress
-        self.begin = time.perf_counter()
-        self.end = None if max_seconds is None else self.begin + max_seconds
+        self.stop = stop
         self.cells = self.boxes = 0
         self.stopped_by = ""
         self.done = False  # a counterexample is known, and nothing else is asked for
 
-    def left(self) -> float | None:
-        """Return the seconds that are left, None without limit."""
-        return None if self.end is None else self.end - time.perf_counter()
-
     def over(self) -> bool:
         """Tell whether the time is up or Ctrl-C has come, and note it."""
-        left = self.left()
-        if left is not None and left <= 0.0:
-            self.stopped_by = self.stopped_by or "max_seconds"
+        if not self.stopped_by and self.stop.is_set():
+            self.stopped_by = "interrupt" if self.stop.interrupted else "max_seconds"
         return bool(self.stopped_by)
 
     def case(self, case: Case, number: int) -> _Found:
@@ -224,7 +227,7 @@ class _Search:
                 domain,
                 choose,
                 first_only=first_only,
-                max_seconds=self.left(),
+                max_seconds=self.stop.left(),
                 workers=self.workers,
                 progress=self.progress,
             )
@@ -234,7 +237,7 @@ class _Search:
             if stopped_by == "enough":
                 break
             self.stopped_by = self.stopped_by or stopped_by
-        return np.unique(np.concatenate(gathered), axis=0)
+        return unpack(distinct_rows(pack(np.concatenate(gathered))), n_units)
 
     def _decide(self, found: _Found, judge: _Judge, parts: UnsafeParts, patterns: NDArray[np.bool_]) -> bool:
         """Look for a counterexample in cells; True if there is one, or there are no cells."""
@@ -242,10 +245,10 @@ class _Search:
         for pattern in patterns:
             if self.over():
                 return True
-            point = parts.witness(pattern)
-            if point is None:
+            part = parts.part(pattern)
+            if part is None:
                 continue
-            found.counterexample = better(found.counterexample, judge.exact(point[1]))
+            found.counterexample = better(found.counterexample, judge.inside(part))
             tried += 1
             if found.counterexample.float32 or tried == MOST_TRIED:
                 break
@@ -292,7 +295,7 @@ class _Search:
             pieces=tuple(pieces),
             cells=self.cells,
             boxes=self.boxes,
-            seconds=time.perf_counter() - self.begin,
+            seconds=self.stop.seconds,
             stopped_by=self.stopped_by,
             name=name,
         )
@@ -363,12 +366,18 @@ class _Judge:
         for k in np.argsort(depth, kind="stable")[:MOST_TRIED].tolist():
             if not depth[k] <= 0.0:
                 break
-            point = [Fraction(x) for x in t[k].tolist()]
-            if is_inside(domain, point):
-                found = self._counterexample(point)
-                if found is not None:
-                    return found
+            found = self._at([Fraction(x) for x in t[k].tolist()])
+            if found is not None:
+                return found
         return None
+
+    def inside(self, part: RationalPolytope) -> Counterexample:
+        """Return the counterexample in the middle of a set of such, or at a vertex if it is flat or thin."""
+        found = self._at(middle(part))
+        if found is not None:
+            return found
+        *numerators, w = part.vertices[0]
+        return self.exact([Fraction(x, w) for x in numerators])
 
     def exact(self, t: Sequence[Fraction]) -> Counterexample:
         """Return the counterexample at an intrinsic point that is one.
@@ -378,15 +387,18 @@ class _Judge:
         CertificateError
             If it is none.
         """
-        found = self._counterexample(t) if is_inside(self.case.domain, t) else None
+        found = self._at(t)
         if found is None:
             raise CertificateError(
                 "a counterexample that was found in a cell is none by the network's exact forward pass"
             )
         return found
 
-    def _counterexample(self, t: Sequence[Fraction]) -> Counterexample | None:
+    def _at(self, t: Sequence[Fraction]) -> Counterexample | None:
+        """Return the counterexample at an intrinsic point, None if it is outside or its outputs are safe."""
         domain = self.case.domain
+        if not is_inside(domain, t):
+            return None
         point = to_inputs(domain, t)
         outputs = exact_outputs(self.network, point)
         disjunct = violated_disjunct(self.case, outputs)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gamma, inf, nextafter, pi, sqrt
+from math import gamma, inf, isqrt, nextafter, pi
 from typing import Any
 
 import numpy as np
-from flint import fmpq
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
 
 from regions.analysis.properties.property_spec import Case
 from regions.errors import SolverError
@@ -29,12 +29,14 @@ from regions.rational import (
     primitive,
     to_fraction,
 )
+from regions.rational.integer_rows import dot
 from regions.showing import Shown
 
 FloatArray = NDArray[np.float64]
 Row = tuple[int, ...]
 Point = tuple[Fraction, ...]
 
+ROOT_BITS = 200  # of square roots, rounded down
 CENTRE_SHRINK = (0.0, 1e-9, 1e-6, 1e-3)  # steps from the centre that floats give towards the mean of vertices
 
 
@@ -62,7 +64,7 @@ class ViolatingPiece(Shown):
     @property
     def vertices(self) -> FloatArray:
         """Its vertices (n, d), rounded."""
-        return np.array([[x / v[-1] for x in v[:-1]] for v in self.polytope.vertices])
+        return float_vertices(self.polytope)
 
     @property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
@@ -145,25 +147,25 @@ class UnsafeParts:
     def _number(self, disjunct: int, row: int) -> int:
         return self._first_row + sum(len(rows) for rows, _ in self._unsafe[:disjunct]) + row
 
-    def witness(self, pattern: NDArray[np.bool_]) -> tuple[int, Point] | None:
-        """Return a point of the closed cell whose outputs are unsafe, and the disjunct; None without any.
+    def part(self, pattern: NDArray[np.bool_]) -> RationalPolytope | None:
+        """Return the points of the closed cell whose outputs are unsafe, of one disjunct; None without any.
 
-        The point is the mean of the vertices of that part of the cell: inside, unless the part is flat.
+        They may be flat. The vertices are exact.
         """
         key = pattern.tobytes()
-        cell = exact_cell(self.exact, key).polytope
+        cell = exact_cell(self.exact, key, likely_facets(self.exact, pattern)).polytope
         for disjunct, rows in enumerate(self._condition_rows(key)):
             part: RationalPolytope | None = cell
             for k, row in enumerate(rows):
                 part = part.meet(row, self._number(disjunct, k)) if part is not None else None
             if part is not None:
-                return disjunct, _mean(part)
+                return part
         return None
 
     def pieces(self, pattern: NDArray[np.bool_]) -> list[ViolatingPiece]:
         """Return the full-dimensional unsafe parts of a cell as convex pieces without common interior."""
         key = pattern.tobytes()
-        cell = exact_cell(self.exact, key)
+        cell = exact_cell(self.exact, key, likely_facets(self.exact, pattern))
         conditions = self._condition_rows(key)
         found = []
         for inside, polytope in self._split(cell.polytope, conditions, 0):
@@ -220,7 +222,6 @@ class UnsafeParts:
         """Return the rows of the facets of a piece, >= 0 on it."""
         sides = self.exact.halfspace_rows
         flat = [row for rows in conditions for row in rows]
-        inner = _mean(polytope)
         found = {}
         for numbers in polytope.facets().values():
             number = numbers[0]
@@ -230,7 +231,7 @@ class UnsafeParts:
                 row = self._unit_row(key, number - len(sides))
             else:
                 row = flat[number - self._first_row]
-            sign = sum((a * x for a, x in zip(row[:-1], inner, strict=True)), Fraction(row[-1]))
+            sign = next(value for value in (dot(row, vertex) for vertex in polytope.vertices) if value)
             found[number] = row if sign > 0 else tuple(-x for x in row)
         return found
 
@@ -244,12 +245,41 @@ class UnsafeParts:
         return tuple(int(x) for x in row)
 
 
-def _mean(polytope: RationalPolytope) -> Point:
-    """Return the mean of the vertices."""
-    total = [fmpq(0)] * polytope.dimension
-    for *numerators, w in polytope.vertices:
-        total = [t + fmpq(x, w) for t, x in zip(total, numerators, strict=True)]
-    return tuple(to_fraction(t / len(polytope.vertices)) for t in total)
+def float_vertices(polytope: RationalPolytope) -> FloatArray:
+    """Return the vertices (n, d), rounded."""
+    return np.array([[x / v[-1] for x in v[:-1]] for v in polytope.vertices])
+
+
+def middle(polytope: RationalPolytope) -> Point:
+    """Return the mean of the vertices, rounded: inside, unless the polytope is flat or thin.
+
+    The exact mean would have the denominators of all vertices.
+    """
+    return tuple(Fraction(x) for x in float_vertices(polytope).mean(axis=0).tolist())
+
+
+def likely_facets(exact: ExactNetwork, pattern: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return units that bound a cell, as floats go: hints that make `exact_cell` sooner, and nothing else.
+
+    A row is a facet if its normal over its slack at an inner point is a corner of the hull of all of these.
+    """
+    d, sides = exact.dimension, exact.domain.halfspaces
+    if d < 2 or exact.network.max_units is not None:
+        return ()
+    rows = exact.unit_floats(pattern.tobytes()) * np.where(pattern, -1.0, 1.0)[:, None]
+    A, b = np.vstack([rows[:, :d], sides[0]]), np.concatenate([-rows[:, d], sides[1]])
+    lengths = np.linalg.norm(A, axis=1)
+    used = np.flatnonzero(lengths > 0.0)
+    A, b = A[used] / lengths[used, None], b[used] / lengths[used]
+    try:
+        solved = solve_lp(np.column_stack([A, np.ones(len(A))]), b, np.eye(d + 1)[-1])
+        if solved.point is None or not solved.value > 0.0:
+            return ()
+        slack = b - A @ solved.point[:-1]
+        corners = ConvexHull(A * (solved.value / slack)[:, None]).vertices
+    except (SolverError, QhullError, ValueError):
+        return ()
+    return tuple(sorted(k for k in used[corners].tolist() if k < len(pattern)))
 
 
 def float_halfspaces(rows: Sequence[Row]) -> tuple[FloatArray, FloatArray]:
@@ -290,24 +320,24 @@ def largest_ball(pieces: Sequence[ViolatingPiece]) -> InscribedBall | None:
 
 def ball_of_piece(piece: ViolatingPiece) -> tuple[Point, float]:
     """Return the centre and the proven radius of a ball in a piece, the largest up to rounding."""
-    inner = _mean(piece.polytope)
-    middle = np.array([float(x) for x in inner])
-    spread = float(np.abs(piece.vertices - middle).max())
-    shifted: list[tuple[Fraction | int, ...]] = [
-        (*row[:-1], sum((a * x for a, x in zip(row[:-1], inner, strict=True)), Fraction(row[-1])))
-        for row in piece.rows.values()
-    ]
-    A, b = _scaled(shifted, spread)
+    inner = middle(piece.polytope)
+    around = np.array([float(x) for x in inner])
+    spread = float(np.abs(piece.vertices - around).max())
+    A, b = [], []
+    for row in piece.rows.values():
+        normal, value = row[:-1], _value(row, inner)
+        scale = 1 << max(abs(x).bit_length() for x in normal)
+        direction = np.array([-float(Fraction(x, scale)) for x in normal])
+        length = float(np.linalg.norm(direction))
+        A.append(direction / length)
+        b.append(float(Fraction(value, scale) / Fraction(spread)) / length)
     points = [inner]
     try:
-        objective = np.eye(A.shape[1] + 1)[-1]
-        solved = solve_lp(
-            np.column_stack([A, np.ones(len(A))]), b, objective, interior=np.zeros(A.shape[1] + 1)
-        )
+        rows = np.column_stack([np.array(A), np.ones(len(A))])
+        solved = solve_lp(rows, np.array(b), np.eye(rows.shape[1])[-1])
         if solved.point is not None:
-            move = [Fraction(float(x)) * Fraction(spread) for x in solved.point[:-1]]
             points += [
-                tuple(x + (1 - Fraction(share)) * m for x, m in zip(inner, move, strict=True))
+                tuple(Fraction(float(x)) for x in around + (1.0 - share) * spread * solved.point[:-1])
                 for share in CENTRE_SHRINK
             ]
     except SolverError:
@@ -315,29 +345,21 @@ def ball_of_piece(piece: ViolatingPiece) -> tuple[Point, float]:
     return max(((point, _proven_radius(piece, point)) for point in points), key=lambda pair: pair[1])
 
 
-def _scaled(rows: list[tuple[Fraction | int, ...]], spread: float) -> tuple[FloatArray, FloatArray]:
-    """Return rows around an inner point as A u <= b for t = point + spread u, rows of length 1."""
-    A, b = [], []
-    for *normal, value in rows:
-        scale = Fraction(1 << max(abs(int(x)).bit_length() for x in normal))
-        direction = np.array([-float(x / scale) for x in normal])
-        length = float(np.linalg.norm(direction))
-        A.append(direction / length)
-        b.append(float(value / scale / Fraction(spread)) / length)
-    return np.array(A), np.array(b)
+def _value(row: Row, point: Point) -> Fraction:
+    """Return the value of a row at a point."""
+    return sum((a * x for a, x in zip(row[:-1], point, strict=True)), Fraction(row[-1]))
 
 
 def _proven_radius(piece: ViolatingPiece, point: Point) -> float:
     """Return a float that is at most the distance of a point from all facets; 0 if it is outside."""
-    least: Fraction | None = None
+    least = inf
     for row in piece.rows.values():
-        value = sum((a * x for a, x in zip(row[:-1], point, strict=True)), Fraction(row[-1]))
+        value = _value(row, point)
         if value <= 0:
             return 0.0
-        squared = value * value / sum(x * x for x in row[:-1])
-        least = squared if least is None else min(least, squared)
-    assert least is not None  # a polytope has facets
-    radius = sqrt(float(least))
-    while radius > 0.0 and Fraction(radius) ** 2 > least:
-        radius = nextafter(radius, -inf)
-    return radius
+        squared = sum(x * x for x in row[:-1])
+        scaled = isqrt((value.numerator**2 << 2 * ROOT_BITS) // (value.denominator**2 * squared))
+        distance = Fraction(scaled, 1 << ROOT_BITS)  # rounded down
+        radius = float(distance)
+        least = min(least, nextafter(radius, 0.0) if Fraction(radius) > distance else radius)
+    return least

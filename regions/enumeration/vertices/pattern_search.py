@@ -17,13 +17,13 @@ from regions.domain import Domain
 from regions.enumeration.compiled_network import CompiledNetwork
 from regions.enumeration.facet_join import packed_bytes
 from regions.enumeration.limits import Stop
-from regions.enumeration.planning import LARGEST_LISTED_DIMENSION, plan_search, vertex_engine
+from regions.enumeration.planning import plan_search, vertex_engine
 from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.vertices.vertex_search import VertexSearch
-from regions.errors import InvalidDomainError
 from regions.kernels.memory.states import Mode
 from regions.kernels.vertices.pattern_steps import list_pattern
 from regions.kernels.vertices.steps import steps_of
+from regions.network.patterns import distinct_rows, packed_size
 from regions.network.relu_network import Network
 
 __all__ = ["Wanted", "list_patterns"]
@@ -38,9 +38,11 @@ class Wanted:
     ----------
     choose : function of packed patterns (n, bytes), which says which of them are wanted
     first_only : bool, whether the search may end once there are any
+    n_units : int, of the network
     """
 
-    def __init__(self, choose: Choice, first_only: bool) -> None:
+    def __init__(self, choose: Choice, first_only: bool, n_units: int) -> None:
+        self._bytes = packed_size(n_units)
         self._choose, self._first_only = choose, first_only
         self._lock = threading.Lock()
         self._parts: list[NDArray[np.uint8]] = []
@@ -60,9 +62,7 @@ class Wanted:
     def patterns(self) -> NDArray[np.uint8]:
         """Return the patterns that are wanted, each once, in the order of their bytes."""
         with self._lock:
-            return (
-                np.unique(np.concatenate(self._parts), axis=0) if self._parts else np.zeros((0, 0), np.uint8)
-            )
+            return distinct_rows(np.concatenate([np.zeros((0, self._bytes), np.uint8), *self._parts]))
 
 
 class PatternSearch(VertexSearch):
@@ -111,7 +111,7 @@ def list_patterns(
 
     Parameters
     ----------
-    network, domain : what is searched; a domain of at most 8 dimensions
+    network, domain : what is searched; a domain of at most 12 dimensions
     choose : function of packed patterns (n, bytes) that returns (n,) bool; called from several threads
     first_only : bool, whether the search may end once one is found
     max_seconds, workers, progress : as for `count_cells`
@@ -135,12 +135,7 @@ def list_patterns(
     [0, 1]
     """
     plan = plan_search(network, domain, vertex_engine(domain), "certified", workers, volumes=False)
-    if domain.dimension > LARGEST_LISTED_DIMENSION:
-        raise InvalidDomainError(
-            f"the domain has dimension {domain.dimension}; patterns are listed up to "
-            f"{LARGEST_LISTED_DIMENSION}: use a slice, or fix inputs"
-        )
-    wanted = Wanted(choose, first_only)
+    wanted = Wanted(choose, first_only, network.n_units)
     make = partial(PatternSearch, plan.net, domain, wanted)
     compile_search(make, Mode.COLLECT)
     with _Enough(wanted, max_seconds) as stop:

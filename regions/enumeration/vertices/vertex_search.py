@@ -38,6 +38,7 @@ from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
 
 if TYPE_CHECKING:
+    from regions.enumeration.spool import Sink, Spool
     from regions.enumeration.vertices.exact_signs import ExactSigns
 
 STEPS_PER_CALL = 1 << 15
@@ -207,15 +208,17 @@ class VertexSearch:
     net : CompiledNetwork
     domain : Domain
     mode : Mode.COUNT, Mode.MEASURE or Mode.COLLECT
+    spool : Spool that the cells of each task go to, or None, to keep them
     """
 
-    def __init__(self, net: CompiledNetwork, domain: Domain, mode: Mode) -> None:
+    def __init__(self, net: CompiledNetwork, domain: Domain, mode: Mode, spool: Spool | None = None) -> None:
         self.net = net
+        self.spool = spool
         self.domain = domain
         self.mode = mode
         self.exact = _ExactAnswers(net, domain)
         self.task = WHOLE
-        self.outputs: list[Output] = []
+        self.outputs: list[Output] | Sink = []
         n_vertices, n_sides = domain.incidence.shape
         sizes = Sizes()
         while sizes.bits * 64 < n_sides + 8:
@@ -332,7 +335,7 @@ class VertexSearch:
         net, memory, path = self.net, self.memory, task.path
         held = memory.held
         memory.set_registers(self._registers)
-        self.outputs, self.task = [], task
+        self.outputs, self.task = [] if self.spool is None else self.spool.begin(), task
         memory.cell_limit, memory.cell_goal = cell_limit, budget.cells
         memory.frontier = len(path) + budget.depth if budget.depth else 0
         memory.prefix_length, memory.started = len(path), int(not path)
@@ -454,7 +457,7 @@ class VertexSearch:
             cells=memory.cells,
             volume=sum(limb << (32 * k) for k, limb in enumerate(limbs) if limb),
             certificate=Signs(memory.decisions, memory.doubtful, memory.placed),
-            parts=self.outputs,
+            parts=self.outputs if isinstance(self.outputs, list) else self.outputs.close(),
             remainder=self.pending() if status == Status.STOPPED else [],
             complete=status in (Status.DONE, Status.STOPPED),
             splits=memory.splits,

@@ -37,6 +37,7 @@ __all__ = ["from_onnx"]
 
 # may stand between the last nonlinear function and the output
 PASSIVE = ("Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
+BETWEEN_HEADS = PASSIVE[:3]  # a softmax of rows may change the order of what is reshaped behind it
 
 
 def from_onnx(
@@ -54,7 +55,8 @@ def from_onnx(
     and batch normalisation is merged into the layer before it. Constants computed from constants are
     computed in their own type.
 
-    A last Softmax, LogSoftmax, Sigmoid, Tanh or Softplus is monotone and read up to; the name says so. The
+    A last Softmax, LogSoftmax, Sigmoid, Tanh or Softplus is monotone and read up to, and so is a last ArgMax,
+    ArgMin or Hardmax, which depends on the order of the outputs alone; the name says so. The
     check uses onnxruntime if it is installed and onnx's reference evaluator if not. A batch is one input,
     flattened in row-major order.
 
@@ -188,15 +190,18 @@ def _with_values(onnx: Any, model: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _before_head(graph: Any, wanted: str) -> tuple[str, str]:
-    """What the last nonlinear function takes, and its name, if there is one that is monotone."""
+    """What the last nonlinear functions take, and their names in order, if there are monotone ones."""
     producer = {name: node for node in graph.node for name in node.output}
+    heads: list[str] = []
+    passed: tuple[str, ...] = PASSIVE
     seen, current = set(), wanted
     while current in producer and current not in seen and producer[current].input:
         seen.add(current)
         node = producer[current]
-        if node.op_type in HEADS and node.domain in ("", "ai.onnx"):
-            return str(node.input[0]), str(node.op_type)
-        if node.op_type not in PASSIVE:
-            break
         current = node.input[0]
-    return wanted, ""
+        if node.op_type in HEADS and node.domain in ("", "ai.onnx"):
+            heads.insert(0, str(node.op_type))
+            wanted, passed = str(current), BETWEEN_HEADS
+        elif node.op_type not in passed:
+            break
+    return wanted, ", ".join(heads)

@@ -29,8 +29,8 @@ from regions.network.loaders.onnx_windows import (
 
 __all__ = ["CURVED", "HEADS", "LARGEST", "MOVES", "OPERATORS", "RISING"]
 
-# read up to, where they come last: they change the order of no two outputs
-HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus")
+# read up to, where they come last: they change the order of no two outputs, or depend on that alone
+HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus", "ArgMax", "ArgMin", "Hardmax")
 
 # functions of single entries that nowhere fall, and what takes the largest of several: their order is free
 RISING = ("Relu", "LeakyRelu", "Clip")

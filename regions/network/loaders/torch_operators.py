@@ -27,7 +27,10 @@ __all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_LARGEST", "TORCH_OPERATORS", "T
 TORCH_RISING = ("relu", "relu_", "leaky_relu", "leaky_relu_", "hardtanh", "relu6")
 TORCH_LARGEST = ("max_pool1d", "max_pool2d", "max_pool3d", "amax")
 
-TORCH_HEADS = ("softmax", "log_softmax", "sigmoid", "tanh", "_softmax", "_log_softmax", "softplus")
+TORCH_HEADS = (
+    *("softmax", "log_softmax", "sigmoid", "tanh", "_softmax", "_log_softmax", "softplus"),
+    *("argmax", "argmin"),
+)
 TORCH_CURVED = (
     *TORCH_HEADS,
     "gelu",

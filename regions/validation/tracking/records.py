@@ -135,7 +135,7 @@ def measure(
     ----------
     network, domain, density : that fit one another
     what : Measurement
-    rng : numpy Generator, for the estimates and the bias noise of the exact local complexity
+    rng : seed or numpy Generator, for the estimates and the bias noise of the exact local complexity
     place : step and name of the domain
     progress : called with the fraction done
 

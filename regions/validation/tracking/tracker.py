@@ -71,7 +71,7 @@ def track(
         after its first step instead of before.
     domains : Domain in the model's input space, or a dict of them by name (one alone is called "domain")
     every : int k for the steps 0, k, 2k, ..., or a sequence of steps, such as `log_steps(total)`
-    rng : numpy Generator, for estimates; the tracker spawns its own from it
+    rng : seed or numpy Generator, for estimates; the tracker spawns its own from it
     density : Density in the intrinsic coordinates of the domain, or a dict of them by the domains' names;
         default: uniform on each domain
     records : names of what to record: cells (always), locus, activation_locus, local_rank,
@@ -124,7 +124,7 @@ def track(
             raise InvalidInputError(f"the domain {name!r} is a {type(domain).__name__}; give a Domain")
     weights = _densities(density, named)
     if not isinstance(rng, np.random.Generator):
-        raise InvalidInputError(f"rng is a {type(rng).__name__}; give a numpy Generator")
+        raise InvalidInputError(f"rng is a {type(rng).__name__}; give a seed or a numpy Generator")
     problem = {str(name): (domain, weights[name]) for name, domain in named.items()}
     return Tracker(model, problem, _Schedule.of(every), what, rng.spawn(1)[0], settings.get("start", 0))
 
