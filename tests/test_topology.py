@@ -82,7 +82,7 @@ def test_regions_of_classes_are_sectors() -> None:
     assert region_topology(nobody, cube(2), 1).betti == (0, 0, 0)
 
 
-def test_a_figure_eight_is_one_curve_with_two_loops() -> None:
+def test_a_cross_is_one_curve_without_loops() -> None:
     saddle = Network.from_arrays([np.eye(2), [[1.0, -1.0]]], [[0.0, 0.0], [0.0]], slopes=["abs", None])
     cross = decision_boundary(saddle, cube(2))  # |x| = |y|
     assert boundary_topology(cross).betti == (1, 0) and not cross.is_manifold
