@@ -65,7 +65,7 @@ def points_of(boundary: BoundaryComplex, piece: int) -> frozenset[tuple[Fraction
 # --- closed forms ---
 
 
-@pytest.mark.parametrize("corners", [3, 7, 40])
+@pytest.mark.parametrize("corners", [3, 7, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_polygon_has_its_perimeter_and_closes(corners: int) -> None:
     boundary = decision_boundary(polygonal_disk(corners), Box([-3, -3], [3, 3]), level=1.0)
     assert boundary.n_pieces == corners and boundary.n_components == 1 and boundary.is_watertight
@@ -75,7 +75,7 @@ def test_a_polygon_has_its_perimeter_and_closes(corners: int) -> None:
     assert lengths == pytest.approx(1 / math.cos(math.pi / corners), rel=1e-12)
 
 
-@pytest.mark.parametrize("d", [1, 2, 3, 4])
+@pytest.mark.parametrize("d", [1, 2, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_sphere_of_the_maximum_norm_is_a_cube(d: int) -> None:
     boundary = decision_boundary(cube_norm(d), Box([-2.0] * d, [3.0] * d), level=1.5)
     assert boundary.n_pieces == 2 * d * 2 ** (d - 1)  # each side lies in the orthants that it meets
@@ -265,7 +265,7 @@ def test_a_search_that_is_cut_short_says_so() -> None:
 # --- without the cells in which one class wins everywhere ---
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("seed", range(9))
 def test_a_pruned_search_finds_the_same_pieces(seed: int) -> None:
     d, outputs = 2 + seed % 2, 1 + seed % 3
