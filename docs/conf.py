@@ -34,6 +34,8 @@ nb_execution_in_temp = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")  # notebooks are small, and waiting threads cost as much as working ones
 os.environ.pop("MPLBACKEND", None)  # a backend named there would leave notebooks without pictures
 
 # pages

@@ -371,6 +371,22 @@ def test_the_preimage_of_a_band_and_the_image_of_its_cells() -> None:
         image(cells, [0, 2])
 
 
+def test_pieces_are_drawn_where_they_are() -> None:
+    from regions.plotting import plot_pieces
+
+    network = random_network(8, (3, 5, 4, 3))
+    section = Box([-1, 0.25, -1], [1, 0.25, 1])
+    unsafe = [(np.array([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]), np.zeros(2))]
+    pieces = check_property(network, (section, unsafe), volume=True).pieces
+    (drawn,) = plot_pieces(pieces).collections
+    for t in section.sample(100, np.random.default_rng(1)):
+        inside = any(path.contains_point(t, radius=1e-9) for path in drawn.get_paths())
+        assert inside == (network.forward(section.to_input(t)).argmax() == 1)
+    whole = check_property(network, (Box([-1] * 3, [1] * 3), unsafe), volume=True, max_seconds=None).pieces
+    with pytest.raises(InvalidInputError, match="fix all inputs but two"):
+        plot_pieces(whole)
+
+
 @pytest.mark.parametrize(
     ("domain", "says"),
     [(3, "needs a domain"), (Box([0, 0], [1, 1]), "1 input dimensions")],
@@ -392,3 +408,15 @@ def test_known_verdicts_of_acas_xu(reference_data: Path, name: str, number: int,
     report = check_property(network, folder / "properties" / f"prop_{number}.vnnlib")
     assert report.answer == answer
     assert answer == "unsat" or (report.counterexample.float64 and report.counterexample.float32)
+
+
+def test_the_page_has_the_table_of_the_stored_answers() -> None:
+    from validation.acas import instances, published, read_table, summary
+
+    rows = read_table()
+    assert rows and all(row["published"] in ("", row["answer"]) for row in rows)
+    assert all(row["published"] == published(row["network"], int(row["property"])) for row in rows)
+    page = (Path(__file__).resolve().parents[1] / "docs" / "properties.md").read_text()
+    table = page.partition("<!-- acas: begin -->")[2].partition("<!-- acas: end -->")[0]
+    assert table.strip() == summary(rows)
+    assert len(list(instances(["1_1", "4_5"], [1, 5, 10]))) == 4

@@ -138,6 +138,23 @@ def write_table(rows: Sequence[dict[str, Any]], path: Path = TABLE) -> None:
         writer.writerows(ordered)
 
 
+def summary(rows: Sequence[dict[str, str]]) -> str:
+    """Return a table of the properties, a row for each, as `docs/properties.md` has it."""
+    lines = ["| property | networks | unsat | sat | as published | cells looked at | seconds |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for number in sorted({int(row["property"]) for row in rows}):
+        own = [row for row in rows if int(row["property"]) == number]
+        answers = [row["answer"] for row in own]
+        known = [row for row in own if row["published"]]
+        agree = sum(row["published"] == row["answer"] for row in known)
+        cells = [int(row["cells"]) for row in own]
+        seconds = [float(row["seconds"]) for row in own]
+        counts = f"| {number} | {len(own)} | {answers.count('unsat')} | {answers.count('sat')} | "
+        counts += f"{agree} of {len(known)} | {min(cells):,} to {max(cells):,} | "
+        lines.append(f"{counts}{min(seconds):.1f} to {max(seconds):.1f} |")
+    return "\n".join(lines)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the instances that are asked for; 1 if an answer differs from the published one."""
     parser = argparse.ArgumentParser(

@@ -11,6 +11,7 @@ from regions.plotting.graph_pictures import plot_graph
 from regions.plotting.interactive import interactive_figure, save_interactive
 from regions.plotting.judging import plot_comparison, plot_validation
 from regions.plotting.marks import mark_points
+from regions.plotting.piece_pictures import plot_pieces
 from regions.plotting.training import plot_history
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "plot_comparison",
     "plot_graph",
     "plot_history",
+    "plot_pieces",
     "plot_validation",
     "save_figure",
     "save_interactive",

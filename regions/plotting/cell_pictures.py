@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 CellColor: TypeAlias = Literal["pattern", "volume", "jacobian", "layer", "class"]
 
 _RASTER_FROM = 20_000
-_DARK = 0.35  # cells of less luminance have light lines around them
+DARK = 0.35  # cells of less luminance have light lines around them
 _LEAST_NAMED = 0.01  # of the picture: classes whose number has room
 _ROOM = 2.0
 
@@ -201,7 +201,7 @@ def _draw_facets(ax: Axes, complex: CellComplex, fill: Floats) -> None:
     width, alpha = line_style(complex.n_cells)
     a, b = complex.facets.cell_a[facet], complex.facets.cell_b[facet]
     light = luminance(fill)
-    dark = 0.5 * (light[a] + light[b]) < _DARK
+    dark = 0.5 * (light[a] + light[b]) < DARK
     style = {"linewidth": width, "zorder": 2}
     draw_segments(ax, segments[~dark], "black", False, alpha=0.75 * alpha, **style)
     if dark.any():

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
 from regions.plotting.cell_colors import cell_colors
-from regions.plotting.cell_pictures import CellColor
-from regions.plotting.colors import ColorScale, class_fills, layer_palette
+from regions.plotting.cell_pictures import DARK, CellColor
+from regions.plotting.colors import ColorScale, class_fills, layer_palette, luminance
 from regions.plotting.decision import class_pieces
 from regions.plotting.marks import Marks, intrinsic_points, point_fills
 from regions.plotting.page_parts import axis_names
@@ -192,20 +192,20 @@ def _plane(go: Any, complex: CellComplex, color: str, cmap: str | None, boundary
         for k in np.unique(pieces.label):
             name = ("≤ 0" if k == 0 else "> 0") if binary else f"class {k}"
             rows = np.flatnonzero(pieces.label == k)
-            _add_rings(go, figure, (pieces.points, pieces.offsets, rows), _css(base[k]), name)
+            _add_rings(go, figure, (pieces.points, pieces.offsets, rows), base[k], name)
     else:
         points, offsets = complex.polygons()
         fill, scale, label = cell_colors(complex, color, cmap)
         shades, shade = _shades(fill)
         for k, rgb in enumerate(shades):
             rows = np.flatnonzero(shade == k)
-            _add_rings(go, figure, (points, offsets, rows), _css(rgb), "")
+            _add_rings(go, figure, (points, offsets, rows), rgb, "")
     if color == "layer":
         _add_facets(go, figure, complex)
     if boundary and pieces is not None:
         _add_boundary(go, figure, pieces.boundary)
     if scale is not None:
-        _add_bar(go, figure, scale, label)
+        _add_bar(go.Scatter, figure, scale, label)
     # the last, so that it is on top; nobody sees it
     figure.add_trace(
         go.Scatter(
@@ -215,13 +215,15 @@ def _plane(go: Any, complex: CellComplex, color: str, cmap: str | None, boundary
         )
     )  # fmt: skip
     x, y = (_plain_name(name) for name in axis_names(complex, [0, 1]))
-    figure.update_layout(template="simple_white", margin={"l": 50, "r": 10, "t": 30, "b": 50})
+    # above the frame, for a colour bar may be beside it
+    legend = {"orientation": "h", "x": 0.0, "y": 1.02, "yanchor": "bottom"}
+    figure.update_layout(template="simple_white", margin={"l": 50, "r": 10, "t": 30, "b": 50}, legend=legend)
     figure.update_xaxes(title=x, constrain="domain")
     figure.update_yaxes(title=y, scaleanchor="x", constrain="domain")
     return figure
 
 
-def _add_rings(go: Any, figure: Any, rings: tuple[Floats, Ints, Ints], fill: str, name: str) -> None:
+def _add_rings(go: Any, figure: Any, rings: tuple[Floats, Ints, Ints], fill: Floats, name: str) -> None:
     """Some closed rings as one filled trace; it is in the legend if it has a name."""
     points, offsets, rows = rings
     gap = np.full((1, 2), np.nan)
@@ -230,10 +232,11 @@ def _add_rings(go: Any, figure: Any, rings: tuple[Floats, Ints, Ints], fill: str
         ring = points[offsets[i] : offsets[i + 1]]
         parts += [ring, ring[:1], gap]
     line = np.concatenate(parts)
+    ink = "rgba(255,255,255,0.45)" if float(luminance(fill)) < DARK else "rgba(0,0,0,0.6)"
     figure.add_trace(
         go.Scatter(
-            x=_short(line[:, 0]), y=_short(line[:, 1]), mode="lines", fill="toself", fillcolor=fill,
-            line={"color": "rgba(0,0,0,0.6)", "width": 0.5}, hoverinfo="skip", name=name,
+            x=_short(line[:, 0]), y=_short(line[:, 1]), mode="lines", fill="toself", fillcolor=_css(fill),
+            line={"color": ink, "width": 0.5}, hoverinfo="skip", name=name,
             showlegend=bool(name),
         )
     )  # fmt: skip
@@ -256,8 +259,8 @@ def _add_facets(go: Any, figure: Any, complex: CellComplex) -> None:
         )  # fmt: skip
 
 
-def _add_bar(go: Any, figure: Any, scale: ColorScale, label: str) -> None:
-    """The colour bar of a scale, on a trace that nobody sees."""
+def _add_bar(kind: Any, figure: Any, scale: ColorScale, label: str) -> None:
+    """The colour bar of a scale, on a trace of some kind that nobody sees."""
     low, high = float(scale.norm.vmin or 0.0), float(scale.norm.vmax or 1.0)
     logarithmic = type(scale.norm).__name__ == "LogNorm"
     ends = [float(np.log10(low)), float(np.log10(high))] if logarithmic else [low, high]
@@ -274,9 +277,8 @@ def _add_bar(go: Any, figure: Any, scale: ColorScale, label: str) -> None:
         "showscale": True,
         "colorbar": bar,
     }
-    figure.add_trace(
-        go.Scatter(x=[None, None], y=[None, None], mode="markers", marker=marker, showlegend=False)
-    )
+    nowhere = {axis: [None, None] for axis in ("xyz" if kind.__name__ == "Scatter3d" else "xy")}
+    figure.add_trace(kind(**nowhere, mode="markers", marker=marker, showlegend=False))
 
 
 def _space(go: Any, complex: CellComplex, opacity: float) -> Any:
@@ -314,7 +316,7 @@ def _apart(go: Any, complex: CellComplex, color: str, cmap: str | None) -> Any:
         )
     )  # fmt: skip
     if scale is not None:
-        _add_bar(go, figure, scale, label)
+        _add_bar(go.Scatter3d, figure, scale, label)
     places = complex.centroids + moved
     figure.add_trace(
         go.Scatter3d(
