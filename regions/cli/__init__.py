@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     import regions
 
-    if not hasattr(regions, "count_cells"):
+    if "count_cells" not in getattr(regions, "__all__", ()):  # to ask for the function would import a lot
         sys.stderr.write(ANOTHER_PACKAGE)
         return 2
     words = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
