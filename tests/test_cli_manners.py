@@ -206,7 +206,6 @@ def test_astropys_package_of_the_same_name_is_noticed(tmp_path, monkeypatch, cap
         (tmp_path / "core").mkdir()
         (tmp_path / "core" / "core.py").touch()
         regions._warn_of_astropy(str(tmp_path))
-    monkeypatch.delitem(vars(regions), "count_cells", raising=False)
-    monkeypatch.setattr(regions, "__getattr__", lambda name: (_ for _ in ()).throw(AttributeError(name)))
+    monkeypatch.setattr(regions, "__all__", ["SkyRegion"])
     assert main(["--version"]) == 2
     assert "Astropy's" in capsys.readouterr().err
