@@ -83,10 +83,10 @@ def undecided_boxes(network: Network, case: Case, most_boxes: int = MOST_BOXES) 
     >>> from regions import Box
     >>> from regions.analysis.properties.property_spec import Property
     >>> absolute = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
-    >>> rare = Property([(Box([-1.0], [1.0]), [([[-1.0]], [-0.75])])]).cases[0]  # |x| >= 0.75
+    >>> rare = Property([(Box([-1.0], [1.0]), [([[-1.0]], [-0.9375])])]).cases[0]  # |x| >= 15/16
     >>> left = undecided_boxes(absolute, rare)
     >>> [box.describe() for box in left.domains], float(left.safe_volume)
-    (['Box [-1, -0.5]', 'Box [0.5, 1]'], 1.0)
+    (['Box [-1, -0.75]', 'Box [0.75, 1]'], 1.5)
     """
     domain = case.domain
     if most_boxes < 1:
