@@ -180,17 +180,7 @@ class UnsafeParts:
         """Yield parts of a polytope, with the disjuncts that each is in; those in none are left out."""
         if disjunct == len(conditions):
             return
-        outside: list[RationalPolytope] = []
-        part: RationalPolytope | None = polytope
-        for k, row in enumerate(conditions[disjunct]):
-            if part is None:
-                break
-            number = self._number(disjunct, k)
-            beyond = part.cut([-x for x in row], number) if any(row) else None
-            if beyond is not None:
-                outside.append(beyond)
-            if any(row):
-                part = part.cut(row, number)
+        part, outside = self._cut_off(polytope, conditions[disjunct], disjunct)
         if part is not None:
             yield from self._labelled(part, conditions, disjunct + 1, (disjunct,))
         for rest in outside:
@@ -203,18 +193,27 @@ class UnsafeParts:
         if disjunct == len(conditions):
             yield inside, polytope
             return
-        part: RationalPolytope | None = polytope
-        for k, row in enumerate(conditions[disjunct]):
-            if part is None:
-                break
-            number = self._number(disjunct, k)
-            beyond = part.cut([-x for x in row], number) if any(row) else None
-            if beyond is not None:
-                yield from self._labelled(beyond, conditions, disjunct + 1, inside)
-            if any(row):
-                part = part.cut(row, number)
+        part, outside = self._cut_off(polytope, conditions[disjunct], disjunct)
+        for rest in outside:
+            yield from self._labelled(rest, conditions, disjunct + 1, inside)
         if part is not None:
             yield from self._labelled(part, conditions, disjunct + 1, (*inside, disjunct))
+
+    def _cut_off(
+        self, polytope: RationalPolytope, rows: list[Row], disjunct: int
+    ) -> tuple[RationalPolytope | None, list[RationalPolytope]]:
+        """Return the part of a polytope where all rows are >= 0, if any, and what each row cuts off."""
+        outside: list[RationalPolytope] = []
+        part: RationalPolytope | None = polytope
+        for k, row in enumerate(rows):
+            if part is None:
+                break
+            if any(row):  # others are 0 everywhere
+                number = self._number(disjunct, k)
+                beyond = part.cut([-x for x in row], number)
+                part = part.cut(row, number)
+                outside += [] if beyond is None else [beyond]
+        return part, outside
 
     def _facet_rows(
         self, polytope: RationalPolytope, key: bytes, conditions: list[list[Row]]
