@@ -85,10 +85,10 @@ class BoundaryComplex(Shown):
     def __post_init__(self) -> None:
         lock_arrays(tuple(vars(self).values()))
 
-    def __repr__(self) -> str:
+    def _headline(self) -> str:
         return (
-            f"<BoundaryComplex: {self.n_pieces} pieces of dimension {self.dimension - 1} in "
-            f"{self.n_components} components, {self.status.value}>"
+            f"{self.n_pieces} pieces of dimension {self.dimension - 1} in {self.n_components} components, "
+            f"{self.status.value}"
         )
 
     @property

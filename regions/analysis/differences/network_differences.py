@@ -85,11 +85,11 @@ class NetworkDifference(Shown):
     def __post_init__(self) -> None:
         lock_arrays(tuple(vars(self).values()))
 
-    def __repr__(self) -> str:
+    def _headline(self) -> str:
         largest = max(self.largest, default=Fraction(0))
         return (
-            f"<NetworkDifference: at most {float(largest):.6g}, other classes on {self.disagreement:.3%}, "
-            f"{self.n_cells} common cells, {self.status.value}>"
+            f"at most {float(largest):.6g}, other classes on {self.disagreement:.3%}, "
+            f"{self.n_cells} common cells, {self.status.value}"
         )
 
     @property
