@@ -95,7 +95,7 @@ def searched(network: Network, domain: Domain, engine: str) -> tuple[Network, Do
     >>> line = Network.from_arrays([[[2.0]], [[1.0]]], [[-3.0], [0.5]])
     >>> cones, box = searched(line, WholeSpace(1), "auto")
     >>> cones.input_dim, box.describe()
-    (2, 'Box in 2 dimensions')
+    (2, 'Box [-2, 2] x [0, 1]')
     """
     if not (isinstance(domain, Unbounded) and isinstance(network, Network)):
         return network, domain

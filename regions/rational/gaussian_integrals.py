@@ -110,7 +110,7 @@ class ExactGaussian:
         --------
         >>> from regions.rational import bounds
         >>> bounds(ExactGaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 4.0]]).ray_integral((0, 0, 1), (1, 0)))
-        (0.0997355701003582, 0.09973557010035821)
+        (0.09973557010035816, 0.09973557010035818)
         """
         first = [fmpq(int(x), int(start[-1])) - m for x, m in zip(start[:-1], self.mean, strict=True)]
         step = [fmpq(int(x)) for x in way]
