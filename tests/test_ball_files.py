@@ -101,10 +101,10 @@ def test_a_polyline_in_a_file_is_the_polyline(tmp_path: Path) -> None:
         again = PolylineCells.load(tmp_path / "path.regions")
         assert_same_path(again, found)
         assert again.pieces[0].network.digest() == network.digest()
-    with pytest.raises(InvalidInputError, match=r"PolylineCells\.load reads it"):
+    with pytest.raises(InvalidInputError, match=r"PolylineCells\.load reads"):
         CellComplex.load(tmp_path / "path.regions")
     found.pieces[0].save(tmp_path / "piece.regions")
-    with pytest.raises(InvalidInputError, match=r"CellComplex\.load reads it"):
+    with pytest.raises(InvalidInputError, match=r"CellComplex\.load reads"):
         PolylineCells.load(tmp_path / "piece.regions")
     with pytest.raises(InvalidInputError, match="no file"):
         PolylineCells.load(tmp_path / "none.regions")
@@ -155,7 +155,7 @@ def test_the_command_line_keeps_and_verifies_polylines(run, tmp_path: Path) -> N
     assert code == 0 and json.loads(out)["cells"] == path.counts.sum()
     for wrong, says in (
         ([*words, "--folder", tmp_path / "folder"], "--output FILE"),
-        (["locus", file], "PolylineCells.load reads it"),
+        (["locus", file], "PolylineCells.load reads"),
         (["verify", file, "--independent"], "polyline"),
     ):
         code, out, err = run(*wrong)

@@ -129,6 +129,17 @@ def test_a_cell_of_seven_directions_has_the_facets_of_its_extreme_rays() -> None
         assert network.activation_pattern(frame.domain.to_input(found.witness)).tobytes() == states
 
 
+def test_what_is_searched_is_said_in_words() -> None:
+    few, center = arrangement(np.eye(5)[:2], np.array([0.25, -0.5])), somewhere(5)
+    words = "the whole space of 5 inputs, in the 2 directions that the network sees"
+    assert frame_of(few, center, None).describe() == words
+    assert explore(few, center, WholeSpace(5)).to_dict()["domain"] == words
+    every = arrangement(np.eye(2), np.array([0.25, -0.5]))
+    assert frame_of(every, somewhere(2), None).describe() == "the whole space of 2 inputs"
+    box = Box([-1.0, -1.0], [1.0, 1.0])
+    assert frame_of(every, somewhere(2), box).describe() == box.describe()
+
+
 def test_all_of_the_space_is_seen_through_many_inputs() -> None:
     """In 24 directions; a box around the center cannot have more cells around it than there are."""
     network, center = random_network(4, (60, 24, 6, 3)), np.random.default_rng(4).normal(size=60)

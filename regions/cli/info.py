@@ -131,15 +131,25 @@ def guess_cells(network: Network, domain: Domain, arithmetic: str) -> Callable[[
 
 def _engine(network: Network, domain: Domain, *, volumes: bool) -> str:
     """Name the engine that takes a domain, and why that one, or say why none does."""
+    from regions.domain import Unbounded
     from regions.enumeration.homogeneous import of_cones, searched
     from regions.enumeration.planning import plan_search
+    from regions.enumeration.unbounded_search import check_listed
 
     try:
-        cones = searched(network, domain, "auto")
-        plan = plan_search(*cones, "auto", "certified", 1, volumes=volumes)
+        if volumes and isinstance(domain, Unbounded):
+            check_listed(network, domain)
+            cells = network, domain.clipped(1.0)
+        else:
+            cells = searched(network, domain, "auto")
+        plan = plan_search(*cells, "auto", "certified", 1, volumes=volumes)
     except RegionsError as error:
         return f"none: {error}"
-    return f"{plan.engine} ({plan.reason if domain.is_bounded else of_cones(plan.reason)})"
+    if domain.is_bounded:
+        return f"{plan.engine} ({plan.reason})"
+    return (
+        f"{plan.engine} ({f'in a box that shows all, {plan.reason}' if volumes else of_cones(plan.reason)})"
+    )
 
 
 def _print(facts: dict[str, Any]) -> None:

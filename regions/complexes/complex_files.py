@@ -190,7 +190,7 @@ def checked_words(data: dict[str, NDArray[Any]], file_format: str) -> dict[str, 
     """
     header: dict[str, Any] = json.loads(str(data["header"]))
     if header["format"] != file_format:
-        hint = f"; {READERS[header['format']]} reads it" if header["format"] in READERS else ""
+        hint = f", which {READERS[header['format']]} reads" if header["format"] in READERS else ""
         raise InvalidInputError(f"file format {header['format']!r}{hint}; this is for {file_format!r}")
     digest = header.pop("digest", None)  # files of version 0.1 have none
     arrays = {name: array for name, array in data.items() if name != "header"}

@@ -94,21 +94,32 @@ def list_unbounded(
     CertificateError
         If the listings contradict each other.
     """
-    check_inputs(network, domain)
-    network.refuse_max_units("a listing of an unbounded domain")
+    check_listed(network, domain)
     if options.pop("volumes", None) not in (None, True):
         raise InvalidInputError("volumes= is for bounded domains: cells of others are listed with vertices")
-    if domain.dimension > MOST_LISTED:
-        raise InvalidDomainError(
-            f"{domain.describe()}: cells of unbounded domains are listed up to {MOST_LISTED} dimensions; "
-            "count them, or explore those around a point"
-        )
     max_cells, max_seconds = options.pop("max_cells", None), options.pop("max_seconds", None)
     with Stop(max_seconds) as stop:
         search = _Listing(list_cells, network, domain, engine, options, stop)
         cells = search.run(max_cells)
         stop.deliver(cells.certificate.stopped_by)
     return replace(cells, seconds=stop.seconds)
+
+
+def check_listed(network: Network, domain: Unbounded) -> None:
+    """Raise an error unless the cells of an unbounded domain are listed.
+
+    Raises
+    ------
+    InvalidInputError, InvalidDomainError
+        If the domain is not the network's, has too many dimensions, or the network has max units.
+    """
+    check_inputs(network, domain)
+    network.refuse_max_units("a listing of an unbounded domain")
+    if domain.dimension > MOST_LISTED:
+        raise InvalidDomainError(
+            f"{domain.describe()}: cells of unbounded domains are listed with their vertices, up to "
+            f"{MOST_LISTED} dimensions; count them, or list cells and facets by explore(..., max_cells=None)"
+        )
 
 
 @dataclass
