@@ -433,6 +433,7 @@ sys.exit(main(["enumerate", large, "--box", "-9", "9", *tail]))
 """
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_and_one_soon_after_keep_what_was_found(tmp_path, number):

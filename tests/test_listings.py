@@ -106,7 +106,7 @@ def assert_same(found: CellComplex, expected: CellComplex) -> None:
     assert (found.status, found.certificate) == (expected.status, expected.certificate)
 
 
-@pytest.mark.sweep(4)
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_folder_holds_what_memory_does_to_the_last_bit(name: str, tmp_path: Path) -> None:
     network, domain = PROBLEMS[name]

@@ -92,6 +92,7 @@ def assert_pieces_are_right(complex):
         assert np.max(best[:, -1] - best[:, -2]) < 1e-9
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("color", COLORS)
 def test_every_color_draws(grid, color, outputs):
@@ -336,6 +337,7 @@ def test_class_pieces_on_a_slice_of_many_inputs_are_exact():
     assert_pieces_are_right(enumerated(network, Slice.through(*rng.normal(size=(3, 20)))))
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):

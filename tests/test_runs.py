@@ -311,6 +311,7 @@ def test_a_domain_without_end_has_no_run_and_no_estimate(tmp_path: Path, rng: np
         estimate_cells(network, space, rng=rng)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_work_and_keep_what_was_found(tmp_path: Path, number: int) -> None:
     network, box = network_on_box(4, (60, 60))  # some minutes
