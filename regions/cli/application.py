@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli import (
+    animate,
     commands,
     compare,
     demo,
@@ -53,6 +54,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "mesh": mesh.mesh,
     "difference": difference.difference,
     "plot": plot_command.plot,
+    "animate": animate.animate,
     "demo": demo.demo,
     "info": info.info,
     "warmup": warmup.warmup,

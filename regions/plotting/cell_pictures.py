@@ -93,7 +93,7 @@ def plot_cells(
     >>> axes.get_xlabel()
     '$x_0$'
     """
-    _check(complex, color, cmap, marks)
+    check_cells(complex, color, cmap, marks)
     complex, note = in_view(complex)
     marked = None if points is None else intrinsic_points(complex, points)
     if ax is None:
@@ -107,7 +107,8 @@ def plot_cells(
     return ax
 
 
-def _check(complex: CellComplex, color: str, cmap: str | None, marks: Marks) -> None:
+def check_cells(complex: CellComplex, color: str, cmap: str | None, marks: Marks) -> None:
+    """Raise InvalidInputError unless cells can be drawn so."""
     check_complex(complex)
     if complex.dimension > 2:
         raise InvalidInputError(

@@ -66,7 +66,7 @@ class _Pixels(AxesImage):
     """An image that is not resampled where matplotlib only asks for room, as it does before it crops."""
 
     def draw(self, renderer: Any) -> None:
-        if getattr(renderer.draw_image, "__name__", "") != "<lambda>":  # which does nothing in its place
+        if not hasattr(renderer.draw_image, "__wrapped__"):  # by what does nothing
             super().draw(renderer)
 
 
