@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli import (
+    animate,
     commands,
     compare,
     demo,
@@ -17,6 +18,7 @@ from regions.cli import (
     inequality_report,
     info,
     mesh,
+    plot_command,
     property_command,
     run_commands,
     statistics_command,
@@ -51,7 +53,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "explore": explore.explore,
     "mesh": mesh.mesh,
     "difference": difference.difference,
-    "plot": commands.plot,
+    "plot": plot_command.plot,
+    "animate": animate.animate,
     "demo": demo.demo,
     "info": info.info,
     "warmup": warmup.warmup,
