@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from naive import naive_complex
 from networks import problem_of
 from strategies import Case, examples, rational_networks
 
-from regions import Box, Network, ball_cells, count_cells
+from regions import BallCells, Box, Network, ball_cells, count_cells
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.rational import squared_distance
 
@@ -225,12 +226,19 @@ def test_the_command_line_counts_in_balls(run, tmp_path: Path, word: str, norm: 
     assert run(*start, "--radius", "0.8", "--norm", word)[0] == 0
     file = tmp_path / "ball.regions"
     code, out, err = run("enumerate", *start[1:], "--radius", "0.8", "--norm", word, "-o", file, "--json")
+    assert code == 0 and json.loads(out)["cells"] == found.count
+    assert BallCells.load(file).squared_distances == found.squared_distances
+    for words in (["locus", file], ["verify", file], ["plot", file, "-o", tmp_path / "ball.png"]):
+        assert run(*words)[0] == 0
     if norm == 2.0:
-        assert code == 2 and "no polytope" in err and err.count("\n") == 1
-    else:
-        assert code == 0 and json.loads(out)["cells"] == found.count
-        for words in (["locus", file], ["verify", file], ["plot", file, "-o", tmp_path / "ball.png"]):
-            assert run(*words)[0] == 0
+        code, _, err = run("enumerate", *start[1:], "--radius", "0.8", "--folder", tmp_path / "cells")
+        assert code == 2 and "give --output FILE" in err and err.count("\n") == 1
+        code, out, _ = run("verify", file, "--json")
+        assert (code, json.loads(out)["ball"]) == (0, "ok")
+        wrong = replace(found, cells=found.cells[1:], squared_distances=found.squared_distances[1:])
+        wrong.save(file)
+        code, out, _ = run("verify", file)
+        assert code == 1 and "cells meet the ball" in out
     for words, says in (
         (start, "go together"),
         (["enumerate", *start[1:], "--radius", "1", "--box", "-1", "1", "-o", file], "without another"),

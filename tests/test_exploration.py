@@ -510,8 +510,10 @@ def test_where_nothing_changes_the_bounds_are_infinite() -> None:
     box = minimal_perturbation(network, [0.0, 0.0], Box([-1.0, -1.0], [1.0, 1.0]))
     assert (box.status.name, box.lower, box.upper, box.point) == ("COMPLETE", INF, INF, None)
     free = minimal_perturbation(network, [0.0, 0.0])
-    assert free.status.name == "TRUNCATED"  # beyond 50 something else may be predicted
-    assert (free.upper, free.lower) == (INF, 50.0)
+    assert (free.status.name, free.lower, free.upper, free.n_cells) == ("COMPLETE", INF, INF, 4)
+    part = minimal_perturbation(network, [0.0, 0.0], max_cells=3)  # beyond 50 something else may be predicted
+    assert (part.status.name, part.upper, part.n_cells) == ("TRUNCATED", INF, 3)
+    assert part.lower == pytest.approx(np.sqrt(0.5))  # the fourth cell's distance
 
 
 def test_float_arithmetic_finds_the_same_generic_cells(listed) -> None:

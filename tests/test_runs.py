@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from networks import network_on_box
 from programs import assert_fails_in_one_line, interrupted
 
 from regions import Box, CellCount, Network, Run, count_cells, estimate_cells
-from regions.domain import WholeSpace
+from regions.domain import Polyhedron, WholeSpace
 from regions.enumeration.planning import plan_search
 from regions.enumeration.search import WHOLE, Budget, TaskResult
 from regions.enumeration.vertices.vertex_search import pool
-from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
+from regions.errors import CertificateError, InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.runs.proof import frontier, is_frontier
 from regions.runs.task_store import TaskStore
@@ -302,13 +303,39 @@ def test_arguments_that_fit_no_run_make_no_folder(tmp_path: Path, options: dict[
     assert not (tmp_path / "run").exists()
 
 
+def assert_refused(call: Any, says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        call()
+
+
+@pytest.mark.parametrize("domain", [WholeSpace(3), Polyhedron([[1.0, 0.5, 0.0]], [0.25])])
+def test_runs_and_estimates_of_what_has_no_end_are_those_of_its_cones(
+    tmp_path: Path, domain: WholeSpace | Polyhedron
+) -> None:
+    network = network_on_box(3, (6, 4))[0]
+    expected = count_cells(network, domain, workers=1)
+    run = Run.create(tmp_path / "run", network, domain)
+    while not run.work(workers=1, budget=Budget(steps=100), seconds=0.2):
+        run = Run.open(run.folder)
+    assert run.domain == domain and run.status().cells == expected.cells
+    assert_same(run.result(), expected)
+    assert run.result().dimension == 3 and "cones over the cells" in run.result().engine_reason
+    found = estimate_cells(network, domain, rng=np.random.default_rng(0))
+    assert found.is_exact and found.cells == expected.cells
+    part = Run.create(tmp_path / "part", network_on_box(3, (40, 40))[0], domain)
+    part.work(workers=1, budget=SHORT, seconds=0.05)
+    guess = part.status(rng=np.random.default_rng(0), seconds=0.2).estimate
+    assert guess is not None and guess.low <= guess.cells <= guess.high
+
+
 @pytest.mark.small
-def test_a_domain_without_end_has_no_run_and_no_estimate(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_runs_of_what_has_no_end_list_nothing_and_sum_no_volumes(tmp_path: Path) -> None:
     network, space = network_on_box(2, (3, 2))[0], WholeSpace(2)
-    with pytest.raises(InvalidDomainError, match="has no end"):
-        Run.create(tmp_path / "run", network, space)
-    with pytest.raises(InvalidDomainError, match="has no end"):
-        estimate_cells(network, space, rng=rng)
+    create = partial(Run.create, tmp_path / "run", network)
+    assert_refused(lambda: create(space, mode="list"), "list them by enumerate_cells")
+    assert_refused(lambda: create(space, check_volumes=True), "infinite volume")
+    assert_refused(lambda: create(space, engine="planar"), "cones over cells have 3 dimensions")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.sweep(1)
@@ -366,3 +393,14 @@ def test_the_commands_make_a_run_and_finish_it(run: Any, tmp_path: Path) -> None
     expected = count_cells(network, box, engine=engine, workers=1)
     assert code == 0 and json.loads(out)["cells"] == expected.cells
     assert f"{expected.cells:,}" in run("run", "result", folder)[1]
+
+
+def test_the_commands_make_a_run_of_the_whole_space(run: Any, tmp_path: Path) -> None:
+    network, folder = network_on_box(3, (6, 4))[0], tmp_path / "run"
+    network.save(tmp_path / "net.npz")
+    assert run("run", "create", tmp_path / "net.npz", "--whole-space", "-o", folder)[0] == 0
+    assert run("run", "work", folder, "--workers", "2")[0] == 0
+    code, out, _ = run("run", "result", folder, "--json")
+    found = json.loads(out)
+    assert (code, found["cells"]) == (0, count_cells(network, WholeSpace(3)).cells)
+    assert (found["domain"], found["dimension"]) == ("the whole space of 3 inputs", 3)

@@ -19,11 +19,12 @@ from regions import (
     Network,
     Polyhedron,
     WholeSpace,
+    count_cells,
     enumerate_cells,
     explore,
     minimal_perturbation,
 )
-from regions.exploration import local_search
+from regions.exploration import endless_margins, local_search
 from regions.exploration.cone_program_finder import ConeProgramFinder
 from regions.exploration.cone_proofs import follows, follows_exactly
 from regions.exploration.search_frame import frame_of
@@ -154,6 +155,51 @@ def test_they_are_resumed_from_files_as_if_nothing_had_been(tmp_path: Path) -> N
     assert near.status.name == "COMPLETE" and near.n_cells <= whole.n_cells
     step = minimal_perturbation(network, center, wedge)
     assert step.point is None or wedge.contains(step.point, 1e-6)
+
+
+def one_sided(d: int, out: int) -> Network:
+    """A network whose output 0 is the largest everywhere: its weights on what is not negative are."""
+    rng = np.random.default_rng([d, out])
+    last = rng.normal(size=(out, 3))
+    last[0] = last.max(axis=0) + 0.1
+    weights = [rng.normal(size=(4, d)), rng.normal(size=(3, 4)), last if out > 1 else np.abs(last)]
+    biases = [rng.normal(size=4), rng.normal(size=3), np.append(5.0, np.zeros(out - 1))]
+    return Network.from_arrays(weights, biases)
+
+
+@pytest.mark.parametrize(
+    ("d", "out", "norm"), [(1, 1, 2), (2, 3, math.inf), pytest.param(7, 3, 2, marks=pytest.mark.slow)]
+)
+def test_that_nothing_else_is_predicted_anywhere_is_proven(
+    d: int, out: int, norm: float, monkeypatch
+) -> None:
+    network, center = one_sided(d, out), somewhere(d)
+    n_cells = count_cells(network, WholeSpace(d)).n_cells
+    for most in ALL_BY_PROGRAMS.values() if d < 6 else (0,):
+        monkeypatch.setattr(endless_margins, "MOST_LISTED_DIRECTIONS", most)
+        found = minimal_perturbation(network, center, norm=norm)
+        assert (found.status.name, found.lower, found.upper, found.point) == (
+            "COMPLETE",
+            math.inf,
+            math.inf,
+            None,
+        )
+        assert found.n_cells == n_cells
+    half = Polyhedron([np.ones(d)], [1.0])
+    assert minimal_perturbation(network, center, half, norm=norm).lower == math.inf
+    part = minimal_perturbation(network, center, norm=norm, max_cells=n_cells - 1)
+    assert part.status.name == "TRUNCATED" and part.lower < part.upper == math.inf
+
+
+@pytest.mark.parametrize("most", [0, 9])
+def test_another_prediction_beyond_the_reach_of_numbers_is_found(most: int, monkeypatch) -> None:
+    monkeypatch.setattr(endless_margins, "MOST_LISTED_DIRECTIONS", most)
+    network = Network.from_arrays([np.eye(2), [[0.0, 0.0], [1.0, 0.0]]], [[0.5, 0.5], [1000.0, 0.0]])
+    found = minimal_perturbation(network, [0.0, 0.25])
+    assert (found.status.name, found.new_prediction) == ("COMPLETE", 1)
+    assert found.upper == pytest.approx(999.5) and found.lower == pytest.approx(999.5)
+    left = minimal_perturbation(network, [0.0, 0.25], Polyhedron([[1.0, 0.0]], [999.0]))
+    assert (left.status.name, left.lower) == ("COMPLETE", math.inf)
 
 
 def test_cells_of_a_bounded_domain_are_bounded() -> None:

@@ -41,7 +41,6 @@ from regions import (
     enumerate_cells,
     exact_local_complexity,
     exact_value,
-    face_lattice,
     locus_volume,
     output_range,
     project_onto_cell,
@@ -49,7 +48,6 @@ from regions import (
     restricted,
     sum_over_cells,
     verify,
-    volume_enclosures,
     write_graph,
 )
 from regions.domain import domain_from_dict
@@ -410,8 +408,6 @@ def test_what_makes_no_sense_is_refused_in_one_line() -> None:
         "uniform": lambda: UniformDensity(WholeSpace(2)),
         "sample": lambda: WholeSpace(2).sample(3, np.random.default_rng(0)),
         "masses": lambda: cell_masses(cells),
-        "enclosures": lambda: volume_enclosures(cells),
-        "faces": lambda: face_lattice(cells),
         "ball": lambda: chebyshev_ball(cells, unbounded),
         "polygons": cells.polygons,
         "simplices": cells.facet_simplices,
@@ -511,6 +507,8 @@ def test_the_command_line_takes_the_whole_space(run, tmp_path: Path) -> None:
         ["graph", file, "-o", tmp_path / "g.graphml"],
         ["locus", file, "--density", "gaussian:mean=0,0;std=1"],
         ["locus", file],
+        ["locus", file, "--enclosure", "--density", "gaussian:mean=0,0;std=1"],
+        ["info", tmp_path / "net.npz", "--whole-space", "--seconds", "0.2"],
         ["plot", file, "-o", tmp_path / "p.png"],
         ["count", tmp_path / "net.npz", "--whole-space", "--definition", "all"],
         ["verify", file, "--independent"],

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regions.cli.ball import BallWords, count_in_ball
+from regions.cli.ball import BallWords, count_in_ball, in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
 from regions.cli.info import guess_cells
@@ -143,18 +143,28 @@ def enumerate_(
     reading: ReadingWords,
     output: FileOption = None,
     folder: FolderOption = None,
+    polyline: PolylineOption = None,
     max_seconds: MaxSecondsOption = None,
     json: AsJson = False,
 ) -> None:
     """List the cells with volumes, centroids and facets, and write them to a file or a folder.
 
-    Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
+    With --ball and --polyline the file also holds what `regions count` prints of them. Ctrl-C saves the cells
+    found so far, marked TRUNCATED, and exits with 130.
     """
     check_place(output, folder)
     around.check()
     network = reading.load(net)
-    if around.ball is not None and where != DomainWords():
+    if around.ball is not None and (where != DomainWords() or polyline is not None):
         raise InvalidInputError("--ball goes without another domain")
+    if polyline is not None:
+        if where != DomainWords() or output is None:
+            raise InvalidInputError("--polyline goes without another domain, and to --output FILE")
+        count_along(network, polyline, how, max_seconds, json, output)
+        return
+    if around.ball is not None and around.norm == "2" and output is not None:
+        count_in_ball(network, around, how, max_seconds, json, output)
+        return
     domain = where.build(network) if around.ball is None else around.domain(network)
     from regions.enumeration.enumerate import enumerate_cells
 
@@ -168,7 +178,7 @@ def enumerate_(
         else:
             print_facts({**complex_facts(complex), **place})
         if output is not None:
-            complex.save(output)
+            (complex if around.ball is None else in_ball(around, network, complex)).save(output)
     _leave_if_interrupted(complex.certificate.stopped_by)
 
 

@@ -99,7 +99,7 @@ def _domain_facts(network: Network, domain: Domain, seconds: float) -> dict[str,
         "list": _engine(network, domain, volumes=True),
         "cells": None,
     }
-    if seconds and domain.is_bounded:
+    if seconds:
         import numpy as np
 
         from regions.runs import estimate_cells
@@ -115,10 +115,8 @@ def _domain_facts(network: Network, domain: Domain, seconds: float) -> dict[str,
     return facts
 
 
-def guess_cells(network: Network, domain: Domain, arithmetic: str) -> Callable[[], Any] | None:
-    """Return what estimates the number of cells in half a second, for a bar; None where nothing can."""
-    if not domain.is_bounded:
-        return None
+def guess_cells(network: Network, domain: Domain, arithmetic: str) -> Callable[[], Any]:
+    """Return what estimates the number of cells in half a second, for a bar."""
 
     def estimate() -> Any:
         import numpy as np
@@ -133,15 +131,15 @@ def guess_cells(network: Network, domain: Domain, arithmetic: str) -> Callable[[
 
 def _engine(network: Network, domain: Domain, *, volumes: bool) -> str:
     """Name the engine that takes a domain, and why that one, or say why none does."""
-    if not domain.is_bounded:
-        return "cells or lp, as cones in one dimension more"
+    from regions.enumeration.homogeneous import of_cones, searched
     from regions.enumeration.planning import plan_search
 
     try:
-        plan = plan_search(network, domain, "auto", "certified", 1, volumes=volumes)
+        cones = searched(network, domain, "auto")
+        plan = plan_search(*cones, "auto", "certified", 1, volumes=volumes)
     except RegionsError as error:
         return f"none: {error}"
-    return f"{plan.engine} ({plan.reason})"
+    return f"{plan.engine} ({plan.reason if domain.is_bounded else of_cones(plan.reason)})"
 
 
 def _print(facts: dict[str, Any]) -> None:

@@ -339,7 +339,8 @@ class CellComplex(Shown, Tabular):
         if self.clipped is None:
             write_complex(self, path)
         else:
-            write_complex(self.clipped, path, self.domain, unbounded_arrays(self))
+            words = {"unbounded": self.domain.to_dict()}
+            write_complex(self.clipped, path, words, unbounded_arrays(self))
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> StoredComplex:
