@@ -16,6 +16,7 @@ from regions.cli import (
     explore,
     inequality_report,
     info,
+    join,
     mesh,
     property_command,
     run_commands,
@@ -40,6 +41,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "count": commands.count,
     "enumerate": commands.enumerate_,
+    "join": join.join,
     "graph": commands.graph,
     "locus": commands.locus,
     "verify": verify.verify,
