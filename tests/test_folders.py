@@ -30,8 +30,6 @@ from regions.cli import main
 from regions.enumeration import facet_files, join_listing, spool, stored_listing
 from regions.enumeration.limits import Stop
 
-pytestmark = pytest.mark.kernels
-
 TABLE = ("cell_a", "cell_b", "side", "layer", "unit", "jump", "place")
 HIGH = random_network((9, 4, 3, 2), 4), Box([-1.0] * 9, [1.0] * 9)
 
