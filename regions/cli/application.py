@@ -17,6 +17,7 @@ from regions.cli import (
     explore,
     inequality_report,
     info,
+    join,
     mesh,
     plot_command,
     property_command,
@@ -42,6 +43,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "count": commands.count,
     "enumerate": commands.enumerate_,
+    "join": join.join,
     "graph": commands.graph,
     "locus": commands.locus,
     "verify": verify.verify,

@@ -45,6 +45,7 @@ from regions.cli.stored_cells import (
     check_place,
     interior_facets,
     open_cells,
+    unbounded_cells,
 )
 from regions.errors import InvalidInputError
 
@@ -305,7 +306,7 @@ def summary(complex: Any) -> dict[str, Any]:
         "certificate": certificate(complex.certificate),
         "seconds": complex.seconds,
         "volume_sum": complex.volume_sum if math.isfinite(complex.volume_sum) else None,
-        **({} if complex.clipped is None else {"bounded_cells": int(complex.bounded.sum())}),
+        **({} if complex.clipped is None else {"bounded_cells": complex.n_cells - unbounded_cells(complex)}),
         "interior_facets": interior_facets(complex),
         "network": complex.network.describe(),
         "domain": complex.domain.describe(),
@@ -316,7 +317,7 @@ def complex_facts(complex: Any) -> dict[str, object]:
     """Return the same for people."""
     facts = summary(complex)
     volume = "unknown" if math.isnan(complex.volume_sum) else f"{complex.volume_sum:.9g}"
-    unbounded = 0 if complex.clipped is None else int((~complex.bounded).sum())
+    unbounded = unbounded_cells(complex)
     rest = f"; {unbounded:,} cells are unbounded" if unbounded else ""
     return {
         "network": facts["network"],
