@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli import (
+    benchmark_command,
     commands,
     compare,
     demo,
@@ -47,6 +48,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "statistics": statistics_command.statistics,
     "validate": validate.validate,
     "compare": compare.compare,
+    "benchmark": benchmark_command.benchmark,
     "inequalities": inequality_report.inequalities,
     "explore": explore.explore,
     "mesh": mesh.mesh,
