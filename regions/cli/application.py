@@ -10,6 +10,7 @@ import typer
 
 from regions.cli import (
     animate,
+    benchmark_command,
     commands,
     compare,
     demo,
@@ -51,6 +52,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "statistics": statistics_command.statistics,
     "validate": validate.validate,
     "compare": compare.compare,
+    "benchmark": benchmark_command.benchmark,
     "inequalities": inequality_report.inequalities,
     "explore": explore.explore,
     "mesh": mesh.mesh,
