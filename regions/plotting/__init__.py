@@ -1,5 +1,4 @@
-"""Pictures: cells, decision boundaries, adjacency graphs; estimators judged; a training, also as it
-moves.
+"""Pictures: cells, decision boundaries, adjacency graphs; estimators judged; trainings, also as they move.
 
 The only part of the package that imports matplotlib, and plotly where it is installed.
 """
