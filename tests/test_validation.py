@@ -71,7 +71,7 @@ def test_the_estimator_agrees_with_the_exact_value(case, sigma, kind):
         sigma=sigma,
         n_samples=10_000,
         # on a line the count of breaks is a small integer, whose rare changes take more draws to see
-        n_bias=300 if domain.dimension == 1 else 40,
+        n_bias=200 if domain.dimension == 1 else 30,
         rng=np.random.default_rng(case),
         kind=kind,
     )
