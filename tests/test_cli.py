@@ -433,6 +433,7 @@ sys.exit(main(["enumerate", large, "--box", "-9", "9", *tail]))
 """
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_and_one_soon_after_keep_what_was_found(tmp_path, number):
@@ -510,13 +511,15 @@ def test_a_page_to_turn_shows_points_and_boundary_and_refuses_what_it_cannot(run
         (["--points", tmp_path / "points.npy"], {"points", "decision boundary"}),
         (["--no-boundary"], set()),
         (["--boundary"], {"decision boundary"}),
+        (["--boundary", "--color", "class"], {"decision boundary", "> 0", "≤ 0"}),
+        (["--color", "layer", "--no-boundary"], {"layer 0"}),
     ):
         assert run(*words, *more)[0] == 0
         text = page.read_text()
-        assert {name for name in ("points", "decision boundary") if f'"name":"{name}"' in text} == shown
+        names = ("points", "decision boundary", "> 0", "≤ 0", "layer 0")
+        assert {name for name in names if f'"name":{json.dumps(name)}' in text} == shown
     for more, option in (
         (["--graph"], "--graph"),
-        (["--color", "volume"], "--color"),
         (["--dpi", "9"], "--dpi"),
     ):
         assert_fails_in_one_line(run(*words, *more), f"an .html picture knows no {option}")

@@ -256,6 +256,7 @@ def test_the_nearest_facet_is_the_nearest_other_cell(listed) -> None:
     assert found.nearest_facet.distance == pytest.approx(min(others), abs=1e-6)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("limits", [{}, {"max_hops": 4}, {"radius": 1.1}], ids=["free", "hops", "ball"])
 def test_resuming_is_one_long_run(listed, limits, tmp_path: Path) -> None:
     network, box, _, center = listed
@@ -538,7 +539,7 @@ def test_ctrl_c_keeps_what_was_found(listed) -> None:
     assert np.array_equal(again.patterns, whole.patterns)
 
 
-def test_what_cannot_be_used_is_an_error() -> None:
+def test_what_cannot_be_used_is_an_error(monkeypatch) -> None:
     network, box = random_network(1, (2, 6, 5, 3)), Box([-1.0, -1.0], [1.0, 1.0])
     for center in ([0.0], [[0.0, 0.0]], [0.0, np.nan], ["a", "b"]):
         with pytest.raises(errors.InvalidInputError, match="center"):
@@ -561,9 +562,10 @@ def test_what_cannot_be_used_is_an_error() -> None:
             explore(network, [0.0, 0.0], box, **limits)
     with pytest.raises(TypeError, match="'cells'"):
         explore(network, [0.0, 0.0], box, cells=3)
-    simplex = Polytope(np.vstack([np.eye(257), -np.ones((1, 257))]), np.ones(258))
+    monkeypatch.setattr(search_frame, "MOST_DIRECTIONS", 8)
+    simplex = Polytope(np.vstack([np.eye(9), -np.ones((1, 9))]), np.ones(10))
     with pytest.raises(errors.BudgetExceededError, match="leave the domain out"):
-        explore(random_network(2, (257, 4, 3)), np.zeros(257), simplex)
+        explore(random_network(2, (9, 4, 3)), np.zeros(9), simplex)
     cross = Network.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
     with pytest.raises(errors.InvalidInputError, match=r"zero set of unit \(0, 1\)"):
         explore(cross, [0.5, 0.0])

@@ -92,6 +92,7 @@ def assert_pieces_are_right(complex):
         assert np.max(best[:, -1] - best[:, -2]) < 1e-9
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("color", COLORS)
 def test_every_color_draws(grid, color, outputs):
@@ -128,6 +129,19 @@ def test_batched_output_maps_are_the_networks(grid):
                 expected = grid.affine_map(i)
                 assert np.allclose(A[i - start], expected[0])
                 assert np.allclose(c[i - start], expected[1])
+
+
+@pytest.mark.parametrize(("slopes", "single"), [(None, False), (0.25, False), (None, True)])
+def test_maps_made_of_those_of_neighbours_are_the_networks(slopes, single):
+    given = random_network(3, (2, 12, 12, 12, 3))
+    network = Network.from_arrays(given.weights, given.biases, slopes=[slopes, slopes, slopes, None])
+    complex = enumerated(network, Slice.spanned([0.1, 0.2], np.eye(2), [-2.0, -2.0], [2.0, 2.0]))
+    assert complex.n_cells > 150
+    for start, stop, A, c in output_maps(complex, 100, single=single):
+        assert A.dtype == (np.float32 if single else np.float64)
+        for i in range(start, stop):
+            for found, right in zip((A, c), complex.affine_map(i, coordinates="intrinsic"), strict=True):
+                assert np.allclose(found[i - start], right, rtol=0, atol=2e-5 if single else 1e-12)
 
 
 def test_jacobian_norms_are_norms_of_the_maps(grid):
@@ -298,15 +312,18 @@ def test_pixels_belong_to_the_cell_that_holds_their_middle(rng):
     assert np.array_equal(owner, np.where(inside, column * (len(cuts[1]) + 1) + row, -1))
 
 
-def test_crowded_cells_are_an_image_under_lines(grid, monkeypatch):
-    monkeypatch.setattr("regions.plotting.cell_pictures._RASTER_FROM", 5)
+def test_crowded_cells_are_an_image_under_lines(grid, monkeypatch, tmp_path):
+    monkeypatch.setattr("regions.plotting.cell_pictures.CROWDED", 5)
     monkeypatch.setattr("regions.plotting.pixels._PIXELS", 300)
     ax = plot_cells(grid, "class")
     (image,) = ax.images
     base = class_fills(2)
-    shown = {tuple(color) for color in image.get_array().reshape(-1, 3)[::997].tolist()}
+    shown = {tuple(color[:3]) for color in image.get_array().reshape(-1, 4)[::997].tolist()}
     assert {tuple(np.floor(255.0 * base[k] + 0.5).astype(int)) for k in (0, 1)} <= shown
     assert len(ax.collections) == 2  # the decision boundary, black on white
+    drawn = plt.imread(save_figure(ax, tmp_path / "crowded.png", dpi=60))
+    near = np.abs(drawn[:, :, None, :3] - base).max(axis=-1) < 0.02
+    assert near[..., 0].mean() > 0.1 and near[..., 1].mean() > 0.1  # of the picture
 
 
 def test_lines_are_light_between_dark_cells():
@@ -336,6 +353,7 @@ def test_class_pieces_on_a_slice_of_many_inputs_are_exact():
     assert_pieces_are_right(enumerated(network, Slice.through(*rng.normal(size=(3, 20)))))
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):

@@ -98,6 +98,7 @@ def some_problems() -> Iterator[tuple[str, Network, Endless, np.ndarray]]:
 PROBLEMS = {name: case for name, *case in some_problems()}
 
 
+@pytest.mark.sweep(8)
 @pytest.mark.parametrize("finder", list(ALL_BY_PROGRAMS))
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_both_finders_give_the_cells_and_ends_of_the_enumeration(name: str, finder: str, monkeypatch) -> None:

@@ -207,7 +207,7 @@ def test_degenerate_arrangements_have_the_cells_of_whitney(seed: int) -> None:
 @pytest.mark.small
 @pytest.mark.kernels
 @given(rational_networks(max_dimension=3, max_layers=2, max_width=3))
-@examples(60, 6)
+@examples(36, 4)
 def test_deep_networks_have_the_cells_of_the_brute_force(case: Case) -> None:
     network, box = problem_of(case)
     problem = network.weights, network.biases, network.relu
@@ -440,9 +440,10 @@ def test_limits_leave_cells_that_are_shown_as_they_are() -> None:
     assert count_cells(network, WholeSpace(2), max_cells=3).status.name == "TRUNCATED"
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("engine", ["lp", "both", "cells"])
 def test_engines_agree_on_the_whole_space(engine: str) -> None:
-    network = deep(3, seed=2, width=4)
+    network = deep(3, seed=2, width=3)
     one, other = (enumerate_cells(network, WholeSpace(3), engine=e) for e in ("auto", engine))
     assert sorted(pattern_tuples(one)) == sorted(pattern_tuples(other))
     assert one.bounded.sum() == other.bounded.sum() and len(one.facets) == len(other.facets)

@@ -180,17 +180,15 @@ def locus_volume(
     [2.82842712474619, 2.8284271247461903]
     """
     _check(complex, density, kind, normalise, allow_truncated)
-    if isinstance(complex, StoredComplex):
-        if enclosure:
-            raise InvalidInputError("enclosures take cells in memory: give stored.load()")
-    else:
+    if enclosure and isinstance(complex, StoredComplex):
+        raise InvalidInputError("enclosures take cells in memory: give stored.load()")
+    whole = complex
+    if density is not None:
+        complex = where_mass_is(complex, density)
+    if isinstance(density, UniformDensity):
         whole = complex
-        if density is not None:
-            complex = where_mass_is(complex, density)
-        if isinstance(density, UniformDensity):
-            whole = complex
-        if enclosure:
-            check_enclosable(whole, density, normalise)
+    if enclosure and not isinstance(whole, StoredComplex):
+        check_enclosable(whole, density, normalise)
     offsets = complex.network.unit_offsets
     sums, spread, n_facets = ExactSums(int(offsets[-1])), ExactSums(1), 0
     for facets, cells in _blocks(complex, density):
@@ -215,7 +213,7 @@ def locus_volume(
     for array in (by_unit, by_layer):
         array.setflags(write=False)
     intervals = None
-    if enclosure and not isinstance(complex, StoredComplex):
+    if enclosure and not isinstance(whole, StoredComplex):
         intervals = locus_enclosure(whole, density, kind, normalise=normalise, progress=progress)
     return LocusVolume(
         total=total,
@@ -262,15 +260,16 @@ def _blocks(
     complex: CellComplex | StoredComplex, density: Density | None
 ) -> Iterator[tuple[FacetTable, CellComplex | None]]:
     """Return all facets in blocks, with the cells on both sides where these are needed."""
+    if complex.dimension > 1:
+        complex.require_volumes("a locus volume")
     if not isinstance(complex, StoredComplex):
-        if complex.dimension > 1:
-            complex.require_volumes("a locus volume")
         yield complex.facets, complex
     elif density is None:
         for facets in complex.facet_blocks():
             yield facets, None
     else:
-        for part in complex.facets_with_cells():
+        complex.require_volumes("an integral of a density over the locus")
+        for _, part in complex.facets_with_cells():
             yield part.facets, part
 
 

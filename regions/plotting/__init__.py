@@ -1,8 +1,9 @@
-"""Pictures: cells, decision boundaries, adjacency graphs; estimators judged; a training.
+"""Pictures: cells, decision boundaries, adjacency graphs; estimators judged; trainings, also as they move.
 
 The only part of the package that imports matplotlib, and plotly where it is installed.
 """
 
+from regions.plotting.animations import animate_cells, animate_history, animation_path, save_animation
 from regions.plotting.cell_colors import jacobian_norms
 from regions.plotting.cell_pictures import plot_cells
 from regions.plotting.decision import ClassPieces, class_pieces
@@ -16,6 +17,9 @@ from regions.plotting.training import plot_history
 
 __all__ = [
     "ClassPieces",
+    "animate_cells",
+    "animate_history",
+    "animation_path",
     "class_pieces",
     "figure_path",
     "interactive_figure",
@@ -27,6 +31,7 @@ __all__ = [
     "plot_history",
     "plot_pieces",
     "plot_validation",
+    "save_animation",
     "save_figure",
     "save_interactive",
 ]

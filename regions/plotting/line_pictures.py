@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from regions.plotting.cell_colors import cell_colors
+from regions.plotting.cell_colors import Shades
 from regions.plotting.colors import class_palette, layer_palette, tint
 from regions.plotting.decision import output_maps, scores_of
 from regions.plotting.page_parts import colour_bar, layer_legend, legend_beside, name_axes
@@ -25,7 +25,7 @@ _MOST_OUTPUTS = 10
 _PALE = 0.55
 
 
-def draw_line(ax: Axes, complex: CellComplex, color: str, cmap: str | None, decision_boundary: bool) -> None:
+def draw_line(ax: Axes, complex: CellComplex, color: str, shades: Shades, decision_boundary: bool) -> None:
     """Draw the outputs of a one-dimensional complex over strips in the colours of its cells.
 
     Strips are pale, so that lines show on them; the colour bar is as pale.
@@ -45,7 +45,7 @@ def draw_line(ax: Axes, complex: CellComplex, color: str, cmap: str | None, deci
         strips, fill = _class_strips(ends[order], values[order], decisions)
         _draw_strips(ax, complex, strips, fill, layered=False)
     else:
-        fill, scale, label = cell_colors(complex, color, cmap)
+        fill, scale, label = shades
         if scale is not None:
             colour_bar(ax, scale, label, _PALE)
         _draw_strips(ax, complex, ends, fill, layered=color == "layer")

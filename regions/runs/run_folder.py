@@ -29,6 +29,7 @@ from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.planning import Plan, plan_search
 from regions.enumeration.search import Budget, TaskResult
+from regions.enumeration.search_digest import search_digest
 from regions.enumeration.spool import Spool
 from regions.enumeration.stored_listing import check_listable, new_folder, write_listing
 from regions.enumeration.threads import compile_search
@@ -207,6 +208,7 @@ class Run(Shown):
             "name": uuid.uuid4().hex,
             "version": _version(),
             "kernels": kernels_digest(),
+            "searches": search_digest(plan.engine, mode == "list"),
             "network": network.digest(),
             "network_name": network.name,
             "domain": json.dumps(domain.to_dict()),
@@ -379,7 +381,7 @@ class Run(Shown):
             )
         total, seconds = self._proven()
         plan = replace(self._plan(workers), reason=self._header["engine_reason"])
-        plan = plan.spooled(Spool(self.folder / PARTS, plan.net, lasting=True))
+        plan = plan.spooled(Spool(self.folder / PARTS, plan.net))
         with new_folder(output) as place:
             return write_listing(plan, self.domain, Outcome([total], True), place, seconds)
 
@@ -432,11 +434,14 @@ class Run(Shown):
 
     def _check_version(self) -> None:
         """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""
-        made, version = (self._header["version"], self._header["kernels"]), _version()
-        if made != (version, kernels_digest()):
+        made, now = self._header.get("searches"), search_digest(self._header["engine"], self.mode == "list")
+        if made is None:  # of a version that noted all kernels instead
+            made, now = self._header["kernels"], kernels_digest()
+        if made != now:
             raise InvalidInputError(
-                f"the run in {str(self.folder)!r} was made by version {made[0]} of the package with kernels "
-                f"{made[1][:12]}, this is {version} with {kernels_digest()[:12]}: go on with that one"
+                f"the run in {str(self.folder)!r} was made by version {self._header['version']} of the "
+                f"package with searches {made[:12]}, this is {_version()} with {now[:12]}, in which tasks "
+                "may be others: go on with that one"
             )
 
 
