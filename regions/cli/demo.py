@@ -91,6 +91,11 @@ def demo(
     if json:
         print_json(run.found)
         return
+    _say_end(run, steps)
+
+
+def _say_end(run: _Demo, steps: Path) -> None:
+    """Name the files, and in the last line the door to the tutorial."""
     run.say(f"Done in {run.found['seconds']:.0f} s. Files:")
     for path in run.found["files"]:
         run.say(f"  {path}")
