@@ -21,7 +21,7 @@ from pathlib import Path
 
 _PLACE = "REGIONS_DOCS_KERNELS"
 _MODULES = """
-    numpy scipy.linalg scipy.sparse scipy.optimize scipy.stats scipy.spatial networkx numba flint
+    numpy scipy.linalg scipy.sparse scipy.optimize scipy.stats scipy.spatial networkx numba flint onnx
     torch torch.export
     matplotlib.figure matplotlib.collections matplotlib.backends.backend_agg
     ipykernel.kernelapp ipykernel.ipkernel ipykernel.zmqshell IPython.core.pylabtools
