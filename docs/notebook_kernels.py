@@ -16,6 +16,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,8 +33,8 @@ _MODULES = """
 """
 
 
-def provide() -> None:
-    """Start the process that imports, and let Jupyter find the kernels that come from it."""
+def provide() -> Callable[[], None]:
+    """Start the process that imports, let Jupyter find its kernels, and return what waits for it."""
     folder = Path(tempfile.mkdtemp(prefix="regions-docs-"))
     specification = folder / "kernels" / "python3"
     specification.mkdir(parents=True)
@@ -42,7 +44,15 @@ def provide() -> None:
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_PATH")]))
     os.environ[_PLACE] = str(folder / "socket")
     # the other end of the pipe closes when this process ends, however it does
-    subprocess.Popen([*command, "--serve"], stdin=subprocess.PIPE)
+    server = subprocess.Popen([*command, "--serve"], stdin=subprocess.PIPE)
+
+    def wait() -> None:
+        while not Path(os.environ[_PLACE]).exists():
+            if server.poll() is not None:
+                raise RuntimeError(f"the kernels of the notebooks ended with {server.returncode}")
+            time.sleep(0.05)
+
+    return wait
 
 
 def serve() -> None:
@@ -100,8 +110,6 @@ def ask(arguments: list[str]) -> None:
     """Ask for a kernel, and wait until it ends; Jupyter's interrupt before that is for nobody."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as door:
-        while not Path(os.environ[_PLACE]).exists():
-            select.select([], [], [], 0.05)
         door.connect(os.environ[_PLACE])
         wanted = {"arguments": arguments, "folder": os.fspath(Path.cwd()), "environment": dict(os.environ)}
         socket.send_fds(door, [json.dumps(wanted).encode()], [0, 1, 2])
