@@ -90,7 +90,6 @@ def list_unbounded(
         If the listings contradict each other.
     """
     check_inputs(network, domain)
-    network.refuse_max_units("a listing of an unbounded domain")
     if options.pop("volumes", None) not in (None, True):
         raise InvalidInputError("volumes= is for bounded domains: cells of others are listed with vertices")
     if domain.dimension > MOST_LISTED:
