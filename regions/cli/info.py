@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # what takes no max units, and says so when asked
 WITHOUT_MAX_UNITS = (
-    "exploration of unbounded domains",
     "the closed form of local complexity",
     "gradient_tail",
     "inequalities",
