@@ -192,18 +192,19 @@ class BoxBranching:
         for rows in self._sets:
             slopes, constant = bounds.slopes[:, rows], bounds.constant[:, rows]
             total, offset = weighted_sums(low, high, slopes, constant)
-            slopes = np.concatenate([slopes, total[:, None], *self._sides(len(nodes))[:1]], axis=1)
-            constant = np.concatenate([constant, offset[:, None], *self._sides(len(nodes))[1:]], axis=1)
+            sides, ends = self._sides(len(nodes))  # first, so that the others are of what is inside
+            slopes = np.concatenate([sides, slopes, total[:, None]], axis=1)
+            constant = np.concatenate([ends, constant, offset[:, None]], axis=1)
             part = contracted(low, high, slopes, constant)
             parts.append(part._replace(empty=part.empty | (bounds.lower[:, rows] > 0.0).any(axis=1)))
             sums.append((total, offset))
-        return _cut_and_halve(nodes, bounds, parts, sums)
+        return _cut_and_halve(nodes, bounds, parts, sums, FEW_UNITS if self.divisible else -1)
 
-    def _sides(self, boxes: int) -> tuple[FloatArray, ...]:
+    def _sides(self, boxes: int) -> tuple[FloatArray, FloatArray]:
         """Return A t - b of a domain that is no box, as functions of each of some boxes."""
-        if self.divisible:
-            return ()
         A, b = self._domain.halfspaces
+        if self.divisible:
+            A, b = A[:0], b[:0]
         return np.broadcast_to(A, (boxes, *A.shape)), np.broadcast_to(-b, (boxes, len(b)))
 
 
@@ -259,6 +260,7 @@ def _cut_and_halve(
     bounds: Bounds,
     parts: list[Contracted],
     sums: list[tuple[FloatArray, FloatArray]],
+    few_units: int,
 ) -> list[FloatArray]:
     """Cut boxes down to the parts that are left for any set of unsafe outputs, and halve them.
 
@@ -280,7 +282,7 @@ def _cut_and_halve(
         ]
         worst = int(np.argmin(values))
         points += [ends[worst], low[k] + (high[k] - low[k]) / 2]
-        if node.parent is None or bounds.open_units[k] > FEW_UNITS:
+        if node.parent is None or bounds.open_units[k] > few_units:
             node.halves = _halves(node, sums[worst][0][k], bounds.weight[k], values[worst])
     return points
 
