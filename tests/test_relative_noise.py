@@ -108,6 +108,7 @@ def test_relative_noise_is_plain_noise_where_all_units_spread_by_one():
     assert exact[0] == pytest.approx(exact[1], rel=1e-9)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize(
     "network",
@@ -115,12 +116,12 @@ def test_relative_noise_is_plain_noise_where_all_units_spread_by_one():
     ids=["relu", "maxout"],
 )
 def test_estimates_under_relative_noise_agree_with_the_exact_value(network, kind):
-    exact = exact_local_complexity(network, BOX, UNIFORM, 0.2, 150, 7, kind=kind, noise="relative")
+    exact = exact_local_complexity(network, BOX, UNIFORM, 0.2, 60, 7, kind=kind, noise="relative")
     estimate = local_complexity(network, UNIFORM, 0.2, 4000, 8, domain=BOX, kind=kind, noise="relative")
     assert abs(z_score(estimate, exact)) < 4
     lines = CroftonLines(0.2, kind, "relative").estimate(network, UNIFORM, 9, 2000, domain=BOX)
     assert abs(z_score(lines, exact)) < 4
-    assert exact.stderr < 0.05 * exact.mean
+    assert exact.stderr < 0.08 * exact.mean
 
 
 def test_validation_says_which_noise_it_was(tmp_path):

@@ -19,6 +19,7 @@ from regions.cli.options import (
     DomainWords,
     EngineWords,
     ReadingWords,
+    numbers,
     read_complex,
     read_points,
     writable,
@@ -61,16 +62,23 @@ def plot(
         typer.Option(help="Draw the decision boundary. Default: where there is one, on one or two axes."),
     ] = None,
     graph: Annotated[bool, typer.Option("--graph", help="Draw the adjacency graph instead.")] = False,
+    cut: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AXIS[=VALUE]",
+            help="In 3-D: cut the cells open at a plane; in an .html page a slider has the values.",
+        ),
+    ] = None,
     dpi: Annotated[int | None, typer.Option(help="Dots per inch (default: 300).")] = None,
     json: AsJson = False,
 ) -> None:
-    """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn.
+    """Draw the cells of a slice, a segment, or a box of two or three dimensions; .html: to zoom and turn.
 
     The cells are those of a file, or, with --box or another domain, of a network: they are listed first.
     """
     html = writable(output).suffix.lower() == ".html"
     if graph:
-        given = {"--points": points, "--boundary": boundary, "--color": color}
+        given = {"--points": points, "--boundary": boundary, "--color": color, "--cut": cut}
         _refuse(given, "a picture of the graph")
     if html:
         _refuse({"--graph": graph or None, "--dpi": dpi}, "an .html picture")
@@ -84,9 +92,16 @@ def plot(
     if html:
         drawn = complex.dimension == 2 if boundary is None else boundary
         meaning: Any = None if color is None else color.value
-        figure = plotting.interactive_figure(complex, meaning, points=marked, decision_boundary=drawn)
+        axis = None if cut is None else _plane(cut, html)[0]
+        figure = plotting.interactive_figure(
+            complex, meaning, points=marked, decision_boundary=drawn, cut=axis
+        )
     elif graph:
         axes = plotting.plot_graph(complex)
+    elif cut is not None:
+        _refuse({"--points": points, "--boundary": boundary}, "a picture that is cut open")
+        shown: Any = (color or Color.pattern).value
+        axes = plotting.plot_space(complex, shown, cut=_plane(cut, html))
     else:
         axes = plotting.plot_cells(
             complex, (color or Color.pattern).value, points=marked, decision_boundary=boundary is not False
@@ -100,6 +115,15 @@ def plot(
             plotting.save_interactive(figure, output)
         else:
             plotting.save_figure(axes, output, dpi=300 if dpi is None else dpi)
+
+
+def _plane(words: str, html: bool) -> tuple[int, float]:
+    """Return the coordinate and the value of a plane, as typed: 2=0.5, or 2 where a slider has the values."""
+    axis, equals, value = words.partition("=")
+    if axis not in ("0", "1", "2") or html == bool(equals):
+        form = "2: a coordinate, across which a slider moves the plane" if html else "2=0.5"
+        raise InvalidInputError(f"--cut {words!r}: give it as {form}")
+    return int(axis), numbers(value, "--cut")[0] if equals else 0.0
 
 
 def _cells_to_draw(path: Path, where: DomainWords, how: EngineWords, reading: ReadingWords) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures: cells, decision boundaries, adjacency graphs; estimators judged; trainings, also as they move.
+"""Pictures: cells, decision boundaries, graphs; estimators judged; a training, still or moving.
 
 The only part of the package that imports matplotlib, and plotly where it is installed.
 """
@@ -13,6 +13,7 @@ from regions.plotting.interactive import interactive_figure, save_interactive
 from regions.plotting.judging import plot_comparison, plot_validation
 from regions.plotting.marks import mark_points
 from regions.plotting.piece_pictures import plot_pieces
+from regions.plotting.space_pictures import plot_space
 from regions.plotting.training import plot_history
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "plot_graph",
     "plot_history",
     "plot_pieces",
+    "plot_space",
     "plot_validation",
     "save_animation",
     "save_figure",

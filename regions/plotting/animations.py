@@ -24,8 +24,8 @@ from regions.enumeration import enumerate_cells
 from regions.errors import InvalidInputError
 from regions.network.loaders import load_network
 from regions.network.relu_network import Network
-from regions.plotting.cell_colors import common_colors
-from regions.plotting.cell_pictures import CellColor, check_cells, draw_cells
+from regions.plotting.cell_colors import CellColor, common_colors
+from regions.plotting.cell_pictures import check_cells, draw_cells
 from regions.plotting.marks import Marks, intrinsic_points, mark_points
 from regions.plotting.training import plot_history, scale_steps
 from regions.reports import check_writable, replacing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
+
+CellColor: TypeAlias = Literal["pattern", "volume", "jacobian", "layer", "class"]
 
 CROWDED = 20_000  # cells, above which a picture is made of pixels
 _SIZES = ("length", "area", "volume")

@@ -6,7 +6,7 @@ facet is.  Colours come from `cell_colors`, the exact class regions from `decisi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, get_args
+from typing import TYPE_CHECKING, Unpack, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
-from regions.plotting.cell_colors import CROWDED, Shades, cell_colors
+from regions.plotting.cell_colors import CROWDED, CellColor, Shades, cell_colors
 from regions.plotting.colors import class_fills, layer_palette, luminance
 from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.line_pictures import draw_line
@@ -26,13 +26,12 @@ from regions.plotting.page_parts import colour_bar, frame_plane, layer_legend, l
 from regions.plotting.paths import draw_segments, fill_polygons, line_style
 from regions.plotting.pixels import draw_pixels
 from regions.plotting.shown_part import in_view
+from regions.plotting.space_pictures import plot_space
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
-
-CellColor: TypeAlias = Literal["pattern", "volume", "jacobian", "layer", "class"]
 
 DARK = 0.35  # cells of less luminance have light lines around them
 _LEAST_NAMED = 0.01  # of the picture: classes whose number has room
@@ -49,11 +48,12 @@ def plot_cells(
     cmap: str | None = None,
     **marks: Unpack[Marks],
 ) -> Axes:
-    """Draw the cells of a complex of dimension 2 (polygons) or 1 (the outputs over strips).
+    """Draw the cells of a complex: polygons in dimension 2, the outputs over strips in 1, solids in 3.
 
     Parameters
     ----------
-    complex : CellComplex of dimension 1 or 2
+    complex : CellComplex of dimension 1, 2 or 3
+        Of three dimensions `plot_space` draws it, which has more to choose; points are not marked there.
         Of an unbounded domain the part where cells meet is drawn, under a note that says so. Of more than
         20,000 cells the fill is an image, as sharp as it can be printed, and outputs are in single precision;
         lines of decisions stay lines.
@@ -82,7 +82,7 @@ def plot_cells(
     Raises
     ------
     InvalidInputError
-        If the complex has more than two dimensions or no cells, `color` or `cmap` is
+        If the complex has more than three dimensions or no cells, `color` or `cmap` is
         unknown, or `points` do not fit the network's input.
 
     Examples
@@ -93,6 +93,10 @@ def plot_cells(
     >>> axes.get_xlabel()
     '$x_0$'
     """
+    if complex.dimension == 3:
+        if points is not None:
+            raise InvalidInputError("points in three dimensions would be hidden: take interactive_figure")
+        return plot_space(complex, color, ax=ax, cmap=cmap)
     check_cells(complex, color, cmap, marks)
     complex, note = in_view(complex)
     marked = None if points is None else intrinsic_points(complex, points)
@@ -112,8 +116,8 @@ def check_cells(complex: CellComplex, color: str, cmap: str | None, marks: Marks
     check_complex(complex)
     if complex.dimension > 2:
         raise InvalidInputError(
-            f"cells of dimension {complex.dimension} cannot be drawn on paper: enumerate a Slice "
-            "(d = 2) or a Segment (d = 1) of this domain, or use plot_graph for the adjacency graph"
+            f"cells of dimension {complex.dimension} are not drawn here: enumerate a Slice (d = 2) or a "
+            "Segment (d = 1) of this domain, or use plot_graph for the adjacency graph"
         )
     check_choice("color", color, get_args(CellColor))
     if cmap is not None and cmap not in plt.colormaps():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Patch
@@ -52,8 +53,15 @@ def draw_line(ax: Axes, complex: CellComplex, color: str, shades: Shades, decisi
     shown = min(complex.network.output_dim, _MOST_OUTPUTS)
     palette = class_palette(max(shown, 2))
     inks = list(palette) if shown > 1 else ["black"]
-    lines = [
-        ax.plot(ends[order].ravel(), values[order, :, k].ravel(), color=inks[k], lw=1.3, zorder=3)[0]
+    lines = [  # with white beside them, for strips may have their colours
+        ax.plot(
+            ends[order].ravel(),
+            values[order, :, k].ravel(),
+            color=inks[k],
+            lw=1.3,
+            zorder=3,
+            path_effects=[patheffects.withStroke(linewidth=2.4, foreground="white")],
+        )[0]
         for k in range(shown)
     ]
     ax.set_ylabel("output")
