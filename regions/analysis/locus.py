@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.analysis.arguments import check_bounded, check_complex
+from regions.analysis.arguments import check_complex
 from regions.analysis.enclosures import LocusEnclosure, check_enclosable, locus_enclosure
 from regions.analysis.exact_sums import ExactSums
 from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex, FacetTable, StoredComplex
-from regions.density import Density
+from regions.density import Density, UniformDensity
 from regions.density.densities import check_density
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.network import LocusKind, check_kind
@@ -157,7 +157,8 @@ def locus_volume(
     Notes
     -----
     On an unbounded domain the plain volume is inf where a facet is unbounded, and an integral is that over
-    the part which has the density's mass (`part_with_mass`), listed anew: `n_facets` counts facets there.
+    the part which has the density's mass (`part_with_mass`), listed anew: `n_facets` counts facets there. An
+    enclosure with a Gaussian is that over the whole of each facet.
 
     Volumes are those of intrinsic coordinates. On a Slice or a Segment these refer to the stored basis,
     which is orthonormal up to rounding only; the enclosure is exact in them, so it differs from the
@@ -179,16 +180,15 @@ def locus_volume(
     [2.82842712474619, 2.8284271247461903]
     """
     _check(complex, density, kind, normalise, allow_truncated)
-    if isinstance(complex, StoredComplex):
-        if enclosure:
-            raise InvalidInputError("enclosures take cells in memory: give stored.load()")
-    else:
-        if enclosure:
-            check_bounded(complex, "enclosures")
-        if density is not None:
-            complex = where_mass_is(complex, density)
-        if enclosure:
-            check_enclosable(complex, density, normalise)
+    if enclosure and isinstance(complex, StoredComplex):
+        raise InvalidInputError("enclosures take cells in memory: give stored.load()")
+    whole = complex
+    if density is not None:
+        complex = where_mass_is(complex, density)
+    if isinstance(density, UniformDensity):
+        whole = complex
+    if enclosure and not isinstance(whole, StoredComplex):
+        check_enclosable(whole, density, normalise)
     offsets = complex.network.unit_offsets
     sums, spread, n_facets = ExactSums(int(offsets[-1])), ExactSums(1), 0
     for facets, cells in _blocks(complex, density):
@@ -213,8 +213,8 @@ def locus_volume(
     for array in (by_unit, by_layer):
         array.setflags(write=False)
     intervals = None
-    if enclosure and not isinstance(complex, StoredComplex):
-        intervals = locus_enclosure(complex, density, kind, normalise=normalise, progress=progress)
+    if enclosure and not isinstance(whole, StoredComplex):
+        intervals = locus_enclosure(whole, density, kind, normalise=normalise, progress=progress)
     return LocusVolume(
         total=total,
         error=error,
@@ -260,15 +260,16 @@ def _blocks(
     complex: CellComplex | StoredComplex, density: Density | None
 ) -> Iterator[tuple[FacetTable, CellComplex | None]]:
     """Return all facets in blocks, with the cells on both sides where these are needed."""
+    if complex.dimension > 1:
+        complex.require_volumes("a locus volume")
     if not isinstance(complex, StoredComplex):
-        if complex.dimension > 1:
-            complex.require_volumes("a locus volume")
         yield complex.facets, complex
     elif density is None:
         for facets in complex.facet_blocks():
             yield facets, None
     else:
-        for part in complex.facets_with_cells():
+        complex.require_volumes("an integral of a density over the locus")
+        for _, part in complex.facets_with_cells():
             yield part.facets, part
 
 

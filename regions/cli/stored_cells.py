@@ -13,7 +13,15 @@ from regions.errors import InvalidInputError
 if TYPE_CHECKING:
     from regions.complexes import CellComplex, StoredComplex
 
-__all__ = ["CellsPath", "FileOption", "FolderOption", "check_place", "interior_facets", "open_cells"]
+__all__ = [
+    "CellsPath",
+    "FileOption",
+    "FolderOption",
+    "check_place",
+    "interior_facets",
+    "open_cells",
+    "unbounded_cells",
+]
 
 FileOption = Annotated[Path | None, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")]
 FolderOption = Annotated[
@@ -55,3 +63,9 @@ def interior_facets(cells: Any) -> int:
     """Return how many facets are between two cells."""
     stored = getattr(cells, "n_interior_facets", None)
     return int(cells.facets.interior.sum()) if stored is None else int(stored)
+
+
+def unbounded_cells(cells: Any) -> int:
+    """Return how many cells have no end."""
+    stored = getattr(cells, "n_unbounded", None)
+    return int((~cells.bounded).sum()) if stored is None else int(stored)

@@ -44,6 +44,8 @@ MOST_EXACT_DIRECTIONS = 8  # a rational program takes milliseconds there, and ho
 MARGIN = 1e-9  # how much farther, relative, the second row on a ray must be than the first
 ALIKE = 1e-9  # rows of length 1 closer than this may be the same
 SMALLEST_FACTORS = (1e-6, 1e-10)  # of the rows that a sum is made of, over the largest
+NOTHING = 1e-7  # of a program whose variables are of size 1
+RAISED_BITS = 30  # a function is raised by so small a part of its largest coefficient, and then not above 0
 SECONDS = 600.0  # of one program; a row that takes longer stays open
 
 
@@ -181,6 +183,45 @@ class ConeProgramFinder:
         every = np.concatenate([rows[kept], sides, last])
         alike = [oriented.with_winners(group) for group in alike]
         return Cone(every, units, own, levels, rooms, alike, tuple(zero))
+
+    @property
+    def exact(self) -> ExactNetwork:
+        """The network in the coordinates of the cones."""
+        return self._exact
+
+    def is_negative(self, cone: Cone, row: Sequence[int]) -> bool:
+        """Prove that an affine function of the network's output is below 0 on a whole cell; False: unknown.
+
+        A little is added to it, and the sum is shown to follow from the cell's rows, so it is not above 0.
+
+        Parameters
+        ----------
+        cone : Cone
+        row : d + 1 integers (a, c), the function a.u + c over any power of two
+        """
+        raised = [x << RAISED_BITS for x in row]
+        raised[-1] += max(map(abs, row), default=0)
+        against = tuple(-x for x in raised)
+        floats = self._normalised(np.array([float_row(against)]))[0]
+        try:
+            found = cone.programs.maximise(-floats)
+        except SolverError:
+            return False
+        last = len(cone.rooms) - 1
+        return found.value <= NOTHING and self._follows(cone, found.multipliers, (floats, against), last)
+
+    @staticmethod
+    def _follows(cone: Cone, factors: FloatArray, target: tuple[FloatArray, IntegerRow], level: int) -> bool:
+        """Prove that a row, in floats and integers, of some level is a sum of those that have factors."""
+        floats, exact = target
+        for smallest in SMALLEST_FACTORS:
+            summed = np.flatnonzero(factors > smallest * factors.max(initial=0.0))
+            room = cone.rooms[min(level, int(cone.levels[summed].min(initial=level)))]
+            if 0 < summed.size == room and follows(cone.rows[summed], floats):
+                return True
+            if 0 < summed.size <= room and follows_exactly([cone.exact[k] for k in summed.tolist()], exact):
+                return True
+        return False
 
     def _label(self, unit: int, states: bytes, pattern: bytes) -> int:
         """Return the unit that a facet towards a cell goes by: of two candidates that win the earlier one."""
@@ -328,16 +369,9 @@ class ConeProgramFinder:
     @staticmethod
     def _is_sum(cone: Cone, row: int, factors: FloatArray) -> bool:
         """Prove that a row is a sum of those that have factors, so that it is no facet."""
-        for smallest in SMALLEST_FACTORS:
-            summed = np.flatnonzero(factors > smallest * factors.max(initial=0.0))
-            room = cone.rooms[int(cone.levels[np.append(summed, row)].min())]
-            if 0 < summed.size == room and follows(cone.rows[summed], cone.rows[row]):
-                return True
-            if 0 < summed.size <= room and follows_exactly(
-                [cone.exact[k] for k in summed.tolist()], cone.exact[row]
-            ):
-                return True
-        return False
+        return ConeProgramFinder._follows(
+            cone, factors, (cone.rows[row], cone.exact[row]), int(cone.levels[row])
+        )
 
     def _decide_exactly(self, cone: Cone, row: int, start: Sequence[Fraction]) -> bool | None:
         """Decide in rational arithmetic whether a row is a facet; None in too many directions."""

@@ -16,7 +16,7 @@ import numpy as np
 from flint import fmpz_mat
 from numpy.typing import ArrayLike, NDArray
 
-from regions.domain import Box, Domain, FrameBox, Unbounded
+from regions.domain import Box, Domain, FrameBox, Unbounded, WholeSpace
 from regions.enumeration.homogeneous import check_inputs
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
 from regions.inputs import without_tensors
@@ -57,6 +57,16 @@ class Frame(Shown):
     def endless(self) -> bool:
         """Whether what is meant is unbounded."""
         return self.free or self.whole
+
+    def describe(self) -> str:
+        """Say in one line what is searched."""
+        if not (self.free and self.whole):
+            return self.domain.describe()
+        n, d = self.domain.input_dim, self.domain.dimension
+        space = WholeSpace(n).describe()
+        return (
+            space if d == n else f"{space}, in the {d} direction{'s' if d > 1 else ''} that the network sees"
+        )
 
     @property
     def beyond(self) -> bool:

@@ -256,23 +256,24 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
 
 def _pairs(rows: list[Row]) -> list[tuple[Row, Row, float]]:
     """Two methods of one problem, and their z."""
-    problems: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        problems.setdefault((row["network"], row["setting"], row["sigma"]), []).append(row)
 
     def estimate(row: Row) -> Estimate:
         return Estimate(row["mean"], row["stderr"], row["draws"])
 
     return [
         (one, other, z_score(estimate(one), estimate(other)))
-        for own in problems.values()
+        for own in _problems(rows)
         for one, other in combinations(own, 2)
     ]
 
 
 def _finding(rows: list[Row], pairs: list[tuple[Row, Row, float]], worst: float) -> str:
     verdict = "agree" if worst < _LIMIT else "do not agree"
-    text = f"The methods {verdict}: largest |z| {worst:.2f} over {len(pairs)} pairs."
+    text = f"""The methods {verdict}: largest |z| {worst:.2f} over {len(pairs)} pairs. Pairs of one problem
+    share
+        their estimates; of {len(rows)} independent ones for {_groups(rows)} problems the weighted squares of
+        the differences from the problem's mean sum up to {_heterogeneity(rows):.1f} where
+        {len(rows) - _groups(rows)} are expected (chi squared, p = {_p_value(rows):.2f})."""
     ratios: list[str] = []
     cost: Callable[[Row], float] = lambda row: row["stderr"] ** 2 * row["seconds"]  # noqa: E731
     for inputs in sorted({row["inputs"] for row in rows}):
@@ -289,6 +290,34 @@ def _finding(rows: list[Row], pairs: list[tuple[Row, Row, float]], worst: float)
             {cost(own["planes"]) / cost(own["co-area"]):.0f} times as long as the co-area estimator"""
         )
     return prose(f"{text} Under the Gaussian and bias noise, {'; '.join(ratios)}.")
+
+
+def _problems(rows: list[Row]) -> list[list[Row]]:
+    """The estimates of each problem."""
+    problems: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        problems.setdefault((row["network"], row["setting"], row["sigma"]), []).append(row)
+    return list(problems.values())
+
+
+def _groups(rows: list[Row]) -> int:
+    return len(_problems(rows))
+
+
+def _heterogeneity(rows: list[Row]) -> float:
+    """Cochran's Q over all problems: squared differences from the weighted mean, in standard errors."""
+    total = 0.0
+    for own in _problems(rows):
+        means = np.array([row["mean"] for row in own])
+        weights = np.array([row["stderr"] ** -2.0 for row in own])
+        total += float((weights * (means - np.average(means, weights=weights)) ** 2).sum())
+    return total
+
+
+def _p_value(rows: list[Row]) -> float:
+    from scipy.special import chdtrc
+
+    return float(chdtrc(len(rows) - _groups(rows), _heterogeneity(rows)))
 
 
 def _table(rows: list[Row]) -> str:
