@@ -38,7 +38,7 @@ def test_max_units_are_named_with_what_refuses_them(facts) -> None:
     maxout = Network.from_arrays([rows, [[1.0] * 3]], [[0.0] * 3, [0.0]], maxima=[3, None])
     found = facts(maxout)
     assert found["layers"][0]["units"] == "1 max units of 3 to 3 rows"
-    assert "exploration of unbounded domains" in found["unsupported"]
+    assert "inequalities" in found["unsupported"]
 
 
 @pytest.mark.kernels

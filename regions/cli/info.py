@@ -18,13 +18,9 @@ if TYPE_CHECKING:
 
 # what takes no max units, and says so when asked
 WITHOUT_MAX_UNITS = (
-    "listings of unbounded domains",
-    "exploration of unbounded domains",
     "the closed form of local complexity",
     "gradient_tail",
     "inequalities",
-    "verify of what is TRUNCATED",
-    "verify --independent",
 )
 
 

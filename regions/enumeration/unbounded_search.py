@@ -111,10 +111,9 @@ def check_listed(network: Network, domain: Unbounded) -> None:
     Raises
     ------
     InvalidInputError, InvalidDomainError
-        If the domain is not the network's, has too many dimensions, or the network has max units.
+        If the domain is not the network's, or has too many dimensions.
     """
     check_inputs(network, domain)
-    network.refuse_max_units("a listing of an unbounded domain")
     if domain.dimension > MOST_LISTED:
         raise InvalidDomainError(
             f"{domain.describe()}: cells of unbounded domains are listed with their vertices, up to "
