@@ -25,11 +25,11 @@ _PLACE = "REGIONS_DOCS_KERNELS"
 _MODULES = """
     numpy scipy.linalg scipy.sparse scipy.optimize scipy.stats scipy.spatial networkx numba flint onnx
     torch torch.export
-    matplotlib.figure matplotlib.collections matplotlib.backends.backend_agg
+    matplotlib.pyplot matplotlib.backends.backend_agg
     ipykernel.kernelapp ipykernel.ipkernel ipykernel.zmqshell IPython.core.pylabtools
     regions.enumeration regions.analysis.locus regions.analysis.verification regions.analysis.linear_regions
     regions.network.loaders regions.network.loaders.pytorch regions.estimators regions.density
-    regions.exploration regions.validation regions.validation.tracking regions.runs
+    regions.exploration regions.plotting regions.validation regions.validation.tracking regions.runs
 """
 
 
@@ -63,6 +63,7 @@ def serve() -> None:
     for name in _MODULES.split():
         with suppress(ImportError):
             importlib.import_module(name)
+    warm_up()
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(f"{place}.new")
         door.listen()
@@ -79,6 +80,14 @@ def serve() -> None:
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
+
+
+def warm_up() -> None:
+    """Load the code of the commonest search, in one thread: a process with more is not to be forked."""
+    from regions import Box, Network, enumerate_cells
+
+    absolute = Network.from_arrays([[[1.0, 0.0], [-1.0, 0.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    enumerate_cells(absolute, Box([-1.0, -1.0], [1.0, 1.0]), workers=1)
 
 
 def become_kernel(asked: socket.socket) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
 from regions.plotting.cell_colors import CROWDED, CellColor, Shades, cell_colors
-from regions.plotting.colors import class_fills, layer_palette, luminance
+from regions.plotting.colors import DARK, class_fills, layer_palette, luminance
 from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.line_pictures import draw_line
 from regions.plotting.marks import Marks, intrinsic_points, mark_points
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-DARK = 0.35  # cells of less luminance have light lines around them
 _LEAST_NAMED = 0.01  # of the picture: classes whose number has room
 _ROOM = 2.0
 

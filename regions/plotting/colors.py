@@ -43,6 +43,7 @@ _LMS_TO_RGB = np.array(
      [-0.0041960863, -0.7034186147, 1.7076147010]]
 )  # fmt: skip
 
+DARK = 0.35  # colours of less luminance have light lines around them
 _SAMPLE = 512
 _DECADE = 20.0
 _UNSEEN = 1e-6  # of the whole: less than a pixel

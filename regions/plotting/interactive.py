@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
 from regions.plotting.cell_colors import CellColor, cell_colors
-from regions.plotting.cell_pictures import DARK
-from regions.plotting.colors import ColorScale, class_fills, layer_palette, luminance
+from regions.plotting.colors import DARK, ColorScale, class_fills, layer_palette, luminance
 from regions.plotting.decision import class_pieces
 from regions.plotting.marks import Marks, intrinsic_points, point_fills
 from regions.plotting.page_parts import axis_names

@@ -39,7 +39,7 @@ def draw_pixels(ax: Axes, polygons: tuple[Floats, Ints], colors: Floats, corners
     >>> import matplotlib.pyplot as plt
     >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     >>> draw_pixels(plt.subplots()[1], (square, np.array([0, 4])), np.zeros((1, 3)), square).get_extent()
-    [0.0, 1.0, 0.0, 1.0]
+    (0.0, 1.0, 0.0, 1.0)
     """
     low, high = corners.min(axis=0), corners.max(axis=0)
     sides = high - low

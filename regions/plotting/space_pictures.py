@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
 from regions.plotting.cell_colors import CellColor, cell_colors
-from regions.plotting.colors import layer_palette
+from regions.plotting.colors import DARK, layer_palette, luminance
 from regions.plotting.page_parts import axis_names, colour_bar, layer_legend
 from regions.plotting.shown_part import in_view
 from regions.plotting.solids import Faces, back_to_front, cell_faces, clipped, facet_polygons, section
@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 APART = 0.25  # of the way from the middle
 _LIGHT = np.array([0.35, -0.45, 0.82])  # from the left above
 _SHADE = 0.45  # how much darker faces are that see no light
+_INKS = np.array([[0.0, 0.0, 0.0, 0.6], [1.0, 1.0, 1.0, 0.6]])  # around light faces, and dark ones
 _SEE_THROUGH = 0.55
 _RASTER_FROM = 5_000
 _MARGIN, _TICK = 0.16, 0.02  # of the size of the picture
@@ -248,9 +249,11 @@ def _draw_faces(ax: Axes, frame: _View, faces: Faces, fill: Floats, raster: bool
     """Draw faces in their order, darker where they look away from the light."""
     lit = np.clip(faces.normals @ (_LIGHT / np.linalg.norm(_LIGHT)), 0.0, 1.0)
     colors = fill[faces.cell] * (1.0 - _SHADE * (1.0 - lit))[:, None]
+    dark = luminance(colors) < DARK
+    ink = np.where(dark[:, None], _INKS[1], _INKS[0])
     drawn = PolyCollection(
-        [frame(polygon) for polygon in faces.polygons()], facecolors=colors,
-        edgecolors=(0.0, 0.0, 0.0, 0.55), linewidths=0.3, zorder=2, joinstyle="round",
+        [frame(polygon) for polygon in faces.polygons()], facecolors=colors, edgecolors=ink, linewidths=0.35,
+        zorder=2, joinstyle="round",
     )  # fmt: skip
     drawn.set_rasterized(raster)
     ax.add_collection(drawn)
