@@ -159,6 +159,7 @@ def over_after(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
     monkeypatch.setattr(Stop, "is_over", is_over)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("looks", [0, 2, 5, 1_000_000])
 @pytest.mark.parametrize("engine", ["cells", "lp"])
 def test_a_joining_that_ran_out_of_time_is_taken_up_again(
@@ -186,6 +187,7 @@ def test_a_joining_that_ran_out_of_time_is_taken_up_again(
     assert join_listing(folder).n_cells == whole.n_cells
 
 
+@pytest.mark.slow
 def test_the_search_leaves_time_for_the_joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((facet_files, "BLOCK"), (stored_listing, "BLOCK"), (spool, "ROWS")):
         monkeypatch.setattr(module, name, 1 << 16)

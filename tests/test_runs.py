@@ -293,6 +293,7 @@ def test_another_network_domain_or_version_is_refused(tmp_path: Path) -> None:
         Run.open(run.folder)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("engine", ["cells", "lp"])
 def test_a_digest_of_searches_covers_what_they_reach_and_no_more(
     engine: str, monkeypatch: pytest.MonkeyPatch

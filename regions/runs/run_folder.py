@@ -208,7 +208,7 @@ class Run(Shown):
             "name": uuid.uuid4().hex,
             "version": _version(),
             "kernels": kernels_digest(),
-            "searches": search_digest(plan.engine, mode == "list"),
+            "searches": _searches(network, domain, plan.engine, mode == "list"),
             "network": network.digest(),
             "network_name": network.name,
             "domain": json.dumps(domain.to_dict()),
@@ -434,7 +434,8 @@ class Run(Shown):
 
     def _check_version(self) -> None:
         """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""
-        made, now = self._header.get("searches"), search_digest(self._header["engine"], self.mode == "list")
+        engine, lists = self._header["engine"], self.mode == "list"
+        made, now = self._header.get("searches"), _searches(self.network, self.domain, engine, lists)
         if made is None:  # of a version that noted all kernels instead
             made, now = self._header["kernels"], kernels_digest()
         if made != now:
@@ -473,6 +474,15 @@ def _checked_volumes(domain: Domain, mode: str, check_volumes: bool | None) -> b
     if check_volumes is False:
         raise InvalidInputError("a listing has its volumes: leave check_volumes out")
     return True
+
+
+def _searches(network: Network, domain: Domain, engine: str, lists: bool) -> str:
+    """Return a digest of the code that searches, with that of the cones where a domain has no end."""
+    digest = search_digest(engine, lists)
+    if domain.is_bounded:
+        return digest
+    cones, _ = searched(network, domain, engine)  # their box is in the domain's digest
+    return hashlib.sha256(f"{digest}{cones.digest()}".encode()).hexdigest()
 
 
 def _digest(network: Network, domain: Domain) -> str:
