@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli import (
+    animate,
     benchmark_command,
     commands,
     compare,
@@ -17,7 +18,9 @@ from regions.cli import (
     explore,
     inequality_report,
     info,
+    join,
     mesh,
+    plot_command,
     property_command,
     run_commands,
     statistics_command,
@@ -41,6 +44,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "count": commands.count,
     "enumerate": commands.enumerate_,
+    "join": join.join,
     "graph": commands.graph,
     "locus": commands.locus,
     "verify": verify.verify,
@@ -53,7 +57,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "explore": explore.explore,
     "mesh": mesh.mesh,
     "difference": difference.difference,
-    "plot": commands.plot,
+    "plot": plot_command.plot,
+    "animate": animate.animate,
     "demo": demo.demo,
     "info": info.info,
     "warmup": warmup.warmup,
