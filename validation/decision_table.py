@@ -80,7 +80,10 @@ def _by_network(cases: dict[str, dict[str, Row]], per: int) -> list[float]:
     logs: dict[str, list[float]] = {}
     for pair in cases.values():
         coarea, lines = (_for_percent(pair[name], per)[1] for name in (_COAREA, _LINES))
-        logs.setdefault(pair[_LINES]["network"], []).append(float(np.log(coarea / lines)))
+        # planes through one network are of one network
+        logs.setdefault(pair[_LINES]["network"].partition(" plane ")[0], []).append(
+            float(np.log(coarea / lines))
+        )
     return [float(np.exp(np.mean(own))) for own in logs.values()]
 
 

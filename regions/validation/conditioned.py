@@ -40,6 +40,8 @@ _PIECE, _NODES = 2.0, 12
 _LEVEL = 1e-6
 # pairs of simplices and units whose bells are averaged at once
 _TOGETHER = 1 << 14
+# float64 entries of the heights of all units at the corners of one batch of simplices
+_WORKING_SET = 1 << 20
 
 
 def conditioned_activation_locus(cells: CellComplex, sigma: float, noise: ArrayLike) -> float:
@@ -147,7 +149,13 @@ def sharp_local_complexity(
 def _layers(cells: CellComplex, shift: FloatArray) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
     """Simplices `(K, d+1, d)`, heights at their corners `(K, d+1, n)` and slopes `(K, n)`, layer by layer."""
     offsets = cells.network.unit_offsets
-    for simplices, owner, _ in cell_pieces(cells):
+    batch = max(1, _WORKING_SET // (max(cells.network.n_units, 1) * (cells.dimension + 1)))
+    pieces = (
+        (whole[start : start + batch], owners[start : start + batch])
+        for whole, owners, _ in cell_pieces(cells)
+        for start in range(0, len(owners), batch)
+    )
+    for simplices, owner in pieces:
         unique, place = np.unique(owner, return_inverse=True)
         maps = forward_maps(cells.network, cells.domain, unpack_states(cells, unique))
         for layer, (A, c) in enumerate(zip(maps.jacobians, maps.offsets, strict=True)):

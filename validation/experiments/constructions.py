@@ -22,7 +22,7 @@ from regions import (
     locus_volume,
     sum_over_cells,
 )
-from regions.validation.local_complexity import with_bias_noise
+from regions.validation.local_complexity import with_bias_noise, z_score
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec
 
@@ -209,7 +209,10 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
 
 
 def _z(row: Row) -> float:
-    return float((row["weights"] - row["biases"]) / math.hypot(row["weights_stderr"], row["biases_stderr"]))
+    weights, biases = (
+        Estimate(row[name], row[f"{name}_stderr"], row["draws"]) for name in ("weights", "biases")
+    )
+    return z_score(weights, biases)
 
 
 def _with_half(value: float, stderr: float) -> str:

@@ -155,7 +155,8 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         headline=prose(
             f"""Corollary 3 and theorems 5 and 7 hold in all of {len(rows):,} comparisons over training; the
             upper bounds are {_range(rows, "corollary 3, upper")} (corollary 3) and
-            {_range(rows, "theorem 5")} (theorem 5) times the local complexity."""
+            {_range(rows, "theorem 5")} (theorem 5) times the local
+            complexity{_below_one(rows, config["n_bias"])}."""
         )
         if not violated
         else f"{len(violated)} of {len(rows):,} comparisons of both sides of the inequalities fail.",
@@ -224,6 +225,16 @@ def _table(rows: list[Row]) -> str:
 def _range(rows: list[Row], name: str) -> str:
     ratios = [one for row in rows if row["inequality"] == name and (one := ratio(row)) is not None]
     return f"{min(ratios):.2f} to {max(ratios):.3g}" if ratios else "no"
+
+
+def _below_one(rows: list[Row], draws: int) -> str:
+    """What upper bounds below the local complexity are, if there are any."""
+    upper = [row for row in rows if row["inequality"] in ("corollary 3, upper", "theorem 5")]
+    below = [row for row in upper if row["left"] > row["right"]]
+    if not below:
+        return ""
+    worst = max((row["left"] - row["right"]) / row["stderr"] for row in below)
+    return f", below 1 in {len(below)} by the noise of {draws} draws (at most {worst:.1f} standard errors)"
 
 
 def _growth(rows: list[Row], name: str, decay: float) -> str:
