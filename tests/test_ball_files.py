@@ -153,7 +153,17 @@ def test_the_command_line_keeps_and_verifies_polylines(run, tmp_path: Path) -> N
     assert code == 0 and f"verified: {len(path.pieces)} pieces" in out and "no cell is missing" in out
     code, out, _ = run("verify", file, "--json")
     assert code == 0 and json.loads(out)["cells"] == path.counts.sum()
+    found = [json.loads(run("locus", f"{file}:{k}", "--json")[1])["total"] for k in range(len(path.pieces))]
+    assert found == [float((jumps > 0.0).sum()) for jumps in path.jumps]
+    for words_of_piece in (
+        ["verify"],
+        ["graph", "-o", tmp_path / "g.csv"],
+        ["plot", "-o", tmp_path / "p.png"],
+    ):
+        assert run(words_of_piece[0], f"{file}:1", *words_of_piece[1:])[0] == 0
     for wrong, says in (
+        (["locus", f"{file}:99"], "has the pieces 0 to 5"),
+        (["locus", f"{file}:x"], "no such file"),
         ([*words, "--folder", tmp_path / "folder"], "--output FILE"),
         (["locus", file], "PolylineCells.load reads"),
         (["verify", file, "--independent"], "polyline"),

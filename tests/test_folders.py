@@ -223,6 +223,7 @@ def test_an_interrupted_joining_is_taken_up_by_the_command(
     with monkeypatch.context() as patch:
         patch.setattr(Stop, "is_over", interrupted)
         assert main(words) == 130
+        assert f"`regions join {folder}` goes on" in " ".join(capsys.readouterr().err.split())
     assert main(["locus", folder]) == 2
     assert "regions join" in capsys.readouterr().err
     assert main(["join", folder, "--json"]) == 0

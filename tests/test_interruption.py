@@ -50,7 +50,7 @@ def interrupt_after(monkeypatch, enumerations, interrupt):
             interrupt()
         return real(*arguments, **options)
 
-    for name in ("local_complexity", "inequalities"):
+    for name in ("local_complexity", "inequality_draws"):
         monkeypatch.setattr(f"regions.validation.{name}.all_cells", cells)
 
 
@@ -186,7 +186,7 @@ def slowly(monkeypatch, seconds):
         time.sleep(seconds)
         return real(*arguments, **options)
 
-    for name in ("local_complexity", "inequalities", "exact_targets"):
+    for name in ("local_complexity", "inequality_draws", "exact_targets"):
         monkeypatch.setattr(f"regions.validation.{name}.all_cells", cells)
 
 

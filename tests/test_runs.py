@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -358,7 +359,10 @@ def assert_refused(call: Any, says: str) -> None:
         call()
 
 
-@pytest.mark.parametrize("domain", [WholeSpace(3), Polyhedron([[1.0, 0.5, 0.0]], [0.25])])
+@pytest.mark.parametrize(
+    "domain",
+    [WholeSpace(3), pytest.param(Polyhedron([[1.0, 0.5, 0.0]], [0.25]), marks=pytest.mark.slow)],
+)
 def test_runs_and_estimates_of_what_has_no_end_are_those_of_its_cones(
     tmp_path: Path, domain: WholeSpace | Polyhedron
 ) -> None:
@@ -369,6 +373,10 @@ def test_runs_and_estimates_of_what_has_no_end_are_those_of_its_cones(
         run = Run.open(run.folder)
     assert run.domain == domain and run.status().cells == expected.cells
     assert_same(run.result(), expected)
+    with ThreadPoolExecutor(2) as executor:
+        remote = Run.create(tmp_path / "remote", network, domain)
+        assert remote.work(executor=executor, workers=2)
+    assert remote.result().cells == expected.cells
     assert run.result().dimension == 3 and "cones over the cells" in run.result().engine_reason
     found = estimate_cells(network, domain, rng=np.random.default_rng(0))
     assert found.is_exact and found.cells == expected.cells

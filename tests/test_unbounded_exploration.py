@@ -179,7 +179,13 @@ def one_sided(d: int, out: int) -> Network:
 
 
 @pytest.mark.parametrize(
-    ("d", "out", "norm"), [(1, 1, 2), (2, 3, math.inf), pytest.param(7, 3, 2, marks=pytest.mark.slow)]
+    ("d", "out", "norm"),
+    [
+        (1, 1, 2),
+        (2, 3, 2),
+        pytest.param(2, 3, math.inf, marks=pytest.mark.slow),
+        pytest.param(7, 3, 2, marks=pytest.mark.slow),
+    ],
 )
 def test_that_nothing_else_is_predicted_anywhere_is_proven(
     d: int, out: int, norm: float, monkeypatch

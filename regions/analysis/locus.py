@@ -33,6 +33,7 @@ __all__ = ["LocusVolume", "locus_volume"]
 FloatArray = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
+ROWS_AT_ONCE = 1 << 13  # facets of a folder that are cut into simplices together
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +196,9 @@ def locus_volume(
         selected = np.array(facets.interior, dtype=bool)
         if kind == "gradient":
             selected &= facets.jump != 0.0
-        values, errors = _facet_measures(complex.dimension, (facets, cells), density, selected)
+        values, errors = _facet_measures(
+            complex.dimension, (facets, cells), density, selected, isinstance(complex, StoredComplex)
+        )
         sums.add(flat_units(offsets, facets.layer[selected], facets.unit[selected]), values)
         spread.add(np.zeros(len(errors), np.int64), errors)
         n_facets += len(values)
@@ -278,6 +281,7 @@ def _facet_measures(
     block: tuple[FacetTable, CellComplex | None],
     density: Density | None,
     selected: NDArray[np.bool_],
+    in_blocks: bool,
 ) -> tuple[FloatArray, FloatArray]:
     """Measure and error of each selected facet of a block in d dimensions, in the order of the table."""
     facets, cells = block
@@ -286,14 +290,28 @@ def _facet_measures(
         volumes = np.ones(int(np.count_nonzero(selected))) if d == 1 else facets.volume[selected]
         return volumes, (0.0 if d == 1 else 4.0 * d * _EPS) * volumes
     assert cells is not None  # by `_blocks`
-    simplices, facet = cells.facet_simplices()
-    wanted = selected[facet]
-    values, errors = density.integrate_simplices(simplices[wanted])
-    # facets have few simplices: bincount adds them in the order given
-    owner, count = facet[wanted], len(selected)
-    summed = np.bincount(owner, values, count)[selected].astype(np.float64)
-    spread = np.bincount(owner, errors, count)[selected].astype(np.float64)
-    return summed, spread + 8.0 * _EPS * summed
+    count = len(selected)
+    summed, spread = np.zeros((2, count))
+    for simplices, facet in _selected_simplices(cells, selected, in_blocks):
+        values, errors = density.integrate_simplices(simplices)
+        # facets have few simplices: bincount adds them in the order given
+        summed += np.bincount(facet, values, count)
+        spread += np.bincount(facet, errors, count)
+    return summed[selected], spread[selected] + 8.0 * _EPS * summed[selected]
+
+
+def _selected_simplices(
+    cells: CellComplex, selected: NDArray[np.bool_], in_blocks: bool
+) -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:
+    """Cut the selected facets into simplices, with the row of each; all at once, or in blocks."""
+    if not in_blocks:  # cubature refines what it gets together, so the error is that of all
+        simplices, facet = cells.facet_simplices()
+        wanted = selected[facet]
+        yield simplices[wanted], facet[wanted]
+        return
+    rows = np.flatnonzero(selected)
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        yield cells.some_facet_simplices(rows[first : first + ROWS_AT_ONCE])
 
 
 def _mass(

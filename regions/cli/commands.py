@@ -44,6 +44,7 @@ from regions.cli.stored_cells import (
     FolderOption,
     check_place,
     interior_facets,
+    joined_later,
     open_cells,
     unbounded_cells,
 )
@@ -169,7 +170,8 @@ def enumerate_(
     domain = where.build(network) if around.ball is None else around.domain(network)
     from regions.enumeration.enumerate import enumerate_cells
 
-    with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
+    guess = guess_cells(network, domain, how.arithmetic)
+    with watched("enumerating", estimate=guess) as progress, joined_later(folder):
         options: dict[str, Any] = {"progress": progress, "max_seconds": max_seconds, "output": folder}
         complex: Any = enumerate_cells(network, domain, **options, **how.arguments())
     place = {"file": str(output)} if folder is None else {"folder": str(folder)}

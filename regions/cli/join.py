@@ -10,6 +10,7 @@ import typer
 from regions.cli.commands import complex_facts, summary
 from regions.cli.options import AsJson, MaxSecondsOption, WorkersOption
 from regions.cli.session import print_facts, print_json, watched
+from regions.cli.stored_cells import joined_later
 
 __all__ = ["join"]
 
@@ -25,7 +26,7 @@ def join(
     """Join the facets of cells in a folder, where a limit or Ctrl-C ended that early."""
     from regions.enumeration import join_listing
 
-    with watched("joining"):
+    with watched("joining"), joined_later(folder):
         found = join_listing(folder, workers=workers, max_seconds=max_seconds)
     if json:
         print_json({**summary(found), "folder": str(folder)})

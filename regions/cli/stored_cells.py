@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regions.cli.options import read_complex
+from regions.cli.session import leave_if
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ __all__ = [
     "FolderOption",
     "check_place",
     "interior_facets",
+    "joined_later",
     "open_cells",
     "unbounded_cells",
 ]
@@ -57,6 +61,19 @@ def open_cells(path: Path) -> CellComplex | StoredComplex:
 
         return CellComplex.open(path)
     return read_complex(path)
+
+
+@contextmanager
+def joined_later(folder: Path | None) -> Iterator[None]:
+    """Say how to go on, where Ctrl-C ends the joining of facets in a folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from regions.complexes.listing_files import is_searched
+
+        if folder is not None and is_searched(folder):
+            leave_if(True, f"the cells are found and kept; `regions join {folder}` goes on")
+        raise
 
 
 def interior_facets(cells: Any) -> int:

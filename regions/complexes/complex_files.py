@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 FILE_FORMAT = "regions cell complex 2"
 POLYLINE_FORMAT = "regions polyline 1"
-READERS = {FILE_FORMAT: "CellComplex.load", POLYLINE_FORMAT: "PolylineCells.load"}
+READERS = {
+    FILE_FORMAT: "which CellComplex.load reads",
+    POLYLINE_FORMAT: "which PolylineCells.load reads, and the command line piece by piece, as FILE:0",
+}
 PLANE_ROUNDING = 1e-12
 
 
@@ -190,8 +193,8 @@ def checked_words(data: dict[str, NDArray[Any]], file_format: str) -> dict[str, 
     """
     header: dict[str, Any] = json.loads(str(data["header"]))
     if header["format"] != file_format:
-        hint = f", which {READERS[header['format']]} reads" if header["format"] in READERS else ""
-        raise InvalidInputError(f"file format {header['format']!r}{hint}; this is for {file_format!r}")
+        hint = READERS.get(str(header["format"]), "which this version does not know")
+        raise InvalidInputError(f"file format {header['format']!r}, {hint}; this is for {file_format!r}")
     digest = header.pop("digest", None)  # files of version 0.1 have none
     arrays = {name: array for name, array in data.items() if name != "header"}
     if digest is not None and digest != _digest(header, arrays):

@@ -157,6 +157,11 @@ def write_header(folder: Path, header: dict[str, Any]) -> None:
     write_text(text + "\n", folder / HEADER, "listing")
 
 
+def is_searched(folder: Path) -> bool:
+    """Tell whether a folder holds the parts of a search that is over, and no listing yet."""
+    return (folder / WORK / SEARCHED).is_file() and not (folder / HEADER).is_file()
+
+
 def read_header(folder: Path) -> dict[str, Any]:
     """Read the header of a folder.
 
@@ -166,7 +171,7 @@ def read_header(folder: Path) -> dict[str, Any]:
         If there is none, or of another kind.
     """
     file = folder / HEADER
-    if not file.is_file() and (folder / WORK / SEARCHED).is_file():
+    if is_searched(folder):
         raise InvalidInputError(
             f"the cells in {str(folder)!r} are found, and their facets are not joined yet: "
             f"`regions join {folder}` goes on"

@@ -27,13 +27,13 @@ from regions.complexes.listing_files import (
     FACETS,
     HEADER,
     NETWORK,
-    SEARCHED,
     WORK,
     arrow,
     arrow_facets,
     block_writer,
     cell_table,
     facet_schema,
+    is_searched,
     no_cells,
 )
 from regions.complexes.stored_complex import write_stored
@@ -102,7 +102,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         wrong = True
         raise
     finally:
-        if wrong or (place / HEADER).exists() or not (place / WORK / SEARCHED).exists():
+        if wrong or not is_searched(place):
             shutil.rmtree(place / WORK, ignore_errors=True)
         if not (place / HEADER).exists() and not (place / WORK).exists():
             for name in (CELLS, FACETS, NETWORK):

@@ -145,7 +145,7 @@ def minimal_perturbation(
         search = Search(network, frame, certified, None, around.far, True, around)
         search.run(max_cells, progress, stop, best.visit)
         if frame.whole and best.upper == np.inf and not (search.stopped_by or any(search.undecided)):
-            best.go_on_everywhere(search)
+            best.go_on_everywhere(search, stop)
             search.run(max_cells, progress, stop, best.visit)
         found = _packaged(search, best, around, stop.seconds)
         stop.deliver(search.stopped_by)
@@ -212,10 +212,13 @@ class _NearestOther:
         others = np.arange(g.size) != self.prediction
         return G[others] - G[self.prediction], g[others] - g[self.prediction]
 
-    def go_on_everywhere(self, search: Search) -> None:
+    def go_on_everywhere(self, search: Search, stop: Stop) -> None:
         """Ask all cells, beginning with those entered so far, for other predictions at any distance."""
         self.margins = EndlessMargins(self.network, self.frame, self.prediction)
         for cell in search.entered:
+            if stop.is_set():
+                self.open += 1
+                break
             self._visit_to_its_end(search, cell, self.margins)
         search.widen()
 

@@ -93,6 +93,7 @@ class RowEnclosures:
         self._units_before = np.concatenate([[0], np.cumsum(sizes)]).tolist()
         self._weights: dict[int, _Weights] = {}
         self._maps: OrderedDict[tuple[int, bytes], _Map] = OrderedDict()
+        self._held = 0  # bytes of these
         exponent = _exponent(start)
         parts, rest = _split(start, exponent, self._base, digits)
         left = np.full(start.shape[0], _unit(exponent - self._base * digits) if rest else 0.0)
@@ -135,9 +136,9 @@ class RowEnclosures:
         if found is None:
             found = self._product(layer, self._inputs(layer, pattern), None)
             self._maps[key] = found
-            held = sum(part.digits.nbytes for part in self._maps.values())
-            while held > MOST_BYTES and len(self._maps) > 1:
-                held -= self._maps.popitem(last=False)[1].digits.nbytes
+            self._held += found.digits.nbytes
+            while self._held > MOST_BYTES and len(self._maps) > 1:
+                self._held -= self._maps.popitem(last=False)[1].digits.nbytes
         self._maps.move_to_end(key)
         return found
 

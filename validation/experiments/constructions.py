@@ -173,10 +173,10 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
             ranks above {_EPS:g}, total variation. (2) Networks of one input at initialisation (normal weights
             of variance 2 / fan-in, biases of standard deviation {_BIAS_SCALE:g}), {config["line_networks"]}
             for each shape: exact numbers of cells on [-{config["window"]:g}, {config["window"]:g}] and on
-            [-1, 1] (the statement is of arXiv 2512.08091). (3) He networks under the uniform density on [-1,
-            1]^d: the locus with noise sigma on every bias, and with noise sigma / sqrt(fan-in) on every
-            weight before a unit, {config["weight_draws"]} independent draws of each. Intervals are +-1.96
-            standard errors."""
+            [-1, 1] (the statement of Kogan, Jananthan and Kepner, for infinite width: units + 1 to leading
+            order). (3) He networks under the uniform density on [-1, 1]^d: the locus with noise sigma on
+            every bias, and with noise sigma / sqrt(fan-in) on every weight before a unit,
+            {config["weight_draws"]} independent draws of each. Intervals are +-1.96 standard errors."""
         ),
         table="\n\n".join((_teeth_table(teeth), _line_table(lines), _weights_table(weights))),
         finding=_finding(teeth, lines, weights, worst),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from regions import (
     Box,
@@ -180,12 +181,14 @@ def _noisy(task: _Task, network: Network, rng: np.random.Generator) -> Network:
 
 def _row(task: _Task, draws: FloatArray, parts: list[tuple[FloatArray, float, float]]) -> Row:
     n_draws = len(parts) * (task.draws // len(parts))
+    kurtosis = math.nan
     if np.any(draws[:, 1]):
         # means of equally many draws each
         mean, stderr = float(draws[:, 0].mean()), float(np.linalg.norm(draws[:, 1])) / len(draws)
     else:
         estimate = Estimate.from_draws(draws[:, 0])
         mean, stderr = estimate.mean, estimate.stderr
+        kurtosis = float(stats.kurtosis(draws[:, 0], fisher=False))
     return {
         "network": task.spec.name,
         "inputs": task.spec.input_dim,
@@ -194,6 +197,7 @@ def _row(task: _Task, draws: FloatArray, parts: list[tuple[FloatArray, float, fl
         "method": task.method,
         "mean": mean,
         "stderr": stderr,
+        "kurtosis": kurtosis,
         "draws": n_draws,
         "cells": np.mean([part[2] for part in parts]),
         "seconds": math.fsum(part[1] for part in parts),
@@ -325,7 +329,7 @@ def _table(rows: list[Row]) -> str:
         [
             f"{row['inputs']} inputs, {row['setting']}, sigma {row['sigma']:g}: {row['method']}",
             f"{row['draws']:,}",
-            f"{row['mean']:.4f} ± {row['stderr']:.4f}",
+            f"{row['mean']:.4f} ± {row['stderr']:.4f}{_doubt(row)}",
             "" if row["cells"] is None else f"{row['cells']:.1f}",
             f"{row['seconds']:.1f}",
             f"{row['stderr'] ** 2 * row['seconds'] / row['mean'] ** 2:.2g}",
@@ -334,6 +338,14 @@ def _table(rows: list[Row]) -> str:
     ]
     header = ["problem: method", "draws", "locus integral", "cells per plane", "seconds"]
     return markdown_table([*header, "relative variance x seconds"], cells)
+
+
+def _doubt(row: Row) -> str:
+    """How well a standard error is known, by the fourth moment of the draws, where that is stored."""
+    kurtosis = row.get("kurtosis")
+    if kurtosis is None:
+        return ""
+    return f" (itself to {math.sqrt((kurtosis - 1.0) / (4.0 * row['draws'])):.0%}, kurtosis {kurtosis:.3g})"
 
 
 def _pair_table(pairs: list[tuple[Row, Row, float]]) -> str:

@@ -216,14 +216,23 @@ def _told(row: Row) -> str:
 
 def _table(rows: list[Row]) -> str:
     names = list(dict.fromkeys(row["factor"] for row in rows if row["factor"] != "1"))
-    header = ["network, noise", "LC", *[f"x {name}" if name != _BALANCED else name for name in names]]
+    header = [
+        "network, sigma for every unit",
+        "LC",
+        *[f"x {name}" if name != _BALANCED else name for name in names],
+    ]
     body = []
+    # the others do not change, and are summed up in a sentence
+    rows = [row for row in rows if row["noise"] == _PLAIN]
     for key in dict.fromkeys((row["network"], row["noise"], row["sigma"]) for row in rows):
         own = {row["factor"]: row for row in rows if (row["network"], row["noise"], row["sigma"]) == key}
-        what = key[1].replace("sigma", f"{key[2]:g}", 1) if key[2] else key[1]
-        body.append([f"{key[0]}, {what}", f"{own['1']['exact']:.3g}", *[_told(own[name]) for name in names]])
+        body.append(
+            [f"{key[0]}, {key[2]:g}", f"{own['1']['exact']:.3g}", *[_told(own[name]) for name in names]]
+        )
     table = markdown_table(header, body)
-    return f"{table}\n\nRatios to the network as it is, ± 1.96 standard errors over the same draws."
+    note = """Ratios to the network as it is, ± 1.96 standard errors over the same draws; with relative noise
+    and without noise all are 1.000."""
+    return f"{table}\n\n{prose(note)}"
 
 
 def _moves(row: Row) -> bool:

@@ -67,7 +67,7 @@ def check_property(
         `unsafe` is a list of pairs (A, b): the outputs y with A @ y <= b must not be reached. The domains are
         bounded, of at most 12 dimensions unless bounds decide.
     volume : bool, whether to go on after a counterexample: all violating pieces, their exact volume, and the
-        largest ball in one of them
+        largest ball in one of them: a ball that reaches over several pieces may be larger, and is not sought
     max_seconds : float, after which what is not decided is UNKNOWN, and shares are intervals
     workers : number of threads, default one per core
     progress : called about ten times a second with cells found and the fraction of the search done
