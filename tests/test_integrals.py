@@ -20,7 +20,8 @@ from regions import (
     enumerate_cells,
     integrate,
 )
-from regions.analysis.cell_integrals import LARGEST_DEGREE, _average_monomial, _rule_of_degree
+from regions.analysis.cell_integrals import LARGEST_DEGREE, _average_monomial, rule_of_degree
+from regions.analysis.expected_losses import expected_loss
 from regions.complexes import CellComplex
 from regions.errors import BudgetExceededError, InvalidInputError
 
@@ -56,7 +57,7 @@ def test_powers_of_a_line_have_their_integral(degree: int) -> None:
 def test_rules_are_exact_for_their_degree_and_not_beyond(k: int) -> None:
     rng = np.random.default_rng(k)
     for degree in (1, 4, 5):
-        nodes, weights = _rule_of_degree(k, degree)
+        nodes, weights = rule_of_degree(k, degree)
         assert (weights > 0).all() and weights.sum() == pytest.approx(1.0) and (nodes >= 0).all()
         assert np.allclose(nodes.sum(axis=1), 1.0)
         heights = rng.integers(-3, 4, size=k + 1)
@@ -65,19 +66,54 @@ def test_rules_are_exact_for_their_degree_and_not_beyond(k: int) -> None:
         assert weights @ (nodes @ heights) ** degree == pytest.approx(exact, abs=1e-11 * 3.0**degree)
 
 
+def bell_moment(k: int) -> float:
+    """E max(0, Z)^k of a standard normal Z."""
+    return 2.0 ** (k / 2 - 1) * math.gamma((k + 1) / 2) / math.sqrt(math.pi)
+
+
 def test_normal_moments_on_the_whole_line() -> None:
     cells = enumerate_cells(Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]]), WholeSpace(1))
-    found = integrate(cells, [[0], [1], [2], [3]], GaussianDensity([0.0], 1.0))
-    wanted = [1.0, 1 / math.sqrt(2 * math.pi), 0.5, 2 / math.sqrt(2 * math.pi)]
-    assert found.values == pytest.approx(wanted, rel=1e-9) and found.method.startswith("cubature")
-    assert (np.abs(found.values - wanted) <= 3 * found.errors + 1e-12).all()
+    found = integrate(cells, [[k] for k in range(8)], GaussianDensity([0.0], 1.0))
+    wanted = np.array([1.0, *(bell_moment(k) for k in range(1, 8))])
+    assert found.method.startswith("Gauss") and (found.errors <= 1e-13 * wanted).all()
+    assert (np.abs(found.values - wanted) <= found.errors).all()
 
 
-def test_normal_moments_in_the_plane() -> None:
-    network = Network.from_arrays([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
-    cells = enumerate_cells(network, Box([-9.0] * 2, [9.0] * 2))
-    found = integrate(cells, [[1], [2]], GaussianDensity([0.0, 0.0], 1.0), rtol=1e-8)
-    assert found.values == pytest.approx([1 / math.sqrt(math.pi), 1.0], rel=1e-7)
+@pytest.mark.parametrize("d", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_normal_moments_of_a_sum_are_those_of_its_law(d: int, rng: np.random.Generator) -> None:
+    root = rng.normal(size=(d, d)) + 2.0 * np.eye(d)
+    cov = 0.3 * root @ root.T / d
+    network = Network.from_arrays([np.ones((1, d)), [[1.0]]], [[0.0], [0.0]])
+    reach = 9.0 * math.sqrt(float(np.diag(cov).max()))
+    cells = enumerate_cells(network, Box([-reach] * d, [reach] * d))
+    found = integrate(cells, [[1], [2], [5]], GaussianDensity([0.0] * d, cov))
+    spread = math.sqrt(float(cov.sum()))
+    wanted = np.array([bell_moment(k) * spread**k for k in (1, 2, 5)])
+    assert (np.abs(found.values - wanted) <= found.errors + 1e-14 * wanted).all()  # beyond 9 is less
+    assert (found.errors <= 1e-11 * wanted).all()
+
+
+@pytest.mark.parametrize("std", [1e-3, 0.3, 30.0])
+def test_normal_moments_and_the_cubature_agree_in_their_errors(std: float) -> None:
+    cells = some_cells(2)
+    density = GaussianDensity([0.1, -0.2], [std**2, std**2 / 2])
+    found = integrate(cells, [[0, 0], [1, 0], [1, 2]], density)
+    direct = integrate(
+        cells,
+        lambda y, t: np.stack([np.ones(len(y)), y[:, 0], y[:, 0] * y[:, 1] ** 2], axis=1),
+        density,
+        rtol=1e-6,
+    )
+    assert (np.abs(found.values - direct.values) <= found.errors + direct.errors).all()
+    mass, error = density.mass(cells.domain)
+    assert abs(found.values[0] - mass) <= found.errors[0] + error
+
+
+def test_a_domain_that_is_long_beside_the_density_needs_more_simplices() -> None:
+    cells, density = bend(2), GaussianDensity([0.0, 0.0], 1e-4)
+    assert integrate(cells, [[1]], density).values[0] == pytest.approx(0.01 * bell_moment(1) * math.sqrt(2))
+    with pytest.raises(BudgetExceededError, match="max_pieces"):
+        integrate(cells, [[1]], density, max_pieces=2)
 
 
 def test_a_smooth_function_of_an_affine_output() -> None:
@@ -144,7 +180,30 @@ def test_the_expected_loss_on_a_slice_is_that_of_samples() -> None:
     assert found.to_dict()["exact"] == []
 
 
+def test_the_expected_loss_of_one_call_is_that_of_samples_and_of_integrate(rng: np.random.Generator) -> None:
+    network = random_network(3, (6, 8, 8, 3))
+    plane = Slice.around(np.zeros(6), directions=np.eye(6)[:2] + 0.2, half_width=1.0)
+    y = network.forward(plane.to_input(plane.sample(20_000, rng)))
+    entropy = np.log(np.exp(y - y.max(axis=1)[:, None]).sum(axis=1)) + y.max(axis=1) - y[:, 1]
+    drawn = {"cross_entropy": entropy, "zero_one": (y.argmax(axis=1) != 1).astype(float)}
+    for loss, values in drawn.items():
+        found = expected_loss(network, plane, 1, loss)
+        z = (values.mean() - found.value) / (values.std() / math.sqrt(len(values)) + 1e-9)
+        assert abs(z) < 4 and found.mass == pytest.approx(1.0) and found.error < 1e-4
+    near = expected_loss(network, plane, 1, "zero_one", GaussianDensity([0.0, 0.0], 1e-8))
+    winner = network.forward(plane.to_input(np.zeros((1, 2)))).argmax()
+    assert near.value == pytest.approx(float(winner != 1), abs=1e-6) and near.mass == pytest.approx(1.0)
+
+
 # --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("label", "loss", "says"), [(2, "zero_one", "label"), (True, "zero_one", "label"), (0, "hinge", "loss")]
+)
+def test_losses_that_cannot_be_are_refused(label: int, loss: str, says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        expected_loss(network_of(random_case(2, (3,), 2, 2)), cube(2), label, loss)  # type: ignore[arg-type]
 
 
 def test_bad_input_is_refused() -> None:

@@ -28,7 +28,10 @@ from regions import (
     output_range,
     preimage,
 )
-from regions.analysis.properties.box_branching import undecided_boxes
+from regions.analysis.properties.backward_bounds import lines_of
+from regions.analysis.properties.box_branching import BoxBranching, undecided_boxes
+from regions.analysis.properties.box_contraction import contracted, weighted_sums
+from regions.analysis.properties.counterexamples import Judge
 from regions.analysis.properties.exact_forward import exact_outputs, is_inside
 from regions.analysis.properties.linear_relaxations import OutputBounds
 from regions.analysis.properties.property_spec import Case, output_polytope
@@ -210,12 +213,94 @@ def test_bounds_hold_for_all_kinds_of_units_and_domains(rng: np.random.Generator
             assert all(difference <= 0 for difference in exact)
 
 
+def test_functions_below_outputs_are_below_in_rational_arithmetic(rng: np.random.Generator) -> None:
+    for trial in range(4):
+        network = random_network(trial, (2, 6, 6, 2))
+        low = rng.uniform(-1, 0.5, size=(3, 2))
+        high = low + rng.uniform(0, 0.5, size=(3, 2)) * 10.0 ** rng.integers(-12, 1, size=(3, 1))
+        C, c = rng.normal(size=(2, 2)), rng.normal(size=2)
+        found = OutputBounds(network, Box([-1, -1], [1, 1]), C, c)(low, high)
+        for box in range(3):
+            for corner in ((low[box]), (high[box]), (low[box] + high[box]) / 2):
+                t = [Fraction(x) for x in corner.tolist()]
+                y = exact_outputs(network, t)
+                for k in range(2):
+                    value = sum(Fraction(a) * v for a, v in zip(C[k].tolist(), y, strict=True)) - Fraction(
+                        c[k]
+                    )
+                    slopes = found.slopes[box, k].tolist()
+                    below = sum(Fraction(a) * x for a, x in zip(slopes, t, strict=True))
+                    assert below + Fraction(found.constant[box, k]) <= value
+                    assert Fraction(found.lower[box, k]) <= value <= Fraction(found.upper[box, k])
+
+
+def test_units_are_between_their_lines(rng: np.random.Generator) -> None:
+    slopes = np.array([[0.0, 0.1, -1.0, 2.0, 1.0], [1.0, 1.0, 1.0, -0.5, 1.0]])
+    least = rng.normal(size=(200, 5))
+    most = least + rng.exponential(size=(200, 5))
+    lines = lines_of(least, most, slopes)
+    for share in (0.0, 0.3, 1.0):
+        z = np.clip(least + share * (most - least), least, most)
+        value = np.where(z > 0.0, slopes[1], slopes[0]) * z
+        assert (lines.lower_slope * z + lines.lower_offset <= value + 1e-15).all()
+        assert (value <= lines.upper_slope * z + lines.upper_offset + 1e-15).all()
+
+
+def test_boxes_are_cut_down_to_what_holds_all_their_points_below_zero(rng: np.random.Generator) -> None:
+    low, high = -rng.random((400, 3)), rng.random((400, 3))
+    slopes, constant = rng.normal(size=(400, 2, 3)), rng.normal(size=(400, 2))
+    total, offset = weighted_sums(low, high, slopes, constant)
+    found = contracted(
+        low, high, np.append(slopes, total[:, None], axis=1), np.append(constant, offset[:, None], axis=1)
+    )
+    t = rng.uniform(low, high, size=(300, 400, 3))
+    below = (np.einsum("nbd,bkd->nbk", t, slopes) + constant).max(axis=2) <= 0.0
+    inside = ((t >= found.low) & (t <= found.high)).all(axis=2) & ~found.empty
+    assert (inside | ~below).all()
+    shrunk = np.prod(found.high - found.low, axis=1) < 0.9 * np.prod(high - low, axis=1)
+    assert found.empty.any() and (shrunk & ~found.empty).sum() > 50
+
+
+def test_bounds_alone_decide_what_is_far_from_violated(rng: np.random.Generator) -> None:
+    network, box = random_network(5, (4, 12, 12, 3)), Box([-1] * 4, [1] * 4)
+    y = network.forward(rng.uniform(-1, 1, size=(20_000, 4)))[:, 0]
+    far = output_polytope([[1.0, 0.0, 0.0]], [float(y.min() - 0.25 * np.ptp(y))])
+    branching = BoxBranching(network, Case(box, (far,)), workers=1)
+    assert not branching.grow(2000) and branching.grown and branching.left() == []
+    assert check_property(network, (box, [far])).verdict == Verdict.HOLDS
+    pair = output_polytope([[1.0, 0, 0], [-1.0, 0, 0]], [-1e6, -1e6])  # both cannot be
+    one = BoxBranching(network, Case(box, (pair,)), workers=1)
+    assert not one.grow(1) and one.left() == []
+
+
+def test_a_violation_in_one_corner_is_found_by_descent() -> None:
+    d = 9  # a share of 1e-12 of the box, which samples miss
+    network = Network.from_arrays([np.eye(d), np.ones((1, d))], [np.zeros(d), [0.0]])
+    box, unsafe = Box([-1] * d, [1] * d), [(-np.ones((1, 1)), [-(d - 0.5)])]
+    judge = Judge(network, Case(box, (output_polytope(*unsafe[0]),)), 0)
+    assert judge.examine(np.full((1, d), 0.25), descend=True)
+    assert sum(judge.found.point) >= d - 0.5
+    assert check_property(network, (box, unsafe)).cells == 0
+
+
 def test_safe_boxes_and_what_is_left_cover_the_domain() -> None:
-    case = Case(LINE, (output_polytope([[-1.0]], [-0.75]),))
+    case = Case(LINE, (output_polytope([[-1.0]], [-0.875]),))
     left = undecided_boxes(ABSOLUTE, case)
-    assert left.safe_volume + sum(Fraction(box.volume) for box in left.domains) == 2
-    assert all(box.low[0] <= -0.75 or box.high[0] >= 0.75 for box in left.domains)
+    sizes = [Fraction(float(box.high[0])) - Fraction(float(box.low[0])) for box in left.domains]
+    assert left.safe_volume + sum(sizes) == 2 and float(sum(sizes)) == pytest.approx(0.25)
+    assert sorted((box.low[0] <= -1.0, box.high[0] >= 1.0) for box in left.domains) == [
+        (False, True),
+        (True, False),
+    ]
     assert undecided_boxes(ABSOLUTE, case, 0).domains == (LINE,)
+
+
+def test_a_box_that_is_not_along_the_axes_may_be_safe_as_a_whole() -> None:
+    diamond = Polytope([[1, 1], [1, -1], [-1, 1], [-1, -1]], [1.0] * 4)
+    network = Network.from_arrays([[[1, 0], [-1, 0], [0, 1], [0, -1]], [[1.0] * 4]], [[0.0] * 4, [0.0]])
+    branching = BoxBranching(network, Case(diamond, (output_polytope([[-1.0]], [-1.5]),)), workers=1)
+    assert not branching.grow(400) and branching.left() == []  # |x| + |y| >= 3/2 is outside
+    assert check_property(network, (diamond, [([[-1.0]], [-1.0])])).verdict == Verdict.VIOLATED
 
 
 TWO_SIDED = """; a comment

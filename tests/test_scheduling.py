@@ -181,7 +181,7 @@ else:
 """
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.kernels
 @pytest.mark.parametrize(

@@ -51,6 +51,21 @@ def test_a_layer_of_max_units_reaches_its_bound() -> None:
     assert bound(network, "all patterns") == 9
 
 
+def test_the_expected_number_of_maxout_cells_is_above_what_initialisations_have() -> None:
+    rng, counts = np.random.default_rng(4), []
+    for _ in range(5):
+        weights = [rng.normal(size=(15, 2)), rng.normal(size=(15, 5)), rng.normal(size=(1, 5))]
+        biases = [rng.normal(size=15), rng.normal(size=15), [0.0]]
+        network = Network.from_arrays(weights, biases, maxima=[3, 3, None])
+        counts.append(count_cells(network, Box([-0.5, -0.5], [0.5, 0.5])).cells)
+    expected = bound(network, "Tseran, Montufar 2021")
+    assert expected == 30**2 * comb(6, 4) // 2 > np.mean(counts)
+    names = [one.name for one in region_bounds(random_network(0, (2, 3, 1)))]
+    assert "Tseran, Montufar 2021" not in names
+    few = Network.from_arrays([np.eye(4)[:2], [[1.0]]], [[0.0, 0.0], [0.0]], maxima=[2, None])
+    assert bound(few, "Tseran, Montufar 2021") == 2
+
+
 @pytest.mark.sweep(2)
 @pytest.mark.parametrize("seed", range(8))
 def test_no_network_has_more_cells_than_the_bounds_allow(seed: int) -> None:

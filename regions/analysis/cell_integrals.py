@@ -10,17 +10,22 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.cell_sums.simplex_pieces import Progress, cell_pieces, check_complete
+from regions.analysis.moment_rules import (
+    MOST_DIMENSIONS,
+    NormalMoments,
+    cut_to_bell,
+    powers,
+    rule_of_degree,
+)
 from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex
-from regions.density import Density, UniformDensity
+from regions.density import Density, GaussianDensity, UniformDensity
 from regions.density.integrals.simplex_integrals import bisect_longest_edges, embedded_rules, simplex_volumes
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import BudgetExceededError, InvalidInputError
@@ -44,8 +49,9 @@ class CellIntegral(Shown):
     Attributes
     ----------
     values, errors : (m,) float64
-        Values are over the domain and not divided by the density's mass in it. Errors are estimates: of
-        rounding, and of a cubature the difference from a rule of lower degree.
+        Values are over the domain and not divided by the density's mass in it. Errors are estimates of
+        rounding; of a normal density's moments also bounds of what the rules leave out; of a cubature the
+        difference from a rule of lower degree.
     exact : tuple of m Fraction, the same without any rounding, where that was asked for; else empty
     density : str, describing it
     method : str, how it was found
@@ -92,14 +98,15 @@ def integrate(
         on each cell.
     density : Density in the intrinsic coordinates of the domain; None for the uniform one on it
     exact : bool, whether moments under the uniform density are to be fractions, in rational arithmetic
-    rtol : float, tolerance of the cubature, relative to the integral of the function's size
+    rtol : float, tolerance of a cubature, relative to the integral of the function's size
     max_pieces : int, how many simplices the cubature may add by cutting
     progress : called with the highest cell reached and the fraction done
 
     Returns
     -------
     CellIntegral
-        Moments under a uniform density are rounded only; all others have the error that a cubature estimates.
+        Moments under a uniform density are rounded only, and under a normal one of at most three dimensions
+        their errors are bounds; all others have the error that a cubature estimates.
 
     Raises
     ------
@@ -136,8 +143,11 @@ def integrate(
     if exponents is not None and uniform:
         values, errors = _by_exact_rule(cells, exponents, p, progress)
         method = f"a rule that is exact up to degree {int(exponents.sum(axis=1).max(initial=0))}"
+    elif exponents is not None and isinstance(p, GaussianDensity) and p.dimension <= MOST_DIMENSIONS:
+        values, errors = _by_normal_rule(cells, exponents, p, max_pieces, progress)
+        method = "Gauss's rules for a normal density, with proven remainders"
     else:
-        integrand = _checked(function) if callable(function) else _powers(exponents)  # type: ignore[arg-type]
+        integrand = _checked(function) if callable(function) else powers(exponents)  # type: ignore[arg-type]
         values, errors = _by_cubature(cells, integrand, p, (rtol, max_pieces), progress)
         method = f"cubature to {rtol:g}"
     return CellIntegral(values, errors, (), p.describe(), method)
@@ -166,15 +176,6 @@ def _checked_exponents(given: Any, outputs: int) -> NDArray[np.int64]:
             f"moments are of degree up to {LARGEST_DEGREE}, not {array.sum(axis=1).max()}"
         )
     return array.astype(np.int64)
-
-
-def _powers(exponents: NDArray[np.int64]) -> Integrand:
-    """Return the function of monomials of the outputs."""
-
-    def monomials(outputs: FloatArray, points: FloatArray) -> FloatArray:
-        return np.asarray(np.prod(outputs[:, None, :] ** exponents, axis=2))
-
-    return monomials
 
 
 def _checked(function: Integrand) -> Integrand:
@@ -210,8 +211,8 @@ def _by_exact_rule(
 ) -> tuple[FloatArray, FloatArray]:
     """Integrate monomials of the outputs by a rule of their degree."""
     d, degree = cells.dimension, int(exponents.sum(axis=1).max(initial=0))
-    nodes, weights = _rule_of_degree(d, degree)
-    monomials, totals, sizes = _powers(exponents), [], []
+    nodes, weights = rule_of_degree(d, degree)
+    monomials, totals, sizes = powers(exponents), [], []
     for lifted, owner, fraction in _lifted(cells):
         step = max(1, _TOGETHER // (len(nodes) * lifted.shape[2]))
         for start in range(0, len(lifted), step):
@@ -231,29 +232,26 @@ def _by_exact_rule(
     return values, roundings * _EPS * spread
 
 
-@lru_cache
-def _rule_of_degree(k: int, degree: int) -> tuple[FloatArray, FloatArray]:
-    """Return barycentric nodes (P, k+1) and weights of sum 1 that integrate polynomials of a degree exactly.
-
-    A simplex is a cube that is folded together at its ends, so that rules of Gauss and Jacobi for each axis
-    make one for it, of positive weights.
-    """
-    from scipy.special import roots_jacobi
-
-    count = degree // 2 + 1
-    axes = [roots_jacobi(count, axis, 0) for axis in range(k)]
-    nodes, weights = [], []
-    for chosen in product(range(count), repeat=k):
-        rest, weight, point = 1.0, 1.0, []
-        for axis in range(k - 1, -1, -1):
-            at, part = axes[axis][0][chosen[axis]], axes[axis][1][chosen[axis]]
-            share = 0.5 * (1.0 + at)
-            point.append(rest * share)
-            rest *= 1.0 - share
-            weight *= part * 0.5 ** (axis + 1)
-        nodes.append([rest, *point])
-        weights.append(weight * math.factorial(k))
-    return np.array(nodes), np.array(weights)
+def _by_normal_rule(
+    cells: CellComplex,
+    exponents: NDArray[np.int64],
+    density: GaussianDensity,
+    max_pieces: int,
+    progress: Progress | None,
+) -> tuple[FloatArray, FloatArray]:
+    """Integrate monomials of the outputs under a normal density, with proven remainders."""
+    moments = NormalMoments(exponents, density, max_pieces)
+    found = []
+    for lifted, owner, fraction in _lifted(cells):
+        found.append(moments.integrate(lifted))
+        if progress is not None:
+            progress(int(owner.max(initial=0)) + 1, fraction)
+    values, errors = np.array(found).transpose(1, 2, 0)
+    roundings = 2 * (sum(cells.network.widths) + cells.dimension + 8)  # of outputs at corners
+    return (
+        np.array([math.fsum(row) for row in values]),
+        np.array([math.fsum(row) for row in errors]) * (1.0 + roundings / 48.0),
+    )
 
 
 def _by_cubature(
@@ -267,6 +265,10 @@ def _by_cubature(
     values, errors = [], []
     budget = limits[1]
     for lifted, owner, fraction in _lifted(cells):
+        if isinstance(density, GaussianDensity):
+            whole = len(lifted)
+            lifted = cut_to_bell(lifted, density, budget)
+            budget -= len(lifted) - whole
         value, error, used = _adaptively(lifted, cells.dimension, integrand, density, (limits[0], budget))
         values.append(value)
         errors.append(error)
@@ -351,8 +353,8 @@ def _exactly(cells: CellComplex, exponents: NDArray[np.int64], density: UniformD
         for simplex in polytope.simplices():
             volume = to_fraction(simplex_volume([polytope.vertices[v] for v in simplex]))
             corners = [outputs[v] for v in simplex]
-            for k, powers in enumerate(exponents.tolist()):
-                sums[k] += volume * _average_monomial(corners, powers)
+            for k, row in enumerate(exponents.tolist()):
+                sums[k] += volume * _average_monomial(corners, row)
     whole = ExactNetwork(cells.network, density.domain).domain_polytope
     volumes = [simplex_volume([whole.vertices[v] for v in simplex]) for simplex in whole.simplices()]
     total = sum(map(to_fraction, volumes), Fraction(0))
@@ -361,7 +363,7 @@ def _exactly(cells: CellComplex, exponents: NDArray[np.int64], density: UniformD
     return CellIntegral(values, np.abs(values) * 2.0**-53, found, density.describe(), "rational arithmetic")
 
 
-def _average_monomial(corners: list[list[Fraction]], powers: list[int]) -> Fraction:
+def _average_monomial(corners: list[list[Fraction]], exponents: list[int]) -> Fraction:
     """Return the average over a simplex of a product of affine functions, which are given at its corners.
 
     In barycentric coordinates it is a form, and the average of a monomial of these is
@@ -369,7 +371,7 @@ def _average_monomial(corners: list[list[Fraction]], powers: list[int]) -> Fract
     """
     k = len(corners) - 1
     form: dict[tuple[int, ...], Fraction] = {(0,) * (k + 1): Fraction(1)}
-    for output, power in enumerate(powers):
+    for output, power in enumerate(exponents):
         for _ in range(power):
             longer: dict[tuple[int, ...], Fraction] = {}
             for alpha, factor in form.items():
@@ -378,7 +380,7 @@ def _average_monomial(corners: list[list[Fraction]], powers: list[int]) -> Fract
                         name = (*alpha[:i], alpha[i] + 1, *alpha[i + 1 :])
                         longer[name] = longer.get(name, Fraction(0)) + factor * corner[output]
             form = longer
-    degree = sum(powers)
+    degree = sum(exponents)
     scale = Fraction(math.factorial(k), math.factorial(k + degree))
     return scale * sum(
         (factor * math.prod(map(math.factorial, alpha)) for alpha, factor in form.items()), Fraction(0)

@@ -102,7 +102,7 @@ def region_bounds(network: Network, dimension: int | None = None) -> tuple[Regio
     -------
     tuple of RegionBound
         Upper bounds for all kinds of units; those of Serra et al., Montufar et al. (2014) and Hanin and
-        Rolnick for networks of ReLUs only.
+        Rolnick for networks of ReLUs only, that of Tseran and Montufar for networks of max units only.
 
     Raises
     ------
@@ -121,7 +121,8 @@ def region_bounds(network: Network, dimension: int | None = None) -> tuple[Regio
     5. Montufar, Notes on the number of linear regions of deep neural networks (2017). Serra, Tjandraatmadja
     and Ramalingam, Bounding and counting linear regions of deep neural networks (2018), theorem 1. Hanin and
     Rolnick, Deep ReLU networks have surprisingly few activation patterns (2019), theorem 5. Montufar, Ren and
-    Zhang, Sharp bounds for the number of regions of maxout networks (2021).
+    Zhang, Sharp bounds for the number of regions of maxout networks (2021). Tseran and Montufar, On the
+    expected complexity of maxout networks (2021), the bound on the expected number of activation regions.
 
     Examples
     --------
@@ -145,6 +146,8 @@ def region_bounds(network: Network, dimension: int | None = None) -> tuple[Regio
             _layer_by_layer(widths),
         ),
     ]
+    if flat and _all_max_units(network):
+        found.append(_expected_of_maxout(inputs, len(flat), max(flat)))
     if not network.is_relu or not flat:
         return tuple(found)
     n = [len(layer) for layer in widths.ranks]
@@ -165,6 +168,27 @@ def region_bounds(network: Network, dimension: int | None = None) -> tuple[Regio
         RegionBound("Hanin, Rolnick 2019", "N^d / d! for a unit of volume, its T = 1", "order", order)
     )
     return tuple(found)
+
+
+def _all_max_units(network: Network) -> bool:
+    """Tell whether all units that cut are max units."""
+    layers = zip(network.relu, network.maxima, strict=True)
+    return all(sizes is not None and bool((sizes > 1).all()) for relu, sizes in layers if relu)
+
+
+def _expected_of_maxout(inputs: int, units: int, rank: int) -> RegionBound:
+    """Return the order of the expected number of cells of maxout networks, that of ReLUs where the rank is 2.
+
+    Examples
+    --------
+    >>> _expected_of_maxout(2, 10, 2).value, _expected_of_maxout(2, 10, 3).value, 10**2 * 2**2 // 2
+    (200, 6750, 200)
+    """
+    if units < inputs:
+        return RegionBound("Tseran, Montufar 2021", "K^N", "order", rank**units)
+    value = (rank * units) ** inputs * comb(inputs * rank, 2 * inputs) // factorial(inputs)
+    statement = "(K N)^d C(d K, 2 d) / d! for a unit of volume, K the largest rank, T = 1"
+    return RegionBound("Tseran, Montufar 2021", statement, "order", value)
 
 
 def _symmetric(values: Sequence[int], most: int) -> int:

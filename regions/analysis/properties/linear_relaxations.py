@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.analysis.properties.backward_bounds import TINY, UNIT, Backward, Lines, lines_of
 from regions.domain import Domain
 from regions.network.max_units import Sizes
 from regions.network.relu_network import Network
 from regions.network.slopes import RELU, Slopes
 
 FloatArray = NDArray[np.float64]
-
-UNIT = 2.0**-53
-TINY = 2.0**-1000  # more than all products that underflow can lose together
 
 
 class Bounds(NamedTuple):
@@ -30,15 +28,19 @@ class Bounds(NamedTuple):
     lower, upper : (B, K) float64, proven
     open_units : (B,) int64, units whose side the bounds leave open
     weight : (B, d) float64, how much each coordinate of the box has to do with that
+    slopes, constant : (B, K, d) and (B, K) float64; slopes . t + constant is below the function on the box
     """
 
     lower: FloatArray
     upper: FloatArray
     open_units: NDArray[np.int64]
     weight: FloatArray
+    slopes: FloatArray
+    constant: FloatArray
 
 
 class _Layer(NamedTuple):
+    matrix: Any
     positive: Any  # the matrix with 0 for negative entries, dense or sparse
     negative: Any
     bias: FloatArray
@@ -82,7 +84,7 @@ class OutputBounds:
 
     def __init__(self, network: Network, domain: Domain, C: FloatArray, c: FloatArray) -> None:
         d = domain.dimension
-        self.dimension = d
+        self.backward = all(sizes is None for sizes in network.maxima)
         self.layers = []
         if not domain.is_identity:
             self.layers.append(_layer(domain.basis, domain.origin, d, False, None, None))
@@ -105,23 +107,42 @@ class OutputBounds:
         start[np.arange(d), :, np.arange(d)] = radius.T
         start[:, :, d] = middle.T
         values = _Range(start, start.copy())
+        back = Backward(low, high) if self.backward else None
         open_units, weight = np.zeros(boxes, np.int64), np.zeros((boxes, d))
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             values = _affine(layer, values)
-            if layer.units:
-                values, undecided, part = _activated(layer, values)
+            ends = _ends(values) if layer.units else None
+            if ends is not None:
+                if back is not None:
+                    ends = _closer(layer, ends, back)
+                values, undecided, part = _activated(layer, values, ends)
                 open_units += undecided
                 weight += part
-        lower, _ = _extremes(values.lower)
-        _, upper = _extremes(values.upper)
-        lower = np.where(np.isnan(lower), -np.inf, lower)
-        upper = np.where(np.isnan(upper), np.inf, upper)
-        return Bounds(lower.T, upper.T, open_units, np.nan_to_num(weight))
+            if back is not None:
+                back.append(layer.matrix, layer.bias, None if ends is None else _lines(layer, ends))
+        last = self.layers[-1]
+        values = _affine(last, values)
+        lower, upper = (
+            _known(_extremes(values.lower)[0].T, -np.inf),
+            _known(_extremes(values.upper)[1].T, np.inf),
+        )
+        slopes, constant = np.zeros((*lower.shape, d)), lower
+        if back is not None:
+            box = np.repeat(np.arange(boxes), len(last.bias))
+            found = back.below(np.tile(last.matrix, (boxes, 1)), np.tile(last.bias, boxes), box)
+            slopes, constant = found.slopes.reshape(slopes.shape), found.constant.reshape(lower.shape)
+            lower = np.maximum(lower, found.least.reshape(lower.shape))
+        return Bounds(lower, upper, open_units, np.nan_to_num(weight), slopes, constant)
+
+
+def _known(bounds: FloatArray, otherwise: float) -> FloatArray:
+    return np.where(np.isnan(bounds), otherwise, bounds)
 
 
 def _layer(matrix: Any, bias: FloatArray, d: int, units: bool, slopes: Slopes, sizes: Sizes) -> _Layer:
     terms = matrix.shape[1]
     return _Layer(
+        matrix,
         abs(matrix) / 2 + matrix / 2,  # exact: halves, and sums of equal numbers
         matrix / 2 - abs(matrix) / 2,
         bias,
@@ -168,21 +189,57 @@ def _extremes(functions: FloatArray) -> tuple[FloatArray, FloatArray]:
     return constant - spread - lost, constant + spread + lost
 
 
-def _activated(layer: _Layer, values: _Range) -> tuple[_Range, NDArray[np.int64], FloatArray]:
-    """Return what units make of a range, how many of them are open, and the weight of the coordinates."""
-    least, most_of_lower = _extremes(values.lower)
-    least_of_upper, most = _extremes(values.upper)
-    cut = (least < 0.0) & (most > 0.0)
-    slopes = layer.slopes
-    if slopes is not None:
-        cut &= (slopes[0] != slopes[1])[:, None]
+class _Ends(NamedTuple):
+    """Bounds of the least and largest values of the two functions of a range, (n, B) each.
+
+    `least` and `most` are also bounds of what lies between the functions.
+    """
+
+    least: FloatArray
+    most_of_lower: FloatArray
+    least_of_upper: FloatArray
+    most: FloatArray
+
+
+def _ends(values: _Range) -> _Ends:
+    return _Ends(*_extremes(values.lower), *_extremes(values.upper))
+
+
+def _bends(layer: _Layer, ends: _Ends) -> NDArray[np.bool_]:
+    """Say which units are open, (n, B); candidates of max units are none."""
+    cut = (ends.least < 0.0) & (ends.most > 0.0)
+    if layer.slopes is not None:
+        cut &= (layer.slopes[0] != layer.slopes[1])[:, None]
     if layer.sizes is not None:
         cut[np.repeat(layer.sizes > 1, layer.sizes)] = False
+    return cut
+
+
+def _closer(layer: _Layer, ends: _Ends, back: Backward) -> _Ends:
+    """Return closer bounds of the values of units that are open, each carried back to the inputs."""
+    unit, box = np.nonzero(_bends(layer, ends))
+    rows, bias = layer.matrix[unit], layer.bias[unit]
+    rows = rows if isinstance(rows, np.ndarray) else rows.toarray()
+    least, most = ends.least.copy(), ends.most.copy()
+    least[unit, box] = np.maximum(least[unit, box], back.below(rows, bias, box).least)
+    most[unit, box] = np.minimum(most[unit, box], -back.below(-rows, -bias, box).least)
+    return ends._replace(least=least, most=most, least_of_upper=np.maximum(ends.least_of_upper, least))
+
+
+def _lines(layer: _Layer, ends: _Ends) -> Lines:
+    return lines_of(ends.least.T, ends.most.T, layer.slopes)
+
+
+def _activated(layer: _Layer, values: _Range, ends: _Ends) -> tuple[_Range, NDArray[np.int64], FloatArray]:
+    """Return what units make of a range, how many of them are open, and the weight of the coordinates."""
+    least, _, _, most = ends
+    cut = _bends(layer, ends)
+    slopes = layer.slopes
     gap = np.where(cut, -least * most / (most - least), 0.0)
     share = np.abs(values.upper[:, :, :-1]) + np.abs(values.lower[:, :, :-1])
     total = share.sum(axis=2)
     part = np.einsum("nb,nbk->bk", np.where(total > 0.0, gap / total, 0.0), share)
-    positive = _positive_part(values, least, most_of_lower, least_of_upper, most)
+    positive = _positive_part(values, ends)
     found = positive if slopes is None else _sloped(values, positive, slopes)
     undecided = cut.sum(axis=0)
     if layer.sizes is not None:
@@ -190,18 +247,13 @@ def _activated(layer: _Layer, values: _Range) -> tuple[_Range, NDArray[np.int64]
     return found, undecided, part
 
 
-def _positive_part(
-    values: _Range,
-    least: FloatArray,
-    most_of_lower: FloatArray,
-    least_of_upper: FloatArray,
-    most: FloatArray,
-) -> _Range:
+def _positive_part(values: _Range, ends: _Ends) -> _Range:
     """Return a range of the positive parts.
 
     Below: the lower function times a number in [0, 1], 0 or 1 here. Above: the chord of the positive part
     between the extremes of the upper function, where that changes sign.
     """
+    least, most_of_lower, least_of_upper, most = ends
     keep = (most_of_lower > -least) & (most > 0.0)
     lower = np.where(keep[:, :, None], values.lower, 0.0)
     sure = least >= 0.0

@@ -7,6 +7,7 @@ ones whose outputs are unsafe or nearly so, and these are decided in rational ar
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,15 +16,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.analysis.properties.box_branching import MOST_BOXES, undecided_boxes
-from regions.analysis.properties.exact_forward import (
-    exact_outputs,
-    float_outputs,
-    is_inside,
-    is_unsafe,
-    to_inputs,
-    violated_disjunct,
-)
+from regions.analysis.properties.box_branching import MOST_BOXES, BoxBranching, undecided_boxes
+from regions.analysis.properties.counterexamples import MOST_TRIED, SEED, Judge, better
 from regions.analysis.properties.property_report import (
     Counterexample,
     PropertyReport,
@@ -35,24 +29,20 @@ from regions.analysis.properties.violating_pieces import (
     UnsafeParts,
     ViolatingPiece,
     largest_ball,
-    middle,
 )
 from regions.complexes import StoppedBy
 from regions.domain import Domain
 from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.threads import Progress
-from regions.errors import CertificateError, InvalidInputError
+from regions.errors import InvalidInputError
 from regions.network.patterns import distinct_rows, pack, unpack
 from regions.network.relu_network import Network
-from regions.rational import RationalPolytope
 
 __all__ = ["check_property"]
 
-SAMPLES = 4096
-SEED = 0  # of the samples; the verdict does not depend on it
-ROUNDS, KEPT, PER_POINT = 8, 32, 16  # of points near the best of the samples
-FIRST_STEP = 0.2  # of the domain's sides
-MOST_TRIED = 8  # points or cells that are tried for a counterexample that survives rounding
+FIRST_BOXES, VERDICT_BOXES = 128, 1 << 16  # bounded before cells are listed for the first time, and in all
+LISTING = 0.5  # of the time that bounds took, spent on lists of cells before there are no more bounds
+LEAST_SECONDS = 0.05  # of a list of cells
 NEAR = 2.0**-40  # how far from unsafe, relative to the outputs, cells are looked at exactly
 
 FloatArray = NDArray[np.float64]
@@ -66,7 +56,7 @@ def check_property(
     max_seconds: float | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-    most_boxes: int = MOST_BOXES,
+    most_boxes: int | None = None,
 ) -> PropertyReport:
     """Decide whether a property holds; say at which input it does not, and on how much of the domain.
 
@@ -77,11 +67,12 @@ def check_property(
         `unsafe` is a list of pairs (A, b): the outputs y with A @ y <= b must not be reached. The domains are
         bounded, of at most 12 dimensions unless bounds decide.
     volume : bool, whether to go on after a counterexample: all violating pieces, their exact volume, and the
-        largest ball in one of them
+        largest ball in one of them: a ball that reaches over several pieces may be larger, and is not sought
     max_seconds : float, after which what is not decided is UNKNOWN, and shares are intervals
     workers : number of threads, default one per core
     progress : called about ten times a second with cells found and the fraction of the search done
-    most_boxes : int, how many boxes are bounded before cells are searched; 0 for none
+    most_boxes : int, how many boxes are bounded before cells are listed without limit; 0 for none; by
+        default 65,536 for a verdict, 512 for the share
 
     Returns
     -------
@@ -165,7 +156,7 @@ class _Search:
         stop: Stop,
         workers: int | None,
         progress: Progress | None,
-        most_boxes: int,
+        most_boxes: int | None,
     ) -> None:
         self.network, self.volume, self.most_boxes = network, volume, most_boxes
         self.workers, self.progress = workers, progress
@@ -185,32 +176,64 @@ class _Search:
         found = _Found(case)
         if self.done:
             return found
-        judge = _Judge(self.network, case, number)
+        judge = Judge(self.network, case, number)
         found.counterexample = judge.sampled()
         parts = UnsafeParts(self.network, case, number)
         if self.volume:
-            found.volume = parts.domain_volume
-        elif found.counterexample is not None:
-            self.done = True
-            return found
-        remainder = undecided_boxes(self.network, case, self.most_boxes)
-        self.boxes += remainder.boxes
-        found.safe = remainder.safe_volume
-        if not remainder.domains and self.volume:
-            found.safe = found.volume
-        patterns = self._patterns(case, remainder.domains, first_only=not self.volume)
-        if not self.volume and not self._decide(found, judge, parts, patterns):
-            # the first cells were near misses: all of them are looked at
-            patterns = self._patterns(case, remainder.domains, first_only=False)
-            self._decide(found, judge, parts, patterns)
-        if self.volume:
-            self._measure(found, judge, parts, patterns)
+            self._measure(found, judge, parts)
+        elif found.counterexample is None:
+            self._branch(found, judge, parts)
         found.decided = found.counterexample is not None or not self.stopped_by
         self.done = found.counterexample is not None and not self.volume
         return found
 
-    def _patterns(self, case: Case, domains: Sequence[Domain], first_only: bool) -> NDArray[np.bool_]:
-        """Return the patterns of cells that have points with unsafe outputs, or nearly unsafe ones."""
+    def _branch(self, found: _Found, judge: Judge, parts: UnsafeParts) -> None:
+        """Bound boxes, let points descend and list cells of what is left in turn, until all is decided."""
+        branching = BoxBranching(self.network, found.case, self.workers, judge.examine)
+        most = VERDICT_BOXES if self.most_boxes is None else self.most_boxes
+        rng, listing, last = np.random.default_rng(SEED), 0.0, False
+        begin = time.perf_counter()
+        while not (last or found.counterexample is not None or self.over()):
+            more = min(max(FIRST_BOXES, branching.boxes), most - branching.boxes)
+            if more > 0 and branching.grow(more, self.stop, self._show):
+                found.counterexample = judge.found
+                break
+            last = branching.grown or branching.boxes >= most
+            if not last and judge.examine(branching.sample(more // 2, rng), descend=True):
+                found.counterexample = judge.found
+                break
+            for node, part in branching.left():
+                now = time.perf_counter()
+                room = LISTING * (now - begin - listing) - listing
+                if self.over() or (room <= 0.0 and not last) or found.counterexample is not None:
+                    break
+                if self._is_safe(found, judge, parts, part, None if last else max(room, LEAST_SECONDS)):
+                    branching.settle(node)
+                listing += time.perf_counter() - now
+        self.boxes += branching.boxes
+
+    def _show(self, decided: float) -> None:
+        if self.progress is not None:
+            self.progress(self.cells, decided)
+
+    def _is_safe(
+        self, found: _Found, judge: Judge, parts: UnsafeParts, part: Domain, seconds: float | None
+    ) -> bool:
+        """Tell whether the list of cells shows a part of the domain to be safe; not if it is cut short."""
+        for first_only in (True, False):  # if the first cells were near misses, all of them are looked at
+            patterns, ended = self._patterns(found.case, part, first_only, seconds)
+            self._decide(found, judge, parts, patterns)
+            if found.counterexample is not None or ended != "enough":
+                return found.counterexample is None and not ended
+        return False
+
+    def _patterns(
+        self, case: Case, part: Domain, first_only: bool, seconds: float | None = None
+    ) -> tuple[NDArray[np.bool_], str]:
+        """Return the patterns of cells that have points with unsafe outputs, or nearly unsafe ones.
+
+        The second value says what ended the list early, "" if nothing did.
+        """
         from regions.enumeration.vertices.pattern_search import list_patterns  # slow to import
 
         n_units = self.network.n_units
@@ -220,44 +243,50 @@ class _Search:
             states = unpack(packed, near.n_units)[:, n_units:]
             return np.logical_or.reduce([~states[:, rows].any(axis=1) for rows in members])
 
-        gathered = [np.zeros((0, n_units), np.bool_)]
-        for domain in domains:
-            if self.over():
-                break
-            packed, cells, stopped_by = list_patterns(
-                near,
-                domain,
-                choose,
-                first_only=first_only,
-                max_seconds=self.stop.left(),
-                workers=self.workers,
-                progress=self.progress,
-            )
-            self.cells += cells
-            if len(packed):
-                gathered.append(unpack(packed, near.n_units)[:, :n_units])
-            if stopped_by == "enough":
-                break
-            self.stopped_by = self.stopped_by or stopped_by
-        return unpack(distinct_rows(pack(np.concatenate(gathered))), n_units)
+        left = self.stop.left()
+        cut = seconds is not None and (left is None or seconds < left)
+        packed, cells, ended = list_patterns(
+            near,
+            part,
+            choose,
+            first_only=first_only,
+            max_seconds=seconds if cut else left,
+            workers=self.workers,
+            progress=None if cut else self.progress,
+        )
+        self.cells += cells
+        if ended != "enough" and not (cut and ended == "max_seconds"):
+            self.stopped_by = self.stopped_by or ended
+        states = unpack(packed, near.n_units)[:, :n_units]
+        return unpack(distinct_rows(pack(states)), n_units), ended
 
-    def _decide(self, found: _Found, judge: _Judge, parts: UnsafeParts, patterns: NDArray[np.bool_]) -> bool:
-        """Look for a counterexample in cells; True if there is one, or there are no cells."""
+    def _decide(self, found: _Found, judge: Judge, parts: UnsafeParts, patterns: NDArray[np.bool_]) -> None:
+        """Look for a counterexample in cells, and for one that survives rounding in the first few."""
         tried = 0
         for pattern in patterns:
             if self.over():
-                return True
+                return
             part = parts.part(pattern)
             if part is None:
                 continue
             found.counterexample = better(found.counterexample, judge.inside(part))
             tried += 1
             if found.counterexample.float32 or tried == MOST_TRIED:
-                break
-        return found.counterexample is not None or not len(patterns)
+                return
 
-    def _measure(self, found: _Found, judge: _Judge, parts: UnsafeParts, patterns: NDArray[np.bool_]) -> None:
-        """Find the violating pieces of cells, and a counterexample deep inside the largest one."""
+    def _measure(self, found: _Found, judge: Judge, parts: UnsafeParts) -> None:
+        """Find the violating pieces of a case, and a counterexample deep inside the largest one."""
+        found.volume = parts.domain_volume
+        most = MOST_BOXES if self.most_boxes is None else self.most_boxes
+        remainder = undecided_boxes(self.network, found.case, most, self.workers)
+        self.boxes += remainder.boxes
+        found.safe = remainder.safe_volume if remainder.domains else found.volume
+        gathered = [np.zeros((0, self.network.n_units), np.bool_)]
+        for part in remainder.domains:
+            if self.over():
+                break
+            gathered.append(self._patterns(found.case, part, first_only=False)[0])
+        patterns = unpack(distinct_rows(pack(np.concatenate(gathered))), self.network.n_units)
         found.listed = not self.stopped_by
         for pattern in patterns:
             if self.over():
@@ -345,88 +374,3 @@ def _with_conditions(network: Network, case: Case) -> tuple[Network, list[list[i
         (*network.slopes, None),
         (*network.maxima, None),
     ), members
-
-
-def better(first: Counterexample | None, second: Counterexample | None) -> Counterexample:
-    """Return the one of two counterexamples that survives more rounding, the first if both do."""
-    given = [one for one in (first, second) if one is not None]
-    return min(given, key=lambda one: (not one.float32, not one.float64))
-
-
-class _Judge:
-    """Judges points of one case, exactly and in floats."""
-
-    def __init__(self, network: Network, case: Case, number: int) -> None:
-        self.network, self.case, self.number = network, case, number
-
-    def sampled(self) -> Counterexample | None:
-        """Return a counterexample among random points, if there is one: the one deepest inside.
-
-        Where there is none, points near the best ones are tried, in smaller and smaller steps.
-        """
-        domain, rng = self.case.domain, np.random.default_rng(SEED)
-        t = np.vstack([domain.interior_point(), domain.sample(SAMPLES - 1, rng)])
-        depth = self._depth(t)
-        low, high = domain.bounds()
-        for k in range(ROUNDS if domain.is_axis_parallel else 0):
-            if depth.min() <= 0.0:
-                break
-            best = np.argsort(depth, kind="stable")[:KEPT]
-            steps = rng.normal(size=(KEPT, PER_POINT, low.size)) * (high - low) * FIRST_STEP * 0.6**k
-            moved = np.clip(t[best][:, None] + steps, low, high).reshape(-1, low.size)
-            t = np.vstack([t[best], moved])
-            depth = np.concatenate([depth[best], self._depth(moved)])
-        for k in np.argsort(depth, kind="stable")[:MOST_TRIED].tolist():
-            if not depth[k] <= 0.0:
-                break
-            found = self._at([Fraction(x) for x in t[k].tolist()])
-            if found is not None:
-                return found
-        return None
-
-    def _depth(self, t: FloatArray) -> FloatArray:
-        """Return how far outputs are from unsafe ones, below 0 inside: the worst row of the best set."""
-        y = self.network.forward(self.case.domain.to_input(t))
-        return np.asarray(np.min([(y @ A.T - b).max(axis=1) for A, b in self.case.unsafe], axis=0))
-
-    def inside(self, part: RationalPolytope) -> Counterexample:
-        """Return the counterexample in the middle of a set of such, or at a vertex if it is flat or thin."""
-        found = self._at(middle(part))
-        if found is not None:
-            return found
-        *numerators, w = part.vertices[0]
-        return self.exact([Fraction(x, w) for x in numerators])
-
-    def exact(self, t: Sequence[Fraction]) -> Counterexample:
-        """Return the counterexample at an intrinsic point that is one.
-
-        Raises
-        ------
-        CertificateError
-            If it is none.
-        """
-        found = self._at(t)
-        if found is None:
-            raise CertificateError(
-                "a counterexample that was found in a cell is none by the network's exact forward pass"
-            )
-        return found
-
-    def _at(self, t: Sequence[Fraction]) -> Counterexample | None:
-        """Return the counterexample at an intrinsic point, None if it is outside or its outputs are safe."""
-        domain = self.case.domain
-        if not is_inside(domain, t):
-            return None
-        point = to_inputs(domain, t)
-        outputs = exact_outputs(self.network, point)
-        disjunct = violated_disjunct(self.case, outputs)
-        if disjunct is None:
-            return None
-        rounded = np.array([float(x) for x in point])
-        if domain.is_axis_parallel and domain.is_identity:
-            rounded = np.clip(rounded, *domain.bounds())
-        passes = [
-            is_unsafe(self.case, float_outputs(self.network, rounded, dtype))
-            for dtype in (np.float64, np.float32)
-        ]
-        return Counterexample(self.number, disjunct, point, outputs, rounded, passes[0], passes[1])

@@ -113,6 +113,8 @@ class PropertyReport(Shown):
     by_disjunct : tuple over the cases of tuples of Share, one for each set of unsafe outputs
         Of the volume of the case's domain.
     ball : InscribedBall inside one piece, if the pieces are known
+        The largest of these. It is a lower bound for the violating set as a whole: where pieces meet, a ball
+        that reaches over several of them may be larger.
     pieces : tuple of ViolatingPiece, without common interior: all, if the share is exact
     cells : int, cells that were looked at
     boxes : int, boxes that were bounded before

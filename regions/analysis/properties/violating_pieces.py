@@ -89,6 +89,9 @@ class ViolatingPiece(Shown):
 class InscribedBall:
     """A ball inside one violating piece, the largest up to rounding.
 
+    It lies within a single piece, in one cell. One that reaches over several pieces may be larger: to find it
+    takes the distance from a union that need not be convex, which is not done.
+
     Attributes
     ----------
     case : int

@@ -36,6 +36,7 @@ from regions.kernels.memory.states import Mode, Request, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
+from regions.network.layer_matrices import are_large
 
 if TYPE_CHECKING:
     from regions.enumeration.spool import Sink, Spool
@@ -46,6 +47,7 @@ VOLUME_LIMBS = 70  # of 32 bits, from the smallest float to the sum of 2**62 of 
 PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
 SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-16  # of a vertex's position, as a fraction of the domain's largest coordinate
+LARGEST_WHERE_EXACT_IS_SLOW = 2.0**-12  # only signs that are open ask for what takes so long
 
 pool = BufferPool()
 
@@ -327,7 +329,9 @@ class VertexSearch:
         memory.certified, memory.planar, memory.central = net.certified, net.planar, net.central
         memory.gamma_point = rounding(d + 2)
         memory.vertex_radius = net.radius
-        memory.largest_error = LARGEST_ERROR * net.arrays["extents"].max()
+        large = are_large(net.network.operators)
+        largest_error = LARGEST_WHERE_EXACT_IS_SLOW if large else LARGEST_ERROR
+        memory.largest_error = largest_error * net.arrays["extents"].max()
         memory.underflow = net.underflow
         memory.mode = self.mode
         memory.want_map = int(self.mode == Mode.COLLECT)
