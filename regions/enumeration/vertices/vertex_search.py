@@ -46,7 +46,7 @@ STEPS_PER_CALL = 1 << 15
 VOLUME_LIMBS = 70  # of 32 bits, from the smallest float to the sum of 2**62 of the largest
 PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
 SLOW_ANSWER = 0.1  # seconds
-LARGEST_ERROR = 2.0**-20  # of a vertex's position, as a fraction of the domain's largest coordinate
+LARGEST_ERROR = 2.0**-16  # of a vertex's position, as a fraction of the domain's largest coordinate
 LARGEST_WHERE_EXACT_IS_SLOW = 2.0**-12  # only signs that are open ask for what takes so long
 
 pool = BufferPool()
@@ -113,7 +113,7 @@ def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "ranks": np.zeros(planes, i64),
         "system": np.zeros((planes + d + 1, 2 * d)),
         "system_rows": np.zeros(planes + 2, i64),
-        "flats_points": np.zeros((d, vertices)),
+        "flats_points": np.zeros((d + 1, vertices)),
         "flats_values": np.zeros((2 * vertices, min(widest, 64))),
         "flats_errors": np.zeros((2 * vertices, min(widest, 64))),
         "flats_plus": np.zeros(2 * vertices, u64),

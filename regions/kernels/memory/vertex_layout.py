@@ -164,7 +164,9 @@ VERTEX_SEARCH = Layout(
         "system": floats("hyperplanes at a vertex + d, 2 d", "for elimination"),
         "system_rows": ints("hyperplanes at a vertex", "their numbers; the d chosen ones first"),
         # flats of a polytope: its own vertices come first, those of each level behind those before
-        "flats_points": floats("d, vertices of one cell", "coordinates of the polytope's own vertices"),
+        "flats_points": floats(
+            "d + 1, vertices of one cell", "coordinates and position errors of the polytope's own vertices"
+        ),
         "flats_values": floats("vertices, candidates", "values of the candidates"),
         "flats_errors": floats("vertices, candidates", "bounds of their errors"),
         "flats_plus": words("vertices", "signs of the candidates: bit c of candidate c"),

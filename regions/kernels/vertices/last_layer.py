@@ -12,18 +12,19 @@ from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.flats import are_few, count_flats, list_flat_edges
 from regions.kernels.vertices.layer_maps import bounding_box, list_undecided, settle_linear
-from regions.kernels.vertices.predicates import bounded_sign, screen_layer, set_bound
+from regions.kernels.vertices.predicates import bounded_sign, screen_layer, set_bound, sure_signs
 from regions.kernels.vertices.vertex_signs import unit_value
 
 
 @part
 def gather_points(search: SearchMemory, top: int) -> None:
-    """Copy the coordinates of a node's vertices to `flats_points`, and forget the signs there."""
+    """Copy the coordinates and radii of a node's vertices to `flats_points`, and forget the signs there."""
     start, count = search.nodes[top].first_vertex, search.nodes[top].n_vertices
     for i in range(search.dimension):
         for v in range(count):
             search.flats_points[i, v] = search.points[i, search.ring[start + v]]
     for v in range(count):
+        search.flats_points[search.dimension, v] = search.radii[search.ring[start + v]]
         search.flats_plus[v] = ZERO
         search.flats_minus[v] = ZERO
 
@@ -42,22 +43,21 @@ def put_values(search: SearchMemory, slot: int, unit: int, count: int) -> None:
 
 
 @inlined
-def put_unit(search: SearchMemory, top: int, slot: int, unit: int, c: int) -> int:
-    """Write a unit's signs, values and errors at a node's vertices as candidate c; 3 if it has both signs.
-
-    2 if + occurs and - does not, 1 the other way round, else 0; nothing is left of the signs then.
-    """
+def put_unit(search: SearchMemory, top: int, slot: int, unit: int, c: int) -> bool:
+    """Write a unit's signs, values and errors at a node's vertices as candidate c; False: it does not cut."""
     start, count = search.nodes[top].first_vertex, search.nodes[top].n_vertices
     bit = ONE << np.uint64(c)
-    bound, factor = (
-        search.slots[slot, search.dimension + 3, unit],
-        search.slots[slot, search.dimension + 4, unit],
-    )
+    d = search.dimension
+    bound, factor = search.slots[slot, d + 3, unit], search.slots[slot, d + 4, unit]
     put_values(search, slot, unit, count)
+    radii = search.flats_points[d, 0:count]
+    above, below = sure_signs(search.unit_values, radii, count, bound, factor)
+    if max(above, below) == count:
+        return False
     seen = 0
     for v in range(count):
         vertex = search.ring[start + v]
-        value, error = search.unit_values[v], bound + factor * search.radii[vertex]
+        value, error = search.unit_values[v], bound + factor * search.flats_points[d, v]
         s = bounded_sign(search, slot, unit, vertex, value, error)
         search.flats_values[v, c] = value if s != 0 else 0.0
         search.flats_errors[v, c] = error if s != 0 else 0.0
@@ -68,7 +68,7 @@ def put_unit(search: SearchMemory, top: int, slot: int, unit: int, c: int) -> in
         for v in range(count):
             search.flats_plus[v] &= ~bit
             search.flats_minus[v] &= ~bit
-    return seen
+    return seen == 3
 
 
 @part
@@ -94,7 +94,7 @@ def put_layer(search: SearchMemory, top: int) -> int:
         if cuts == search.flats_values.shape[1]:
             return -1
         set_bound(search, slot, search.units[i], extent)
-        cuts += 1 if put_unit(search, top, slot, search.units[i], cuts) == 3 else 0
+        cuts += 1 if put_unit(search, top, slot, search.units[i], cuts) else 0
     return cuts
 
 

@@ -5,6 +5,9 @@ sign reads as zero (the vertex lies on the hyperplane); certified arithmetic ask
 Signs that follow from others without arithmetic are taken from there (`vertex_signs.set_new_vertex_signs`).
 """
 
+import numpy as np
+from numpy.typing import NDArray
+
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
@@ -19,6 +22,19 @@ def sign(value: float, bound: float) -> int:
     if value < -bound:
         return -1
     return 0
+
+
+@inlined
+def sure_signs(
+    values: NDArray[np.float64], radii: NDArray[np.float64], count: int, bound: float, factor: float
+) -> tuple[int, int]:
+    """Count the values above their bounds, bound + factor * radius, and those below the bounds' negatives."""
+    above, below = 0, 0
+    for v in range(count):
+        size = bound + factor * radii[v]
+        above += 1 if values[v] > size else 0
+        below += 1 if values[v] < -size else 0
+    return above, below
 
 
 @part

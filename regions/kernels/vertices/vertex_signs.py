@@ -8,7 +8,7 @@ import numpy as np
 from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part
 from regions.kernels.memory.layouts import SearchMemory
-from regions.kernels.vertices.predicates import bounded_sign
+from regions.kernels.vertices.predicates import bounded_sign, sure_signs
 
 
 @part
@@ -60,6 +60,10 @@ def decide_vertex_signs(search: SearchMemory, top: int, c: int, unit: int) -> in
     bound, factor = search.slots[slot, d + 3, unit], search.slots[slot, d + 4, unit]
     if not planar:
         values_at(search, slot, unit, first, count)
+        radii = search.radii[first : first + count]
+        above, below = sure_signs(search.unit_values, radii, count, bound, factor)
+        if max(above, below) == count:
+            return 2 if above == count else 1
     for v in range(count):
         value = (
             constant + a * search.points[0, first + v] + b * search.points[second, first + v]
