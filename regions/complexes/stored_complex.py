@@ -255,7 +255,7 @@ class StoredComplex(Shown):
             patterns=np.ascontiguousarray(cells.pattern),
             volumes=cells.volume,
             centroids=cells.centroid,
-            witnesses=cells.centroid.copy(),
+            witnesses=cells.centroid,
             n_vertices=cells.n_vertices,
             n_facets=cells.n_facets,
             facets=facets,
