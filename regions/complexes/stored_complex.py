@@ -289,7 +289,7 @@ class StoredComplex(Shown):
             patterns=np.ascontiguousarray(cells.pattern),
             volumes=cells.volume,
             centroids=cells.centroid,
-            witnesses=(cells.centroid if clipped is None else clipped.centroids).copy(),
+            witnesses=cells.centroid if clipped is None else clipped.centroids,
             n_vertices=cells.n_vertices,
             n_facets=cells.n_facets,
             facets=facets,

@@ -351,6 +351,8 @@ def _complex_of(plan: Plan, domain: Domain, outcome: Outcome, stop: Stop) -> Cel
     network = plan.net.network
     arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
     parts = [part for result in outcome.results for part in result.parts]
+    for result in outcome.results:
+        result.parts.clear()
     found = join_outputs(parts, plan.net, plan.workers)
     table, sides_differ = facet_table(
         plan.net, domain, found, outcome.complete, plan.tolerances, plan.workers
@@ -366,7 +368,7 @@ def _complex_of(plan: Plan, domain: Domain, outcome: Outcome, stop: Stop) -> Cel
         patterns=packed,
         volumes=volumes,
         centroids=found.centroid,
-        witnesses=found.centroid.copy(),
+        witnesses=found.centroid,
         n_vertices=found.n_vertices.astype(np.int32),
         n_facets=found.n_facets.astype(np.int32),
         facets=table,

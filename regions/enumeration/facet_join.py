@@ -6,6 +6,7 @@ It takes what a search found cell by cell; which cells those are is left to `enu
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -22,11 +23,13 @@ from regions.kernels.memory.vertex_layout import NETWORK
 from regions.kernels.vertices import half_facets as facet_kernels
 from regions.network.patterns import packed_size, unpack
 
+HALVES_AT_ONCE = 1 << 18  # for which a thread makes scratch
+
 
 def join_outputs(outputs: list[Output], net: CompiledNetwork, workers: int = 1) -> Output:
-    """Join all output buffers, one after the other."""
+    """Join all output buffers, one after the other; the list is empty then, so that nothing is kept twice."""
     if len(outputs) == 1:
-        return outputs[0]
+        return outputs.pop()
     if not outputs:
         d, words = net.dimension, max(1, (net.n_units + 63) // 64)
         none = np.zeros(0, np.int64)
@@ -42,21 +45,24 @@ def join_outputs(outputs: list[Output], net: CompiledNetwork, workers: int = 1) 
             np.zeros(0),
             np.zeros((0, 2)),
         )
-    joined, places = [], []
-    for arrays in zip(*outputs, strict=True):
-        ends = np.cumsum([len(array) for array in arrays]).tolist()
-        joined.append(np.empty((ends[-1], *arrays[0].shape[1:]), arrays[0].dtype))
-        places.append([0, *ends])
-
-    def copy(begin: int, end: int) -> None:
-        for k in range(begin, end):
-            for target, place, array in zip(joined, places, outputs[k], strict=True):
-                target[place[k] : place[k + 1]] = array
-
+    columns = [list(arrays) for arrays in zip(*outputs, strict=True)]
     parts = min(4 * workers, len(outputs))
-    bounds = [len(outputs) * k // parts for k in range(parts + 1)]
-    on_threads(workers, copy, list(pairwise(bounds)))
+    bounds = list(pairwise(len(outputs) * k // parts for k in range(parts + 1)))
+    outputs.clear()
+    joined = []
+    for arrays in columns:
+        place = [0, *accumulate(len(array) for array in arrays)]
+        target = np.empty((place[-1], *arrays[0].shape[1:]), arrays[0].dtype)
+        on_threads(workers, partial(_copy, arrays, target, place), bounds)
+        joined.append(target)
+        arrays.clear()
     return Output(*joined)
+
+
+def _copy(arrays: list[NDArray[Any]], target: NDArray[Any], place: list[int], begin: int, end: int) -> None:
+    """Copy some arrays of a list to their places in one."""
+    for k in range(begin, end):
+        target[place[k] : place[k + 1]] = arrays[k]
 
 
 def packed_bytes(words: NDArray[np.uint64], n_units: int, workers: int = 1) -> NDArray[np.uint8]:
@@ -103,15 +109,14 @@ def facet_table(
         lambda begin, end: facet_kernels.name_cells(firsts, halves.cell_of, begin, end),
         shares(len(firsts) - 1, workers),
     )
-    ranges = shares(count, workers)
+    ranges = shares(count, max(workers, count // HALVES_AT_ONCE))
     counted = on_threads(
         workers, lambda begin, end: facet_kernels.count_rows(found.label, halves.mate, begin, end), ranges
     )
     alone = sum(one for _, one in counted)
     sides_alone(alone if complete else 0, troubles, count)
     ends = [0, *accumulate(m for m, _ in counted)]
-    m = ends[-1]
-    rows = _empty_rows(m)
+    rows = _empty_rows(ends[-1])
     starts = net.arrays["unit_starts"]
     starts = starts[np.append(True, np.diff(starts) > 0)]  # affine layers have no units
     table, n_units = net.network.max_units, max(1, net.n_units)
@@ -120,20 +125,17 @@ def facet_table(
         np.full(n_units, -1) if table is None else table.first,
         np.ones(n_units, np.int64) if table is None else table.size,
     )
-    other_side = np.empty(m)
 
-    def fill(first: int, last: int, begin: int, end: int) -> None:
+    def fill(first: int, last: int, begin: int, end: int) -> tuple[int, float, float]:
         part = facet_kernels.Rows._make(column[first:last] for column in rows)
-        facet_kernels.list_facets(
-            halves, found.pattern, firsts, units, part, other_side[first:last], begin, end
-        )
-        check_sides_of_units(part, found, starts)
+        other_side = np.empty(last - first)
+        wrong = facet_kernels.list_facets(halves, found.pattern, firsts, units, part, other_side, begin, end)
+        check_sides(wrong)
+        return _differing(part.volume, other_side, domain, tolerances)
 
-    on_threads(workers, fill, [(*a, *b) for a, b in zip(pairwise(ends), ranges, strict=True)])
-    facets = FacetTable(
-        **rows._asdict(), jump=jumps_of(net, domain, found, (rows.cell_a, rows.cell_b), workers)
-    )
-    return facets, compare_both_sides(rows.volume, other_side, domain, tolerances)
+    differing = on_threads(workers, fill, [(*a, *b) for a, b in zip(pairwise(ends), ranges, strict=True)])
+    jump = jumps_of(net, domain, found, (rows.cell_a, rows.cell_b), workers)
+    return FacetTable(**rows._asdict(), jump=jump), _say_how(differing)
 
 
 def sides_alone(alone: int, troubles: int, count: int) -> None:
@@ -199,7 +201,8 @@ def jumps_of(
         uncertain[begin:end] = (b >= 0) & ~(part > 2.5 * net.jacobian_error)
         facet_kernels.refine_jumps(shared, first, found.pattern, a, b, part, scale)
 
-    on_threads(workers, measure, shares(cell_a.shape[0], workers))
+    rows = cell_a.shape[0]
+    on_threads(workers, measure, shares(rows, max(workers, rows // HALVES_AT_ONCE)))
     jump = _rescaled(jump, net.power)
     if net.certified:
         _decide_jumps(net, domain, found, jump, np.flatnonzero(uncertain), cell_a, cell_b)
@@ -247,7 +250,12 @@ def check_sides_of_units(rows: facet_kernels.Rows, found: Output, starts: NDArra
     inner = np.flatnonzero(rows.cell_b >= 0)
     unit = starts[rows.layer[inner]] + rows.unit[inner]
     words = found.pattern[rows.cell_b[inner], unit >> 6]
-    if np.any(words >> (unit & 63).astype(np.uint64) & np.uint64(1)):
+    check_sides(int(np.count_nonzero(words >> (unit & 63).astype(np.uint64) & np.uint64(1))))
+
+
+def check_sides(wrong: int) -> None:
+    """Raise CertificateError if there are facets whose cells are both on one side of the unit."""
+    if wrong:
         raise CertificateError(
             "two facets have one key by chance, which happens once in 2**64 pairs: enumerate again; if it "
             "comes back, please report this network"
@@ -258,12 +266,26 @@ def compare_both_sides(
     a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
 ) -> str:
     """Compare the volumes of facets from two sides (negative: there is one only); say how they differ."""
+    return _say_how([_differing(a, b, domain, tolerances)])
+
+
+def _differing(
+    a: NDArray[np.float64], b: NDArray[np.float64], domain: Domain, tolerances: Tolerances
+) -> tuple[int, float, float]:
+    """Return how many facets have different volumes from two sides, and those of the worst."""
     diameter = float(np.linalg.norm(np.ptp(domain.vertices, axis=0)))
     absolute = tolerances.facet_absolute * diameter ** (domain.dimension - 1)
     wrong, worst = facet_kernels.compare_sides(a, b, tolerances.facet_relative, absolute)
+    return (wrong, float(a[worst]), float(b[worst])) if wrong else (0, 0.0, 0.0)
+
+
+def _say_how(differing: list[tuple[int, float, float]]) -> str:
+    """Say how facets differ from their two sides; "" if none does."""
+    wrong = sum(count for count, _, _ in differing)
     if not wrong:
         return ""
+    _, a, b = max(differing, key=lambda each: abs(each[1] - each[2]))
     return (
-        f"{wrong} facets have different volumes from their two sides, e.g. {a[worst]:.17g} and "
-        f"{b[worst]:.17g}: the cells do not fit together"
+        f"{wrong} facets have different volumes from their two sides, e.g. {a:.17g} and "
+        f"{b:.17g}: the cells do not fit together"
     )

@@ -34,7 +34,8 @@ from regions.enumeration.search import (
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Request, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
-from regions.kernels.vertices.steps import WHEN_MET, steps_of
+from regions.kernels.vertices.steps import MEASURERS, WHEN_MET, steps_of
+from regions.kernels.volumes.faces_by_rank import rank_scratch
 from regions.kernels.volumes.simple import lattice_scratch
 from regions.network.layer_matrices import are_large
 
@@ -139,7 +140,7 @@ def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "face_moment": np.zeros((d + 1, d)),
         "face_measure": np.zeros(planes),
         "face_centre": np.zeros((planes, d)),
-        **lattice_scratch(d, vertices, planes),
+        **(rank_scratch if d in MEASURERS else lattice_scratch)(d, vertices, planes),
     }
 
 
@@ -266,7 +267,7 @@ class VertexSearch:
     def _steps(self) -> dict[str, Any]:
         """Return the kernels that this search is made of."""
         net = self.net
-        return steps_of(net.planar, self.mode, net.sloped, net.sparse, net.maxed)
+        return steps_of(net.planar, self.mode, net.sloped, net.sparse, net.maxed, net.dimension)
 
     def twins(self) -> Callable[[], VertexSearch]:
         """Return what makes searches like this one, with arrays of their own, while this one is in use."""

@@ -212,7 +212,7 @@ VERTEX_SEARCH = Layout(
         "face_moment": floats("levels, d", "the same times the sum of the simplices' vertices"),
         "face_measure": floats("facets", "volume of each facet, 0 where a hyperplane is none"),
         "face_centre": floats("facets, d", "its centroid"),
-        # volumes of simple polytopes, by the lattice of their faces
+        # volumes of simple polytopes, by the lattice of their faces; for d = 3, 4, 5 by the faces' ranks
         "face_weight": floats("vertices", "determinants of the simplices at a vertex"),
         "lattice_sets": words("faces * vertex words", "vertices of a face"),
         "lattice_before": ints(
@@ -227,6 +227,11 @@ VERTEX_SEARCH = Layout(
         "lattice_below": ints("faces * facets", "the face with a facet after its last one"),
         "lattice_measure": floats("faces", "normalised volume"),
         "lattice_share": floats("faces", "what a face passes on to its centroid"),
+        "ranks_below": ints("d - 1, facets + 1", "how many sets of so many facets have lower facets only"),
+        "edge_seen": ints("sets of d - 1 facets", "1 + the vertex where the edge was seen, -1: at two"),
+        "edge_ends": ints("edges, 3", "two vertices, and which facet of the first the edge leaves"),
+        "edge_measure": floats("edges", "normalised length"),
+        "faces_without": ints("vertices * d * d", "the face on all of a vertex's facets but these two"),
         "facet_distances": floats("facets * vertices", "distance of each vertex from each facet"),
         "vertex_facets": ints("vertices * d", "facets of a vertex"),
         "vertex_bits": words("vertices", "the same as bits"),

@@ -121,8 +121,10 @@ def list_facets(
     other_side: F64,
     begin: int,
     end: int,
-) -> None:
+) -> int:
     """Fill rows of a facet table, those whose earlier half is in a range, in the order of these halves.
+
+    Returns how many have both cells on one side of the unit (0 unless keys collide).
 
     The half on the active side comes first in a row. `firsts` numbers the first half of each cell, and the
     total. `other_side` gets the volume seen from `cell_b`, or -1. Where candidates of a max unit tie, the
@@ -135,6 +137,7 @@ def list_facets(
         layer_of[starts[layer] : starts[layer + 1]] = layer
     # no branch below depends on which half is which: the processor would guess wrong every other time
     earlier = np.empty(rows.volume.shape[0] + 1, mate.dtype)
+    wrong = 0
     row = 0
     for h in range(begin, end):
         earlier[row] = h
@@ -154,6 +157,7 @@ def list_facets(
                 own, beyond = winner_of(patterns, a, unit, units), winner_of(patterns, b, unit, units)
                 unit = min(own, beyond)
             active = is_active(patterns, a, unit)
+            wrong += 1 if active == is_active(patterns, b, unit) else 0
             first = h if active else other
             second = other if active else h
             rows.cell_b[row] = b if active else a
@@ -167,6 +171,7 @@ def list_facets(
         rows.layer[row] = layer
         rows.unit[row] = unit - starts[layer] if interior else -1
         rows.side[row] = -1 if interior else -1 - unit
+    return wrong
 
 
 @entry

@@ -35,7 +35,10 @@ from regions.kernels.vertices.polytope_steps import (
 )
 from regions.kernels.vertices.polytopes import report_not_simple, triangulate
 from regions.kernels.vertices.predicates import report_doubt, settle_doubt
+from regions.kernels.volumes.faces_by_rank import measure_simple_3, measure_simple_4, measure_simple_5
 from regions.kernels.volumes.simple import measure_simple
+
+MEASURERS: dict[int, Any] = {3: measure_simple_3, 4: measure_simple_4, 5: measure_simple_5}
 
 
 def adder(sloped: bool, sparse: bool) -> Any:
@@ -49,9 +52,17 @@ def adder(sloped: bool, sparse: bool) -> Any:
 
 
 def steps_of(
-    planar: bool, mode: Mode, sloped: bool = False, sparse: bool = False, maxed: bool = False
+    planar: bool,
+    mode: Mode,
+    sloped: bool = False,
+    sparse: bool = False,
+    maxed: bool = False,
+    dimension: int = 0,
 ) -> dict[str, Any]:
-    """Return the steps of a search, by the names that its layout gives them; no others are compiled."""
+    """Return the steps of a search, by the names that its layout gives them; no others are compiled.
+
+    `dimension` matters where volumes are measured: polytopes with d = 3, 4 or 5 have steps of their own.
+    """
     steps: dict[str, Any] = {
         "search": search_by_vertices,
         "add_units": adder(sloped, sparse),
@@ -73,7 +84,7 @@ def steps_of(
         if mode != Mode.COLLECT:
             steps["count_layer"] = count_in_polytope
         if mode != Mode.COUNT:
-            steps["measure_simple"] = measure_simple
+            steps["measure_simple"] = MEASURERS.get(dimension, measure_simple)
             steps["triangulate"] = report_not_simple
     if maxed:
         steps |= {

@@ -1,5 +1,7 @@
 """Volumes of simple polytopes and of their facets, every face once: the common case (d >= 3).
 
+For d = 3, 4 and 5 `faces_by_rank` does the same, without a lattice.
+
 A face of codimension c is the set S of the c facets that it lies on. With unit normals n_j, the slack
 s_j(v) (distance of vertex v from facet j) and |n_S| the volume that the normals of S span, let
 
@@ -23,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
-from regions.kernels.memory.compiling import inlined, part, step
+from regions.kernels.memory.compiling import inlined, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.volumes.determinants import determinant_size
 
@@ -72,9 +74,11 @@ def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
     """List a node's facets, and those of each vertex; returns how many facets, 0 where it is not simple.
 
     Coordinates are taken from the first vertex, so that distances lose no digits to the origin. Facets
-    are numbered without gaps, in the order of their hyperplanes. Their vertex sets become the faces
-    1, 2, ... of the lattice; face 0 is the polytope itself.
+    are numbered without gaps, in the order of their hyperplanes. They are the faces 1, 2, ..., with their
+    first vertices as apexes; face 0 is the polytope itself. If `words` is not 0, their vertex sets are
+    kept too, in so many words each.
     """
+    apex = search.flat_lattice_apex
     bits_of = search.flat_vertex_bits
     edges = search.flat_edges
     facets_of = search.flat_vertex_facets
@@ -113,7 +117,7 @@ def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
             n += 1
     for w in range((n + 1) * words):
         sets[w] = ZERO
-    for v in range(count):
+    for v in range(count - 1, -1, -1):
         vertex = ring[first + v]
         for i in range(d):
             offsets[i * count + v] = points[i * stride + vertex] - points[i * stride + base]
@@ -129,7 +133,9 @@ def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
                 facets_of[v * d + found] = f
                 found += 1
                 bits |= ONE << np.uint64(f)
-                sets[(1 + f) * words + (v >> 6)] |= ONE << np.uint64(v & 63)
+                apex[1 + f] = v
+                if words > 0:
+                    sets[(1 + f) * words + (v >> 6)] |= ONE << np.uint64(v & 63)
         if found < d:
             return 0
         bits_of[v] = bits
@@ -137,8 +143,9 @@ def load_simple(search: SearchMemory, top: int, d: int, words: int) -> int:
 
 
 @inlined
-def place_vertices(search: SearchMemory, d: int, n: int, count: int, words: int) -> None:
+def place_vertices(search: SearchMemory, d: int, n: int, count: int) -> None:
     """Compute the distances of all vertices from all facets, and the vertices' inverse determinants."""
+    apex = search.flat_lattice_apex
     facets_of = search.flat_vertex_facets
     measure = search.flat_vertex_measure
     normals = search.flat_face_normals
@@ -146,7 +153,7 @@ def place_vertices(search: SearchMemory, d: int, n: int, count: int, words: int)
     slacks = search.flat_facet_distances
     for f in range(n):
         at = f * count
-        foot = lowest_of(search.lattice_sets, (1 + f) * words, words)
+        foot = apex[1 + f]
         level = 0.0
         for i in range(d):
             level += normals[f * d + i] * offsets[i * count + foot]
@@ -228,7 +235,6 @@ def link_level(search: SearchMemory, d: int, n: int, c: int, count: int, words: 
 @inlined
 def list_faces(search: SearchMemory, d: int, n: int, count: int, words: int) -> bool:
     """List all faces down to the edges, with the faces above each and its slacks there."""
-    apex = search.flat_lattice_apex
     before = search.flat_lattice_before
     below = search.flat_lattice_below
     last = search.flat_lattice_last
@@ -236,7 +242,6 @@ def list_faces(search: SearchMemory, d: int, n: int, count: int, words: int) -> 
     up = search.flat_lattice_up
     for f in range(n):
         face = f + 1
-        apex[face] = lowest_of(search.lattice_sets, face * words, words)
         before[n + 1 + f] = face
         below[f] = face
         last[face] = f
@@ -330,11 +335,12 @@ def weigh_vertices(search: SearchMemory, d: int, n: int, count: int) -> None:
 
 
 @inlined
-def weigh_facets(search: SearchMemory, d: int, n: int, count: int, words: int) -> float:
+def weigh_facets(search: SearchMemory, d: int, n: int, count: int) -> float:
     """Set each facet's share, its distance from the mean of the vertices; returns the sum of the cones.
 
     The share is in `lattice_share`, the mean in the first row of `face_moment`.
     """
+    apex = search.flat_lattice_apex
     mean = search.flat_face_moment
     measure = search.flat_lattice_measure
     normals = search.flat_face_normals
@@ -347,7 +353,7 @@ def weigh_facets(search: SearchMemory, d: int, n: int, count: int, words: int) -
         mean[i] = total / count
     total = 0.0
     for f in range(n):
-        foot = lowest_of(search.lattice_sets, (1 + f) * words, words)
+        foot = apex[1 + f]
         height = 0.0
         for i in range(d):
             height += normals[f * d + i] * (offsets[i * count + foot] - mean[i])
@@ -356,31 +362,15 @@ def weigh_facets(search: SearchMemory, d: int, n: int, count: int, words: int) -
     return total
 
 
-@part
-def simple_volume(search: SearchMemory, top: int, centroid: NDArray[np.float64]) -> float:
-    """Return the volume of a node's polytope; sets its centroid and, in `face_measure`, its facets' volumes.
-
-    The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
-    in row d of `face_planes`; `face_measure` goes by hyperplane. -1.0 where the polytope is not simple or too
-    flat at an edge: nothing is written.
-    """
+@inlined
+def finish_volume(search: SearchMemory, top: int, d: int, n: int, total: float, at: int) -> int:
+    """Set what `measure_simple` says, from the sum of the cones, the facets' U and the vertices' weights."""
     face_measure = search.flat_face_measure
     mean = search.flat_face_moment
     measure = search.flat_lattice_measure
     offsets = search.flat_vertex_offsets
     weight = search.flat_face_weight
-    d = search.dimension
     count, first = search.nodes[top].n_vertices, search.nodes[top].first_vertex
-    words = (count + 63) >> 6
-    n = load_simple(search, top, d, words)
-    if n == 0:
-        return -1.0
-    place_vertices(search, d, n, count, words)
-    if not list_faces(search, d, n, count, words) or not measure_edges(search, d, n, count, words):
-        return -1.0
-    measure_faces(search, d, n)
-    total = weigh_facets(search, d, n, count, words)
-    weigh_vertices(search, d, n, count)
     factorial = 1.0
     for i in range(2, d):
         factorial *= i
@@ -392,18 +382,29 @@ def simple_volume(search: SearchMemory, top: int, centroid: NDArray[np.float64])
         for v in range(count):
             moment += weight[v] * offsets[i * count + v]
         shift = (mean[i] + moment / total) / (d + 1) if total > 0.0 else mean[i]
-        centroid[i] = search.points[i, search.ring[first]] + shift
-    return total / (factorial * d)
+        search.out_centroid[at, i] = search.points[i, search.ring[first]] + shift
+    search.measured = total / (factorial * d)
+    return 1
 
 
 @step
 def measure_simple(search: SearchMemory, top: int, at: int) -> int:
     """Measure a node's polytope: its volume goes to `measured`, its centroid to row `at` of the output.
 
-    Returns 1, or 0 where the polytope must be triangulated.
+    The volume is the sum of the cones from the mean of the vertices over the facets, which are listed
+    in row d of `face_planes`; their volumes go to `face_measure`, by hyperplane. Returns 1, or 0 where the
+    polytope is not simple, or too flat at an edge, and must be triangulated.
     """
-    volume = simple_volume(search, top, search.out_centroid[at])
-    if volume < 0.0:
+    d = search.dimension
+    count = search.nodes[top].n_vertices
+    words = (count + 63) >> 6
+    n = load_simple(search, top, d, words)
+    if n == 0:
         return 0
-    search.measured = volume
-    return 1
+    place_vertices(search, d, n, count)
+    if not list_faces(search, d, n, count, words) or not measure_edges(search, d, n, count, words):
+        return 0
+    measure_faces(search, d, n)
+    total = weigh_facets(search, d, n, count)
+    weigh_vertices(search, d, n, count)
+    return finish_volume(search, top, d, n, total, at)
