@@ -16,6 +16,7 @@ from regions import plotting
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+import notebook_kernels  # noqa: E402
 from docstrings import to_rst  # noqa: E402
 
 project = "relu-regions"
@@ -37,6 +38,7 @@ os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # notebooks are small, and waiting threads cost as much as working ones
 os.environ.pop("MPLBACKEND", None)  # a backend named there would leave notebooks without pictures
+wait_for_kernels = notebook_kernels.provide()
 
 # pages
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -172,6 +174,7 @@ def read_docstring(app, what, name, obj, options, lines) -> None:
 
 
 def setup(app) -> None:
-    """Hook the rewritings in."""
+    """Hook the rewritings in, and the kernels of the notebooks."""
+    app.connect("env-before-read-docs", lambda *_: wait_for_kernels())
     app.connect("source-read", read_source)
     app.connect("autodoc-process-docstring", read_docstring)

@@ -123,7 +123,7 @@ if TYPE_CHECKING:
     from regions.validation.local_complexity import ValidationReport, exact_local_complexity, validate
     from regions.validation.tracking import History, Tracker, log_steps, track
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULE_OF = {
     "Network": "network",

@@ -13,12 +13,13 @@ from hypothesis import settings
 
 import regions
 from regions.cli import main
+from regions.enumeration.compile_ahead import warm_up
 
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
 settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=50)
 settings.register_profile("short", settings.get_profile("all"), max_examples=6)
 
-MOST_PROCESSES = 4  # each compiles what it needs first
+MOST_PROCESSES = 4
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,13 +41,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before the workers are started
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    # the whole suite runs on several cores, a file at a time; `-n 0` runs it in one process
+    # the whole suite runs on several cores; `-n 0` runs it in one process
     if hasattr(config, "workerinput"):  # this is one of them
         return
     wanted = config.option
     alone = wanted.file_or_dir or wanted.usepdb or wanted.collectonly
     if getattr(wanted, "numprocesses", 0) is None and not alone:
-        wanted.numprocesses, wanted.dist = min(os.cpu_count() or 1, MOST_PROCESSES), "loadfile"
+        wanted.numprocesses, wanted.dist = min(os.cpu_count() or 1, MOST_PROCESSES), "worksteal"
+        compile_what_all_need(wanted.numprocesses)
+
+
+def compile_what_all_need(processes: int) -> None:
+    """Compile each kernel in one process; those that run the tests would all compile the same."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "1":
+        print("compiling the kernels ...", flush=True)
+        try:
+            warm_up(workers=processes)
+        except regions.RegionsError as error:  # where nothing can be kept, each process compiles its own
+            print(error, flush=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -37,6 +38,11 @@ HEAVY = (
     "pyarrow",
     "trimesh",
 )
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -98,7 +104,7 @@ def test_the_package_is_marked_as_typed() -> None:
 def test_modules_and_functions_stay_small_and_documented(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= MAX_MODULE_LINES
-    tree = ast.parse(text)
+    tree = parsed(path)
     assert ast.get_docstring(tree), "a module opens with what it is for"
     kernel = "kernels" in path.parts
     for node in ast.walk(tree):
@@ -122,7 +128,7 @@ def _first_statement(node: ast.FunctionDef) -> ast.stmt:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_documentation_opens_with_a_sentence_on_one_line(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
         text = ast.get_docstring(node) if isinstance(node, documented) else None
@@ -140,7 +146,7 @@ def test_only_domains_ask_what_kind_of_domain_one_is() -> None:
     for path in MODULES:
         if path.relative_to(PACKAGE).parts[0] == "domain":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
@@ -176,7 +182,7 @@ def test_only_the_command_line_prints() -> None:
     for path in MODULES:
         if "cli" in path.relative_to(PACKAGE).parts[0]:
             continue
-        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
         assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"], (
             path
         )

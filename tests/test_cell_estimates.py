@@ -36,6 +36,7 @@ def test_what_can_be_counted_in_the_time_is_exact(rng: np.random.Generator) -> N
 SIZES = {"planar": (1500, 1500), "cells": (300, 300), "lp": (300, 300)}  # more than is counted in the time
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("engine", ["planar", "cells", "lp"])
 def test_an_estimate_comes_in_time_with_an_interval_around_it(engine: str, rng: np.random.Generator) -> None:
     network, box = network_on_box({"planar": 2, "cells": 4, "lp": 6}[engine], SIZES[engine])
@@ -71,7 +72,7 @@ def test_intervals_cover() -> None:
     """Nearly as often as they are meant to, 95 of 100 times; estimates are right on average."""
     covered, ratios = [], []
     for case in PROBLEMS:
-        exact, found = estimates(case, 12)
+        exact, found = estimates(case, 8)
         covered.append(sum(one.low <= exact <= one.high for one in found) / len(found))
         ratios.append(np.mean([one.cells for one in found]) / exact)
     assert len(PROBLEMS) >= 20

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.kernels
 
 @pytest.mark.small
 @given(nearly_parallel_networks())
-@examples(300, 25)
+@examples(200, 20)
 def test_nearly_parallel_units_come_out_right(case: Case) -> None:
     """Rows that are rounded multiples of one another make cells far narrower than rounding."""
     network, box = problem_of(case)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -401,7 +402,7 @@ def test_validate_prints_the_agreed_keys_and_repeats(run, net, tmp_path):
     assert code == 0 and "z = " in out
 
 
-def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
+def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch, capsys):
     from pathlib import Path
 
     from regions.cli import demo
@@ -418,6 +419,15 @@ def test_demo_runs_and_writes_what_it_lists(run, net, tmp_path, monkeypatch):
     assert all(abs(report["z"]) < 4 for report in found["validation"])
     assert {Path(path).name for path in found["files"]} == {path.name for path in folder.iterdir()}
     assert all(Path(path).stat().st_size > 100 for path in found["files"])
+    # the last line opens the door to the tutorial, which runs as it is
+    capsys.readouterr()
+    steps = folder / "first_steps.py"
+    demo._say_end(demo._Demo(folder, True, None, found), steps)
+    assert f"`python {steps}`" in capsys.readouterr().out.splitlines()[-1]
+    runpy.run_path(str(steps))
+    said = capsys.readouterr().out
+    assert f"{found['slice']['cells']:,} cells" in said and "377 cells" in said
+    assert (folder / "first_picture.png").stat().st_size > 10_000
 
 
 INTERRUPTED = """
@@ -433,6 +443,7 @@ sys.exit(main(["enumerate", large, "--box", "-9", "9", *tail]))
 """
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_and_one_soon_after_keep_what_was_found(tmp_path, number):
@@ -498,6 +509,26 @@ def test_a_full_disk_names_the_file_and_leaves_the_answer_on_the_screen(run, net
     assert {path.name for path in tmp_path.iterdir()} == {"quadrants.npz", "out.regions"}
 
 
+@pytest.mark.slow
+def test_cells_of_three_dimensions_are_drawn_apart_and_cut_open(run, tmp_path):
+    pytest.importorskip("plotly")
+    net, cells = tmp_path / "net.npz", tmp_path / "out.regions"
+    random_network(1, (3, 6, 4, 1)).save(net)
+    assert run("enumerate", net, "--box", "-1", "1", "-o", cells)[0] == 0
+    sizes = []
+    for more in ([], ["--cut", "2=0.5"], ["--color", "layer"]):
+        picture = tmp_path / f"{len(sizes)}.png"
+        assert run("plot", cells, "-o", picture, "--dpi", "40", *more)[0] == 0
+        sizes.append(picture.read_bytes())
+    assert len(set(sizes)) == 3
+    page = tmp_path / "page.html"
+    assert run("plot", cells, "-o", page, "--color", "volume", "--cut", "1")[0] == 0
+    assert '"sliders":[' in page.read_text()
+    paper = ["plot", cells, "-o", tmp_path / "out.png"]
+    assert_fails_in_one_line(run(*paper, "--cut", "2"), "give it as 2=0.5")
+    assert_fails_in_one_line(run(*paper, "--cut", "2=7"), "misses the domain")
+
+
 @pytest.mark.small
 def test_a_page_to_turn_shows_points_and_boundary_and_refuses_what_it_cannot(run, tmp_path):
     pytest.importorskip("plotly")
@@ -510,16 +541,20 @@ def test_a_page_to_turn_shows_points_and_boundary_and_refuses_what_it_cannot(run
         (["--points", tmp_path / "points.npy"], {"points", "decision boundary"}),
         (["--no-boundary"], set()),
         (["--boundary"], {"decision boundary"}),
+        (["--boundary", "--color", "class"], {"decision boundary", "> 0", "≤ 0"}),
+        (["--color", "layer", "--no-boundary"], {"layer 0"}),
     ):
         assert run(*words, *more)[0] == 0
-        text = page.read_text()
-        assert {name for name in ("points", "decision boundary") if f'"name":"{name}"' in text} == shown
+        text = page.read_text().replace("\\u003e", ">")
+        names = ("points", "decision boundary", "> 0", "≤ 0", "layer 0")
+        assert {name for name in names if f'"name":{json.dumps(name)}' in text} == shown
     for more, option in (
         (["--graph"], "--graph"),
-        (["--color", "volume"], "--color"),
         (["--dpi", "9"], "--dpi"),
     ):
         assert_fails_in_one_line(run(*words, *more), f"an .html picture knows no {option}")
+    assert_fails_in_one_line(run(*words, "--cut", "2=1"), "--cut '2=1': give it as 2:")
+    assert_fails_in_one_line(run(*words, "--cut", "2"), "cut is 2")
     paper = ["plot", cells, "-o", tmp_path / "out.png", "--graph"]
     for more in (["--boundary"], ["--points", "x.npy"]):
         assert_fails_in_one_line(run(*paper, *more), f"a picture of the graph knows no {more[0]}")

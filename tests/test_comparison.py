@@ -80,12 +80,12 @@ def test_unbiased_estimators_cover_and_flawed_ones_do_not(problem):
         density,
         rng=np.random.default_rng(2),
         budgets=(400,),
-        n_seeds=300,
+        n_seeds=200,
     )
     lines, distance, patterns = comparison.judgements
     assert abs(lines.z) < 4
-    assert abs(lines.coverage - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 300)
-    assert abs(lines.z_scores.mean()) < 4 / math.sqrt(300)
+    assert abs(lines.coverage - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 200)
+    assert abs(lines.z_scores.mean()) < 4 / math.sqrt(200)
     assert_allclose(lines.stated, lines.spread, rtol=0.2)
     assert distance.bias_interval[1] < 0.0
     assert distance.coverage < 0.5
@@ -111,7 +111,7 @@ def test_under_bias_noise_one_exact_value_judges_all(problem):
 def test_the_error_falls_with_the_budget_as_a_root(problem):
     network, box, density = problem
     comparison = compare_estimators(
-        [CroftonLines()], network, box, density, rng=np.random.default_rng(4), budgets=(50, 800), n_seeds=200
+        [CroftonLines()], network, box, density, rng=np.random.default_rng(4), budgets=(50, 800), n_seeds=120
     )
     few, many = comparison.of("Crofton lines")
     assert_allclose(few.rmse / many.rmse, 4.0, rtol=0.25)

@@ -83,3 +83,25 @@ def test_unknown_engines_and_dimensions_are_refused() -> None:
     network, box = box_problem(LARGEST_VERTEX_DIMENSION + 1)
     with pytest.raises(InvalidDomainError, match="takes 1 to 12"):
         count_cells(network, box, engine="cells")
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_many_rivals_are_left_to_programs_and_few_are_not(d: int) -> None:
+    costs = [seconds_per_cell("planar" if d == 2 else "cells", d, 128, 2 * d, k) for k in (1, 4, 16, 64)]
+    assert costs == sorted(costs)
+    assert choose(d, 128, 2 * d, rivals=128).engine == "lp"
+    # windows of max pooling, of which there are thousands
+    for k in (4, 16):
+        assert choose(2, 20_000, 4, rivals=k).engine == "planar"
+    with pytest.raises(InvalidInputError, match="rivals 0"):
+        seconds_per_cell("lp", d, 128, 2 * d, 0)
+
+
+@pytest.mark.parametrize(("candidates", "engine"), [(2, "planar"), (40, "lp")])
+def test_auto_takes_what_suits_the_largest_max_unit(candidates: int, engine: str) -> None:
+    rng = np.random.default_rng(candidates)
+    weights = [rng.normal(size=(candidates, 2)), [[1.0]]]
+    network = Network.from_arrays(weights, [rng.normal(size=candidates), [0.0]], maxima=[candidates, None])
+    found = count_cells(network, cube(2))
+    assert found.engine == engine and f"a max unit of {candidates} candidates" in found.engine_reason
+    assert found.cells == count_cells(network, cube(2), engine="both").cells

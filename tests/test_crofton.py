@@ -52,6 +52,7 @@ def test_lines_are_unbiased_under_a_gaussian_density(make):
     assert estimate.stderr < 0.05 * exact
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("widths", [(2, 6, 4, 1), (2, 5, 1, 1), (3, 4, 3, 2)])
 def test_lines_under_bias_noise_are_unbiased_for_local_complexity(widths):
     network, box = random_network(3, widths), cube(widths[0])

@@ -40,6 +40,7 @@ def ambient_densities(rng, n=3):
     ]
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.parametrize("which", range(6))
 @pytest.mark.parametrize("domain", [SLICE, SEGMENT, FRAME], ids=["slice", "segment", "frame box"])
 def test_conditional_is_the_pdf_on_the_plane_over_its_integral(domain, which):
@@ -114,6 +115,7 @@ def test_conditional_needs_a_density_of_the_input_space():
         conditional(restricted(GaussianDensity(np.zeros(3), 1.0), Box(-np.ones(3), np.ones(3))), SLICE)
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("which", range(6))
 @pytest.mark.parametrize("domain", [SLICE, SEGMENT], ids=["slice", "segment"])
 def test_restricted_is_the_pdf_on_the_domain_over_its_integral(domain, which):

@@ -38,6 +38,7 @@ def mixture_integrals(mixture, simplices):
     return values, errors, expected
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(("d", "k"), [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)])
 def test_integrals_are_weighted_sums_of_those_of_the_components(d, k, shared):
@@ -48,6 +49,7 @@ def test_integrals_are_weighted_sums_of_those_of_the_components(d, k, shared):
     assert np.all(errors <= 1e-8 * values.max())
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(
     ("d", "k"), [(1, 1), (2, 1), (2, 2), *(pytest.param(3, k, marks=pytest.mark.slow) for k in (2, 3))]
@@ -63,6 +65,7 @@ def test_one_cubature_of_all_components_equals_theirs(d, k, shared):
     assert_allclose(values, expected, rtol=1e-9 if k > 1 else 1e-12)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("shared", [True, False])
 def test_left_out_components_do_not_change_an_integral_beyond_its_error(shared):
     mpmath = pytest.importorskip("mpmath")

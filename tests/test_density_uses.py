@@ -97,7 +97,7 @@ def test_the_weighted_locus_is_what_a_fine_grid_of_points_on_it_says(name):
 @names
 def test_coarea_estimates_agree_with_the_exact_value(name):
     density, network = densities(name), small_network()
-    exact = exact_local_complexity(network, BOX, density, 0.3, 40, np.random.default_rng(1))
+    exact = exact_local_complexity(network, BOX, density, 0.3, 15, np.random.default_rng(1))
     estimate = local_complexity(network, density, 0.3, 40_000, np.random.default_rng(2), domain=BOX)
     assert abs(estimate.mean - exact.mean) < 4 * math.hypot(estimate.stderr, exact.stderr)
 

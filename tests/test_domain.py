@@ -281,6 +281,7 @@ def test_slice_through_holds_its_points_in_a_square(margin: float) -> None:
     assert np.allclose(domain.basis[:, 0], first / np.linalg.norm(first), rtol=0, atol=1e-15)
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("margin", [0.0, 0.1, 5.0])
 def test_clipping_keeps_exactly_the_square_s_part_in_the_input_box(seed: int, margin: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,25 +46,24 @@ def network_of(n: int) -> Network:
     )
 
 
-def kinds() -> dict[str, Domain]:
-    fixed = Box([-1.0, 0.25, -1.0, 0.5, 0.125], [1.0, 0.25, 1.0, 0.5, 0.125])
-    found: dict[str, Domain] = {
-        "fixed box": fixed,
-        "frame box": FrameBox(np.full(5, 0.125), np.eye(5)[:, 1:3], [-1.0, -1.0], [1.0, 1.0]),
-        "segment": Segment(POINTS[0], POINTS[1]),
-        "ball of norm 1": ball_cells(network_of(2), [0.1, 0.1], 0.8, norm=1).complex.domain,
-        "ball of norm inf": ball_cells(network_of(3), [0.1] * 3, 0.8, norm=np.inf).complex.domain,
-    }
-    return found | {f"slice of {k}": Slice.through(*POINTS[: k + 1], margin=0.0) for k in (1, 2, 3, 4, 6)}
+def ball(n: int, norm: float) -> Domain:
+    return ball_cells(network_of(n), [0.1] * n, 0.8, norm=norm).complex.domain
 
 
-KINDS = kinds()
+KINDS: dict[str, Callable[[], Domain]] = {
+    "fixed box": lambda: Box([-1.0, 0.25, -1.0, 0.5, 0.125], [1.0, 0.25, 1.0, 0.5, 0.125]),
+    "frame box": lambda: FrameBox(np.full(5, 0.125), np.eye(5)[:, 1:3], [-1.0, -1.0], [1.0, 1.0]),
+    "segment": lambda: Segment(POINTS[0], POINTS[1]),
+    "ball of norm 1": lambda: ball(2, 1),
+    "ball of norm inf": lambda: ball(3, np.inf),
+    **{f"slice of {k}": partial(Slice.through, *POINTS[: k + 1], margin=0.0) for k in (1, 2, 3, 4, 6)},
+}
 
 
 @pytest.mark.sweep(3)
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_what_takes_boxes_takes_all_kinds(kind: str, tmp_path: Path) -> None:
-    domain = KINDS[kind]
+    domain = KINDS[kind]()
     network, d = network_of(domain.input_dim), domain.dimension
     cells = enumerate_cells(network, domain)
     assert cells.n_cells == count_cells(network, domain, engine="lp").cells > 1

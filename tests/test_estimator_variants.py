@@ -115,12 +115,11 @@ def shut_by_its_own_output(weight):
 
 
 @pytest.mark.slow
-@pytest.mark.kernels
 @pytest.mark.parametrize(("weight", "sign"), [(-4.0, -1), (4.0, 1)])
 def test_goodness_in_the_sampled_state_is_biased_in_either_direction(weight, sign):
     network, box, sigma = shut_by_its_own_output(weight), Box([-2.0], [2.0]), 0.5
     density, rng = UniformDensity(box), np.random.default_rng(0)
-    exact = exact_local_complexity(network, box, density, sigma, 1500, rng)
+    exact = exact_local_complexity(network, box, density, sigma, 700, rng)
     good = Coarea(sigma).estimate(network, density, rng, 40_000)
     sampled = SampledStateCoarea(sigma).estimate(network, density, rng, 40_000)
     assert abs(z_score(good, exact)) < 4
@@ -199,6 +198,7 @@ def test_distance_is_that_to_the_nearest_facet():
     assert_allclose(estimate.mean * 2 * eps * n, near, rtol=1e-12)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.kernels
 @pytest.mark.parametrize("cls", [FiniteShell, BoundaryDistance])
 @pytest.mark.parametrize("widths", [(2, 6, 4, 1), (2, 5, 1, 1), (3, 4, 3, 1)])

@@ -84,15 +84,16 @@ def z_score(a, b):
 ONE_DIMENSIONAL = [((4, 2), 0.5, 0.7), ((4, 1), 0.5, 0.7), ((3, 1), 1.0, 0.5), ((5, 4, 3), 0.2, 0.5)]
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(("widths", "sigma", "bias_scale"), ONE_DIMENSIONAL)
 def test_estimate_agrees_with_exact_breakpoints_on_a_segment(widths, sigma, bias_scale):
     rng = np.random.default_rng([*widths, 7])
     network = random_network(rng, (1, *widths, 1), bias_scale=bias_scale)
     domain = Box([-2.0], [2.0])
-    activation, gradient = exact_in_one_dimension(network, sigma, 1500, rng, -2.0, 2.0)
+    activation, gradient = exact_in_one_dimension(network, sigma, 700, rng, -2.0, 2.0)
     for exact, kind in ((activation, "activation"), (gradient, "gradient")):
         estimate = local_complexity(
-            network, UniformDensity(domain), sigma, 40_000, rng, domain=domain, kind=kind
+            network, UniformDensity(domain), sigma, 20_000, rng, domain=domain, kind=kind
         )
         assert abs(z_score(estimate, exact)) < 4, (kind, estimate, exact)
 

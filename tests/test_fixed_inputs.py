@@ -161,6 +161,7 @@ def digits_of_784_pixels() -> tuple[Network, np.ndarray]:
     return wide, images[:, block]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize(("d", "half_width"), [(2, 40.0), (3, 30.0), (4, 20.0), (5, 16.0), (6, 12.0)])
 def test_a_box_with_few_free_pixels_of_a_digit_is_a_box_of_the_folded_network(
     d: int, half_width: float

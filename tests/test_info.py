@@ -38,7 +38,7 @@ def test_max_units_are_named_with_what_refuses_them(facts) -> None:
     maxout = Network.from_arrays([rows, [[1.0] * 3]], [[0.0] * 3, [0.0]], maxima=[3, None])
     found = facts(maxout)
     assert found["layers"][0]["units"] == "1 max units of 3 to 3 rows"
-    assert "exploration of unbounded domains" in found["unsupported"]
+    assert "inequalities" in found["unsupported"]
 
 
 @pytest.mark.kernels
@@ -64,5 +64,6 @@ def test_a_progress_bar_shows_the_part_of_the_estimate(monkeypatch: pytest.Monke
         bar(100, 0.9)
         (task,) = bar._bar.tasks
         assert (task.completed, task.fields["done"]) == (0.25, "100 of about 4e+02")
+        assert "cells/s, " in task.fields["pace"] and task.fields["pace"].endswith(" left")
         bar(500, 0.95)  # more than were expected
         assert (task.completed, task.fields["done"]) == (0.95, "500")

@@ -50,7 +50,7 @@ def interrupt_after(monkeypatch, enumerations, interrupt):
             interrupt()
         return real(*arguments, **options)
 
-    for name in ("local_complexity", "inequalities"):
+    for name in ("local_complexity", "inequality_draws"):
         monkeypatch.setattr(f"regions.validation.{name}.all_cells", cells)
 
 
@@ -157,6 +157,7 @@ def test_a_signal_waits_until_a_file_is_written(capsys):
     assert capsys.readouterr().err == "writing the result first; Ctrl-C again gives it up\n"
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("module", ["typer", "rich.console", "llvmlite", "numba", "regions.enumeration"])
 def test_an_interrupt_during_imports_is_one_line(tmp_path, module):
@@ -185,7 +186,7 @@ def slowly(monkeypatch, seconds):
         time.sleep(seconds)
         return real(*arguments, **options)
 
-    for name in ("local_complexity", "inequalities", "exact_targets"):
+    for name in ("local_complexity", "inequality_draws", "exact_targets"):
         monkeypatch.setattr(f"regions.validation.{name}.all_cells", cells)
 
 
@@ -215,6 +216,7 @@ def test_a_time_limit_keeps_the_draws_of_inequalities(monkeypatch):
     assert found.inequalities == fewer.inequalities and fewer.complete
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("targets", ["locus", "number of cells", "neighbourhoods"])
 def test_a_time_limit_keeps_the_runs_done(monkeypatch, tmp_path, targets):
     ready = {
@@ -223,7 +225,7 @@ def test_a_time_limit_keeps_the_runs_done(monkeypatch, tmp_path, targets):
         "neighbourhoods": CrossPolytope(0.1),
     }
     judged = [ready[targets]]
-    settings = {"n_seeds": 20_000, "n_exact": 3, "budgets": (2,), "max_seconds": 1.5}
+    settings = {"n_seeds": 20_000, "n_exact": 3, "budgets": (2,), "max_seconds": 0.7}
     found = compare_estimators(judged, network(), BOX, DENSITY, rng=np.random.default_rng(0), **settings)
     (judgement,) = found.judgements
     runs = len(judgement.runs)
@@ -249,6 +251,7 @@ def test_a_time_limit_that_leaves_nothing_is_an_error_with_the_reason(monkeypatc
         exact_local_complexity(network(), BOX, DENSITY, 0.2, 6, rng, max_seconds=0)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("command", ["validate", "inequalities", "compare"])
 def test_max_seconds_prints_and_saves_the_draws_done(monkeypatch, capsys, tmp_path, command):
     net, saved = tmp_path / "net.npz", tmp_path / "out.json"

@@ -144,6 +144,7 @@ def test_clipped_slices_agree_with_the_oracle(case: Case, seed: int) -> None:
     assert_same_complex(enumerate_cells(network, domain), solve_naively(network, domain))
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_four_dimensional_patterns_agree_with_the_oracle(seed: int) -> None:
     case = random_case(4, (5, 3), seed)
@@ -183,6 +184,7 @@ MEDIUM = [(1, (30, 30)), (2, (16, 16)), (3, (12, 10)), (4, (10, 6)), (5, (8, 5))
 each_medium = pytest.mark.parametrize(("dimension", "widths"), MEDIUM)
 
 
+@pytest.mark.sweep(3)
 @each_medium
 def test_unit_permutation_keeps_the_count(dimension: int, widths: tuple[int, ...]) -> None:
     network, box = network_on_box(dimension, widths)

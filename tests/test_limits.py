@@ -38,7 +38,7 @@ def assert_limits_keep_as_many_cells_as_they_allow(network: Network, box: Box) -
 
 
 @pytest.mark.kernels
-@examples(16, 5)
+@examples(12, 4)
 @pytest.mark.small
 @given(case=rational_networks() | float_networks(2, 2, 3))
 def test_every_limit_means_the_same_to_all_engines(case: Case) -> None:
@@ -82,6 +82,7 @@ def test_time_is_a_number_above_zero(value: Any) -> None:
 LARGE = [("planar", 2, (300, 300, 300)), ("cells", 3, (400, 400)), ("lp", 4, (200, 200))]
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.kernels
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("engine", "dimension", "widths"), LARGE)

@@ -142,7 +142,7 @@ def naive_counts(truth: NaiveComplex) -> dict[str, int]:
     }
 
 
-@examples(20)
+@examples(12)
 @given(rational_networks())
 def test_counts_are_those_of_the_oracle_and_never_increase(case: Case) -> None:
     truth = naive_complex(case.weights, case.biases, case.relu, box_of(case).halfspaces)
@@ -156,7 +156,7 @@ def test_counts_are_those_of_the_oracle_and_never_increase(case: Case) -> None:
     assert regions.faces.euler_characteristic == 1
 
 
-@examples(30)
+@examples(20)
 @given(float_networks(max_dimension=3))
 def test_generic_faces_satisfy_euler_and_all_counts_are_in_order(case: Case) -> None:
     regions = LinearRegions(complex_of(case))

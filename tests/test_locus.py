@@ -192,6 +192,7 @@ def test_arguments_that_do_not_fit_are_refused(arguments, message):
         locus_volume(cross(), **arguments)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.kernels
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize("d", [1, 2, 3, 4])

@@ -151,7 +151,7 @@ def test_runs_are_sorted_by_what_rank_and_complexity_do():
     assert own.fallen == 0
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("rounding", [False, True])
 @pytest.mark.parametrize("raises", [False, True])
 def test_the_text_follows_the_numbers(tmp_path: Path, rounding: bool, raises: bool):

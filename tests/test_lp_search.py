@@ -146,6 +146,7 @@ print(json.dumps([found.cells, found.status.value]))
 """
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_what_was_found(workers: int) -> None:

@@ -9,11 +9,11 @@ import pytest
 from max_networks import random_max_case
 from test_exploration import brute_force_perturbation, complex_patterns, named_facets, pattern_set
 
-from regions import Box, CellComplex, Network, count_cells, enumerate_cells
+from regions import Box, CellComplex, Network, Polyhedron, count_cells, enumerate_cells
 from regions.analysis.graph import adjacency_graph
 from regions.analysis.one_cell import project_onto_cell
 from regions.domain import WholeSpace
-from regions.exploration import Exploration, explore, minimal_perturbation, search_frame
+from regions.exploration import Exploration, explore, local_search, minimal_perturbation, search_frame
 from regions.exploration.box_facet_finder import BoxFacetFinder
 
 INF = float("inf")
@@ -67,8 +67,30 @@ def test_the_finder_for_many_inputs_finds_the_enumeration(listed, arithmetic: st
     assert np.array_equal(network.activation_pattern(again.witnesses), again.states())
 
 
-def test_without_a_domain_a_large_box_is_searched_and_that_is_said(listed) -> None:
+def test_without_a_domain_the_whole_space_is_explored(listed, monkeypatch) -> None:
     network, _, _, center = listed
+    cells = enumerate_cells(network, WholeSpace(network.input_dim))
+    found = explore(network, center, max_cells=None)
+    assert_all_found(found, cells)
+    number = {name: k for k, name in enumerate(complex_patterns(cells))}
+    own = [number[row.tobytes()] for row in found.states()]
+    assert np.array_equal(found.bounded, cells.bounded[own])
+    monkeypatch.setattr(local_search, "MOST_LISTED_DIRECTIONS", 0)
+    again = explore(network, center, max_cells=None)
+    assert_all_found(again, cells)
+    assert named_facets(again) == named_facets(found)
+
+
+def test_half_spaces_are_explored(listed) -> None:
+    network, _, _, center = listed
+    d = network.input_dim
+    half = Polyhedron(np.eye(d)[:1], [float(center[0]) + 0.25])
+    assert_all_found(explore(network, center, half, max_cells=None), enumerate_cells(network, half))
+
+
+def test_very_many_rivals_are_explored_in_a_large_box_and_that_is_said(listed, monkeypatch) -> None:
+    network, _, _, center = listed
+    monkeypatch.setattr(search_frame, "MOST_RIVALS", network.n_units - 1)
     free = explore(network, center, max_cells=None)
     assert free.status.name == "TRUNCATED" and any("only the box of" in reason for reason in free.reasons)
     assert 1 < free.n_cells <= count_cells(network, WholeSpace(network.input_dim)).cells
@@ -77,6 +99,22 @@ def test_without_a_domain_a_large_box_is_searched_and_that_is_said(listed) -> No
     for point, pattern in zip(free.points, free.states(), strict=True):
         known = np.isfinite(point).all()
         assert not known or np.array_equal(network.activation_pattern(point), pattern)
+
+
+@pytest.mark.sweep(4)
+@pytest.mark.parametrize("seed", range(20))
+def test_both_finders_find_whole_spaces_with_ties(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    d = 1 + seed % 3
+    network = random_max_case(seed, dimension=d).network()
+    if not network.cutting.any():
+        pytest.skip("nothing bends")
+    center = np.random.default_rng(seed).uniform(-0.9, 0.9, d)
+    expected = enumerate_cells(network, WholeSpace(d))
+    for few in (local_search.MOST_LISTED_DIRECTIONS, 0):
+        monkeypatch.setattr(local_search, "MOST_LISTED_DIRECTIONS", few)
+        found = explore(network, center, max_cells=None)
+        assert found.status.name == "COMPLETE" and pattern_set(found) >= set(complex_patterns(expected))
+        assert found.n_cells == expected.n_cells and len(found.first) == expected.facets.interior.sum()
 
 
 @pytest.mark.sweep(8)

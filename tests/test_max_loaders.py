@@ -160,6 +160,7 @@ def torch_models() -> dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]]:
     }
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("name", torch_models())
 def test_pytorch_pools_alike(name: str) -> None:
     torch = pytest.importorskip("torch", reason="needs torch")

@@ -25,7 +25,6 @@ from regions import (
 )
 from regions.analysis.cell_sums import gradient_tail
 from regions.analysis.enclosures import locus_enclosure, volume_enclosures
-from regions.analysis.independent import NotDecided, prove
 from regions.analysis.linear_regions import count_regions
 from regions.analysis.locus import locus_volume
 from regions.analysis.one_cell import cell_halfspaces
@@ -38,7 +37,7 @@ from regions.validation.local_complexity import exact_local_complexity
 
 pytestmark = pytest.mark.kernels
 
-SEEDS = [*range(240), 2472]  # the last: two pairs of equal rows, of which either may win
+SEEDS = [*range(150), 2472]  # the last: two pairs of equal rows, of which either may win
 
 
 def engines(dimension: int) -> list[str]:
@@ -68,7 +67,7 @@ def assert_agrees(cells: CellComplex, case: MaxCase) -> None:
         assert (found[pair][1] == 0.0) == (sizes[1] == 0.0)
 
 
-@pytest.mark.sweep(24)
+@pytest.mark.sweep(12)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_cells_facets_and_jumps_are_those_of_the_brute_force(seed: int) -> None:
     case = random_max_case(seed)
@@ -238,7 +237,7 @@ def planar() -> CellComplex:
     return enumerate_cells(case.network(), case.box())
 
 
-@pytest.mark.sweep(6)
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("seed", range(40))
 def test_a_listing_is_verified_enclosed_saved_and_read(seed: int, tmp_path: Path) -> None:
     case = random_max_case(seed)
@@ -313,22 +312,16 @@ def test_a_large_maximum_makes_its_pairs_when_they_are_asked_for() -> None:
     assert count_cells(few, cube(2)).cells == len(ConvexHull(few.weights[0]).vertices)
 
 
-def test_what_takes_no_max_units_says_so(planar: CellComplex, tmp_path: Path) -> None:
+def test_what_takes_no_max_units_says_so(planar: CellComplex) -> None:
     network, box = planar.network, planar.domain
     density, rng = UniformDensity(box), np.random.default_rng(0)
-    planar.save(tmp_path / "cells.npz")
-    few = enumerate_cells(network, box, max_cells=2)
     asked = [
-        lambda: enumerate_cells(network, WholeSpace(2)),
         lambda: UnnormalisedCoarea(0.1).estimate(network, density, rng, 10, domain=box),
         lambda: gradient_tail(planar, eta=0.1),
-        lambda: verify(few),
     ]
     for ask in asked:
         with pytest.raises(RegionsError, match="no max units"):
             ask()
-    with pytest.raises(NotDecided, match="no max units"):
-        prove(str(tmp_path / "cells.npz"))
 
 
 @pytest.mark.parametrize("arithmetic", ["certified", "float"])

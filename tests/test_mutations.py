@@ -159,6 +159,7 @@ def outcome(arrays: dict[str, Any], path: Path) -> Verification | None:
         return None
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MADE]
 )

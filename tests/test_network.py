@@ -282,7 +282,8 @@ def banded(n: int, seed: int = 0) -> sparse.csr_array:
     return sparse.csr_array(sparse.diags_array(diagonals, offsets=range(-3, 4), shape=(n, n)))
 
 
-@pytest.mark.parametrize("size", [200, 300, 3000])
+@pytest.mark.sweep(2)
+@pytest.mark.parametrize("size", [300, 3000, 200])
 def test_a_sparse_network_and_its_dense_twin_are_equal(size: int, tmp_path: Path) -> None:
     matrices = [banded(size), banded(size, 1), np.ones((2, size))]
     biases = [np.arange(size) / 7.0, np.zeros(size), np.zeros(2)]

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from grid_complex import GridComplex
+from matplotlib.collections import PolyCollection
 from networks import random_network
 
 from regions.domain import Box, Segment, Slice
@@ -29,8 +30,10 @@ from regions.plotting import (
     save_interactive,
 )
 from regions.plotting.colors import class_fills, class_palette, tint, value_colors
-from regions.plotting.decision import output_maps
+from regions.plotting.output_maps import output_maps
 from regions.plotting.pixels import pixel_owners
+from regions.plotting.solids import back_to_front, cell_faces, clipped, facet_polygons, section
+from regions.plotting.space_pictures import plot_space
 
 COLORS = ["pattern", "volume", "jacobian", "layer", "class"]
 
@@ -92,6 +95,7 @@ def assert_pieces_are_right(complex):
         assert np.max(best[:, -1] - best[:, -2]) < 1e-9
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("color", COLORS)
 def test_every_color_draws(grid, color, outputs):
@@ -128,6 +132,19 @@ def test_batched_output_maps_are_the_networks(grid):
                 expected = grid.affine_map(i)
                 assert np.allclose(A[i - start], expected[0])
                 assert np.allclose(c[i - start], expected[1])
+
+
+@pytest.mark.parametrize(("slopes", "single"), [(None, False), (0.25, False), (None, True)])
+def test_maps_made_of_those_of_neighbours_are_the_networks(slopes, single):
+    given = random_network(3, (2, 12, 12, 12, 3))
+    network = Network.from_arrays(given.weights, given.biases, slopes=[slopes, slopes, slopes, None])
+    complex = enumerated(network, Slice.spanned([0.1, 0.2], np.eye(2), [-2.0, -2.0], [2.0, 2.0]))
+    assert complex.n_cells > 150
+    for start, stop, A, c in output_maps(complex, 100, single=single):
+        assert A.dtype == (np.float32 if single else np.float64)
+        for i in range(start, stop):
+            for found, right in zip((A, c), complex.affine_map(i, coordinates="intrinsic"), strict=True):
+                assert np.allclose(found[i - start], right, rtol=0, atol=2e-5 if single else 1e-12)
 
 
 def test_jacobian_norms_are_norms_of_the_maps(grid):
@@ -187,8 +204,8 @@ def test_bad_arguments_say_what_came_in(grid, arguments, says):
         plot_cells(grid, **arguments)
 
 
-def test_three_dimensions_say_what_to_do(grid):
-    grid.dimension = 3
+def test_four_dimensions_say_what_to_do(grid):
+    grid.dimension = 4
     with pytest.raises(InvalidInputError, match="Slice"):
         plot_cells(grid)
 
@@ -298,15 +315,18 @@ def test_pixels_belong_to_the_cell_that_holds_their_middle(rng):
     assert np.array_equal(owner, np.where(inside, column * (len(cuts[1]) + 1) + row, -1))
 
 
-def test_crowded_cells_are_an_image_under_lines(grid, monkeypatch):
-    monkeypatch.setattr("regions.plotting.cell_pictures._RASTER_FROM", 5)
+def test_crowded_cells_are_an_image_under_lines(grid, monkeypatch, tmp_path):
+    monkeypatch.setattr("regions.plotting.cell_pictures.CROWDED", 5)
     monkeypatch.setattr("regions.plotting.pixels._PIXELS", 300)
     ax = plot_cells(grid, "class")
     (image,) = ax.images
     base = class_fills(2)
-    shown = {tuple(color) for color in image.get_array().reshape(-1, 3)[::997].tolist()}
+    shown = {tuple(color[:3]) for color in image.get_array().reshape(-1, 4)[::997].tolist()}
     assert {tuple(np.floor(255.0 * base[k] + 0.5).astype(int)) for k in (0, 1)} <= shown
     assert len(ax.collections) == 2  # the decision boundary, black on white
+    drawn = plt.imread(save_figure(ax, tmp_path / "crowded.png", dpi=60))
+    near = np.abs(drawn[:, :, None, :3] - base).max(axis=-1) < 0.02
+    assert near[..., 0].mean() > 0.1 and near[..., 1].mean() > 0.1  # of the picture
 
 
 def test_lines_are_light_between_dark_cells():
@@ -336,6 +356,7 @@ def test_class_pieces_on_a_slice_of_many_inputs_are_exact():
     assert_pieces_are_right(enumerated(network, Slice.through(*rng.normal(size=(3, 20)))))
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_segment_draws_the_outputs_and_their_changes(color, outputs):
@@ -385,3 +406,92 @@ def test_a_large_picture_takes_seconds(tmp_path):
     start = time.perf_counter()
     save_figure(plot_cells(complex, "class"), tmp_path / "large.png", dpi=150)
     assert time.perf_counter() - start < 30.0
+
+
+@pytest.fixture(scope="module")
+def solid():
+    return enumerated(random_network(1, (3, 6, 4, 1)), Box([-1.0] * 3, [1.0] * 3))
+
+
+def areas_of(faces):
+    """Areas of polygons in space, by fans from their first corners."""
+    found = []
+    for ring in faces.polygons():
+        crosses = np.cross(ring[1:-1] - ring[0], ring[2:] - ring[0])
+        found.append(0.5 * np.linalg.norm(crosses.sum(axis=0)))
+    return np.array(found)
+
+
+def test_faces_of_cells_close_around_their_volumes(solid):
+    facets = facet_polygons(solid)
+    assert np.allclose(areas_of(facets), solid.facets.volume[facets.facet], atol=1e-9)
+    faces = cell_faces(solid, facets)
+    heights = np.einsum("kd,kd->k", faces.normals, faces.points[faces.offsets[:-1]])
+    by_faces = np.bincount(faces.cell, areas_of(faces) * heights / 3.0)  # divergence theorem
+    assert np.allclose(by_faces, solid.volumes, atol=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_section_holds_each_cell_where_the_plane_meets_it(solid, axis):
+    faces = cell_faces(solid, facet_polygons(solid))
+    plane = section(solid, faces, axis, 0.3)
+    assert areas_of(plane).sum() == pytest.approx(4.0)
+    middles = np.stack([ring.mean(axis=0) for ring in plane.polygons()])
+    large = areas_of(plane) > 1e-6
+    assert np.array_equal(solid.locate(middles[large]), plane.cell[large])
+    kept = clipped(faces, axis, 0.3, 1.0)
+    assert kept.points[:, axis].max() <= 0.3
+    heights = np.einsum("kd,kd->k", kept.normals, kept.points[kept.offsets[:-1]])
+    assert (areas_of(kept) * heights).sum() / 3.0 + 0.3 * 4.0 / 3.0 == pytest.approx(4.0 * 1.3)
+
+
+def test_no_cell_is_hidden_by_an_earlier_one(solid):
+    towards = np.array([0.5, -0.7, 0.5099])
+    place = back_to_front(solid, facet_polygons(solid), towards)
+    assert sorted(place) == list(range(solid.n_cells))
+    # along rays to the viewer the places rise
+    rng = np.random.default_rng(0)
+    for start in rng.uniform(-1.0, 1.0, size=(40, 3)):
+        ray = start + np.linspace(0.0, 3.0, 400)[:, None] * towards
+        cells = solid.locate(ray[(np.abs(ray) < 1.0).all(axis=1)])
+        assert (np.diff(place[cells]) >= 0).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"cut": (1, 0.2)}])
+@pytest.mark.parametrize("color", ["volume", "layer"])
+def test_solids_are_drawn_with_named_axes(solid, color, options):
+    ax = plot_space(solid, color, **options)
+    names = {text.get_text() for text in ax.texts}
+    assert {"$x_0$", "$x_1$", "$x_2$", "-1", "1"} <= names
+    (drawn,) = (part for part in ax.collections if isinstance(part, PolyCollection))
+    assert len(drawn.get_paths()) == len(drawn.get_facecolors()) > 10
+    assert plot_cells(solid, color).collections  # the same by the usual name
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"color": "class"}, "Slice"),
+        ({"cut": (2, 3.0)}, "misses the domain"),
+        ({"cut": 2}, r"\(2, 0.5\)"),
+        ({"apart": -1.0}, "at least 0"),
+    ],
+)
+def test_wrong_views_of_solids_are_refused(solid, options, says):
+    with pytest.raises(InvalidInputError, match=says):
+        plot_space(solid, **options)
+
+
+def test_a_slider_moves_a_plane_through_the_cells(solid):
+    pytest.importorskip("plotly")
+    figure = interactive_figure(solid, "volume", cut=2)
+    (slider,) = figure.layout.sliders
+    meshes = [trace for trace in figure.data if trace.type == "mesh3d"]
+    assert len(slider.steps) == len(meshes) == 13
+    assert [trace.visible for trace in meshes].count(True) == 1
+    for step, mesh in zip(slider.steps, meshes, strict=True):
+        corners = np.stack([mesh.x, mesh.y, mesh.z], axis=1)
+        assert np.allclose(corners[:, 2], float(step.label), atol=5e-3)
+        a, b, c = (corners[np.asarray(mesh[k])] for k in "ijk")
+        assert 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() == pytest.approx(4.0, rel=1e-4)
+        assert sum(step.args[1][: 2 * 13]) == 2

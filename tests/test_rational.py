@@ -173,7 +173,7 @@ def test_the_sign_of_a_unit_at_a_vertex_is_that_of_fractions(rng: np.random.Gene
             assert unit not in planes or sign == 0
 
 
-@examples(150)
+@examples(100)
 @given(rational_networks())
 def test_exact_cells_are_those_of_the_oracle(case: Case) -> None:
     network, box = problem_of(case)

@@ -10,7 +10,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ from networks import network_on_box
 from programs import assert_fails_in_one_line, interrupted
 
 from regions import Box, CellCount, Network, Run, count_cells, estimate_cells
-from regions.domain import WholeSpace
+from regions.domain import Polyhedron, WholeSpace
+from regions.enumeration import search_digest
 from regions.enumeration.planning import plan_search
 from regions.enumeration.search import WHOLE, Budget, TaskResult
+from regions.enumeration.search_digest import search_files
 from regions.enumeration.vertices.vertex_search import pool
-from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
+from regions.errors import CertificateError, InvalidInputError
 from regions.kernels.memory.states import Mode
 from regions.runs.proof import frontier, is_frontier
 from regions.runs.task_store import TaskStore
@@ -270,13 +274,15 @@ def test_another_network_domain_or_version_is_refused(tmp_path: Path) -> None:
     run, _ = made(tmp_path)
     with pytest.raises(InvalidInputError, match="is there already"):
         Run.create(run.folder, run.network, run.domain)
-    for name, value, says in [
-        ("version", "0.0.9", "made by version 0.0.9"),
-        ("kernels", "0" * 64, "kernels 000000000000"),
-    ]:
-        change(run, "UPDATE facts SET value = ? WHERE name = ?", value, name)
-        with pytest.raises(InvalidInputError, match=says):
-            Run.open(run.folder).work(workers=1)
+    change(run, "UPDATE facts SET value = '0.0.9' WHERE name = 'version'")
+    change(run, "UPDATE facts SET value = 'other' WHERE name = 'kernels'")
+    Run.open(run.folder)._check_version()  # the code that searches is the same
+    change(run, "UPDATE facts SET value = ? WHERE name = 'searches'", "0" * 64)
+    with pytest.raises(InvalidInputError, match=r"version 0\.0\.9 of the package with searches 000000000000"):
+        Run.open(run.folder).work(workers=1)
+    change(run, "DELETE FROM facts WHERE name = 'searches'")  # as an older version made it
+    with pytest.raises(InvalidInputError, match="with searches other"):
+        Run.open(run.folder).work(workers=1)
     change(
         run, "UPDATE facts SET value = ? WHERE name = 'domain'", json.dumps(Box([-1, -1], [1, 2]).to_dict())
     )
@@ -285,6 +291,52 @@ def test_another_network_domain_or_version_is_refused(tmp_path: Path) -> None:
     network_on_box(2, (3, 2))[0].save(run.folder / "network.npz")
     with pytest.raises(InvalidInputError, match="another network"):
         Run.open(run.folder)
+
+
+@pytest.mark.parametrize("engine", ["cells", "lp"])
+def test_a_digest_of_searches_covers_what_they_reach_and_no_more(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {file.relative_to(search_digest._ROOT).as_posix(): file for file in search_files(engine)}
+    reached = {"kernels/vertices/predicates.py", "kernels/memory/bit_operations.py", "enumeration/search.py"}
+    reached |= {"kernels/programs/simplex.py"} if engine == "lp" else {"kernels/vertices/nodes.py"}
+    assert reached <= files.keys()
+    left_out = {"kernels/programs/facets_of_cell.py", "kernels/vertices/half_facets.py"}
+    left_out |= set() if engine == "lp" else {"kernels/programs/simplex.py"}
+    assert not left_out & files.keys()
+    assert "enumeration/facet_keys.py" not in files
+    assert any(file.name == "facet_keys.py" for file in search_files(engine, lists=True))
+
+    def digest(file: Path, text: str) -> str:
+        source = search_digest._source
+        with monkeypatch.context() as patch:
+            patch.setattr(search_digest, "_source", lambda path: text if path == file else source(path))
+            return search_digest.search_digest.__wrapped__(engine)
+
+    now = search_digest.search_digest(engine)
+    for name, file in list(files.items())[::10]:
+        text = file.read_text(encoding="utf-8")
+        assert digest(file, f"{text}\n\n# a remark\n") == now, name
+        if text.strip().endswith('"""'):  # a docstring only
+            continue
+        assert digest(file, f"{text}\nx = 1\n") != now, name
+    other = search_digest._ROOT / "kernels" / "vertices" / "half_facets.py"
+    assert digest(other, "x = 1") == now
+
+
+def test_what_is_no_code_is_not_in_a_digest() -> None:
+    source = (
+        '"""Words\nof a module."""\n\nimport os  # why\n\n\nclass A:\n    "B"\n\n'
+        '    x = "# no remark"\n\n    def f(self):\n        """One.\n\n        Two.\n        """\n'
+        "        return 'é', self  # é\n"
+    )
+    assert search_digest.code_of(source).splitlines() == [
+        "import os",
+        "class A:",
+        '    x = "# no remark"',
+        "    def f(self):",
+        "        return 'é', self",
+    ]
 
 
 @pytest.mark.small
@@ -302,15 +354,49 @@ def test_arguments_that_fit_no_run_make_no_folder(tmp_path: Path, options: dict[
     assert not (tmp_path / "run").exists()
 
 
+def assert_refused(call: Any, says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        call()
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [WholeSpace(3), pytest.param(Polyhedron([[1.0, 0.5, 0.0]], [0.25]), marks=pytest.mark.slow)],
+)
+def test_runs_and_estimates_of_what_has_no_end_are_those_of_its_cones(
+    tmp_path: Path, domain: WholeSpace | Polyhedron
+) -> None:
+    network = network_on_box(3, (6, 4))[0]
+    expected = count_cells(network, domain, workers=1)
+    run = Run.create(tmp_path / "run", network, domain)
+    while not run.work(workers=1, budget=Budget(steps=100), seconds=0.2):
+        run = Run.open(run.folder)
+    assert run.domain == domain and run.status().cells == expected.cells
+    assert_same(run.result(), expected)
+    with ThreadPoolExecutor(2) as executor:
+        remote = Run.create(tmp_path / "remote", network, domain)
+        assert remote.work(executor=executor, workers=2)
+    assert remote.result().cells == expected.cells
+    assert run.result().dimension == 3 and "cones over the cells" in run.result().engine_reason
+    found = estimate_cells(network, domain, rng=np.random.default_rng(0))
+    assert found.is_exact and found.cells == expected.cells
+    part = Run.create(tmp_path / "part", network_on_box(3, (40, 40))[0], domain)
+    part.work(workers=1, budget=SHORT, seconds=0.05)
+    guess = part.status(rng=np.random.default_rng(0), seconds=0.2).estimate
+    assert guess is not None and guess.low <= guess.cells <= guess.high
+
+
 @pytest.mark.small
-def test_a_domain_without_end_has_no_run_and_no_estimate(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_runs_of_what_has_no_end_list_nothing_and_sum_no_volumes(tmp_path: Path) -> None:
     network, space = network_on_box(2, (3, 2))[0], WholeSpace(2)
-    with pytest.raises(InvalidDomainError, match="has no end"):
-        Run.create(tmp_path / "run", network, space)
-    with pytest.raises(InvalidDomainError, match="has no end"):
-        estimate_cells(network, space, rng=rng)
+    create = partial(Run.create, tmp_path / "run", network)
+    assert_refused(lambda: create(space, mode="list"), "list them by enumerate_cells")
+    assert_refused(lambda: create(space, check_volumes=True), "infinite volume")
+    assert_refused(lambda: create(space, engine="planar"), "cones over cells have 3 dimensions")
+    assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_work_and_keep_what_was_found(tmp_path: Path, number: int) -> None:
     network, box = network_on_box(4, (60, 60))  # some minutes
@@ -365,3 +451,14 @@ def test_the_commands_make_a_run_and_finish_it(run: Any, tmp_path: Path) -> None
     expected = count_cells(network, box, engine=engine, workers=1)
     assert code == 0 and json.loads(out)["cells"] == expected.cells
     assert f"{expected.cells:,}" in run("run", "result", folder)[1]
+
+
+def test_the_commands_make_a_run_of_the_whole_space(run: Any, tmp_path: Path) -> None:
+    network, folder = network_on_box(3, (6, 4))[0], tmp_path / "run"
+    network.save(tmp_path / "net.npz")
+    assert run("run", "create", tmp_path / "net.npz", "--whole-space", "-o", folder)[0] == 0
+    assert run("run", "work", folder, "--workers", "2")[0] == 0
+    code, out, _ = run("run", "result", folder, "--json")
+    found = json.loads(out)
+    assert (code, found["cells"]) == (0, count_cells(network, WholeSpace(3)).cells)
+    assert (found["domain"], found["dimension"]) == ("the whole space of 3 inputs", 3)

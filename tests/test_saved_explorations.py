@@ -55,6 +55,7 @@ def test_what_is_saved_is_loaded_with_and_without_digest(tmp_path: Path, name: s
     assert Exploration.load(file).to_dict() == found.to_dict()
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize(
     "name", [name if name == "few" else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
@@ -119,6 +120,7 @@ IMPOSSIBLE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 }
 
 
+@pytest.mark.sweep(10)
 @pytest.mark.parametrize("name", list(IMPOSSIBLE))
 def test_what_cannot_be_is_refused_without_a_digest_too(tmp_path: Path, name: str) -> None:
     change, reason = IMPOSSIBLE[name]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,9 @@ def test_workers_change_no_bit_of_any_array(
     assert arrays_of(alone) == arrays_of(two) == arrays_of(three)
     assert alone.certificate == two.certificate == three.certificate
     counts = [count_cells(network, box, workers=n).certificate for n in (1, 2, 3)]
-    assert counts[0] == counts[1] == counts[2] == alone.certificate
+    assert counts[0] == counts[1] == counts[2]
+    # counting makes no cells of the last layer, and decides other signs
+    assert replace(counts[0], decisions=alone.certificate.decisions) == alone.certificate
 
 
 @pytest.mark.kernels
@@ -179,7 +181,7 @@ else:
 """
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.kernels
 @pytest.mark.parametrize(

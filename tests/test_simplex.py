@@ -54,10 +54,11 @@ def check_proof(problem: Problem, answer: Answer) -> None:
         assert c @ answer.ray > 0
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_status_and_value_are_those_of_highs(rng: np.random.Generator, kind: str) -> None:
     seen = set()
-    for _ in range(400):
+    for _ in range(200):
         problem = random_problem(rng, kind)
         answer = maximise(problem)
         check_proof(problem, answer)

@@ -32,6 +32,7 @@ def fitted(model: Any) -> Any:
         return model.fit(*data())
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("kind", ["StandardScaler", "MinMaxScaler", "MaxAbsScaler"])
 @pytest.mark.parametrize("search", [False, True])
 def test_scalers_are_layers_in_front(kind: str, search: bool) -> None:

@@ -502,6 +502,7 @@ def test_exploring_finds_the_cells_of_the_enumeration(
 # Estimators, beside exact values
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("seed", [3, 8])
 def test_estimates_are_near_the_exact_values(seed: int) -> None:
     network, box = sloped_network(seed, (2, 5, 4, 2)), Box([-1.0, -1.0], [1.0, 1.0])
@@ -509,7 +510,7 @@ def test_estimates_are_near_the_exact_values(seed: int) -> None:
     for kind in ("gradient", "activation"):
         for sigma in (0.0, 0.3):
             rng = np.random.default_rng(seed)
-            exact = exact_local_complexity(network, box, density, sigma, 40, rng, kind=kind)
+            exact = exact_local_complexity(network, box, density, sigma, 30, rng, kind=kind)
             estimators: list[Any] = [CroftonLines(sigma, kind)]
             estimators += [Coarea(sigma, kind)] if sigma else [FiniteShell(0.01, 0.0, kind)]
             for estimator in estimators:
@@ -552,6 +553,7 @@ def test_values_that_pass_through_get_no_noise() -> None:
     assert count_cells(network, box).cells == count_cells(direct, box).cells
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("estimator", [CroftonLines(), FiniteShell(0.05)], ids=lambda e: e.name)
 def test_signs_within_rounding_are_those_of_exact_arithmetic(estimator: Any) -> None:
     """A ReLU whose values are far below the rounding of its terms, on values that pass through."""

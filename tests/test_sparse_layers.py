@@ -22,7 +22,7 @@ from regions.estimators import Coarea, CroftonLines, CrossPolytope, DistinctPatt
 from regions.estimators.forward_passes import Chain
 from regions.estimators.products import without_false_entries
 from regions.network import layer_matrices
-from regions.rational import ExactNetwork, affine_maps, exact_jumps, map_residues
+from regions.rational import ExactNetwork, exact_jumps, map_residues
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def by_non_zeros() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layer_matrices, "SMALLEST_SPARSE", 1)
         patch.setattr(layer_matrices, "DENSITY", 0)
-        patch.setattr(affine_maps, "MOST_MATRIX_ENTRIES", 0)
+        patch.setattr(layer_matrices, "MOST_MATRIX_ENTRIES", 0)
         yield
 
 

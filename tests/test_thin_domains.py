@@ -70,7 +70,8 @@ def names(cells: CellComplex) -> set[str]:
     return {cells.pattern_hex(i) for i in range(cells.n_cells)}
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 5))])
+@pytest.mark.sweep(30)
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", DOMAINS)
 def test_all_engines_list_the_cells_with_their_volumes(name: str, seed: int) -> None:
     domain = DOMAINS[name]

@@ -111,7 +111,7 @@ def test_estimates_agree_with_the_exact_local_complexity_of_the_same_record():
         assert (exact.n, estimate.n) == (40, 4000)
         assert 0.0 < abs(estimate.mean - exact.mean) < 4 * math.hypot(estimate.stderr, exact.stderr)
         again = exact_local_complexity(
-            walk.past[record.step], BOX, UniformDensity(BOX), 0.1, 200, np.random.default_rng(9)
+            walk.past[record.step], BOX, UniformDensity(BOX), 0.1, 80, np.random.default_rng(9)
         )
         assert abs(again.mean - exact.mean) < 4 * math.hypot(again.stderr, exact.stderr)
 

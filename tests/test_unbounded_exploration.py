@@ -19,11 +19,12 @@ from regions import (
     Network,
     Polyhedron,
     WholeSpace,
+    count_cells,
     enumerate_cells,
     explore,
     minimal_perturbation,
 )
-from regions.exploration import local_search
+from regions.exploration import endless_margins, local_search
 from regions.exploration.cone_program_finder import ConeProgramFinder
 from regions.exploration.cone_proofs import follows, follows_exactly
 from regions.exploration.search_frame import frame_of
@@ -97,6 +98,7 @@ def some_problems() -> Iterator[tuple[str, Network, Endless, np.ndarray]]:
 PROBLEMS = {name: case for name, *case in some_problems()}
 
 
+@pytest.mark.sweep(8)
 @pytest.mark.parametrize("finder", list(ALL_BY_PROGRAMS))
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_both_finders_give_the_cells_and_ends_of_the_enumeration(name: str, finder: str, monkeypatch) -> None:
@@ -128,6 +130,17 @@ def test_a_cell_of_seven_directions_has_the_facets_of_its_extreme_rays() -> None
         assert network.activation_pattern(frame.domain.to_input(found.witness)).tobytes() == states
 
 
+def test_what_is_searched_is_said_in_words() -> None:
+    few, center = arrangement(np.eye(5)[:2], np.array([0.25, -0.5])), somewhere(5)
+    words = "the whole space of 5 inputs, in the 2 directions that the network sees"
+    assert frame_of(few, center, None).describe() == words
+    assert explore(few, center, WholeSpace(5)).to_dict()["domain"] == words
+    every = arrangement(np.eye(2), np.array([0.25, -0.5]))
+    assert frame_of(every, somewhere(2), None).describe() == "the whole space of 2 inputs"
+    box = Box([-1.0, -1.0], [1.0, 1.0])
+    assert frame_of(every, somewhere(2), box).describe() == box.describe()
+
+
 def test_all_of_the_space_is_seen_through_many_inputs() -> None:
     """In 24 directions; a box around the center cannot have more cells around it than there are."""
     network, center = random_network(4, (60, 24, 6, 3)), np.random.default_rng(4).normal(size=60)
@@ -153,6 +166,57 @@ def test_they_are_resumed_from_files_as_if_nothing_had_been(tmp_path: Path) -> N
     assert near.status.name == "COMPLETE" and near.n_cells <= whole.n_cells
     step = minimal_perturbation(network, center, wedge)
     assert step.point is None or wedge.contains(step.point, 1e-6)
+
+
+def one_sided(d: int, out: int) -> Network:
+    """A network whose output 0 is the largest everywhere: its weights on what is not negative are."""
+    rng = np.random.default_rng([d, out])
+    last = rng.normal(size=(out, 3))
+    last[0] = last.max(axis=0) + 0.1
+    weights = [rng.normal(size=(4, d)), rng.normal(size=(3, 4)), last if out > 1 else np.abs(last)]
+    biases = [rng.normal(size=4), rng.normal(size=3), np.append(5.0, np.zeros(out - 1))]
+    return Network.from_arrays(weights, biases)
+
+
+@pytest.mark.parametrize(
+    ("d", "out", "norm"),
+    [
+        (1, 1, 2),
+        (2, 3, 2),
+        pytest.param(2, 3, math.inf, marks=pytest.mark.slow),
+        pytest.param(7, 3, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_that_nothing_else_is_predicted_anywhere_is_proven(
+    d: int, out: int, norm: float, monkeypatch
+) -> None:
+    network, center = one_sided(d, out), somewhere(d)
+    n_cells = count_cells(network, WholeSpace(d)).n_cells
+    for most in ALL_BY_PROGRAMS.values() if d < 6 else (0,):
+        monkeypatch.setattr(endless_margins, "MOST_LISTED_DIRECTIONS", most)
+        found = minimal_perturbation(network, center, norm=norm)
+        assert (found.status.name, found.lower, found.upper, found.point) == (
+            "COMPLETE",
+            math.inf,
+            math.inf,
+            None,
+        )
+        assert found.n_cells == n_cells
+    half = Polyhedron([np.ones(d)], [1.0])
+    assert minimal_perturbation(network, center, half, norm=norm).lower == math.inf
+    part = minimal_perturbation(network, center, norm=norm, max_cells=n_cells - 1)
+    assert part.status.name == "TRUNCATED" and part.lower < part.upper == math.inf
+
+
+@pytest.mark.parametrize("most", [0, 9])
+def test_another_prediction_beyond_the_reach_of_numbers_is_found(most: int, monkeypatch) -> None:
+    monkeypatch.setattr(endless_margins, "MOST_LISTED_DIRECTIONS", most)
+    network = Network.from_arrays([np.eye(2), [[0.0, 0.0], [1.0, 0.0]]], [[0.5, 0.5], [1000.0, 0.0]])
+    found = minimal_perturbation(network, [0.0, 0.25])
+    assert (found.status.name, found.new_prediction) == ("COMPLETE", 1)
+    assert found.upper == pytest.approx(999.5) and found.lower == pytest.approx(999.5)
+    left = minimal_perturbation(network, [0.0, 0.25], Polyhedron([[1.0, 0.0]], [999.0]))
+    assert (left.status.name, left.lower) == ("COMPLETE", math.inf)
 
 
 def test_cells_of_a_bounded_domain_are_bounded() -> None:

@@ -34,6 +34,7 @@ _REFERENCES = """\
 - Hanin and Rolnick, *Complexity of Linear Regions in Deep Networks*, arXiv 1901.09021.
 - Hanin and Rolnick, *Deep ReLU Networks Have Surprisingly Few Activation Patterns*, arXiv 1906.00904.
 - Humayun, Balestriero and Baraniuk, *Deep Networks Always Grok and Here Is Why*, arXiv 2402.15555.
+- Kogan, Jananthan and Kepner, *Complexity of One-Dimensional ReLU DNNs*, arXiv 2512.08091.
 - Santaló, *Integral Geometry and Geometric Probability*, chapter 14.
 """
 

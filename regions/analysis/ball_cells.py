@@ -7,6 +7,7 @@ is, and the exact distance of each cell decides.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +18,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.analysis.ball_files import read_ball, write_ball
 from regions.analysis.cell_sums import cell_masses
 from regions.analysis.one_cell import chebyshev_ball
 from regions.analysis.one_cell.halfspaces import bounding_planes, exact_rows, row_floats
@@ -25,7 +27,7 @@ from regions.density import UniformBallDensity
 from regions.domain import Domain, FrameBox, Slice
 from regions.enumeration import enumerate_cells
 from regions.enumeration.limits import Limits
-from regions.errors import InvalidDomainError, InvalidInputError
+from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.inputs import without_tensors
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, squared_distance
@@ -127,6 +129,47 @@ class BallCells(Shown):
         nearest = float(reach.min(initial=np.inf))
         return nearest if nearest < self.radius else math.inf
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything, complex and network included, to one compressed file.
+
+        It is a file of the complex too: `CellComplex.load` and all commands that take cells read that.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file cannot be written.
+        """
+        write_ball(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> BallCells:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file is missing, damaged, changed since it was saved, or holds no ball, or if its numbers
+            cannot be those of one. Whether they are right, `check` and `verify(found.complex)` tell.
+        """
+        return cls(**read_ball(path))
+
+    def check(self) -> None:
+        """Compute in rational arithmetic again which of the listed cells meet the ball.
+
+        Raises
+        ------
+        CertificateError
+            If they are others, or have other distances.
+        """
+        if self.norm == 2.0 and (meeting := _meeting(self.complex, self.radius)) != (
+            self.cells.tolist(),
+            list(self.squared_distances),
+        ):
+            raise CertificateError(
+                f"{len(meeting[0])} of the {self.complex.n_cells} cells meet the ball, and {self.count} are "
+                "listed, or with other distances: find its cells again"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain numbers and lists."""
         volumes, errors = self.volumes
@@ -225,11 +268,16 @@ def ball_cells(
     point, every = np.array(without_tensors(center), np.float64), np.arange(complex.n_cells)
     if norm != 2:
         return BallCells(point, float(radius), float(norm), complex, every)
-    exact = ExactNetwork(network, complex.domain)
-    squares = [_squared_distance(complex, cell, exact) for cell in range(complex.n_cells)]
-    limit = Fraction(float(radius)) ** 2
-    meets = np.flatnonzero([square < limit for square in squares])
-    return BallCells(point, float(radius), 2.0, complex, meets, tuple(squares[k] for k in meets))
+    meets, squares = _meeting(complex, float(radius))
+    return BallCells(point, float(radius), 2.0, complex, np.array(meets, np.int64), tuple(squares))
+
+
+def _meeting(complex: CellComplex, radius: float) -> tuple[list[int], list[Fraction]]:
+    """Return the cells around a Euclidean ball that meet it, and their squared distances from its centre."""
+    exact, limit = ExactNetwork(complex.network, complex.domain), Fraction(radius) ** 2
+    squares = {cell: _squared_distance(complex, cell, exact) for cell in range(complex.n_cells)}
+    meets = [cell for cell, square in squares.items() if square < limit]
+    return meets, [squares[cell] for cell in meets]
 
 
 def _units(complex: CellComplex, cell: int) -> list[int]:

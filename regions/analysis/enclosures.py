@@ -16,7 +16,8 @@ import numpy as np
 from flint import arb, ctx, fmpq
 from numpy.typing import ArrayLike
 
-from regions.analysis.arguments import check_bounded, check_complex
+from regions.analysis.arguments import check_complex
+from regions.analysis.endless_ends import CellEnds
 from regions.density import Density, GaussianDensity, UniformDensity
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.network import LocusKind, check_kind
@@ -107,6 +108,8 @@ def volume_enclosures(
     volumes : list of arb, in intrinsic coordinates
         On a Slice or a Segment these are coordinates in its stored basis, whose columns are orthonormal up
         to rounding only; the measure is Lebesgue's in those coordinates, as everywhere in this library.
+        Infinite, exactly, of cells without end; of an unbounded domain nothing can be summed, so that the
+        list is complete is left to `verify`.
 
     Raises
     ------
@@ -128,7 +131,8 @@ def volume_enclosures(
     [(0.6666666666666666, 0.6666666666666667), (0.3333333333333333, 0.33333333333333337)]
     """
     check_complex(complex)
-    check_bounded(complex, "enclosures")
+    if complex.clipped is not None:
+        return _endless_volumes(complex, cells, progress)
     listing = _Listing(complex)
     chosen = listing.choose(cells)
     volumes = [cell_volume(listing.cell(i).polytope) for i in _reported(chosen, progress)]
@@ -142,6 +146,14 @@ def volume_enclosures(
             )
     with ctx.workprec(BITS):
         return [arb(volume) for volume in volumes]
+
+
+def _endless_volumes(complex: CellComplex, cells: ArrayLike | None, progress: Progress | None) -> list[arb]:
+    assert complex.clipped is not None  # by the caller
+    listing, ends = _Listing(complex.clipped), CellEnds(complex)
+    volumes = [ends.volume(listing.cell(i)) for i in _reported(listing.choose(cells), progress)]
+    with ctx.workprec(BITS):
+        return [arb("inf") if volume is None else arb(volume) for volume in volumes]
 
 
 def locus_enclosure(
@@ -171,7 +183,8 @@ def locus_enclosure(
     Returns
     -------
     LocusEnclosure
-        In intrinsic coordinates; see `volume_enclosures`.
+        In intrinsic coordinates; see `volume_enclosures`. Of an unbounded domain it is infinite where a facet
+        has no end, and finite with a Gaussian, which is integrated to the end of each facet.
 
     Raises
     ------
@@ -193,8 +206,10 @@ def locus_enclosure(
     """
     check_kind(kind)
     check_enclosable(complex, density, normalise)
+    ends = None if complex.clipped is None else CellEnds(complex)
+    complex = complex if complex.clipped is None else complex.clipped
     listing = _Listing(complex)
-    measure, divisor = _weight(listing, density, normalise)
+    measure, divisor = _weight(listing, density, normalise, ends)
     jumps = _Jumps(listing) if kind == "gradient" else None
     n_units, offsets = complex.network.n_units, complex.network.unit_offsets.tolist()
     by_unit, count = [arb(0)] * n_units, 0
@@ -216,6 +231,11 @@ def locus_enclosure(
 
 def check_enclosable(complex: CellComplex, density: Density | None, normalise: bool) -> None:
     """Raise InvalidInputError unless an integral with this density over facets has an enclosure here."""
+    if isinstance(density, UniformDensity) and complex.clipped is not None:
+        raise InvalidInputError(
+            f"an enclosure with a uniform density on {density.domain.describe()} is of the cells there: "
+            "enumerate on it, or call locus_volume(..., enclosure=True), which does"
+        )
     if density is None or isinstance(density, UniformDensity):
         return
     if not isinstance(density, GaussianDensity):
@@ -314,17 +334,23 @@ class _Jumps:
         return self._listing.exact.output_integers(first) != self._listing.exact.output_integers(second)
 
 
-def _weight(listing: _Listing, density: Density | None, normalise: bool) -> tuple[Measure, fmpq]:
+def _weight(
+    listing: _Listing, density: Density | None, normalise: bool, ends: CellEnds | None
+) -> tuple[Measure, fmpq]:
     """How a facet is measured, and what the sum of the measures is divided by."""
     if isinstance(density, GaussianDensity):
         bell = ExactGaussian(density.mean, density.cov)
 
         def integral(cell: ExactCell, facet: ExactFacet) -> arb:
+            if ends is not None:
+                return ends.gaussian(bell, cell, facet, BITS)
             return bell.integral(_points_on(cell, facet), BITS)
 
         return integral, fmpq(1)
 
     def volume(cell: ExactCell, facet: ExactFacet) -> arb:
+        if ends is not None and ends.ways(cell, facet):
+            return arb("inf")
         row = facet_row(listing.exact, cell.pattern, facet)
         return facet_volume_enclosure(cell.polytope, facet.on, BITS, row)
 

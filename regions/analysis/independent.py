@@ -7,9 +7,10 @@ that they are, and nothing else. All numbers below are integers or fractions, an
 The cell of a pattern is P = {t in the domain: z_u(t) >= 0 for active units u, z_u(t) <= 0 for the others},
 where z_u is affine, as the pattern fixes the layers before. Each P is computed with its exact vertices.
 A unit that is no ReLU goes on as z_u times the slope of its side, and one whose two slopes are equal cuts
-nothing: it counts as active in every pattern. Inside of a full-dimensional P the network has this very
-pattern (where z_u is 0 on all of P, u counts as inactive), so the interiors of different cells are
-disjoint. No cell is missing for one of two reasons:
+nothing: it counts as active in every pattern. Of the candidates u of a max unit one is active, w, with
+z_w(t) >= z_u(t) for the others, and z_w goes on. Inside of a full-dimensional P the network has this very
+pattern (where z_u is 0 on all of P, u counts as inactive; of candidates that tie there the first one wins),
+so the interiors of different cells are disjoint. No cell is missing for one of two reasons:
 
 - volumes (d <= 3): the exact volumes sum to the domain's, and a further cell would need room of its own;
 - facets (d >= 4): every facet of a listed cell lies on the domain's boundary, or is a facet of exactly one
@@ -40,13 +41,16 @@ LARGEST_BY_VOLUMES, LARGEST_DIMENSION = 3, 6
 MOST_CELLS = 100_000  # of some milliseconds each
 MOST_BYTES = 1 << 28  # of all arrays that are read
 FAR = 1 << 5000  # beyond the corners of any domain that is made of floats
-NEEDED = re.compile(r"(header|patterns|domain_basis|domain_b|(W|b|slopes)\d+)\.npy")
+NEEDED = re.compile(r"(header|patterns|domain_basis|domain_b|(W|b|slopes|maxima)\d+)\.npy")
+TYPES = {"patterns": "|u1", "maxima": "<i8"}  # of arrays that are no floats
+CODES = {"|u1": "B", "<i8": "q", "<f8": "d"}
 
 Row = tuple[int, ...]  # (a_1, ..., a_d, c): the affine function a.t + c, but for a positive factor
 Vertex = tuple[Row, int]  # (x_1, ..., x_d, w), w > 0: the point x / w; and which rows vanish there, as bits
 Polytope = list[Vertex]
 State = tuple[list[Row], int, Polytope]  # what a layer acts on, over this integer; where in the domain
-Layer = tuple[list[Row], int, Row, Row]  # [W | b], slopes left and right of 0, if any; products are over this
+# [W | b], what its products are over, slopes left and right of 0 and how many rows each unit has, if any
+Layer = tuple[list[Row], int, Row, Row, Row]
 Progress = Callable[[int, float], None]
 
 
@@ -83,7 +87,7 @@ def prove(path: str, *, limit: int = MOST_CELLS, progress: Progress | None = Non
         raise
     except Exception as error:  # what a damaged file raises is open-ended
         raise NotDecided(f"{path} is no readable file of cells: {type(error).__name__}: {error}") from error
-    d, n_units = len(sides[0]) - 1, sum(len(left) for _, _, left, _ in layers)
+    d, n_units = len(sides[0]) - 1, sum(len(left) for _, _, left, _, _ in layers)
     if count > limit or d > LARGEST_DIMENSION:
         raise NotDecided(
             f"{count:,} cells in {d} dimensions are too many for this check, which takes {limit:,} cells "
@@ -146,7 +150,7 @@ def listed_cells(
     patterns: list[bytes], start: State, layers: list[Layer], n_sides: int, progress: Progress | None
 ) -> Iterator[Polytope]:
     """Compute the cells of sorted patterns; what one shares with the one before is not computed again."""
-    ends = list(accumulate((len(left) for _, _, left, _ in layers), initial=0))
+    ends = list(accumulate((len(left) for _, _, left, _, _ in layers), initial=0))
     states, before = [start], b""
     for done, pattern in enumerate(patterns):
         if progress is not None:
@@ -160,18 +164,44 @@ def listed_cells(
 
 def behind(layer: Layer, state: State, bits: bytes, first: int) -> State:
     """Return what comes behind a layer whose units have these bits; its rows are numbered from `first` on."""
-    (matrix, scale, left, right), (inputs, unit, polytope) = layer, state
+    (matrix, scale, left, right, sizes), (inputs, unit, polytope) = layer, state
     columns = list(zip(*inputs))
     rows = [tuple(sum(map(mul, weights, column)) for column in columns) for weights in matrix]
+    polytope, alone = won(polytope, rows, bits, sizes, first)
     for i, active in enumerate(bits):
         row, slope = rows[i], right[i] if active else left[i]
         rows[i] = tuple(slope * x for x in row)
+        if i not in alone:
+            continue
         if left[i] == right[i] and not active:
             raise Refuted("a pattern has a unit as inactive that is linear, so active everywhere")
         if left[i] != right[i] and (active or any(row)):
             polytope = cut(polytope, row if active else tuple(-x for x in row), first + i)
     unit *= scale
     return [*rows, (*[0] * (len(columns) - 1), unit)], unit, polytope
+
+
+def won(
+    polytope: Polytope, rows: list[Row], bits: bytes, sizes: Row, first: int
+) -> tuple[Polytope, set[int]]:
+    """Return the part where the active candidates of max units win, and which rows are no candidates."""
+    alone, start = set(), 0
+    for size in sizes:
+        candidates = range(start, start + size)
+        start += size
+        if size == 1:
+            alone.add(candidates[0])
+            continue
+        winner, *more = [i for i in candidates if bits[i]] or [-1]
+        if winner < 0 or more:
+            raise Refuted("a pattern has no winner of a max unit, or several")
+        for i in candidates:
+            lead = tuple(a - b for a, b in zip(rows[winner], rows[i]))
+            if any(lead):
+                polytope = cut(polytope, lead, first + i)
+            elif i < winner:
+                raise Refuted("a pattern has a winner that is tied everywhere with one before it")
+    return polytope, alone
 
 
 def cut(polytope: Polytope, row: Row, number: int) -> Polytope:
@@ -278,24 +308,33 @@ def domain_of(given: dict[str, Any], arrays: dict[str, Any]) -> tuple[list[Row],
 def network_of(arrays: dict[str, Any], flags: list[int], width: int) -> tuple[list[Layer], str]:
     """Return the layers, and what `Network.digest()` returns, by which the network can be told.
 
-    The flag of a layer is 2 where slopes are saved, 1 for ReLUs, 0 if it has no units.
+    The flag of a layer is 3 for max units, 2 where slopes are saved, 1 for ReLUs, 0 if it has no units.
     """
     layers, state = [], hashlib.sha256()
+    before: list[range] = []  # candidates of one max unit each
     for k, flag in enumerate(flags):
-        if flag == 3:
-            raise NotDecided(f"layer {k} has max units: the independent check takes no max units yet")
         (shape, weights), (length, biases) = arrays[f"W{k}"], arrays[f"b{k}"]
         n, m = shape
         steps, slopes = arrays.get(f"slopes{k}", ((2, n), [0.0] * n + [1.0] * n))
-        saved = f"slopes{k}" in arrays
-        if m != width or length != (n,) or steps != (2, n) or flag != (2 if saved else bool(flag)):
+        saved, (_, sizes) = f"slopes{k}" in arrays, arrays.get(f"maxima{k}", ((), [1] * n))
+        kind = 3 if f"maxima{k}" in arrays else 2 if saved else bool(flag)
+        if m != width or length != (n,) or steps != (2, n) or flag != kind or min(sizes, default=1) < 1:
             raise ValueError(f"the arrays and the flag of layer {k} do not fit")
+        rivals = [range(end - size, end) for size, end in zip(sizes, accumulate(sizes)) if size > 1]
+        if sum(sizes) != n or any((slopes[i], slopes[n + i]) != (0.0, 1.0) for own in rivals for i in own):
+            raise ValueError(f"the max units of layer {k} do not fit")
+        pairs = [(own[0], j) for own in before for j in own]
+        if any(weights[i * m + a] != weights[i * m + b] for a, b in pairs for i in range(n)):
+            raise ValueError(f"the columns of layer {k} differ for candidates of one max unit")
+        before = rivals
         state.update(f"{shape} {bool(flag)};".encode() + struct.pack(f"<{n * m + n}d", *weights, *biases))
         if saved:
             state.update(b"slopes;" + struct.pack(f"<{2 * n}d", *slopes))
+        if flag == 3:
+            state.update(b"maxima;" + struct.pack(f"<{len(sizes)}q", *sizes))
         matrix, scale = to_integers([(*weights[i * m : i * m + m], biases[i]) for i in range(n)])
         (left, right), unit = to_integers([slopes[:n], slopes[n:]]) if flag else (((), ()), 1)
-        layers.append((matrix, scale * unit, left, right))
+        layers.append((matrix, scale * unit, left, right, tuple(sizes)))
         width = n
     return layers, state.hexdigest()
 
@@ -314,10 +353,10 @@ def read_file(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
             name, kind, shape = member.filename.removesuffix(".npy"), head["descr"], head["shape"]
             if name == "header":
                 header = json.loads(content.decode("utf-32-le").rstrip("\0"))
-            elif head["fortran_order"] or kind != ("|u1" if name == "patterns" else "<f8"):
+            elif head["fortran_order"] or kind != TYPES.get(name.rstrip("0123456789"), "<f8"):
                 raise ValueError(f"array {name} is {kind}, in an order or of a type that is not read")
             else:
-                arrays[name] = shape, struct.unpack(f"<{prod(shape)}{'B' if kind == '|u1' else 'd'}", content)
+                arrays[name] = shape, struct.unpack(f"<{prod(shape)}{CODES[kind]}", content)
     return header, arrays
 
 

@@ -5,6 +5,7 @@ Each piece is a `Segment`, and its cells are those of an enumeration on it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from regions.analysis.polyline_files import read_polyline, write_polyline
 from regions.complexes import Arithmetic, CellComplex, StoppedBy
 from regions.domain import Segment
 from regions.enumeration import enumerate_cells
@@ -108,6 +110,28 @@ class PolylineCells(Shown):
     def distinct(self) -> int:
         """How many different activation patterns there are along the polyline."""
         return len({key for piece in self.pieces for key in row_keys(piece.patterns)})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything, network included, to one compressed file.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file cannot be written.
+        """
+        write_polyline(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PolylineCells:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file is missing, damaged, changed since it was saved or not such a file, or if its numbers
+            cannot be those of cells along a polyline. Whether they are right, `verify` of each piece tells.
+        """
+        return cls(**read_polyline(path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts and breakpoints as plain numbers and lists."""

@@ -93,6 +93,36 @@ class StoredSizes:
         else:
             yield f"facets of cell {i} are not at the places that the facet table gives"
 
+    def at_facet(self, rows: list[int], cell: ExactCell, facet: ExactFacet) -> list[int]:
+        """Return those of some rows of a cell's facets that lie where a facet does, the surest ones first.
+
+        Ends of an interval have no places, and a witness may be unknown: then any of them may be meant.
+        """
+        if self.dimension == 1 or not rows:
+            return rows
+        if not self.known:
+            witness = self.complex.facets.witness
+            points = np.full((len(rows), self.dimension), np.nan) if witness is None else witness[rows]
+            heights = np.abs(points @ (normal := self._normal(cell, facet))[:-1] + normal[-1])
+            order = np.argsort(heights, kind="stable")  # nan last
+            return [rows[k] for k in order.tolist() if not heights[k] > self.radius]
+        corners = _floats(cell)[[k for k in range(len(cell.polytope.vertices)) if facet.on >> k & 1]]
+        return [row for row in rows if _same_points(self._corners(row), corners, self.radius)]
+
+    def _corners(self, row: int) -> FloatArray:
+        """Return the vertices of a row's facet as its place in its first cell says, each at least once."""
+        c = self.complex
+        i, place = int(c.facets.cell_a[row]), int(c.facets.place[row])
+        if c.rings is None:
+            return self._found_again(np.array([row]))[0].reshape(-1, self.dimension)
+        ring = c.rings[self.starts[i] : self.starts[i] + int(c.n_vertices[i])]
+        return ring.take([place, place + 1], axis=0, mode="wrap")
+
+    def _found_again(self, rows: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Return simplices of facets, found by their places, and the row of each."""
+        c = self.complex
+        return geometry_of(c).facet_simplices(c.patterns, rows, c.facets.cell_a[rows], c.facets.place[rows])
+
     def facet(self, row: int, cell: ExactCell, facet: ExactFacet) -> Iterator[str]:
         """Compare volume and witness of a facet, seen from its first cell."""
         table = self.complex.facets
@@ -173,19 +203,21 @@ class StoredSizes:
         c, waiting, self.waiting = self.complex, self.waiting, []
         rows = np.array([row for row, _ in waiting])
         try:
-            pieces, owners = geometry_of(c).facet_simplices(
-                c.patterns, rows, c.facets.cell_a[rows], c.facets.place[rows]
-            )
+            pieces, owners = self._found_again(rows)
         except CertificateError as error:
             yield f"facets cannot be found again: {error}"
             return
         for row, points in waiting:
             corners = pieces[owners == row].reshape(-1, self.dimension)
-            distances = np.abs(corners[:, None] - points[None]).max(axis=2)
-            near = distances <= self.radius
-            if not (corners.size and near.any(axis=1).all() and near.any(axis=0).all()):
+            if not _same_points(corners, points, self.radius):
                 place = c.facets.place[row]
                 yield f"row {row} of the facet table: at place {place} of its cell is another facet"
+
+
+def _same_points(some: FloatArray, others: FloatArray, radius: float) -> bool:
+    """Whether each of some points is near one of the others, and each of those near one of these."""
+    near = np.abs(some[:, None] - others[None]).max(axis=2) <= radius
+    return bool(some.size and near.any(axis=1).all() and near.any(axis=0).all())
 
 
 def _floats(cell: ExactCell) -> FloatArray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from regions.complexes import CellComplex
+from typing import overload
+
+from regions.complexes import CellComplex, StoredComplex
 from regions.density import Density
 from regions.density.reach import part_with_mass
 from regions.enumeration import enumerate_cells
@@ -11,8 +13,18 @@ from regions.errors import InvalidInputError
 __all__ = ["where_mass_is"]
 
 
-def where_mass_is(cells: CellComplex, density: Density | None) -> CellComplex:
+@overload
+def where_mass_is(cells: CellComplex, density: Density | None) -> CellComplex: ...
+@overload
+def where_mass_is(
+    cells: CellComplex | StoredComplex, density: Density | None
+) -> CellComplex | StoredComplex: ...
+
+
+def where_mass_is(cells: CellComplex | StoredComplex, density: Density | None) -> CellComplex | StoredComplex:
     """Return the cells of the part of the domain that has a density's mass; of a bounded domain, the same.
+
+    The part is listed in memory.
 
     Raises
     ------

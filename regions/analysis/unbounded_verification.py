@@ -82,7 +82,9 @@ class _BoxedFacets:
         self.unit = np.where(table.side >= 0, -1 - table.side, flat).tolist()
         self.endless = np.isinf(table.volume).tolist()
         self.rows_of: dict[int, list[int]] = {i: [] for i in range(cells.n_cells)}
-        for row, (a, b) in enumerate(zip(table.cell_a.tolist(), table.cell_b.tolist(), strict=True)):
+        self.ends = list(zip(table.cell_a.tolist(), table.cell_b.tolist(), strict=True))
+        self.patterns = cells.unpacked_patterns()
+        for row, (a, b) in enumerate(self.ends):
             self.rows_of[a].append(row)
             if b >= 0:
                 self.rows_of[b].append(row)
@@ -96,10 +98,34 @@ class _BoxedFacets:
             yield f"cell {i} is {'bounded' if cone.bounded else 'unbounded'}, its volume says otherwise"
         if int(self.cells.n_vertices[i]) != (0 if cone.lines else len(cone.points)):
             yield f"cell {i} has {len(cone.points)} vertices, {self.cells.n_vertices[i]} are listed"
-        gradients = dict(zip(cone.units, (row[:-1] for row in cone.rows), strict=True))
         lines = bool(cone.lines) and self.cells.dimension > 1
+        table, units, tied = self.cells.network.max_units, set(), []
         for row in self.rows_of[i]:
-            gradient = gradients[self.unit[row]]
-            along = any(sum(a * x for a, x in zip(gradient, ray, strict=True)) == 0 for ray in cone.rays)
-            if self.endless[row] is not (lines or along):
+            unit, beyond = self.unit[row], self.neighbour(row, i)
+            if table is not None and unit >= 0 and table.first[unit] >= 0:
+                if beyond < 0:
+                    tied.append(row)
+                    continue
+                unit = table.rival_at(unit, self.patterns[i], self.patterns[beyond])
+            units.add(unit)
+            if self.endless[row] is not (lines or _along(cone, unit)):
                 yield f"row {row} of the facet table is wrong about the facet's being bounded"
+        if tied:  # which facet of a max unit a row is, the table does not say
+            rest = [
+                next(u for u in on if u not in cone.winners.values())
+                for on in cone.facets()
+                if not units & {*on}
+            ]
+            expected = sum(lines or _along(cone, unit) for unit in rest)
+            if len(rest) != len(tied) or sum(self.endless[row] for row in tied) != expected:
+                yield f"rows {tied} of the facet table are wrong about the facets' being bounded"
+
+    def neighbour(self, row: int, i: int) -> int:
+        """The cell beyond a facet of cell i, or below 0."""
+        return self.ends[row][1] if self.ends[row][0] == i else self.ends[row][0]
+
+
+def _along(cone: CellCone, unit: int) -> bool:
+    """Whether a direction of a cell is one of the facet on a row."""
+    row = cone.rows[cone.units.index(unit)]
+    return any(sum(a * x for a, x in zip(row[:-1], ray, strict=True)) == 0 for ray in cone.rays)

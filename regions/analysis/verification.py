@@ -191,8 +191,6 @@ def verify(
     not checked: whether network and domain are those that were meant: they are taken as they are stored, ...
     """
     check_complex(complex)
-    if complex.status is not Completeness.COMPLETE:
-        complex.network.refuse_max_units("verify of a TRUNCATED complex")
     start = time.perf_counter()
     chosen = _choose(complex.n_cells, max_cells, rng)
     check = _Check(complex if complex.clipped is None else complex.clipped)
@@ -282,10 +280,10 @@ class _Check:
             self.fail(f"cell {i} has {len(cell.polytope.vertices)} vertices, {listed} are listed")
         if int(self.complex.n_facets[i]) != len(cell.facets):
             self.fail(f"cell {i} has {len(cell.facets)} facets, {self.complex.n_facets[i]} listed")
-        matched = [
-            self.side_row(i, facet) if facet.sides else self.inner_row(i, cell, facet)
-            for facet in cell.facets
-        ]
+        matched: list[int | None] = []
+        for facet in cell.facets:
+            row = self.side_row(i, facet) if facet.sides else self.inner_row(i, cell, facet, matched)
+            matched.append(row)
         found = {row for row in matched if row is not None}
         own = {
             row: facet
@@ -327,7 +325,7 @@ class _Check:
             return None
         return rows[0]
 
-    def inner_row(self, i: int, cell: ExactCell, facet: ExactFacet) -> int | None:
+    def inner_row(self, i: int, cell: ExactCell, facet: ExactFacet, matched: list[int | None]) -> int | None:
         """The table's row of a facet towards another cell, after all has been checked about it."""
         beyond = neighbour_pattern(self.exact, cell, facet)
         j = self.index.get(beyond)
@@ -337,6 +335,8 @@ class _Check:
                 return None
             self.towards_unlisted += 1
             rows = [r for r in self.rows_of[i] if self.cell_b[r] == -2 and self.flat_unit[r] in facet.units]
+            if len(rows) > 1:  # of a max unit, which may have several facets here
+                rows = self.sizes.at_facet([r for r in rows if r not in matched], cell, facet)[:1]
         else:
             rows = [r for r in self.rows_of[i] if {self.cell_a[r], self.cell_b[r]} == {i, j}]
         if len(rows) != 1:

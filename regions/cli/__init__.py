@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["--version"])
-    regions 0.1.0
+    regions 0.2.0
     0
     """
     import regions

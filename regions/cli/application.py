@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from regions.cli import (
+    animate,
+    benchmark_command,
     commands,
     compare,
     demo,
@@ -16,7 +18,9 @@ from regions.cli import (
     explore,
     inequality_report,
     info,
+    join,
     mesh,
+    plot_command,
     property_command,
     run_commands,
     statistics_command,
@@ -40,6 +44,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "count": commands.count,
     "enumerate": commands.enumerate_,
+    "join": join.join,
     "graph": commands.graph,
     "locus": commands.locus,
     "verify": verify.verify,
@@ -47,11 +52,13 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "statistics": statistics_command.statistics,
     "validate": validate.validate,
     "compare": compare.compare,
+    "benchmark": benchmark_command.benchmark,
     "inequalities": inequality_report.inequalities,
     "explore": explore.explore,
     "mesh": mesh.mesh,
     "difference": difference.difference,
-    "plot": commands.plot,
+    "plot": plot_command.plot,
+    "animate": animate.animate,
     "demo": demo.demo,
     "info": info.info,
     "warmup": warmup.warmup,

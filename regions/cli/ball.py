@@ -1,4 +1,4 @@
-"""`regions count --ball`: the cells that meet a ball around a point, with statistics."""
+"""`--ball` of `regions count` and `regions enumerate`: the cells that meet a ball around a point."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regions.cli.interruption import signals
 from regions.cli.options import EngineWords, read_point
 from regions.cli.session import cells_in_words, leave_if, print_facts, print_json, watched
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from regions.analysis.ball_cells import BallCells
+    from regions.complexes import CellComplex
     from regions.domain import Domain
     from regions.network.relu_network import Network
 
-__all__ = ["BallWords", "count_in_ball"]
+__all__ = ["BallWords", "count_in_ball", "in_ball"]
 
 _PANEL = "Domain"
 _NORMS = {"1": 1.0, "2": 2.0, "inf": float("inf")}
@@ -54,16 +57,32 @@ class BallWords:
         assert self.ball is not None and self.radius is not None  # by the check, and by who asks
         if self.norm == "2":
             raise InvalidInputError(
-                "a ball of norm 2 is no polytope: enumerate the box around it with --norm inf and weigh it "
-                "by --density ball:..., or count its cells with `regions count --ball`"
+                "a ball of norm 2 is no polytope, so its cells go to a file: give --output FILE in place of "
+                "--folder, or list the box around it with --norm inf"
             )
         return ball_domain(read_point(self.ball, network.input_dim), self.radius, _NORMS[self.norm])
 
 
+def in_ball(words: BallWords, network: Network, complex: CellComplex) -> BallCells:
+    """Return the cells of a ball of norm 1 or inf as what they are, to be saved with it."""
+    import numpy as np
+
+    from regions.analysis.ball_cells import BallCells
+
+    assert words.ball is not None and words.radius is not None  # by BallWords.check
+    center = read_point(words.ball, network.input_dim)
+    return BallCells(center, words.radius, _NORMS[words.norm], complex, np.arange(complex.n_cells))
+
+
 def count_in_ball(
-    network: Network, words: BallWords, how: EngineWords, max_seconds: float | None, json: bool
+    network: Network,
+    words: BallWords,
+    how: EngineWords,
+    max_seconds: float | None,
+    json: bool,
+    output: Path | None = None,
 ) -> None:
-    """Count the cells that meet a ball, and print what can be said of them."""
+    """Count the cells that meet a ball, print what can be said of them, and save them if there is a file."""
     from regions.analysis.ball_cells import ball_cells
 
     if how.engine != "auto":
@@ -83,7 +102,8 @@ def count_in_ball(
             progress=progress,
             **limits,
         )
-    facts = {**found.to_dict(), "network": network.describe()}
+    place = {} if output is None else {"file": str(output)}
+    facts = {**found.to_dict(), "network": network.describe(), **place}
     stopped_by = found.complex.certificate.stopped_by
     if json:
         print_json(facts)
@@ -99,6 +119,10 @@ def count_in_ball(
                 "inradii": f"{min(inradii):.6g} to {max(inradii):.6g}",
                 "nearest border": "beyond the ball" if nearest is None else f"{nearest:.6g} from the center",
                 "proven": found.complex.certificate.statement,
+                **place,
             }
         )
+    if output is not None:
+        with signals.after_writing():
+            found.save(output)
     leave_if(stopped_by == "interrupt", "these are the cells that were found")

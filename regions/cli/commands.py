@@ -6,14 +6,13 @@ Each reads its words, calls one public function and prints what came back.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from regions.cli.ball import BallWords, count_in_ball
+from regions.cli.ball import BallWords, count_in_ball, in_ball
 from regions.cli.definitions import Definition, count_definitions
 from regions.cli.groups import grouped
 from regions.cli.info import guess_cells
@@ -27,8 +26,6 @@ from regions.cli.options import (
     MaxSecondsOption,
     NetworkPath,
     ReadingWords,
-    read_complex,
-    read_points,
     writable,
 )
 from regions.cli.polyline import PolylineOption, count_along
@@ -47,7 +44,9 @@ from regions.cli.stored_cells import (
     FolderOption,
     check_place,
     interior_facets,
+    joined_later,
     open_cells,
+    unbounded_cells,
 )
 from regions.errors import InvalidInputError
 
@@ -57,16 +56,6 @@ class By(StrEnum):
 
     layer = "layer"
     unit = "unit"
-
-
-class Color(StrEnum):
-    """What the colours of a picture mean."""
-
-    pattern = "pattern"
-    volume = "volume"
-    jacobian = "jacobian"
-    layer = "layer"
-    classes = "class"
 
 
 class GraphFormat(StrEnum):
@@ -156,22 +145,33 @@ def enumerate_(
     reading: ReadingWords,
     output: FileOption = None,
     folder: FolderOption = None,
+    polyline: PolylineOption = None,
     max_seconds: MaxSecondsOption = None,
     json: AsJson = False,
 ) -> None:
     """List the cells with volumes, centroids and facets, and write them to a file or a folder.
 
-    Ctrl-C saves the cells found so far, marked TRUNCATED, and exits with 130.
+    With --ball and --polyline the file also holds what `regions count` prints of them. Ctrl-C saves the cells
+    found so far, marked TRUNCATED, and exits with 130.
     """
     check_place(output, folder)
     around.check()
     network = reading.load(net)
-    if around.ball is not None and where != DomainWords():
+    if around.ball is not None and (where != DomainWords() or polyline is not None):
         raise InvalidInputError("--ball goes without another domain")
+    if polyline is not None:
+        if where != DomainWords() or output is None:
+            raise InvalidInputError("--polyline goes without another domain, and to --output FILE")
+        count_along(network, polyline, how, max_seconds, json, output)
+        return
+    if around.ball is not None and around.norm == "2" and output is not None:
+        count_in_ball(network, around, how, max_seconds, json, output)
+        return
     domain = where.build(network) if around.ball is None else around.domain(network)
     from regions.enumeration.enumerate import enumerate_cells
 
-    with watched("enumerating", estimate=guess_cells(network, domain, how.arithmetic)) as progress:
+    guess = guess_cells(network, domain, how.arithmetic)
+    with watched("enumerating", estimate=guess) as progress, joined_later(folder):
         options: dict[str, Any] = {"progress": progress, "max_seconds": max_seconds, "output": folder}
         complex: Any = enumerate_cells(network, domain, **options, **how.arguments())
     place = {"file": str(output)} if folder is None else {"folder": str(folder)}
@@ -181,7 +181,7 @@ def enumerate_(
         else:
             print_facts({**complex_facts(complex), **place})
         if output is not None:
-            complex.save(output)
+            (complex if around.ball is None else in_ball(around, network, complex)).save(output)
     _leave_if_interrupted(complex.certificate.stopped_by)
 
 
@@ -247,90 +247,6 @@ def locus(
         _print_locus(complex, found, by)
 
 
-@grouped
-def plot(
-    cells: Annotated[
-        Path,
-        typer.Argument(metavar="OUT.regions|NET", help="Cells, or with a domain a network; - is stdin."),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Picture: .png, .pdf, .svg, or .html.")],
-    where: DomainWords,
-    how: EngineWords,
-    reading: ReadingWords,
-    color: Annotated[Color, typer.Option(help="What the colours mean.")] = Color.pattern,
-    points: Annotated[
-        Path | None, typer.Option(metavar="P.npy", help="Points of the input space to mark, one per row.")
-    ] = None,
-    boundary: Annotated[
-        bool | None,
-        typer.Option(help="Draw the decision boundary. Default: where there is one, on one or two axes."),
-    ] = None,
-    graph: Annotated[bool, typer.Option("--graph", help="Draw the adjacency graph instead.")] = False,
-    dpi: Annotated[int | None, typer.Option(help="Dots per inch (default: 300).")] = None,
-    json: AsJson = False,
-) -> None:
-    """Draw the cells of a slice, a two-dimensional box or a segment; .html: to zoom and turn.
-
-    The cells are those of a file, or, with --box or another domain, of a network: they are listed first.
-    """
-    html = writable(output).suffix.lower() == ".html"
-    given = {"--points": points, "--boundary": boundary, "--color": color is not Color.pattern or None}
-    if graph:
-        _refuse(given, "a picture of the graph")
-    if html:
-        _refuse({"--color": given["--color"], "--graph": graph or None, "--dpi": dpi}, "an .html picture")
-    from regions import plotting
-
-    if not html:
-        plotting.figure_path(output)
-    complex = _cells_to_draw(cells, where, how, reading)
-    marked = None if points is None else read_points(points, complex.network.input_dim)
-    facts = {"file": str(output), "cells": complex.n_cells, "status": complex.status.name}
-    if html:
-        drawn = complex.dimension == 2 if boundary is None else boundary
-        figure = plotting.interactive_figure(complex, points=marked, decision_boundary=drawn)
-    elif graph:
-        axes = plotting.plot_graph(complex)
-    else:
-        axes = plotting.plot_cells(
-            complex, color.value, points=marked, decision_boundary=boundary is not False
-        )
-    with signals.after_writing():
-        if json:
-            print_json(facts)
-        else:
-            print_facts(facts)
-        if html:
-            plotting.save_interactive(figure, output)
-        else:
-            plotting.save_figure(axes, output, dpi=300 if dpi is None else dpi)
-
-
-def _cells_to_draw(path: Path, where: DomainWords, how: EngineWords, reading: ReadingWords) -> Any:
-    """Return the cells of a file, or those of a network on a domain if one is named."""
-    if where == DomainWords():
-        given = {**vars(how), **vars(reading)}
-        usual = {**vars(EngineWords()), **vars(ReadingWords())}
-        _refuse(
-            {f"--{name.replace('_', '-')}": value for name, value in given.items() if value != usual[name]},
-            "a file of cells",
-        )
-        return read_complex(path)
-    network = reading.load(path)
-    domain = where.build(network)
-    from regions.enumeration.enumerate import enumerate_cells
-
-    with watched("enumerating") as progress:
-        return enumerate_cells(network, domain, progress=progress, **how.arguments())
-
-
-def _refuse(given: Mapping[str, object], what: str) -> None:
-    """Raise InvalidInputError if an option is given that a kind of picture does not know."""
-    names = [name for name, value in given.items() if value is not None]
-    if names:
-        raise InvalidInputError(f"{what} knows no {', '.join(names)}; leave it out")
-
-
 def certificate(found: Any) -> dict[str, Any]:
     """Return a certificate, as `--json` names its parts."""
     return {
@@ -392,7 +308,7 @@ def summary(complex: Any) -> dict[str, Any]:
         "certificate": certificate(complex.certificate),
         "seconds": complex.seconds,
         "volume_sum": complex.volume_sum if math.isfinite(complex.volume_sum) else None,
-        **({} if complex.clipped is None else {"bounded_cells": int(complex.bounded.sum())}),
+        **({} if complex.clipped is None else {"bounded_cells": complex.n_cells - unbounded_cells(complex)}),
         "interior_facets": interior_facets(complex),
         "network": complex.network.describe(),
         "domain": complex.domain.describe(),
@@ -403,7 +319,7 @@ def complex_facts(complex: Any) -> dict[str, object]:
     """Return the same for people."""
     facts = summary(complex)
     volume = "unknown" if math.isnan(complex.volume_sum) else f"{complex.volume_sum:.9g}"
-    unbounded = 0 if complex.clipped is None else int((~complex.bounded).sum())
+    unbounded = unbounded_cells(complex)
     rest = f"; {unbounded:,} cells are unbounded" if unbounded else ""
     return {
         "network": facts["network"],

@@ -9,7 +9,14 @@ import typer
 
 from regions.cli.groups import grouped
 from regions.cli.options import Kind, KindOption, numbers, writable
-from regions.cli.problem import Problem, ProblemWords, answer, leave_if_interrupted
+from regions.cli.problem import (
+    NoiseKind,
+    NoiseOption,
+    Problem,
+    ProblemWords,
+    answer,
+    leave_if_interrupted,
+)
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -52,6 +59,7 @@ def compare(
         ),
     ] = None,
     kind: KindOption = Kind.gradient,
+    noise: NoiseOption = NoiseKind.absolute,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Also draw: .png, .pdf, .svg; biases, errors, z-scores.")
     ] = None,
@@ -68,10 +76,9 @@ def compare(
         from regions.plotting.figure_files import figure_path
 
         figure_path(writable(plot))
-    judged = [
-        _estimator(name.strip(), sigma, kind.value, {"eps": eps, "radius": radius, "directions": directions})
-        for name in estimators.split(",")
-    ]
+    shape = {"eps": eps, "radius": radius, "directions": directions}
+    how = {"kind": kind.value, "noise": noise.value}
+    judged = [named_estimator(name.strip(), sigma, how, shape) for name in estimators.split(",")]
     effort: dict[str, Any] = {"budgets": _whole(budgets), "n_seeds": seeds, "n_exact": exact_draws}
     if most_exact_draws is not None:
         effort["most_exact"] = most_exact_draws
@@ -91,7 +98,9 @@ def compare(
     leave_if_interrupted(comparison, "runs")
 
 
-def _estimator(name: str, sigma: float, kind: str, numbers: dict[str, Any]) -> BudgetedEstimator:
+def named_estimator(
+    name: str, sigma: float, how: dict[str, Any], numbers: dict[str, Any]
+) -> BudgetedEstimator:
     """Return the estimator of a short name, or an error that lists the names."""
     from regions import estimators as known
 
@@ -101,19 +110,19 @@ def _estimator(name: str, sigma: float, kind: str, numbers: dict[str, Any]) -> B
         )
     match name:
         case "coarea":
-            return known.Coarea(sigma, kind)  # type: ignore[arg-type]
+            return known.Coarea(sigma, **how)
         case "unnormalised":
-            return known.UnnormalisedCoarea(sigma, kind)  # type: ignore[arg-type]
+            return known.UnnormalisedCoarea(sigma, **how)
         case "own-noise":
-            return known.OwnNoiseCoarea(sigma, kind)  # type: ignore[arg-type]
+            return known.OwnNoiseCoarea(sigma, **how)
         case "sampled-state":
-            return known.SampledStateCoarea(sigma, kind)  # type: ignore[arg-type]
+            return known.SampledStateCoarea(sigma, **how)
         case "crofton":
-            return known.CroftonLines(sigma, kind)  # type: ignore[arg-type]
+            return known.CroftonLines(sigma, **how)
         case "shell":
-            return known.FiniteShell(numbers["eps"], sigma, kind)  # type: ignore[arg-type]
+            return known.FiniteShell(numbers["eps"], sigma, **how)
         case "distance":
-            return known.BoundaryDistance(numbers["eps"], sigma, kind)  # type: ignore[arg-type]
+            return known.BoundaryDistance(numbers["eps"], sigma, **how)
         case "cross-polytope":
             return known.CrossPolytope(numbers["radius"], numbers["directions"])
         case "patterns":

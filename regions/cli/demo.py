@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from regions.network.relu_network import Network
 
 _DIGITS = "data/digits_64x32x32.npz"
+_STEPS = "data/first_steps.txt"
 _IMAGES = (6, 8, 12)  # a three, a four and a six: their slice crosses seven classes
 _MARGIN = 0.8
 _SIGMA = 0.05
@@ -85,13 +86,27 @@ def demo(
     _five_dimensions(run)
     if own is not None:
         _count(run, "own", *own)
+    steps = _first_steps(run)
     run.found["seconds"] = time.perf_counter() - start
     if json:
         print_json(run.found)
         return
+    _say_end(run, steps)
+
+
+def _say_end(run: _Demo, steps: Path) -> None:
+    """Name the files, and in the last line the door to the tutorial."""
     run.say(f"Done in {run.found['seconds']:.0f} s. Files:")
     for path in run.found["files"]:
         run.say(f"  {path}")
+    run.say(f"\nNow yours: `python {steps}` is a tutorial to change line by line; docs/start.md goes on.")
+
+
+def _first_steps(run: _Demo) -> Path:
+    """Write the script that a user begins with."""
+    path = run.file("first_steps.py")
+    path.write_text(files("regions").joinpath(_STEPS).read_text(encoding="utf-8"), encoding="utf-8")
+    return path
 
 
 def _own_network(path: Path | None, box: tuple[str, str] | None, trust_code: bool) -> tuple[Any, Any] | None:

@@ -153,7 +153,7 @@ def _print(found: Exploration, step: MinimalPerturbation | None) -> None:
     nearest = found.nearest_facet
     facts: dict[str, object] = {
         "network": found.network.describe(),
-        "domain": found.frame.domain.describe(),
+        "domain": found.frame.describe(),
         "cells": found.statement(),
         "facets": f"{len(found.first):,}",
         "nearest facet": "none"

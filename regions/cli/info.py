@@ -18,13 +18,9 @@ if TYPE_CHECKING:
 
 # what takes no max units, and says so when asked
 WITHOUT_MAX_UNITS = (
-    "listings of unbounded domains",
-    "exploration of unbounded domains",
     "the closed form of local complexity",
     "gradient_tail",
     "inequalities",
-    "verify of what is TRUNCATED",
-    "verify --independent",
 )
 
 
@@ -99,7 +95,7 @@ def _domain_facts(network: Network, domain: Domain, seconds: float) -> dict[str,
         "list": _engine(network, domain, volumes=True),
         "cells": None,
     }
-    if seconds and domain.is_bounded:
+    if seconds:
         import numpy as np
 
         from regions.runs import estimate_cells
@@ -115,10 +111,8 @@ def _domain_facts(network: Network, domain: Domain, seconds: float) -> dict[str,
     return facts
 
 
-def guess_cells(network: Network, domain: Domain, arithmetic: str) -> Callable[[], Any] | None:
-    """Return what estimates the number of cells in half a second, for a bar; None where nothing can."""
-    if not domain.is_bounded:
-        return None
+def guess_cells(network: Network, domain: Domain, arithmetic: str) -> Callable[[], Any]:
+    """Return what estimates the number of cells in half a second, for a bar."""
 
     def estimate() -> Any:
         import numpy as np
@@ -133,15 +127,25 @@ def guess_cells(network: Network, domain: Domain, arithmetic: str) -> Callable[[
 
 def _engine(network: Network, domain: Domain, *, volumes: bool) -> str:
     """Name the engine that takes a domain, and why that one, or say why none does."""
-    if not domain.is_bounded:
-        return "cells or lp, as cones in one dimension more"
+    from regions.domain import Unbounded
+    from regions.enumeration.homogeneous import of_cones, searched
     from regions.enumeration.planning import plan_search
+    from regions.enumeration.unbounded_search import check_listed
 
     try:
-        plan = plan_search(network, domain, "auto", "certified", 1, volumes=volumes)
+        if volumes and isinstance(domain, Unbounded):
+            check_listed(network, domain)
+            cells = network, domain.clipped(1.0)
+        else:
+            cells = searched(network, domain, "auto")
+        plan = plan_search(*cells, "auto", "certified", 1, volumes=volumes)
     except RegionsError as error:
         return f"none: {error}"
-    return f"{plan.engine} ({plan.reason})"
+    if domain.is_bounded:
+        return f"{plan.engine} ({plan.reason})"
+    return (
+        f"{plan.engine} ({f'in a box that shows all, {plan.reason}' if volumes else of_cones(plan.reason)})"
+    )
 
 
 def _print(facts: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`regions count --polyline`: the cells along a polyline through points."""
+"""`--polyline` of `regions count` and `regions enumerate`: the cells along a polyline through points."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regions.cli.interruption import signals
 from regions.cli.options import EngineWords, read_points
 from regions.cli.session import (
     cells_in_words,
@@ -49,9 +50,14 @@ def _row(piece: int, cells: CellComplex, breaks: NDArray[np.float64]) -> tuple[o
 
 
 def count_along(
-    network: Network, path: Path, how: EngineWords, max_seconds: float | None, json: bool
+    network: Network,
+    path: Path,
+    how: EngineWords,
+    max_seconds: float | None,
+    json: bool,
+    output: Path | None = None,
 ) -> None:
-    """Count the cells along a polyline, and print counts and breakpoints."""
+    """Count the cells along a polyline, print counts and breakpoints, and save them if there is a file."""
     from regions.analysis.polylines import polyline_cells
 
     if how.engine != "auto":
@@ -66,8 +72,9 @@ def count_along(
             progress=progress,
             **limits,
         )
+    place = {} if output is None else {"file": str(output)}
     if json:
-        print_json({**found.to_dict(), "network": network.describe()})
+        print_json({**found.to_dict(), "network": network.describe(), **place})
     else:
         print_facts(
             {
@@ -76,6 +83,7 @@ def count_along(
                 "visits": cells_in_words(found.visits, found.stopped_by),
                 "distinct": f"{found.distinct:,} patterns",
                 "cells a piece": f"{found.counts.min():,} to {found.counts.max():,}",
+                **place,
             }
         )
         print_text("")
@@ -83,4 +91,7 @@ def count_along(
             ["piece", "length", "cells", "breakpoints"],
             list(map(_row, count(), found.pieces, found.breakpoints)),
         )
+    if output is not None:
+        with signals.after_writing():
+            found.save(output)
     leave_if(found.stopped_by == "interrupt", "these are the cells that were found")

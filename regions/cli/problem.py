@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
@@ -33,7 +34,20 @@ if TYPE_CHECKING:
     from regions.domain import Domain
     from regions.network.relu_network import Network
 
-__all__ = ["Problem", "ProblemWords", "answer", "leave_if_interrupted"]
+__all__ = ["NoiseKind", "NoiseOption", "Problem", "ProblemWords", "answer", "leave_if_interrupted"]
+
+
+class NoiseKind(StrEnum):
+    """What --noise may be."""
+
+    absolute = "absolute"
+    relative = "relative"
+
+
+NoiseOption = Annotated[
+    NoiseKind,
+    typer.Option(help="Noise of sigma for every unit, or of sigma times each unit's spread over the data."),
+]
 
 
 @dataclass(frozen=True)

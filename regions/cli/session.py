@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any, Protocol
 
 import typer
@@ -113,11 +114,12 @@ class _LateBar:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f} %  {task.fields[done]} " + self._unit),
+                TextColumn("{task.fields[pace]}"),
                 TimeElapsedColumn(),
                 console=self._console,
                 transient=True,
             )
-            self._task = self._bar.add_task(self._label, total=1.0, done="")
+            self._task = self._bar.add_task(self._label, total=1.0, done="", pace="")
             self._bar.start()
             if self._estimate is not None:
                 threading.Thread(target=self._guess, args=(self._estimate,), daemon=True).start()
@@ -125,7 +127,8 @@ class _LateBar:
         done, expected = f"{cells_so_far:,}", self._expected
         if expected > cells_so_far:
             done, fraction_done = f"{done} of about {expected:,.2g}", cells_so_far / expected
-        self._bar.update(self._task, completed=fraction_done, done=done)
+        pace = pace_in_words(cells_so_far, fraction_done, time.monotonic() - self._start, self._unit)
+        self._bar.update(self._task, completed=fraction_done, done=done, pace=pace)
 
     def _guess(self, estimate: Callable[[], Guess]) -> None:
         with suppress(Exception):  # the work goes on without it, and says itself what is wrong
@@ -135,6 +138,24 @@ class _LateBar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def pace_in_words(done: int, fraction: float, seconds: float, unit: str) -> str:
+    """Return how many things are done a second, and how long the rest takes at this pace.
+
+    Examples
+    --------
+    >>> pace_in_words(30_000, 0.25, 10.0, "cells")
+    '3,000 cells/s, 0:00:30 left'
+    >>> pace_in_words(5, 0.0, 10.0, "bias draws")
+    '0.5 bias draws/s'
+    """
+    rate = done / max(seconds, 1e-9)
+    words = f"{rate:,.0f} {unit}/s" if rate >= 10.0 else f"{rate:.2g} {unit}/s"
+    if not 0.0 < fraction < 1.0:
+        return words
+    left = timedelta(seconds=round(seconds * (1.0 - fraction) / fraction))
+    return f"{words}, {left} left"
 
 
 def say_decisions() -> None:

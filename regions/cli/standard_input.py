@@ -85,16 +85,30 @@ def _suffix_of_archive(content: bytes) -> str:
 
 
 def read_complex(path: Path) -> CellComplex:
-    """Read the cells that `regions enumerate` wrote.
+    """Read the cells that `regions enumerate` wrote; FILE:K is piece K of the polyline in a file.
 
     Raises
     ------
     InvalidInputError
-        If there is no such file.
+        If there is no such file, or no such piece.
     """
     from regions.complexes import CellComplex
 
     if path != STANDARD_INPUT and not path.exists():
+        name, _, number = str(path).rpartition(":")
+        if number.isdecimal() and Path(name).is_file():
+            return _piece(Path(name), int(number))
         raise InvalidInputError(f"{path}: no such file; `regions enumerate NET <domain> -o {path}` makes one")
     with named_file(path, "cells", ".regions") as file:
         return CellComplex.load(file)
+
+
+def _piece(file: Path, number: int) -> CellComplex:
+    from regions.analysis.polylines import PolylineCells
+
+    pieces = PolylineCells.load(file).pieces
+    if number >= len(pieces):
+        raise InvalidInputError(
+            f"{file}:{number}: the polyline in {file} has the pieces 0 to {len(pieces) - 1}"
+        )
+    return pieces[number]

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regions.cli.options import read_complex
+from regions.cli.session import leave_if
 from regions.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex, StoredComplex
 
-__all__ = ["CellsPath", "FileOption", "FolderOption", "check_place", "interior_facets", "open_cells"]
+__all__ = [
+    "CellsPath",
+    "FileOption",
+    "FolderOption",
+    "check_place",
+    "interior_facets",
+    "joined_later",
+    "open_cells",
+    "unbounded_cells",
+]
 
 FileOption = Annotated[Path | None, typer.Option("--output", "-o", help="File for the cells, OUT.regions.")]
 FolderOption = Annotated[
@@ -51,7 +63,26 @@ def open_cells(path: Path) -> CellComplex | StoredComplex:
     return read_complex(path)
 
 
+@contextmanager
+def joined_later(folder: Path | None) -> Iterator[None]:
+    """Say how to go on, where Ctrl-C ends the joining of facets in a folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from regions.complexes.listing_files import is_searched
+
+        if folder is not None and is_searched(folder):
+            leave_if(True, f"the cells are found and kept; `regions join {folder}` goes on")
+        raise
+
+
 def interior_facets(cells: Any) -> int:
     """Return how many facets are between two cells."""
     stored = getattr(cells, "n_interior_facets", None)
     return int(cells.facets.interior.sum()) if stored is None else int(stored)
+
+
+def unbounded_cells(cells: Any) -> int:
+    """Return how many cells have no end."""
+    stored = getattr(cells, "n_unbounded", None)
+    return int((~cells.bounded).sum()) if stored is None else int(stored)

@@ -8,7 +8,14 @@ import typer
 
 from regions.cli.groups import grouped
 from regions.cli.options import Kind, KindOption
-from regions.cli.problem import Problem, ProblemWords, answer, leave_if_interrupted
+from regions.cli.problem import (
+    NoiseKind,
+    NoiseOption,
+    Problem,
+    ProblemWords,
+    answer,
+    leave_if_interrupted,
+)
 
 if TYPE_CHECKING:
     from regions.validation.local_complexity import ValidationReport
@@ -22,6 +29,7 @@ def validate(
         int, typer.Option(help="Bias draws of the exact value, one enumeration each.")
     ] = 100,
     kind: KindOption = Kind.gradient,
+    noise: NoiseOption = NoiseKind.absolute,
     *,
     problem: ProblemWords,
 ) -> None:
@@ -45,6 +53,7 @@ def validate(
             n_samples=samples,
             n_bias=bias_draws,
             kind=kind.value,  # type: ignore[typeddict-item]
+            noise=noise.value,  # type: ignore[typeddict-item]
             **given.options,  # type: ignore[typeddict-item]
         )
 

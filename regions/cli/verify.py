@@ -11,7 +11,7 @@ import typer
 from regions.cli.options import AsJson, ComplexPath, read_complex
 from regions.cli.session import print_json, print_text, watched
 from regions.cli.standard_input import named_file
-from regions.errors import InvalidInputError
+from regions.errors import CertificateError, InvalidInputError
 
 _WRONG = 1
 
@@ -44,23 +44,86 @@ def verify(
     if independent:
         _prove(cells, max_cells, json)
         return
+    with named_file(cells, "cells", ".regions") as file:
+        check = _verify_along if _is_polyline(file) else _verify_cells
+        ok = check(file, cells, (max_cells, seed), json)
+    if not ok:
+        raise typer.Exit(_WRONG)
+
+
+def _is_polyline(file: Path) -> bool:
+    from regions.complexes.complex_files import POLYLINE_FORMAT, read_words
+
+    return bool(read_words(file).get("format") == POLYLINE_FORMAT)
+
+
+def _verify_cells(file: Path, name: Path, draw: tuple[int | None, int], json: bool) -> bool:
+    """Check a complex, and which of its cells meet a ball if the file says so; tell whether it is right."""
     import numpy as np
 
     from regions.analysis.verification import verify as check
+    from regions.complexes.complex_files import read_words
 
-    complex = read_complex(cells)
+    max_cells, seed = draw
+    complex, ball = read_complex(file), "ball" in read_words(file)
     with watched("verifying") as progress:
         report = check(
             complex, max_cells=max_cells, rng=np.random.default_rng(seed), progress=progress, strict=False
         )
+        wrong = _wrong_in_ball(file) if ball else ""
     if json:
         payload = asdict(report)
         payload["repairs"] = [{"cell": one.cell, "witness": list(one.rounded)} for one in report.repairs]
-        print_json({**payload, "file": str(cells)})
+        print_json({**payload, "file": str(name), **({"ball": wrong or "ok"} if ball else {})})
     else:
         print_text(str(report))
-    if not report.ok:
-        raise typer.Exit(_WRONG)
+        if ball:
+            print_text(f"wrong: {wrong}" if wrong else "proven: which cells meet the ball")
+    return report.ok and not wrong
+
+
+def _wrong_in_ball(file: Path) -> str:
+    """Return what is wrong with which cells meet a ball; "" if nothing is."""
+    from regions.analysis.ball_cells import BallCells
+
+    try:
+        BallCells.load(file).check()
+    except CertificateError as error:
+        return str(error)
+    return ""
+
+
+def _verify_along(file: Path, name: Path, draw: tuple[int | None, int], json: bool) -> bool:
+    """Check each piece of a polyline, print what is proven of all, and tell whether they are right."""
+    import numpy as np
+
+    from regions.analysis.polylines import PolylineCells
+    from regions.analysis.verification import verify as check
+
+    found, (max_cells, seed) = PolylineCells.load(file), draw
+    rng = np.random.default_rng(seed)
+    with watched("verifying", unit="pieces") as progress:
+        reports = []
+        for k, piece in enumerate(found.pieces):
+            reports.append(check(piece, max_cells=max_cells, rng=rng, strict=False))
+            progress(k + 1, (k + 1) / len(found.pieces))
+    failures = [f"piece {k}: {text}" for k, one in enumerate(reports) for text in one.failures]
+    ok = all(one.ok for one in reports)
+    shared = set.intersection(*(set(one.proven) for one in reports))
+    proven = [text for text in reports[0].proven if text in shared]
+    if json:
+        cells = sum(piece.n_cells for piece in found.pieces)
+        facts = {"ok": ok, "pieces": len(reports), "cells": cells, "complete": found.complete}
+        print_json({**facts, "failures": failures, "proven": proven, "file": str(name)})
+        return ok
+    lines = [
+        f"{'verified' if ok else 'NOT RIGHT'}: {len(reports):,} pieces, {int(found.counts.sum()):,} cells"
+    ]
+    lines += [f"wrong: {text}" for text in failures] + [f"proven of each piece: {text}" for text in proven]
+    if not found.complete:
+        lines.append(f"not proven: that no cell is missing (TRUNCATED: {found.stopped_by})")
+    print_text("\n".join(lines))
+    return ok
 
 
 def _prove(path: Path, max_cells: int | None, as_json: bool) -> None:
@@ -70,6 +133,11 @@ def _prove(path: Path, max_cells: int | None, as_json: bool) -> None:
     limit = independent.MOST_CELLS if max_cells is None else max_cells
     try:
         with named_file(path, "cells", ".regions") as file, watched("proving") as progress:
+            if _is_polyline(file):
+                raise InvalidInputError(
+                    f"{path} holds cells along a polyline, and --independent proves those of one domain: "
+                    "leave it out, or enumerate on a piece with --segment"
+                )
             proof = independent.prove(str(file), limit=limit, progress=progress)
     except independent.NotDecided as error:
         raise InvalidInputError(f"not decided: {error}") from error

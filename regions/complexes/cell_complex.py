@@ -19,6 +19,7 @@ from regions.complexes.cell import Cell
 from regions.complexes.certificate import Arithmetic, Certificate, Completeness, Tolerances
 from regions.complexes.complex_contents import content_problems
 from regions.complexes.complex_files import read_complex, write_complex
+from regions.complexes.complex_words import ComplexWords, problem_of, require_volumes
 from regions.complexes.facet_table import FacetTable
 from regions.complexes.geometry import CellGeometry, geometry_of
 from regions.complexes.stored_complex import StoredComplex
@@ -29,7 +30,7 @@ from regions.errors import InvalidInputError, check_choice
 from regions.inputs import without_tensors
 from regions.network import Network
 from regions.network.patterns import hex_names, pack, row_keys, unpack
-from regions.showing import Shown, Tabular, plain, plotter
+from regions.showing import Shown, Tabular, plotter
 from regions.showing.svg_pictures import MOST_POLYGONS, cells_svg, lines_svg
 
 __all__ = ["CellComplex"]
@@ -39,7 +40,8 @@ __all__ = ["CellComplex"]
 class CellComplex(Shown, Tabular):
     """The cells of a network on a domain, and the facets between them.
 
-    `complex[i]` is the `Cell` of that number, and a loop over a complex goes over its cells.
+    `complex[i]` is the `Cell` of that number, and a loop over a complex goes over its cells. One without
+    cells, which only a search has that was ended before its first, is false, as an empty list is.
 
     Attributes
     ----------
@@ -165,12 +167,7 @@ class CellComplex(Shown, Tabular):
 
     def require_volumes(self, what: str) -> None:
         """Raise InvalidInputError unless the volumes of cells and facets are known from vertices."""
-        if self.volume_kind != "vertices":
-            raise InvalidInputError(
-                f"{what} needs the volumes of cells and facets, and these cells (engine {self.engine!r}, "
-                f"d = {self.dimension}) have none from vertices (volume_kind {self.volume_kind!r}): "
-                "enumerate with engine='cells', or on a slice"
-            )
+        require_volumes(self, what)
 
     def _index(self, i: int) -> int:
         whole = isinstance(i, int | np.integer) and not isinstance(i, bool)
@@ -339,7 +336,8 @@ class CellComplex(Shown, Tabular):
         if self.clipped is None:
             write_complex(self, path)
         else:
-            write_complex(self.clipped, path, self.domain, unbounded_arrays(self))
+            words = {"unbounded": self.domain.to_dict()}
+            write_complex(self.clipped, path, words, unbounded_arrays(self))
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> StoredComplex:
@@ -409,22 +407,13 @@ class CellComplex(Shown, Tabular):
 
         Those are in `to_arrow`, `to_pandas` and `to_polars`, in `save`, and in `to_dict` of each cell.
         """
-        return {
-            "n_cells": self.n_cells,
-            "n_facets": len(self.facets),
-            "n_interior_facets": int(self.facets.interior.sum()),
-            "dimension": self.dimension,
-            "status": self.status.value,
-            "engine": self.engine,
-            "engine_reason": self.engine_reason,
-            "arithmetic": self.arithmetic,
-            "certificate": self.certificate.to_dict(),
-            "seconds": self.seconds,
-            "volume_sum": plain(self.volume_sum),
-            "volume_kind": self.volume_kind,
-            "network": self.network.describe(),
-            "domain": self.domain.describe(),
-        }
+        return self._words.numbers()
+
+    @property
+    def _words(self) -> ComplexWords:
+        inner = int(self.facets.interior.sum())
+        unbounded = self.n_cells - int(np.count_nonzero(self.bounded))
+        return ComplexWords(self, len(self.facets), inner, unbounded)
 
     def _columns(self) -> dict[str, Any]:
         columns = {
@@ -440,27 +429,13 @@ class CellComplex(Shown, Tabular):
         return columns if self.volume_errors is None else columns | {"volume_error": self.volume_errors}
 
     def _headline(self) -> str:
-        return (
-            f"{self.n_cells:,} cells in {self.dimension}-D, {len(self.facets):,} facets, "
-            f"{self.status.value}, engine {self.engine}, {self.arithmetic} arithmetic"
-        )
+        return self._words.headline()
 
     def _notes(self) -> dict[str, Any]:
-        return {"network": self.network.describe(), "domain": self.domain.describe()}
+        return problem_of(self)
 
     def _facts(self) -> dict[str, Any]:
-        unbounded = self.n_cells - int(np.count_nonzero(self.bounded))
-        rest = f", {unbounded:,} unbounded" if unbounded else ""
-        inner = int(self.facets.interior.sum())
-        return {
-            **self._notes(),
-            "cells": f"{self.n_cells:,}{rest} ({self.status.value})",
-            "facets": f"{inner:,} between cells, {len(self.facets) - inner:,} others",
-            "volume": "not known" if self.volume_kind == "none" else f"{self.volume_sum:.9g} in all",
-            "proven": self.certificate.statement,
-            "engine": f"{self.engine}, {self.arithmetic} arithmetic, {self.seconds:.3g} s",
-            "why": self.engine_reason,
-        }
+        return self._words.facts()
 
     def _picture(self) -> str:
         if self.dimension != 2 or self.clipped is not None or not self.n_cells:

@@ -34,13 +34,18 @@ if TYPE_CHECKING:
     from regions.complexes.cell_complex import CellComplex
 
 FILE_FORMAT = "regions cell complex 2"
+POLYLINE_FORMAT = "regions polyline 1"
+READERS = {
+    FILE_FORMAT: "which CellComplex.load reads",
+    POLYLINE_FORMAT: "which PolylineCells.load reads, and the command line piece by piece, as FILE:0",
+}
 PLANE_ROUNDING = 1e-12
 
 
 def write_complex(
     cells: CellComplex,
     path: str | os.PathLike[str],
-    unbounded: Domain | None = None,
+    words: dict[str, Any] | None = None,
     more: dict[str, NDArray[Any]] | None = None,
 ) -> None:
     """Write a complex, with its network and domain, to exactly this path.
@@ -48,7 +53,7 @@ def write_complex(
     Parameters
     ----------
     cells, path : CellComplex, path
-    unbounded, more : the domain that `cells` are clipped from, and the arrays that say what is unbounded
+    words, more : what else the header and the arrays are to say, as of a domain that cells are clipped from
 
     Raises
     ------
@@ -66,15 +71,25 @@ def write_complex(
         arrays["volume_errors"] = cells.volume_errors
     if cells.facets.witness is not None:
         arrays["facet_witness"] = cells.facets.witness
-    header = {**_header(cells), "relu": flags}
-    if unbounded is not None and more is not None:
-        header["unbounded"] = unbounded.to_dict()
-        arrays |= {name: more[name] for name in UNBOUNDED_ARRAYS}
-    header["digest"] = _digest(header, arrays)
-    arrays = {"header": np.array(json.dumps(header)), **arrays}
+    header = {"format": FILE_FORMAT, **words_of(cells), "relu": flags}
+    header |= {"domain": cells.domain.to_dict(), "network_name": cells.network.name, **(words or {})}
+    write_entries(path, header, arrays | (more or {}), "cells")
+
+
+def write_entries(
+    path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Any], what: str
+) -> None:
+    """Write a header, with a digest of everything, and arrays to exactly this path.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be written.
+    """
+    header = {**header, "digest": _digest(header, arrays)}
     # an open file, because given a path numpy appends ".npz" to names without it
-    with replacing(path, "cells") as stream:
-        np.savez_compressed(stream, **arrays)
+    with replacing(path, what) as stream:
+        np.savez_compressed(stream, header=np.array(json.dumps(header)), **arrays)
 
 
 def read_complex(path: str | os.PathLike[str]) -> tuple[dict[str, Any], tuple[Any, ...] | None]:
@@ -106,9 +121,19 @@ def read_complex(path: str | os.PathLike[str]) -> tuple[dict[str, Any], tuple[An
         ) from error
 
 
-def _header(cells: CellComplex) -> dict[str, Any]:
+def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the header of a file of cells, without a look at its arrays; {} where there is none to be read."""
+    try:
+        data = read_members(path, lambda name: name == "header")
+        words = json.loads(str(data["header"]))
+    except (RegionsError, KeyError, ValueError):
+        return {}
+    return words if isinstance(words, dict) else {}
+
+
+def words_of(cells: CellComplex) -> dict[str, Any]:
+    """Return what a header says of a complex, but for its network and domain."""
     return {
-        "format": FILE_FORMAT,
         "status": cells.status.value,
         "engine": cells.engine,
         "engine_reason": cells.engine_reason,
@@ -116,8 +141,6 @@ def _header(cells: CellComplex) -> dict[str, Any]:
         "tolerances": asdict(cells.tolerances),
         "certificate": asdict(cells.certificate),
         "seconds": cells.seconds,
-        "domain": cells.domain.to_dict(),
-        "network_name": cells.network.name,
         "volume_kind": cells.volume_kind,
     }
 
@@ -160,10 +183,18 @@ def _unbounded(data: dict[str, NDArray[Any]], attributes: dict[str, Any]) -> tup
     return domain, *arrays
 
 
-def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    header = json.loads(str(data["header"]))
-    if header["format"] != FILE_FORMAT:
-        raise InvalidInputError(f"file format {header['format']!r}; this version reads {FILE_FORMAT!r}")
+def checked_words(data: dict[str, NDArray[Any]], file_format: str) -> dict[str, Any]:
+    """Return the header of a file, whose format and digest must be right.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are not.
+    """
+    header: dict[str, Any] = json.loads(str(data["header"]))
+    if header["format"] != file_format:
+        hint = READERS.get(str(header["format"]), "which this version does not know")
+        raise InvalidInputError(f"file format {header['format']!r}, {hint}; this is for {file_format!r}")
     digest = header.pop("digest", None)  # files of version 0.1 have none
     arrays = {name: array for name, array in data.items() if name != "header"}
     if digest is not None and digest != _digest(header, arrays):
@@ -171,11 +202,21 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
             "its content is not what was saved (its digest is another): it was changed or damaged since; "
             "take an unchanged copy, or enumerate again"
         )
+    return header
+
+
+def stored_network(header: dict[str, Any], data: dict[str, NDArray[Any]]) -> Network:
+    """Return the network of a file."""
     n_layers = len(header["relu"])
     odd = [name for k in range(n_layers) for name in (f"W{k}", f"b{k}") if data[name].dtype != np.float64]
     if odd:
         raise InvalidInputError(f"array {odd[0]!r} is {data[odd[0]].dtype}, expected float64")
-    network = Network.from_arrays(**from_entries(header["relu"], data, header["network_name"])._asdict())
+    return Network.from_arrays(**from_entries(header["relu"], data, header["network_name"])._asdict())
+
+
+def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    header = checked_words(data, FILE_FORMAT)
+    network = stored_network(header, data)
     domain = domain_from_dict(header["domain"])
     cells = {name: data[name] for name in CELL_ARRAYS}
     facets = {name: data[f"facet_{name}"] for name in FACET_ARRAYS}
@@ -187,6 +228,15 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "domain": domain,
         **cells,
         "facets": FacetTable(**facets, witness=data.get("facet_witness")),
+        **said_of(header),
+        "rings": rings,
+        "volume_errors": data.get("volume_errors"),
+    }
+
+
+def said_of(header: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a complex that its header says, as `words_of` wrote them."""
+    return {
         "status": Completeness(header["status"]),
         "engine": header["engine"],
         "engine_reason": header["engine_reason"],
@@ -194,7 +244,5 @@ def _attributes(data: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "tolerances": Tolerances(**header["tolerances"]),
         "certificate": Certificate(**header["certificate"]),
         "seconds": float(header["seconds"]),
-        "rings": rings,
         "volume_kind": str(header.get("volume_kind", "vertices")),
-        "volume_errors": data.get("volume_errors"),
     }

@@ -17,11 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.complexes.complex_arrays import FACET_ARRAYS
+from regions.complexes.facet_table import FacetTable
 from regions.errors import InvalidInputError
 from regions.network.patterns import packed_size
 
-LISTING_FORMAT = "regions listing 1"
+LISTING_FORMAT = "regions listing 2"
+OLD_FORMATS = ("regions listing 1",)  # which had volumes and bounded domains only
 HEADER, NETWORK, CELLS, FACETS = "listing.json", "network.npz", "cells.parquet", "facets.parquet"
+CLIPPED = "clipped"  # within the folder of an unbounded domain: the listing in the box that clips
+WORK, SEARCHED = "work", "search.json"  # where a search was over, and its facets are not joined yet
 BLOCK = 1 << 16  # cells in a row group
 COMPRESSION = "zstd"
 _CHUNK = 1 << 22
@@ -129,6 +133,13 @@ def facet_schema() -> Any:
     return pa.schema([(name, pa.from_numpy_dtype(kind)) for name, kind in FACET_ARRAYS.items()])
 
 
+def arrow_facets(table: FacetTable) -> Any:
+    """Return facets as an Arrow table."""
+    pa, _ = arrow()
+    schema = facet_schema()
+    return pa.table([pa.array(getattr(table, name)) for name in schema.names], schema=schema)
+
+
 def block_writer(stream: Any, schema: Any) -> Any:
     """Return what writes tables as row groups to an open file."""
     _, pq = arrow()
@@ -146,6 +157,11 @@ def write_header(folder: Path, header: dict[str, Any]) -> None:
     write_text(text + "\n", folder / HEADER, "listing")
 
 
+def is_searched(folder: Path) -> bool:
+    """Tell whether a folder holds the parts of a search that is over, and no listing yet."""
+    return (folder / WORK / SEARCHED).is_file() and not (folder / HEADER).is_file()
+
+
 def read_header(folder: Path) -> dict[str, Any]:
     """Read the header of a folder.
 
@@ -155,6 +171,11 @@ def read_header(folder: Path) -> dict[str, Any]:
         If there is none, or of another kind.
     """
     file = folder / HEADER
+    if is_searched(folder):
+        raise InvalidInputError(
+            f"the cells in {str(folder)!r} are found, and their facets are not joined yet: "
+            f"`regions join {folder}` goes on"
+        )
     if not file.is_file():
         raise InvalidInputError(
             f"{str(folder)!r} holds no finished listing ({HEADER} is missing); `regions enumerate NET "
@@ -165,7 +186,7 @@ def read_header(folder: Path) -> dict[str, Any]:
         kind = header["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(f"{str(file)!r} is damaged: {error}") from error
-    if kind != LISTING_FORMAT:
+    if kind not in (LISTING_FORMAT, *OLD_FORMATS):
         raise InvalidInputError(f"{str(file)!r} has format {kind!r}; this version reads {LISTING_FORMAT!r}")
     return dict(header)
 

@@ -34,8 +34,7 @@ from regions.enumeration.self_checks import (
     sums_up,
     too_many,
 )
-from regions.enumeration.spool import Spool
-from regions.enumeration.stored_listing import WORK, check_listable, new_folder, write_listing
+from regions.enumeration.stored_listing import check_listable
 from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
 from regions.errors import InvalidInputError
@@ -256,8 +255,8 @@ def enumerate_cells(
         of cells by Monte Carlo in any dimension, with standard errors. `volume_kind` of the result says
         which.
     output : a new folder that the cells go to, so that memory does not grow with their number
-        For engines with vertices; needs pyarrow. The result is a StoredComplex, with the same cells and
-        facets in the same order. See docs/listings.md.
+        Needs pyarrow. The result is a StoredComplex, with the same cells and facets in the same order, by
+        engine "lp" without volumes. Unbounded domains are listed in memory first. See docs/listings.md.
 
     Returns
     -------
@@ -270,6 +269,8 @@ def enumerate_cells(
     ------
     InvalidInputError, InvalidDomainError
         If an argument cannot be used.
+    BudgetExceededError
+        With `output`: if `max_seconds` were over before the facets were joined; `join_listing` goes on.
     CertificateError
         If the result fails one of its checks.
 
@@ -288,47 +289,56 @@ def enumerate_cells(
     """
     output = limits.pop("output", None)
     max_cells, max_seconds = checked_limits("enumerate_cells", limits)
-    if output is not None and (engine in ("both", "lp") or isinstance(domain, Unbounded)):
+    if output is not None and (engine == "both" or volumes is not None):
         raise InvalidInputError(
-            "output= is for one engine with vertices, on a bounded domain: use engine 'auto' or 'cells'"
+            "output= takes one engine, and no volumes=: cells in a folder have those of their vertices, and "
+            "none with engine 'lp'"
         )
     if isinstance(domain, Unbounded) and isinstance(network, Network):
         others: dict[str, Any] = {"arithmetic": arithmetic, "progress": progress, "workers": workers}
         others |= {"volumes": volumes, "executor": executor}
-        return list_unbounded(enumerate_cells, network, domain, engine, others | limits)
+        given = network, domain, engine, others | limits
+        if output is None:
+            return list_unbounded(enumerate_cells, *given)
+        from regions.enumeration.folder_listing import keep_in_folder
+
+        return keep_in_folder(output, lambda: list_unbounded(enumerate_cells, *given))
     if engine == "both":
         options: dict[str, Any] = {"arithmetic": arithmetic, "workers": workers, "progress": progress}
         options["executor"] = executor
         return by_both(enumerate_cells, (network, domain), {}, {"volumes": False}, options | limits)
     plan = plan_search(network, domain, engine, arithmetic, workers, volumes=True)
-    if _wants_volumes(plan, domain, volumes):
+    if _wants_volumes(plan, domain, False if output is not None else volumes):
         check_listable(domain)
-    if plan.engine == "lp" and output is None:
-        if executor is not None:
-            raise InvalidInputError(
-                "engine 'lp' lists cells on threads of this process: leave executor out, or use 'cells'"
-            )
+    if plan.engine == "lp" and executor is not None:
+        raise InvalidInputError(
+            "engine 'lp' lists cells on threads of this process: leave executor out, or use 'cells'"
+        )
+    problem = Problem(network, domain, plan.engine, arithmetic, True)
+    if output is not None:
+        from regions.enumeration.folder_listing import list_to_folder
+
+        return list_to_folder(
+            plan,
+            problem,
+            output,
+            Limits(max_cells=max_cells, max_seconds=max_seconds),
+            workers,
+            executor,
+            progress,
+        )
+    if plan.engine == "lp":
         with Stop(max_seconds) as stop:
             from regions.enumeration.programs.listing_by_programs import enumerate_by_facets
 
             cells = enumerate_by_facets(plan, domain, max_cells, progress, volumes, stop)
             stop.deliver(cells.certificate.stopped_by)
         return cells
-    if plan.engine == "lp":
-        raise InvalidInputError(
-            f"output= needs vertices, which are found up to d = {LARGEST_LISTED_DIMENSION}"
-        )
     if volumes is not None:
         raise InvalidInputError(
             f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
     compile_search(plan.make, Mode.COLLECT)
-    problem = Problem(network, domain, plan.engine, arithmetic, True)
-    if output is not None:
-        with new_folder(output) as place, Stop(max_seconds) as stop:
-            plan = plan.spooled(Spool(place / WORK, plan.net))
-            outcome = search_tree((plan, problem, workers), Mode.COLLECT, executor, max_cells, progress, stop)
-            return write_listing(plan, domain, outcome, place, stop.seconds)
     with Stop(max_seconds) as stop:
         outcome = search_tree((plan, problem, workers), Mode.COLLECT, executor, max_cells, progress, stop)
         cells = _complex_of(plan, domain, outcome, stop)

@@ -7,7 +7,7 @@ fits into memory; the pairs are sorted into files by the first cell of each. Whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +77,19 @@ class FacetFiles:
     net, domain : what is listed
     sizes : how many cells and half-facets there will be
     workers : int, threads
+    check : called now and then; what it raises ends the joining
     """
 
     def __init__(
-        self, folder: Path, net: CompiledNetwork, domain: Domain, sizes: tuple[int, int], workers: int
+        self,
+        folder: Path,
+        net: CompiledNetwork,
+        domain: Domain,
+        sizes: tuple[int, int],
+        workers: int,
+        check: Callable[[], None],
     ) -> None:
+        self.check = check
         self.net, self.domain, self.workers = net, domain, workers
         self.cells, self.words = 0, max(1, (net.n_units + 63) // 64)
         self.alone, self.troubles, self.halves_seen = 0, 0, 0
@@ -95,6 +103,7 @@ class FacetFiles:
 
     def add(self, batch: Batch) -> None:
         """Take the next cells, with their half-facets."""
+        self.check()
         cells, n = batch.cells, len(batch.cells.volume)
         record = np.zeros((n, 8 * self.words), np.uint8)
         record[:, : packed_size(self.net.n_units)] = cells.pattern
@@ -123,6 +132,7 @@ class FacetFiles:
         self.stream.close()
         self.halves.close()
         for k in range(len(self.halves.paths)):
+            self.check()
             half = self.halves.take(k)
             mate = self._mates(half)
             row = np.arange(len(half))
@@ -177,6 +187,7 @@ class FacetFiles:
     def _block(self, pairs: NDArray[Any], tolerances: Tolerances) -> tuple[FacetTable, str]:
         parts, texts = [], [""]
         for at in range(0, len(pairs), JUMPS_AT_ONCE):
+            self.check()
             rows, jump, other_side = self._rows(pairs[at : at + JUMPS_AT_ONCE])
             parts.append({**rows._asdict(), "jump": jump})
             texts.append(compare_both_sides(rows.volume, other_side, self.domain, tolerances))

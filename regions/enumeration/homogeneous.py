@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.domain.unbounded import Unbounded
-from regions.errors import InvalidDomainError
+from regions.domain import Domain, Unbounded
+from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION
+from regions.errors import InvalidDomainError, InvalidInputError
 from regions.network.patterns import pack, unpack
 from regions.network.relu_network import Network
 
@@ -76,6 +77,41 @@ def length_scale(network: Network) -> float:
     distances = distances[distances > 0.0]
     typical = float(np.median(distances)) if distances.size else 1.0
     return float(2.0 ** np.clip(np.ceil(np.log2(typical)), -500, 500))
+
+
+def searched(network: Network, domain: Domain, engine: str) -> tuple[Network, Domain]:
+    """Return the network and the domain that a count searches: of what has no end, the cones over the cells.
+
+    A cell of the domain and its cone have one subtree, so there are as many of the one as of the other.
+
+    Raises
+    ------
+    InvalidInputError, InvalidDomainError
+        If the domain is unbounded and not the network's, or the engine does not take cones over its cells.
+
+    Examples
+    --------
+    >>> from regions.domain import WholeSpace
+    >>> line = Network.from_arrays([[[2.0]], [[1.0]]], [[-3.0], [0.5]])
+    >>> cones, box = searched(line, WholeSpace(1), "auto")
+    >>> cones.input_dim, box.describe()
+    (2, 'Box [-2, 2] x [0, 1]')
+    """
+    if not (isinstance(domain, Unbounded) and isinstance(network, Network)):
+        return network, domain
+    check_inputs(network, domain)
+    d = domain.dimension
+    if engine == "planar" or (engine in ("cells", "both") and d >= LARGEST_VERTEX_DIMENSION):
+        raise InvalidInputError(
+            f"engine {engine!r} with {domain.describe()}: cones over cells have {d + 1} dimensions; use "
+            f"'cells' (up to {LARGEST_VERTEX_DIMENSION}), 'lp' or 'auto'"
+        )
+    return homogeneous(network).network, domain.cone(length_scale(network))
+
+
+def of_cones(reason: str) -> str:
+    """Return why an engine was chosen, where it searched cones."""
+    return f"cones over the cells, {reason}"
 
 
 def check_inputs(network: Network, domain: Unbounded) -> None:

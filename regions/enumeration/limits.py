@@ -21,6 +21,7 @@ from regions.errors import InvalidInputError
 
 # a signal so soon after the first is taken for the same, and work so short may be lost
 IMPATIENT_SECONDS = 1.0
+MOST_KEPT_BACK = 0.5  # of the limit, for what follows the search
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -118,12 +119,14 @@ class Stop:
     Attributes
     ----------
     interrupted : bool, whether Ctrl-C has come
+    kept_back : function or None, how many seconds of the limit are for what follows the search
     """
 
     def __init__(self, max_seconds: float | None = None) -> None:
         self._start = time.perf_counter()
         self._end = math.inf if max_seconds is None else self._start + max_seconds
         self.interrupted = False
+        self.kept_back: Callable[[], float] | None = None
         self._keepers: list[_Keeper] = []
 
     def __enter__(self) -> Stop:
@@ -155,7 +158,16 @@ class Stop:
 
     def is_set(self) -> bool:
         """Tell whether the search is to end."""
-        return self.interrupted or time.perf_counter() >= self._end
+        return self.interrupted or (self._end < math.inf and time.perf_counter() >= self._search_end())
+
+    def is_over(self) -> bool:
+        """Tell whether all the time is up, that of what follows the search included."""
+        return time.perf_counter() >= self._end
+
+    def _search_end(self) -> float:
+        if self.kept_back is None or self._end == math.inf:
+            return self._end
+        return self._end - min(self.kept_back(), MOST_KEPT_BACK * (self._end - self._start))
 
     @property
     def seconds(self) -> float:
@@ -164,7 +176,7 @@ class Stop:
 
     def left(self) -> float | None:
         """Return the seconds that are left, None where there is no limit; never 0."""
-        return None if self._end == math.inf else max(self._end - time.perf_counter(), 1e-9)
+        return None if self._end == math.inf else max(self._search_end() - time.perf_counter(), 1e-9)
 
     def reason(self, complete: bool, cells: int, limit: int | None) -> StoppedBy:
         """Say what ended a search that found so many cells: "" if it is complete."""

@@ -84,7 +84,9 @@ def plan_search(
         shape = "polygons as vertex rings" if d == 2 else "polytopes by vertices and incidence"
         reason = f"d = {d}: {shape}"
     elif engine == "auto":
-        engine, reason = choose(d, network.n_units, domain.n_sides)
+        table = network.max_units
+        rivals = 1 if table is None else int(table.size.max())
+        engine, reason = choose(d, network.n_units, domain.n_sides, rivals)
     else:
         reason = "as asked"
     if engine == "planar" and d != 2:

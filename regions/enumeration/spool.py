@@ -7,6 +7,7 @@ left to `stored_listing`.
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ from regions.errors import InvalidInputError
 from regions.network.patterns import packed_size
 
 ROWS = 1 << 16  # cells, or half-facets over 8, that are kept until a row group is written
+SECONDS_TO_JOIN = 1.0, 8e-6, 3e-6  # in all, for a cell, for a half-facet
 
 
 class StoredPart(NamedTuple):
@@ -67,14 +69,24 @@ class Spool:
     ----------
     folder : which must be there
     net : CompiledNetwork, whose cells they are
-    lasting : bool, whether parts stay when they were read
     """
 
-    def __init__(self, folder: Path, net: CompiledNetwork, *, lasting: bool = False) -> None:
-        self.lasting = lasting
+    def __init__(self, folder: Path, net: CompiledNetwork) -> None:
         arrow()  # it is wanted now, and not after the first cells
+        self.cells, self.halves = 0, 0
+        self._lock = threading.Lock()
         self.folder, self.planar = folder, net.planar
         self.n_units, self.dimension = net.n_units, net.dimension
+
+    def note(self, cells: int, halves: int) -> None:
+        """Note that some cells came, with so many half-facets."""
+        with self._lock:
+            self.cells += cells
+            self.halves += halves
+
+    def seconds_to_join(self) -> float:
+        """Return about how long it takes to join what came so far, rather too much than too little."""
+        return SECONDS_TO_JOIN[0] + SECONDS_TO_JOIN[1] * self.cells + SECONDS_TO_JOIN[2] * self.halves
 
     def begin(self) -> Sink:
         """Return what takes the cells of one task."""
@@ -147,6 +159,7 @@ class Sink:
     def append(self, output: Output) -> None:
         """Take some cells."""
         self.kept.append(output)
+        self.spool.note(len(output.volume), len(output.label))
         self.waiting += max(len(output.volume), len(output.label) // 8)
         if self.waiting >= ROWS:
             self._write()

@@ -7,31 +7,36 @@ and facets depends on how the tree was cut into tasks, nor on who searched them.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.complexes import Arithmetic, FacetTable, StoredComplex
+from regions.complexes import Arithmetic, StoredComplex
 from regions.complexes.listing_files import (
     BLOCK,
     CELLS,
+    CLIPPED,
     FACETS,
     HEADER,
     NETWORK,
+    WORK,
     arrow,
+    arrow_facets,
     block_writer,
     cell_table,
     facet_schema,
+    is_searched,
     no_cells,
-    write_header,
 )
+from regions.complexes.stored_complex import write_stored
 from regions.domain import Domain
 from regions.enumeration.facet_files import FacetFiles
 from regions.enumeration.ledger import Outcome
@@ -47,12 +52,10 @@ from regions.enumeration.self_checks import (
     too_many,
 )
 from regions.enumeration.spool import Spool, StoredPart
-from regions.errors import InvalidDomainError, InvalidInputError
+from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.reports import replacing
 
 __all__ = ["check_listable", "new_folder", "write_listing"]
-
-WORK = "work"  # within the folder, until it is finished
 
 
 class _Sizes(NamedTuple):
@@ -77,6 +80,9 @@ def check_listable(domain: Domain) -> None:
 def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Make a folder for a listing; what is in it is removed again if none comes to be.
 
+    If the search is over, and noted by `joining`, what ends the joining early leaves the parts, unless they
+    are wrong.
+
     Raises
     ------
     InvalidInputError
@@ -89,16 +95,35 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         (place / WORK).mkdir(parents=True)
     except OSError as error:
         raise InvalidInputError(f"{str(place)!r} cannot be made: {error.strerror}") from error
+    wrong = False
     try:
         yield place
+    except (CertificateError, InvalidInputError):
+        wrong = True
+        raise
     finally:
-        shutil.rmtree(place / WORK, ignore_errors=True)
-        if not (place / HEADER).exists():
+        if wrong or not is_searched(place):
+            shutil.rmtree(place / WORK, ignore_errors=True)
+        if not (place / HEADER).exists() and not (place / WORK).exists():
             for name in (CELLS, FACETS, NETWORK):
                 (place / name).unlink(missing_ok=True)
+            shutil.rmtree(place / CLIPPED, ignore_errors=True)
 
 
-def write_listing(plan: Plan, domain: Domain, outcome: Outcome, place: Path, seconds: float) -> StoredComplex:
+def never() -> None:
+    """End nothing: the `check` of a joining without limits."""
+
+
+def write_listing(
+    plan: Plan,
+    domain: Domain,
+    outcome: Outcome,
+    place: Path,
+    seconds: float,
+    *,
+    volume_kind: str = "vertices",
+    check: Callable[[], None] = never,
+) -> StoredComplex:
     """Make the files of a listing of what tasks left in parts, and check it.
 
     Parameters
@@ -108,6 +133,8 @@ def write_listing(plan: Plan, domain: Domain, outcome: Outcome, place: Path, sec
     outcome : Outcome, whose results name the parts
     place : a folder by `new_folder`
     seconds : of the search
+    volume_kind : "vertices", or "none" if the parts know no volumes
+    check : called now and then; what it raises ends the joining
 
     Raises
     ------
@@ -120,63 +147,78 @@ def write_listing(plan: Plan, domain: Domain, outcome: Outcome, place: Path, sec
     assert spool is not None
     arithmetic: Arithmetic = "certified" if plan.net.certified else "float"
     parts = [part for result in outcome.results for part in result.parts]
-    sizes = _write_files(plan, domain, spool, parts, outcome.complete, place)
-    unchecked = _unchecked(outcome, domain, plan, sizes)
+    measured = volume_kind == "vertices"
+    sizes = _write_files(plan, domain, (spool, parts), (outcome.complete, measured), place, check)
+    unchecked = _unchecked(outcome, domain, plan, sizes) if measured else ""
     network.save(place / NETWORK)
-    header = {
-        "network": network.digest(),
-        "domain": domain.to_dict(),
-        "n_cells": sizes.cells,
-        "n_facets": sizes.facets,
-        "n_interior_facets": sizes.interior,
-        "volume_sum": outcome.volume,
-        "block": BLOCK,
-        "status": status_of(outcome.stopped_by).value,
-        "engine": plan.engine,
-        "engine_reason": plan.reason,
-        "arithmetic": arithmetic,
-        "tolerances": asdict(plan.tolerances),
-        "certificate": asdict(replace(outcome.certificate(arithmetic), unchecked=unchecked)),
-        "seconds": seconds,
-    }
     if outcome.complete:
         check_points(network, domain, arithmetic, lambda rows: _listed(rows, place, plan))
-    write_header(place, header)
-    return StoredComplex.open(place)
+    check()
+    return write_stored(
+        StoredComplex(
+            folder=place,
+            network=network,
+            domain=domain,
+            n_cells=sizes.cells,
+            n_facets=sizes.facets,
+            n_interior_facets=sizes.interior,
+            volume_sum=outcome.volume if measured else math.nan,
+            status=status_of(outcome.stopped_by),
+            engine=plan.engine,
+            engine_reason=plan.reason,
+            arithmetic=arithmetic,
+            tolerances=plan.tolerances,
+            certificate=replace(outcome.certificate(arithmetic), unchecked=unchecked),
+            seconds=seconds,
+            block=BLOCK,
+            files={},
+            volume_kind=volume_kind,
+        )
+    )
 
 
 def _write_files(
-    plan: Plan, domain: Domain, spool: Spool, parts: list[StoredPart], complete: bool, place: Path
+    plan: Plan,
+    domain: Domain,
+    source: tuple[Spool, list[StoredPart]],
+    kind: tuple[bool, bool],
+    place: Path,
+    check: Callable[[], None],
 ) -> _Sizes:
-    """Write cells and facets; parts are removed when they are read."""
-    net = plan.net
+    """Write cells and facets; `kind`: whether the listing is complete, and whether it knows volumes."""
+    net, (spool, parts), (complete, measured) = plan.net, source, kind
     expected = sum(part.cells for part in parts), sum(part.halves for part in parts)
-    joining = FacetFiles(place / WORK, net, domain, expected, plan.workers)
-    schema = cell_table(no_cells(net.n_units, net.dimension, net.planar)).schema
-    with replacing(place / CELLS, "cells") as stream, block_writer(stream, schema) as writer:
-        blocks = _Blocks(writer)
-        for part in parts:
-            for batch in spool.read(part):
-                joining.add(batch)
-                blocks.add(cell_table(batch.cells))
-            if not spool.lasting:
-                spool.remove([part])
-        blocks.close()
-    joining.join(complete)
-    facets, interior, trouble = 0, 0, ""
-    with replacing(place / FACETS, "facets") as stream, block_writer(stream, facet_schema()) as writer:
-        for table, sides_differ in joining.blocks(plan.tolerances):
-            writer.write_table(_arrow_facets(table), row_group_size=len(table))
-            facets += len(table)
-            interior += int(table.interior.sum())
-            trouble = trouble or sides_differ
+    with _scratch(place / WORK / "join") as scratch:
+        joining = FacetFiles(scratch, net, domain, expected, plan.workers, check)
+        schema = cell_table(no_cells(net.n_units, net.dimension, net.planar)).schema
+        with replacing(place / CELLS, "cells") as stream, block_writer(stream, schema) as writer:
+            blocks = _Blocks(writer)
+            for part in parts:
+                for batch in spool.read(part):
+                    joining.add(batch)
+                    blocks.add(cell_table(batch.cells))
+            blocks.close()
+        joining.join(complete)
+        facets, interior, trouble = 0, 0, ""
+        with replacing(place / FACETS, "facets") as stream, block_writer(stream, facet_schema()) as writer:
+            for table, sides_differ in joining.blocks(plan.tolerances):
+                known = table if measured else replace(table, volume=np.full(len(table), np.nan))
+                writer.write_table(arrow_facets(known), row_group_size=len(table))
+                facets += len(table)
+                interior += int(table.interior.sum())
+                trouble = trouble or sides_differ
     return _Sizes(expected[0], facets, interior, trouble)
 
 
-def _arrow_facets(table: FacetTable) -> Any:
-    pa, _ = arrow()
-    schema = facet_schema()
-    return pa.table([pa.array(getattr(table, name)) for name in schema.names], schema=schema)
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Make an empty folder, and remove it in the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Blocks:

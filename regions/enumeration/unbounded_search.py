@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,16 @@ from numpy.typing import NDArray
 from regions.complexes import CellComplex, StoppedBy
 from regions.complexes.geometry import CellGeometry
 from regions.complexes.unbounded_cells import INSIDE, clipped_cells, clipping_facets, with_infinity
+from regions.domain import Domain
 from regions.domain.unbounded import Unbounded
-from regions.enumeration.cost_model import LARGEST_VERTEX_DIMENSION
-from regions.enumeration.homogeneous import HomogeneousNetwork, check_inputs, homogeneous, length_scale
+from regions.enumeration.homogeneous import (
+    HomogeneousNetwork,
+    check_inputs,
+    homogeneous,
+    length_scale,
+    of_cones,
+    searched,
+)
 from regions.enumeration.limits import Stop, status_of
 from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.errors import BudgetExceededError, CertificateError, InvalidDomainError, InvalidInputError
@@ -54,19 +61,17 @@ def count_unbounded(
     InvalidInputError, InvalidDomainError
         If an argument cannot be used.
     """
-    check_inputs(network, domain)
-    d = domain.dimension
     if options.pop("check_volumes"):
-        raise InvalidInputError(f"{domain.describe()} has an infinite volume: leave check_volumes out")
-    if engine == "planar" or (engine in ("cells", "both") and d >= LARGEST_VERTEX_DIMENSION):
-        raise InvalidInputError(
-            f"engine {engine!r} with {domain.describe()}: cones over cells have {d + 1} dimensions; use "
-            f"'cells' (up to {LARGEST_VERTEX_DIMENSION}), 'lp' or 'auto'"
-        )
-    cones = domain.cone(length_scale(network))
-    found = count(homogeneous(network).network, cones, engine=engine, check_volumes=False, **options)
-    reason = f"cones over the cells, {found.engine_reason}"
-    return replace(found, dimension=d, engine_reason=reason, volume_sum=None)
+        refuse_volumes(domain)
+    cones, box = searched(network, domain, engine)
+    found = count(cones, box, engine=engine, check_volumes=False, **options)
+    reason = of_cones(found.engine_reason)
+    return replace(found, dimension=domain.dimension, engine_reason=reason, volume_sum=None)
+
+
+def refuse_volumes(domain: Domain) -> NoReturn:
+    """Raise InvalidInputError because the volumes of a domain without end are not summed."""
+    raise InvalidInputError(f"{domain.describe()} has an infinite volume: leave check_volumes out")
 
 
 def list_unbounded(
@@ -89,21 +94,31 @@ def list_unbounded(
     CertificateError
         If the listings contradict each other.
     """
-    check_inputs(network, domain)
-    network.refuse_max_units("a listing of an unbounded domain")
+    check_listed(network, domain)
     if options.pop("volumes", None) not in (None, True):
         raise InvalidInputError("volumes= is for bounded domains: cells of others are listed with vertices")
-    if domain.dimension > MOST_LISTED:
-        raise InvalidDomainError(
-            f"{domain.describe()}: cells of unbounded domains are listed up to {MOST_LISTED} dimensions; "
-            "count them, or explore those around a point"
-        )
     max_cells, max_seconds = options.pop("max_cells", None), options.pop("max_seconds", None)
     with Stop(max_seconds) as stop:
         search = _Listing(list_cells, network, domain, engine, options, stop)
         cells = search.run(max_cells)
         stop.deliver(cells.certificate.stopped_by)
     return replace(cells, seconds=stop.seconds)
+
+
+def check_listed(network: Network, domain: Unbounded) -> None:
+    """Raise an error unless the cells of an unbounded domain are listed.
+
+    Raises
+    ------
+    InvalidInputError, InvalidDomainError
+        If the domain is not the network's, or has too many dimensions.
+    """
+    check_inputs(network, domain)
+    if domain.dimension > MOST_LISTED:
+        raise InvalidDomainError(
+            f"{domain.describe()}: cells of unbounded domains are listed with their vertices, up to "
+            f"{MOST_LISTED} dimensions; count them, or list cells and facets by explore(..., max_cells=None)"
+        )
 
 
 @dataclass

@@ -23,6 +23,7 @@ from regions.estimators.estimates import (
     Target,
 )
 from regions.estimators.shells import BoundaryDistance, FiniteShell
+from regions.estimators.spreads import Noise, unit_spreads
 
 __all__ = [
     "BoundaryDistance",
@@ -36,10 +37,12 @@ __all__ = [
     "FiniteShell",
     "FunctionEstimator",
     "LocusKind",
+    "Noise",
     "OwnNoiseCoarea",
     "Quantity",
     "SampledStateCoarea",
     "Target",
     "UnnormalisedCoarea",
     "local_complexity",
+    "unit_spreads",
 ]

@@ -26,6 +26,7 @@ from regions.estimators.estimates import (
 from regions.estimators.forward_passes import Chain, State, forward, gradient_norms, sampled_blocks
 from regions.estimators.goodness import count_visible, keep_good, sampled_goodness
 from regions.estimators.sampling import SamplingEstimator
+from regions.estimators.spreads import Noise, check_noise_kind
 from regions.estimators.ties import leads_at_tie
 from regions.inputs import seeded
 from regions.network import check_kind
@@ -49,6 +50,7 @@ def local_complexity(
     *,
     domain: Domain | None = None,
     kind: LocusKind = "gradient",
+    noise: Noise = "absolute",
 ) -> Estimate:
     """Local complexity by the co-area formula: mean of sum_i |grad z_i(x)| rho(z_i(x)) 1[i good].
 
@@ -94,6 +96,8 @@ def local_complexity(
     domain : Domain, default the whole input space; samples outside it count as 0, and gradients
         are the intrinsic ones
     kind : "gradient" (nonlinear locus) or "activation" (activation locus)
+    noise : "absolute", of standard deviation sigma for every unit, or "relative", sigma times each unit's
+        spread over the data (`unit_spreads`), which no rescaling of units changes
 
     Returns
     -------
@@ -103,7 +107,7 @@ def local_complexity(
     Raises
     ------
     InvalidInputError
-        If sigma, n_samples or kind is out of range, or density, domain and network do not fit.
+        If sigma, n_samples, kind or noise is out of range, or density, domain and network do not fit.
 
     References
     ----------
@@ -119,7 +123,7 @@ def local_complexity(
     >>> abs(estimate.mean - 1 / math.sqrt(4 * math.pi)) < 4 * estimate.stderr
     True
     """
-    return Coarea(sigma, kind).estimate(network, density, rng, n_samples, domain=domain)
+    return Coarea(sigma, kind, noise).estimate(network, density, rng, n_samples, domain=domain)
 
 
 def _sums_of_terms(
@@ -167,10 +171,11 @@ class Coarea(SamplingEstimator):
     ----------
     sigma : float > 0, standard deviation of the bias noise
     kind : "gradient" or "activation"
+    noise : "absolute" or "relative", as for `local_complexity`
 
     Raises
     ------
-    InvalidInputError : if sigma or kind is out of range
+    InvalidInputError : if sigma, kind or noise is out of range
 
     Examples
     --------
@@ -186,6 +191,7 @@ class Coarea(SamplingEstimator):
 
     sigma: float
     kind: LocusKind = "gradient"
+    noise: Noise = "absolute"
     name: ClassVar[str] = "co-area"
 
     def __post_init__(self) -> None:
@@ -196,11 +202,12 @@ class Coarea(SamplingEstimator):
                 f"{_LEAST_SIGMA}"
             )
         check_kind(self.kind)
+        check_noise_kind(self.noise)
 
     @property
     def target(self) -> Target:
         """The bias-averaged locus integral at this sigma."""
-        return Target.locus(self.sigma, self.kind)
+        return Target.locus(self.sigma, self.kind, self.noise)
 
     def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:
         sums = _sums_of_terms(self._terms, chain, density, self.sigma, budget, rng)
@@ -245,6 +252,13 @@ class UnnormalisedCoarea(Coarea):
     """
 
     name: ClassVar[str] = "co-area, unnormalised, centred at 0, no indicator"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.noise != "absolute":
+            raise InvalidInputError(
+                f"noise is {self.noise!r}; the published variant {self.name!r} has no such"
+            )
 
     def _terms(self, chain: Chain, state: State, roulette: FloatArray) -> FloatArray:
         chain.network.refuse_max_units(f"the published variant {self.name!r}")

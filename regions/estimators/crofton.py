@@ -25,6 +25,7 @@ from regions.estimators.estimates import (
 from regions.estimators.forward_passes import Chain, forward, working_rows
 from regions.estimators.goodness import count_visible, sampled_goodness
 from regions.estimators.sampling import SamplingEstimator
+from regions.estimators.spreads import Noise, check_noise_kind
 from regions.network import check_kind
 
 __all__ = ["CroftonLines"]
@@ -67,10 +68,11 @@ class CroftonLines(SamplingEstimator):
     ----------
     sigma : float >= 0, standard deviation of the bias noise
     kind : "gradient" or "activation"
+    noise : "absolute" or "relative", as for `local_complexity`
 
     Raises
     ------
-    InvalidInputError : if sigma or kind is out of range; of `estimate`, also if there is no domain
+    InvalidInputError : if sigma, kind or noise is out of range; of `estimate`, also if there is no domain
 
     References
     ----------
@@ -89,16 +91,18 @@ class CroftonLines(SamplingEstimator):
 
     sigma: float = 0.0
     kind: LocusKind = "gradient"
+    noise: Noise = "absolute"
     name: ClassVar[str] = "Crofton lines"
 
     def __post_init__(self) -> None:
         check_noise(self.sigma)
         check_kind(self.kind)
+        check_noise_kind(self.noise)
 
     @property
     def target(self) -> Target:
         """The locus integral, averaged over bias noise if sigma > 0."""
-        return Target.locus(self.sigma, self.kind)
+        return Target.locus(self.sigma, self.kind, self.noise)
 
     def _domain(self, density: Density, domain: Domain | None) -> Domain:
         """Return the domain that lines are drawn in; without one, that of a uniform density."""

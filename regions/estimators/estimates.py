@@ -18,6 +18,7 @@ from regions.density import Density
 from regions.density.densities import check_density, check_domain, check_generator
 from regions.domain import Domain
 from regions.errors import InvalidInputError
+from regions.estimators.spreads import Noise, check_noise_kind
 from regions.inputs import seeded
 from regions.network import LocusKind, check_kind
 from regions.network.relu_network import Network
@@ -133,6 +134,7 @@ class Target(Shown):
     sigma : float >= 0, standard deviation of the bias noise; above 0 for the bias average, else 0
     radius : float > 0 of the neighbourhood, else 0
     n_directions : int, directions of the neighbourhood; 0 for all of them
+    noise : "absolute", sigma for every unit, or "relative", sigma times each unit's spread (`unit_spreads`)
 
     Raises
     ------
@@ -149,6 +151,7 @@ class Target(Shown):
     sigma: float = 0.0
     radius: float = 0.0
     n_directions: int = 0
+    noise: Noise = "absolute"
 
     def __post_init__(self) -> None:
         if self.quantity not in get_args(Quantity):
@@ -158,6 +161,9 @@ class Target(Shown):
             check_above_zero("sigma", self.sigma)
         elif self.sigma != 0.0:
             raise InvalidInputError(f"sigma is {self.sigma!r}; {self.quantity} has no bias noise, give 0")
+        check_noise_kind(self.noise)
+        if self.sigma == 0.0 and self.noise != "absolute":
+            raise InvalidInputError(f"noise is {self.noise!r}; {self.quantity} has none, leave it out")
         if "neighbourhood" in self.quantity:
             check_above_zero("radius", self.radius)
         elif self.radius != 0.0 or self.n_directions:
@@ -166,7 +172,7 @@ class Target(Shown):
             raise InvalidInputError(f"n_directions is {self.n_directions}; give 0 for all, or a number above")
 
     @classmethod
-    def locus(cls, sigma: float = 0.0, kind: LocusKind = "gradient") -> Target:
+    def locus(cls, sigma: float = 0.0, kind: LocusKind = "gradient", noise: Noise = "absolute") -> Target:
         """Return the locus integral: averaged over bias noise if sigma > 0, else at the stored biases.
 
         Examples
@@ -176,7 +182,7 @@ class Target(Shown):
         """
         if sigma == 0.0:
             return cls("locus integral at fixed biases", kind)
-        return cls("bias-averaged locus integral", kind, sigma)
+        return cls("bias-averaged locus integral", kind, sigma, noise=noise)
 
     def describe(self) -> str:
         """One line for reports."""
@@ -184,7 +190,7 @@ class Target(Shown):
         if "locus" in self.quantity:
             parts.append(f"{self.kind} locus")
         if self.sigma:
-            parts.append(f"sigma {self.sigma:g}")
+            parts.append(f"sigma {self.sigma:g}{' of the spread' if self.noise == 'relative' else ''}")
         if self.radius:
             plural = "" if self.n_directions == 1 else "s"
             parts.append(f"radius {self.radius:g}, {self.n_directions or 'all'} direction{plural}")

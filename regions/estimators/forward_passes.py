@@ -71,7 +71,7 @@ class Chain:
     off by rounding is at most `rounding` times the size that is carried along with it.
     """
 
-    def __init__(self, network: Network, domain: Domain | None) -> None:
+    def __init__(self, network: Network, domain: Domain | None, spreads: FloatArray | None = None) -> None:
         self.weights: list[Matrix] = []
         self.biases: list[FloatArray] = []
         self.offsets = network.unit_offsets
@@ -101,6 +101,8 @@ class Chain:
         self.output_live: BoolArray = any_in_rows(last.T)
         self.domain = domain
         self.network = network
+        # what the noise of each unit is a multiple of; None: of 1
+        self.spreads = spreads
         self.transposed = [transposed(weight) for weight in self.weights]
         # (n_in, n_out) 0/1 matrices where some weight is 0; None: every unit reaches every next one
         self.supports = [support_of(weight) for weight in self.transposed]
@@ -154,12 +156,15 @@ class Chain:
 
     @cached_property
     def noise_factor(self) -> FloatArray:
-        """The standard deviation of the noise on what is 0 where a unit bends, over that of one bias."""
-        return np.where(np.concatenate([*self.candidates, np.zeros(0, bool)]), math.sqrt(2.0), 1.0)
+        """The standard deviation of the noise on what is 0 where a unit bends, over sigma."""
+        factor = np.where(np.concatenate([*self.candidates, np.zeros(0, bool)]), math.sqrt(2.0), 1.0)
+        return factor if self.spreads is None else factor * self.spreads
 
     def noise(self, sigma: float, count: int, rng: np.random.Generator) -> FloatArray:
         """Draw bias noise `(count, n_units)`; linear units get none."""
         noise = sigma * rng.standard_normal((count, int(self.offsets[-1])))
+        if self.spreads is not None:
+            noise *= self.spreads
         return np.where(np.concatenate([*self.cutting, np.zeros(0, bool)]), noise, 0.0)
 
     def vanishing(self, layer: int, before: BoolArray | None, noise: FloatArray) -> BoolArray:

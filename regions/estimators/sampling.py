@@ -11,6 +11,7 @@ from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.estimators.estimates import Estimate, check_objects, check_problem
 from regions.estimators.forward_passes import Chain
+from regions.estimators.spreads import Noise, spreads_of
 from regions.inputs import seeded
 from regions.network.relu_network import Network
 
@@ -19,6 +20,9 @@ __all__ = ["SamplingEstimator"]
 
 class SamplingEstimator(ABC):
     """An estimator by independent draws: of points of a density, or of lines."""
+
+    # of the biases; those that take relative noise have a field of that name
+    noise: Noise = "absolute"
 
     @seeded
     def estimate(
@@ -49,7 +53,8 @@ class SamplingEstimator(ABC):
             domain = part_with_mass(domain, density)
         domain = self._domain(density, domain)
         check_problem(network, density, budget, domain, rng)
-        return self._estimate(Chain(network, domain), density, rng, budget)
+        spreads = spreads_of(self.noise, network, density, domain)
+        return self._estimate(Chain(network, domain, spreads), density, rng, budget)
 
     def _domain(self, density: Density, domain: Domain | None) -> Domain | None:
         """Return the domain to take: the one that is given, or None for the whole input space."""

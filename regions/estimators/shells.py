@@ -30,6 +30,7 @@ from regions.estimators.forward_passes import (
 )
 from regions.estimators.goodness import count_visible, is_good_at_zero
 from regions.estimators.sampling import SamplingEstimator
+from regions.estimators.spreads import Noise, check_noise_kind
 from regions.network import check_kind
 
 __all__ = ["BoundaryDistance", "FiniteShell"]
@@ -59,10 +60,11 @@ class FiniteShell(SamplingEstimator):
     eps : float > 0, half the thickness, in input units
     sigma : float >= 0, standard deviation of the bias noise
     kind : "gradient" or "activation"
+    noise : "absolute" or "relative", as for `local_complexity`
 
     Raises
     ------
-    InvalidInputError : if eps, sigma or kind is out of range
+    InvalidInputError : if eps, sigma, kind or noise is out of range
 
     References
     ----------
@@ -83,17 +85,19 @@ class FiniteShell(SamplingEstimator):
     eps: float
     sigma: float = 0.0
     kind: LocusKind = "gradient"
+    noise: Noise = "absolute"
     name: ClassVar[str] = "finite shells"
 
     def __post_init__(self) -> None:
         check_above_zero("eps", self.eps)
         check_noise(self.sigma)
         check_kind(self.kind)
+        check_noise_kind(self.noise)
 
     @property
     def target(self) -> Target:
         """The locus integral, averaged over bias noise if sigma > 0."""
-        return Target.locus(self.sigma, self.kind)
+        return Target.locus(self.sigma, self.kind, self.noise)
 
     def _estimate(self, chain: Chain, density: Density, rng: np.random.Generator, budget: int) -> Estimate:
         draws = np.zeros(budget)
@@ -152,10 +156,11 @@ class BoundaryDistance(FiniteShell):
     eps : float > 0, in input units
     sigma : float >= 0, standard deviation of the bias noise
     kind : "gradient" or "activation"
+    noise : "absolute" or "relative", as for `local_complexity`
 
     Raises
     ------
-    InvalidInputError : if eps, sigma or kind is out of range
+    InvalidInputError : if eps, sigma, kind or noise is out of range
 
     References
     ----------

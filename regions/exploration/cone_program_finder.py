@@ -35,6 +35,7 @@ from regions.rational import (
     primitive,
 )
 from regions.rational.affine_maps import float_row
+from regions.rational.exact_cells import OrientedRows
 
 FloatArray = NDArray[np.float64]
 IntegerRow = tuple[int, ...]
@@ -43,6 +44,8 @@ MOST_EXACT_DIRECTIONS = 8  # a rational program takes milliseconds there, and ho
 MARGIN = 1e-9  # how much farther, relative, the second row on a ray must be than the first
 ALIKE = 1e-9  # rows of length 1 closer than this may be the same
 SMALLEST_FACTORS = (1e-6, 1e-10)  # of the rows that a sum is made of, over the largest
+NOTHING = 1e-7  # of a program whose variables are of size 1
+RAISED_BITS = 30  # a function is raised by so small a part of its largest coefficient, and then not above 0
 SECONDS = 600.0  # of one program; a row that takes longer stays open
 
 
@@ -52,12 +55,13 @@ class Cone:
 
     Attributes
     ----------
-    rows : (m, d + 1) float64: those of `units`, the domain's sides, and s itself
+    rows : (m, d + 1) float64: those of `units` (of a candidate that loses in a max unit, what the winner
+        leads by), the domain's sides, and s itself
     units : (k,) int64, the unit of each of the first rows
     exact : list of m integer rows
     levels : (m,) int64, how many affine layers there are whose values the row is a function of
     rooms : list of int, for each level a bound on the dimension of the space of all such rows
-    alike : for each of `units`, all units with its hyperplane
+    alike : for each of `units`, all units with its hyperplane, and the winners that candidates trail there
     zero_units : the units that are 0 on the whole cell
     beyond : set of int, rows of facets
     """
@@ -91,7 +95,6 @@ class ConeProgramFinder:
     """
 
     def __init__(self, network: Network, frame: Frame) -> None:
-        network.refuse_max_units("exploration without a box")
         self.network, domain = network, frame.domain
         d = domain.dimension
         if isinstance(domain, Unbounded):
@@ -137,11 +140,13 @@ class ConeProgramFinder:
         inside = _integer_point(start)
         cell = ExactCell(pattern, RationalPolytope(witness.size, [inside], [0]), (), cone.zero_units)
         facets = sorted(cone.beyond)
+        neighbours = [
+            neighbour_pattern(self._exact, cell, ExactFacet(0, (), cone.alike[row])) for row in facets
+        ]
+        labels = cone.units[facets].tolist()
         return CellFacets(
-            labels=cone.units[facets].tolist(),
-            neighbours=[
-                neighbour_pattern(self._exact, cell, ExactFacet(0, (), cone.alike[row])) for row in facets
-            ],
+            labels=[self._label(*facet, pattern) for facet in zip(labels, neighbours, strict=True)],
+            neighbours=list(neighbours),
             points=[unknown] * len(facets),
             witness=unknown if deep is None else self._shown(cone, deep),
             rows=m,
@@ -151,20 +156,20 @@ class ConeProgramFinder:
 
     def cone(self, pattern: bytes) -> Cone:
         """Return the cone over the cell of a pattern, without its facets."""
-        floats = self._exact.unit_floats(pattern)
-        sign = np.where(np.frombuffer(pattern, np.bool_), 1.0, -1.0)
+        oriented = OrientedRows(self._exact, pattern)
+        floats = oriented.floats() * oriented.orientation[:, None]
         chosen, zero = [], []
-        for unit in np.flatnonzero(self.network.cutting).tolist():
+        for unit in np.flatnonzero(self.network.cutting & ~oriented.winning).tolist():
             if not floats[unit, :-1].any():  # it may have been rounded to 0
-                row = [int(x) for x in self._exact.plane_row(pattern, unit)]
+                row = oriented(unit)
                 if not any(row[:-1]):
                     zero += [] if row[-1] else [unit]
                     continue
                 floats[unit] = float_row(row)
             chosen.append(unit)
         units = np.array(chosen, np.int64)
-        exact = [self._integers(pattern, unit) for unit in chosen]
-        rows = self._normalised(floats[units] * sign[units, None])
+        exact = [oriented(unit) for unit in chosen]
+        rows = self._normalised(floats[units])
         units, alike = self._distinct(rows, units, exact)
         kept = [chosen.index(unit) for unit in units.tolist()]
         sides = self._normalised(np.array([float_row(row) for row in self._sides]).reshape(-1, rows.shape[1]))
@@ -176,11 +181,54 @@ class ConeProgramFinder:
             [self._layers[units] + passes[units], np.zeros(len(sides), np.int64), [len(rooms) - 1]]
         )
         every = np.concatenate([rows[kept], sides, last])
+        alike = [oriented.with_winners(group) for group in alike]
         return Cone(every, units, own, levels, rooms, alike, tuple(zero))
 
-    def _integers(self, pattern: bytes, unit: int) -> IntegerRow:
-        row = [int(x) for x in self._exact.plane_row(pattern, unit)]
-        return tuple(row if pattern[unit] else [-x for x in row])
+    @property
+    def exact(self) -> ExactNetwork:
+        """The network in the coordinates of the cones."""
+        return self._exact
+
+    def is_negative(self, cone: Cone, row: Sequence[int]) -> bool:
+        """Prove that an affine function of the network's output is below 0 on a whole cell; False: unknown.
+
+        A little is added to it, and the sum is shown to follow from the cell's rows, so it is not above 0.
+
+        Parameters
+        ----------
+        cone : Cone
+        row : d + 1 integers (a, c), the function a.u + c over any power of two
+        """
+        raised = [x << RAISED_BITS for x in row]
+        raised[-1] += max(map(abs, row), default=0)
+        against = tuple(-x for x in raised)
+        floats = self._normalised(np.array([float_row(against)]))[0]
+        try:
+            found = cone.programs.maximise(-floats)
+        except SolverError:
+            return False
+        last = len(cone.rooms) - 1
+        return found.value <= NOTHING and self._follows(cone, found.multipliers, (floats, against), last)
+
+    @staticmethod
+    def _follows(cone: Cone, factors: FloatArray, target: tuple[FloatArray, IntegerRow], level: int) -> bool:
+        """Prove that a row, in floats and integers, of some level is a sum of those that have factors."""
+        floats, exact = target
+        for smallest in SMALLEST_FACTORS:
+            summed = np.flatnonzero(factors > smallest * factors.max(initial=0.0))
+            room = cone.rooms[min(level, int(cone.levels[summed].min(initial=level)))]
+            if 0 < summed.size == room and follows(cone.rows[summed], floats):
+                return True
+            if 0 < summed.size <= room and follows_exactly([cone.exact[k] for k in summed.tolist()], exact):
+                return True
+        return False
+
+    def _label(self, unit: int, states: bytes, pattern: bytes) -> int:
+        """Return the unit that a facet towards a cell goes by: of two candidates that win the earlier one."""
+        table = self.network.max_units
+        if table is None or table.first[unit] < 0:
+            return unit
+        return next((k for k in table.rows_of(unit) if states[k] != pattern[k]), unit)
 
     def _normalised(self, rows: FloatArray) -> FloatArray:
         scaled = rows * np.append(np.full(rows.shape[1] - 1, self._scale), 1.0)
@@ -321,16 +369,9 @@ class ConeProgramFinder:
     @staticmethod
     def _is_sum(cone: Cone, row: int, factors: FloatArray) -> bool:
         """Prove that a row is a sum of those that have factors, so that it is no facet."""
-        for smallest in SMALLEST_FACTORS:
-            summed = np.flatnonzero(factors > smallest * factors.max(initial=0.0))
-            room = cone.rooms[int(cone.levels[np.append(summed, row)].min())]
-            if 0 < summed.size == room and follows(cone.rows[summed], cone.rows[row]):
-                return True
-            if 0 < summed.size <= room and follows_exactly(
-                [cone.exact[k] for k in summed.tolist()], cone.exact[row]
-            ):
-                return True
-        return False
+        return ConeProgramFinder._follows(
+            cone, factors, (cone.rows[row], cone.exact[row]), int(cone.levels[row])
+        )
 
     def _decide_exactly(self, cone: Cone, row: int, start: Sequence[Fraction]) -> bool | None:
         """Decide in rational arithmetic whether a row is a facet; None in too many directions."""

@@ -350,7 +350,7 @@ class Exploration(Shown):
         nearest = self.nearest_facet
         return {
             "network": self.network.describe(),
-            "domain": self.frame.domain.describe(),
+            "domain": self.frame.describe(),
             "status": self.status.name,
             "reasons": self.reasons,
             "stopped_by": self.stopped_by,
@@ -385,12 +385,12 @@ class Exploration(Shown):
         )
 
     def _notes(self) -> dict[str, Any]:
-        return {"domain": self.frame.domain.describe(), "facets": len(self.first), "reasons": self.reasons}
+        return {"domain": self.frame.describe(), "facets": len(self.first), "reasons": self.reasons}
 
     def _facts(self) -> dict[str, Any]:
         return {
             "network": self.network.describe(),
-            "domain": self.frame.domain.describe(),
+            "domain": self.frame.describe(),
             "cells": f"{self.n_cells:,} entered ({self.status.value}), {self.n_frontier:,} met at the rim",
             "reasons": "\n".join(self.reasons) or "none",
             "facets": len(self.first),

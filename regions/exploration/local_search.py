@@ -195,6 +195,12 @@ class Search:
                 return cell
         return None
 
+    def widen(self) -> None:
+        """Go on with all cells, in the order of their hops, whatever their distance."""
+        self.radius, self.by_distance, self._waiting = np.inf, False, []
+        for cell in set(range(len(self.patterns))) - set(self.entered):
+            self._wait(cell, 0.0)
+
     def next_distance(self) -> float:
         """Bound the distance of all cells that were not entered from below, in a search by distance."""
         return self._waiting[0][0] if self._waiting else np.inf

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.complexes import Arithmetic, Completeness, check_arithmetic
 from regions.enumeration.limits import Stop
-from regions.errors import InvalidInputError
+from regions.errors import InvalidInputError, SolverError
 from regions.exploration.centered_cells import CenteredCells, with_row
+from regions.exploration.endless_margins import EndlessMargins
 from regions.exploration.local_search import Progress, Search, check_limits
 from regions.exploration.search_frame import Frame, check_network, checked_center, frame_of
 from regions.network.relu_network import Network
@@ -37,8 +38,8 @@ class MinimalPerturbation(Shown):
     norm : 2.0 or inf
     status : Completeness
         COMPLETE: `upper` is the distance of the nearest other prediction (the bounds differ by 1e-6 relative
-        at most), or none is in the domain and both are inf. TRUNCATED: only the bounds hold. So it is without
-        a bounded domain where none was found: `lower` is then how far the search went.
+        at most), or none is in the domain and both are inf. TRUNCATED: only the bounds hold; where none was
+        found, `lower` is how far the search went.
     lower, upper : float, in input units
         No point nearer than `lower` predicts otherwise (in floating point); points at `upper`, on a decision
         boundary, do right beyond it. inf if none was found.
@@ -94,7 +95,9 @@ def minimal_perturbation(
     """Find the smallest step from a point that changes the network's prediction, exact or bounded.
 
     Cells are entered in the order of their distance; in each, the nearest point where another output is as
-    large is a convex program. Once the next cell is farther than the best point, that is the answer.
+    large is a convex program. Once the next cell is farther than the best point, that is the answer. Where
+    nothing is found within the reach of numbers and the domain has no end, the search goes on over all cells,
+    and proves of each that no other output is as large anywhere in it (`endless_margins`), or finds where.
 
     Parameters
     ----------
@@ -141,6 +144,9 @@ def minimal_perturbation(
         best = _NearestOther(network, frame, around)
         search = Search(network, frame, certified, None, around.far, True, around)
         search.run(max_cells, progress, stop, best.visit)
+        if frame.whole and best.upper == np.inf and not (search.stopped_by or any(search.undecided)):
+            best.go_on_everywhere(search, stop)
+            search.run(max_cells, progress, stop, best.visit)
         found = _packaged(search, best, around, stop.seconds)
         stop.deliver(search.stopped_by)
     return found
@@ -150,11 +156,16 @@ def _packaged(
     search: Search, best: _NearestOther, around: CenteredCells, seconds: float
 ) -> MinimalPerturbation:
     """Say what a search by distance has shown of the nearest other prediction."""
-    lower = min(best.lower, best.first_doubt, search.next_distance() if search.stopped_by else np.inf)
-    if search.frame.endless:
-        lower = min(lower, around.far)
-    unseen = search.frame.endless and best.upper == np.inf
-    clear = not (search.stopped_by or any(search.undecided) or unseen)
+    everywhere = best.margins is not None
+    if everywhere:
+        seen_all = not (search.stopped_by or any(search.undecided) or best.open)
+        lower = best.lower if seen_all else min(best.lower, around.far)
+        clear = seen_all
+    else:
+        left = search.next_distance() if search.stopped_by else np.inf
+        lower = min(best.lower, best.first_doubt, left, around.far if search.frame.endless else np.inf)
+        unseen = search.frame.endless and best.upper == np.inf
+        clear = not (search.stopped_by or any(search.undecided) or unseen)
     shown = best.shown()
     return MinimalPerturbation(
         norm=around.norm.value,
@@ -189,6 +200,8 @@ class _NearestOther:
             )
         self.upper = self.lower = self.first_doubt = np.inf
         self._step: tuple[FloatArray, FloatArray] | None = None  # the offset found, and a direction beyond
+        self.margins: EndlessMargins | None = None  # once all cells are asked for
+        self.open = 0  # cells of which the nearest point was not found
 
     def _margins(self, pattern: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
         """Return rows (G, g): another output is as large where G u + g >= 0 in one of them."""
@@ -199,8 +212,42 @@ class _NearestOther:
         others = np.arange(g.size) != self.prediction
         return G[others] - G[self.prediction], g[others] - g[self.prediction]
 
+    def go_on_everywhere(self, search: Search, stop: Stop) -> None:
+        """Ask all cells, beginning with those entered so far, for other predictions at any distance."""
+        self.margins = EndlessMargins(self.network, self.frame, self.prediction)
+        for cell in search.entered:
+            if stop.is_set():
+                self.open += 1
+                break
+            self._visit_to_its_end(search, cell, self.margins)
+        search.widen()
+
+    def _visit_to_its_end(self, search: Search, cell: int, margins: EndlessMargins) -> None:
+        """Find the nearest other prediction in a cell, unless it is proven that there is none in it."""
+        pattern = search.states(cell)
+        surely = margins.surely_negative(pattern)
+        for a, c, negative in zip(*self._margins(pattern), surely, strict=True):
+            if negative:
+                continue
+            if not a.any():  # one difference on the whole cell
+                self.open += c < 0.0
+                if c >= 0.0:
+                    self._take(search.nearest(cell), a)
+                continue
+            rows = self.around.rows(pattern)
+            try:
+                found = self.around.nearest_within(with_row(rows, -a, float(c)), self.upper, f"cell {cell}")
+            except SolverError:
+                self.open += 1
+                continue
+            if found is not None:
+                self._take(found, a)
+
     def visit(self, search: Search, cell: int) -> None:
         """Find the nearest other prediction in a cell; what is found limits the search."""
+        if self.margins is not None:
+            self._visit_to_its_end(search, cell, self.margins)
+            return
         reached = search.nearest(cell)
         if search.undecided[-1] and self.first_doubt == np.inf:
             self.first_doubt = reached.lower

@@ -16,7 +16,7 @@ import numpy as np
 from flint import fmpz_mat
 from numpy.typing import ArrayLike, NDArray
 
-from regions.domain import Box, Domain, FrameBox, Unbounded
+from regions.domain import Box, Domain, FrameBox, Unbounded, WholeSpace
 from regions.enumeration.homogeneous import check_inputs
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
 from regions.inputs import without_tensors
@@ -30,6 +30,7 @@ FloatArray = NDArray[np.float64]
 WIDTH = 100.0  # default half-width of the frame, over the length scale of the problem
 CLEAR_RANK = 1e-9  # singular values below this part of the largest are in doubt
 MOST_DIRECTIONS = 256  # of dense linear programs; beyond, boxes have programs of their own
+MOST_RIVALS = 2048  # units and candidates of a network with max units, for programs over cones
 OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
 
 
@@ -56,6 +57,16 @@ class Frame(Shown):
     def endless(self) -> bool:
         """Whether what is meant is unbounded."""
         return self.free or self.whole
+
+    def describe(self) -> str:
+        """Say in one line what is searched."""
+        if not (self.free and self.whole):
+            return self.domain.describe()
+        n, d = self.domain.input_dim, self.domain.dimension
+        space = WholeSpace(n).describe()
+        return (
+            space if d == n else f"{space}, in the {d} direction{'s' if d > 1 else ''} that the network sees"
+        )
 
     @property
     def beyond(self) -> bool:
@@ -110,9 +121,7 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius
     """
     if isinstance(domain, Unbounded):
         check_inputs(network, domain)
-        if domain.n_sides:
-            network.refuse_max_units("exploration of an unbounded domain")
-        else:
+        if not domain.n_sides:
             domain = None
     frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
     if frame.whole:
@@ -153,8 +162,12 @@ def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
 
 
 def searched_whole(network: Network) -> bool:
-    """Tell whether explorations without a domain are of the whole space: of all networks but max units."""
-    return network.max_units is None
+    """Tell whether explorations without a domain are of the whole space: all but those of very many rivals.
+
+    Every candidate of a max unit has a row in the programs over a cone, however far behind it is; in a box
+    most are behind everywhere, so that networks with large max pooling are explored in a large box.
+    """
+    return network.max_units is None or network.n_units <= MOST_RIVALS
 
 
 def _half_width(network: Network, center: FloatArray) -> float:

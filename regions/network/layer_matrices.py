@@ -18,6 +18,7 @@ from regions.errors import BudgetExceededError, InvalidNetworkError
 __all__ = [
     "DenseViews",
     "Matrix",
+    "are_large",
     "by_non_zeros",
     "compact",
     "from_parts",
@@ -37,6 +38,7 @@ Matrix = Any  # (n, m) float64, an array or a csr_array; both multiply by `@`
 SMALLEST_SPARSE = 2**16  # entries; smaller matrices are dense
 DENSITY = 8  # one entry in so many may be non-zero
 MOST_DENSE = 2**27  # entries of one dense view: 1 GiB
+MOST_MATRIX_ENTRIES = 2**22  # of all layers; exact maps of larger networks go row by row
 MOST_KEPT = 2**22  # entries of a dense view that is kept
 _HASHED_DENSE = 2**24  # entries; larger sparse matrices are hashed by their non-zeros
 
@@ -79,6 +81,17 @@ def compact(matrix: Matrix) -> Matrix:
     for part in (rows.data, rows.indices, rows.indptr):
         part.setflags(write=False)
     return rows
+
+
+def are_large(matrices: Sequence[Matrix]) -> bool:
+    """Whether the matrices of a network are so large, zeros included, that an exact map of it takes long.
+
+    Examples
+    --------
+    >>> are_large([np.eye(2)]), are_large([identity(1 << 12), np.eye(1)])
+    (False, True)
+    """
+    return sum(prod(matrix.shape) for matrix in matrices) > MOST_MATRIX_ENTRIES
 
 
 def by_non_zeros(matrix: FloatArray) -> Matrix:

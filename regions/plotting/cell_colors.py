@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.plotting.colors import ColorScale, pattern_colors, value_colors
-from regions.plotting.decision import output_maps
+from regions.plotting.output_maps import output_maps
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
 
+CellColor: TypeAlias = Literal["pattern", "volume", "jacobian", "layer", "class"]
+
+CROWDED = 20_000  # cells, above which a picture is made of pixels
 _SIZES = ("length", "area", "volume")
 _COLOR_MAPS = {"volume": "viridis", "jacobian": "magma"}
 
 
-def cell_colors(
-    complex: CellComplex, color: str, cmap: str | None = None
-) -> tuple[Floats, ColorScale | None, str]:
+class Shades(NamedTuple):
+    """Colours of all cells of a complex.
+
+    Attributes
+    ----------
+    fill : (n, 3) float64 in [0, 1]
+    scale : ColorScale of "volume" and "jacobian", else None
+    label : str, what the scale measures
+    """
+
+    fill: Floats
+    scale: ColorScale | None
+    label: str
+
+
+def cell_colors(complex: CellComplex, color: str, cmap: str | None = None) -> Shades:
     """Return RGB of every cell, and of "volume" and "jacobian" the scale and its name.
 
     Cells are white where the colour is not theirs ("layer", "class").
@@ -34,15 +51,42 @@ def cell_colors(
     >>> fill.shape, label
     ((2, 3), 'length of the cell')
     """
+    return common_colors([complex], color, cmap)[0]
+
+
+def common_colors(complexes: Sequence[CellComplex], color: str, cmap: str | None = None) -> list[Shades]:
+    """Return the colours of the cells of several complexes on one scale, as `cell_colors` has them of one.
+
+    Patterns have common colours where the networks have as many units.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> line = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> two = [enumerate_cells(line, Box([-1.0], [end])) for end in (1.0, 3.0)]
+    >>> first, second = common_colors(two, "volume")
+    >>> first.scale is second.scale, first.fill[0].tolist() in second.fill.tolist()
+    (True, True)
+    """
+    ends = np.cumsum([complex.n_cells for complex in complexes])[:-1]
+    scale, label = None, ""
     if color == "pattern":
-        return pattern_colors(complex), None, ""
-    if color not in _COLOR_MAPS:
-        return np.ones((complex.n_cells, 3)), None, ""
-    values = complex.volumes if color == "volume" else jacobian_norms(complex)
-    fill, scale = value_colors(values, cmap or _COLOR_MAPS[color], complex.volumes)
-    if color == "volume":
-        return fill, scale, f"{_SIZES[complex.dimension - 1]} of the cell"
-    return fill, scale, "norm of the Jacobian (output per input unit)"
+        units = [complex.network.n_units for complex in complexes]
+        if len(set(units)) == 1:
+            fill = pattern_colors(np.concatenate([complex.patterns for complex in complexes]), units[0])
+        else:
+            fill = np.concatenate(
+                [pattern_colors(complex.patterns, complex.network.n_units) for complex in complexes]
+            )
+    elif color in _COLOR_MAPS:
+        sizes = np.concatenate([complex.volumes for complex in complexes])
+        values = sizes if color == "volume" else np.concatenate([*map(_norms, complexes)])
+        fill, scale = value_colors(values, cmap or _COLOR_MAPS[color], sizes)
+        size = _SIZES[complexes[0].dimension - 1]
+        label = f"{size} of the cell" if color == "volume" else "norm of the Jacobian (output per input unit)"
+    else:
+        fill = np.ones((sum(complex.n_cells for complex in complexes), 3))
+    return [Shades(part, scale, label) for part in np.split(fill, ends)]
 
 
 def jacobian_norms(complex: CellComplex) -> Floats:
@@ -63,7 +107,13 @@ def jacobian_norms(complex: CellComplex) -> Floats:
     >>> sorted(jacobian_norms(enumerate_cells(line, Box([-1.0], [3.0]))))
     [np.float64(0.0), np.float64(2.0)]
     """
+    return _norms(complex, single=False)
+
+
+def _norms(complex: CellComplex, single: bool | None = None) -> Floats:
+    """Return what `jacobian_norms` does; of crowded complexes in single precision unless that is refused."""
     norms = np.empty(complex.n_cells)
-    for start, stop, A, _ in output_maps(complex):
+    single = complex.n_cells > CROWDED if single is None else single
+    for start, stop, A, _ in output_maps(complex, single=single):
         norms[start:stop] = np.sqrt(np.einsum("kod,kod->k", A, A))
     return norms

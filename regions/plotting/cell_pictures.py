@@ -6,7 +6,7 @@ facet is.  Colours come from `cell_colors`, the exact class regions from `decisi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, get_args
+from typing import TYPE_CHECKING, Unpack, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
-from regions.plotting.cell_colors import cell_colors
-from regions.plotting.colors import class_fills, layer_palette, luminance
+from regions.plotting.cell_colors import CROWDED, CellColor, Shades, cell_colors
+from regions.plotting.colors import DARK, class_fills, layer_palette, luminance
 from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.line_pictures import draw_line
 from regions.plotting.marks import Marks, intrinsic_points, mark_points
@@ -26,16 +26,13 @@ from regions.plotting.page_parts import colour_bar, frame_plane, layer_legend, l
 from regions.plotting.paths import draw_segments, fill_polygons, line_style
 from regions.plotting.pixels import draw_pixels
 from regions.plotting.shown_part import in_view
+from regions.plotting.space_pictures import plot_space
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
 
-CellColor: TypeAlias = Literal["pattern", "volume", "jacobian", "layer", "class"]
-
-_RASTER_FROM = 20_000
-DARK = 0.35  # cells of less luminance have light lines around them
 _LEAST_NAMED = 0.01  # of the picture: classes whose number has room
 _ROOM = 2.0
 
@@ -50,13 +47,15 @@ def plot_cells(
     cmap: str | None = None,
     **marks: Unpack[Marks],
 ) -> Axes:
-    """Draw the cells of a complex of dimension 2 (polygons) or 1 (the outputs over strips).
+    """Draw the cells of a complex: polygons in dimension 2, the outputs over strips in 1, solids in 3.
 
     Parameters
     ----------
-    complex : CellComplex of dimension 1 or 2
+    complex : CellComplex of dimension 1, 2 or 3
+        Of three dimensions `plot_space` draws it, which has more to choose; points are not marked there.
         Of an unbounded domain the part where cells meet is drawn, under a note that says so. Of more than
-        20,000 cells the fill is an image, as sharp as it can be printed; lines of decisions stay lines.
+        20,000 cells the fill is an image, as sharp as it can be printed, and outputs are in single precision;
+        lines of decisions stay lines.
     color : {"pattern", "volume", "jacobian", "layer", "class"}
         ``pattern``: similar activation patterns get similar colours.  ``volume``: area, and
         ``jacobian``: Frobenius norm of the outputs' intrinsic Jacobian, both on a
@@ -82,7 +81,7 @@ def plot_cells(
     Raises
     ------
     InvalidInputError
-        If the complex has more than two dimensions or no cells, `color` or `cmap` is
+        If the complex has more than three dimensions or no cells, `color` or `cmap` is
         unknown, or `points` do not fit the network's input.
 
     Examples
@@ -93,15 +92,16 @@ def plot_cells(
     >>> axes.get_xlabel()
     '$x_0$'
     """
-    _check(complex, color, cmap, marks)
+    if complex.dimension == 3:
+        if points is not None:
+            raise InvalidInputError("points in three dimensions would be hidden: take interactive_figure")
+        return plot_space(complex, color, ax=ax, cmap=cmap)
+    check_cells(complex, color, cmap, marks)
     complex, note = in_view(complex)
     marked = None if points is None else intrinsic_points(complex, points)
     if ax is None:
         ax = new_axes(complex)
-    if complex.dimension == 1:
-        draw_line(ax, complex, color, cmap, decision_boundary)
-    else:
-        _draw_plane(ax, complex, color, cmap, decision_boundary)
+    draw_cells(ax, complex, color, cell_colors(complex, color, cmap), decision_boundary)
     if marked is not None:
         given = {name.removeprefix("point_"): value for name, value in marks.items()}
         mark_points(ax, marked, **given)  # type: ignore[arg-type]
@@ -110,12 +110,13 @@ def plot_cells(
     return ax
 
 
-def _check(complex: CellComplex, color: str, cmap: str | None, marks: Marks) -> None:
+def check_cells(complex: CellComplex, color: str, cmap: str | None, marks: Marks) -> None:
+    """Raise InvalidInputError unless cells can be drawn so."""
     check_complex(complex)
     if complex.dimension > 2:
         raise InvalidInputError(
-            f"cells of dimension {complex.dimension} cannot be drawn on paper: enumerate a Slice "
-            "(d = 2) or a Segment (d = 1) of this domain, or use plot_graph for the adjacency graph"
+            f"cells of dimension {complex.dimension} are not drawn here: enumerate a Slice (d = 2) or a "
+            "Segment (d = 1) of this domain, or use plot_graph for the adjacency graph"
         )
     check_choice("color", color, get_args(CellColor))
     if cmap is not None and cmap not in plt.colormaps():
@@ -129,19 +130,33 @@ def _check(complex: CellComplex, color: str, cmap: str | None, marks: Marks) -> 
         raise InvalidInputError("the complex holds no cells, so there is nothing to draw")
 
 
-def _draw_plane(
-    ax: Axes, complex: CellComplex, color: CellColor, cmap: str | None, decision_boundary: bool
-) -> None:
-    """Everything of a two-dimensional picture but the marked points."""
-    pieces = class_pieces(complex) if color == "class" or decision_boundary else None
+def draw_cells(ax: Axes, complex: CellComplex, color: str, shades: Shades, decision_boundary: bool) -> None:
+    """Draw everything of a picture of one or two dimensions but the marked points, in colours that are known.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> line = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> cells = enumerate_cells(line, Box([-1.0], [3.0]))
+    >>> _, ax = plt.subplots()
+    >>> draw_cells(ax, cells, "volume", cell_colors(cells, "volume"), False)
+    >>> len(ax.lines)
+    1
+    """
+    if complex.dimension == 1:
+        draw_line(ax, complex, color, shades, decision_boundary)
+        return
+    fill, scale, label = shades
+    crowded = complex.n_cells > CROWDED
+    needed = color == "class" or decision_boundary
+    pieces = class_pieces(complex, single=crowded) if needed else None
     frame_plane(ax, complex)
     if color == "class" and pieces is not None:
         _fill_classes(ax, complex, pieces)
     elif color != "layer":
-        fill, scale, label = cell_colors(complex, color, cmap)
         points, offsets = complex.polygons()
         _fill(ax, complex, points, offsets, fill)
-        if complex.n_cells <= _RASTER_FROM:
+        if not crowded:
             _draw_facets(ax, complex, fill)
         if scale is not None:
             colour_bar(ax, scale, label)
@@ -155,7 +170,7 @@ def _draw_plane(
 
 def _fill(ax: Axes, complex: CellComplex, points: Floats, offsets: NDArray[np.int64], fill: Floats) -> None:
     """Fill polygons, with vector paths or, where there are too many, as an image with their outlines."""
-    if complex.n_cells > _RASTER_FROM:
+    if complex.n_cells > CROWDED:
         draw_pixels(ax, (points, offsets), fill, complex.domain.vertices)
     else:
         fill_polygons(ax, points, offsets, fill, False)
@@ -166,7 +181,7 @@ def _fill_classes(ax: Axes, complex: CellComplex, pieces: ClassPieces) -> None:
     base = class_fills(max(complex.network.output_dim, 2))
     fill = base[pieces.label]
     _fill(ax, complex, pieces.points, pieces.offsets, fill)
-    if complex.n_cells <= _RASTER_FROM:
+    if complex.n_cells <= CROWDED:
         _draw_facets(ax, complex, np.ones((complex.n_cells, 3)))
     classes = np.unique(pieces.label)
     handles = [Patch(fc=tuple(base[k]), ec="black", lw=0.4) for k in classes]
@@ -215,7 +230,7 @@ def _draw_layers(ax: Axes, complex: CellComplex) -> None:
     layer = complex.facets.layer[facet]
     n_layers = len(complex.network.widths)
     palette = layer_palette(n_layers)
-    raster = complex.n_cells > _RASTER_FROM
+    raster = complex.n_cells > CROWDED
     for k in reversed(range(n_layers)):
         # A unit of an early layer bends everything behind it: draw it last and widest.
         weight = max(min(2.2 * width, 1.1) * (1.0 - 0.45 * k / max(n_layers - 1, 1)), 0.1)

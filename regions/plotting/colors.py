@@ -6,7 +6,7 @@ Numbers in, RGBA out; which colours go where on a page is decided in `cell_pictu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -15,9 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 from regions.network.patterns import unpack
-
-if TYPE_CHECKING:
-    from regions.complexes import CellComplex
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -46,6 +43,7 @@ _LMS_TO_RGB = np.array(
      [-0.0041960863, -0.7034186147, 1.7076147010]]
 )  # fmt: skip
 
+DARK = 0.35  # colours of less luminance have light lines around them
 _SAMPLE = 512
 _DECADE = 20.0
 _UNSEEN = 1e-6  # of the whole: less than a pixel
@@ -109,8 +107,8 @@ def layer_palette(n: int) -> Floats:
     return np.asarray(matplotlib.colormaps["plasma"](np.linspace(0.0, 0.85, n)))[:, :3]
 
 
-def pattern_colors(complex: CellComplex) -> Floats:
-    """RGB of the cells by activation pattern: similar patterns get similar colours.
+def pattern_colors(patterns: Bytes, n_units: int) -> Floats:
+    """RGB of packed activation patterns: similar patterns get similar colours.
 
     The first two principal components of the patterns, each spread evenly by rank, are hue
     and chroma in OKLab, the third is lightness; a small jitter from the pattern's bytes keeps
@@ -118,7 +116,8 @@ def pattern_colors(complex: CellComplex) -> Floats:
 
     Parameters
     ----------
-    complex : CellComplex with n cells
+    patterns : (n, ceil(n_units / 8)) uint8, as a complex keeps them
+    n_units : int
 
     Returns
     -------
@@ -126,13 +125,11 @@ def pattern_colors(complex: CellComplex) -> Floats:
 
     Examples
     --------
-    >>> from regions import Box, Network, enumerate_cells
-    >>> line = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]])
-    >>> pattern_colors(enumerate_cells(line, Box([-1.0], [3.0]))).shape
+    >>> pattern_colors(np.array([[0], [1]], dtype=np.uint8), 2).shape
     (2, 3)
     """
-    n, n_units = complex.n_cells, complex.network.n_units
-    patterns = np.ascontiguousarray(complex.patterns)
+    patterns = np.ascontiguousarray(patterns)
+    n = len(patterns)
     axes = np.zeros((n, 3), dtype=np.float32)
     if n_units and n > 1:
         table = _principal_table(unpack(patterns[:: max(1, n // _SAMPLE)], n_units))

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.network.patterns import unpack
-from regions.network.slopes import slopes_at
+from regions.plotting.output_maps import output_maps
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-_CHUNK_CELLS = 4096
 
 
 @dataclass(frozen=True)
@@ -61,65 +58,6 @@ class _Polygons:
     cell: Ints  # (p,)
 
 
-def output_maps(complex: CellComplex, chunk: int = _CHUNK_CELLS) -> Iterator[tuple[int, int, Floats, Floats]]:
-    """Affine maps of the outputs in intrinsic coordinates, for runs of consecutive cells.
-
-    Consecutive cells of a depth-first enumeration share the patterns of their first layers,
-    and such a run is carried through these layers once.
-
-    Parameters
-    ----------
-    complex : CellComplex in d dimensions
-    chunk : cells per step; bounds the memory
-
-    Yields
-    ------
-    start, stop : int, the cells of this step
-    A : (stop - start, out, d) float64
-    c : (stop - start, out) float64
-
-    Examples
-    --------
-    >>> from regions import Box, Network, enumerate_cells
-    >>> net = Network.from_arrays([[[1.0]], [[2.0]]], [[0.0], [1.0]])
-    >>> [(start, stop, A, c)] = output_maps(enumerate_cells(net, Box([-1.0], [3.0])))
-    >>> sorted(A[:, 0, 0])
-    [np.float64(0.0), np.float64(2.0)]
-    """
-    network, domain = complex.network, complex.domain
-    offsets = network.unit_offsets
-    patterns = np.ascontiguousarray(complex.patterns)
-    for start in range(0, complex.n_cells, chunk):
-        stop = min(start + chunk, complex.n_cells)
-        bits = unpack(patterns[start:stop], network.n_units)
-        runs = np.zeros(1, dtype=np.int64)
-        # One affine map per run of cells: d rows of coefficients and one of constants.
-        maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :]
-        layer = 0
-        layers = zip(network.operators, network.biases, network.relu, network.slopes, strict=True)
-        for weight, bias, relu, pair in layers:
-            # One large product: numpy would multiply a stack of small matrices one by one.
-            maps = (maps.reshape(-1, weight.shape[1]) @ weight.T).reshape(len(maps), -1, bias.size)
-            maps[:, -1, :] += bias
-            if relu:
-                own = bits[:, offsets[layer] : offsets[layer + 1]]
-                runs, parent = _refine_runs(runs, own)
-                maps = maps[parent] * slopes_at(pair, own[runs])[:, None, :]
-                layer += 1
-        run_of = np.searchsorted(runs, np.arange(stop - start), side="right") - 1
-        maps = maps[run_of]
-        yield start, stop, maps[:, :-1, :].transpose(0, 2, 1), maps[:, -1, :]
-
-
-def _refine_runs(runs: Ints, bits: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Split runs of rows where `bits` changes: new starts, and the old run of each."""
-    new = np.zeros(bits.shape[0], dtype=np.bool_)
-    new[runs] = True
-    new[1:] |= (bits[1:] != bits[:-1]).any(axis=1)
-    starts = np.flatnonzero(new)
-    return starts, np.searchsorted(runs, starts, side="right") - 1
-
-
 def scores_of(outputs: Floats) -> Floats:
     """Scores whose argmax is the class: the outputs, or (0, output) when there is one.
 
@@ -133,18 +71,19 @@ def scores_of(outputs: Floats) -> Floats:
     return np.concatenate([np.zeros_like(outputs), outputs], axis=1)
 
 
-def class_pieces(complex: CellComplex) -> ClassPieces:
+def class_pieces(complex: CellComplex, *, single: bool = False) -> ClassPieces:
     """Cut every cell of a planar complex where the largest output changes.
 
     Parameters
     ----------
     complex : CellComplex of dimension 2
+    single : whether the outputs are computed in float32, as pictures of very many cells are
 
     Returns
     -------
     ClassPieces
         The pieces tile the cells.  Ties over a whole cell go to the smaller class; the
-        arithmetic is float64.
+        arithmetic is float64 unless `single`.
 
     Examples
     --------
@@ -159,7 +98,7 @@ def class_pieces(complex: CellComplex) -> ClassPieces:
     found: list[_Polygons] = []
     found_label: list[Ints] = []
     boundary: list[Floats] = []
-    for start, stop, A, c in output_maps(complex):
+    for start, stop, A, c in output_maps(complex, single=single):
         offsets = ring_offsets[start : stop + 1] - ring_offsets[start]
         points = ring_points[ring_offsets[start] : ring_offsets[stop]]
         owner = np.repeat(np.arange(stop - start), np.diff(offsets))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
@@ -50,8 +51,12 @@ def save_figure(figure: Figure | Axes, path: str | Path, *, dpi: int = 300) -> P
         raise InvalidInputError(f"dpi is {dpi}; it must be positive")
     stamp = {"pdf": "CreationDate", "svg": "Date"}.get(suffix)
     metadata = {stamp: None} if stamp else None
+    # pixels of crowded cells hardly shrink, however long one tries
+    packed: dict[str, Any] = {"pil_kwargs": {"compress_level": 2}} if suffix == "png" else {}
     with replacing(target, "picture") as stream:
-        whole.savefig(stream, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.03, metadata=metadata)
+        whole.savefig(
+            stream, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.03, metadata=metadata, **packed
+        )
     return target
 
 

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
-from regions.plotting.cell_colors import cell_colors
-from regions.plotting.cell_pictures import DARK, CellColor
-from regions.plotting.colors import ColorScale, class_fills, layer_palette, luminance
+from regions.plotting.cell_colors import CellColor, cell_colors
+from regions.plotting.colors import DARK, ColorScale, class_fills, layer_palette, luminance
 from regions.plotting.decision import class_pieces
 from regions.plotting.marks import Marks, intrinsic_points, point_fills
 from regions.plotting.page_parts import axis_names
 from regions.plotting.shown_part import in_view
+from regions.plotting.solids import cell_faces, facet_polygons, section
 from regions.reports import write_text
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _MOST_CELLS = 20_000
 _SHADES = 64
 _MOST_OUTPUTS = 4  # whose maps are shown
 _APART = 0.25  # of the way from the middle
+_PLANES = 13  # that a slider goes through
 _SCRIPT = "plotly.min.js"
 
 
@@ -44,6 +45,7 @@ def interactive_figure(
     points: ArrayLike | None = None,
     decision_boundary: bool = False,
     cmap: str | None = None,
+    cut: int | None = None,
     **marks: Unpack[Marks],
 ) -> Any:
     """Figure to zoom, turn and hover over: cells of a plane, or facets or cells of a space.
@@ -62,6 +64,8 @@ def interactive_figure(
     decision_boundary : bool
         Draw where the largest output changes, or the sign of the only one; in two dimensions only.
     cmap : name of a matplotlib colour map for "volume" and "jacobian", optional
+    cut : 0, 1 or 2, optional
+        In three dimensions: show the cells on a plane across this coordinate, which a slider moves.
     point_labels, point_classes, point_size : as for `plot_cells`
 
     Returns
@@ -91,7 +95,9 @@ def interactive_figure(
         ) from error
     check_complex(complex)
     _check(complex, opacity, decision_boundary, marks)
-    color = color or ("layer" if complex.dimension == 3 else "pattern")
+    if cut is not None and (complex.dimension != 3 or cut not in range(3)):
+        raise InvalidInputError(f"cut is {cut!r}; it names one of three coordinates, 0, 1 or 2")
+    color = color or ("layer" if complex.dimension == 3 and cut is None else "pattern")
     check_choice("color", color, get_args(CellColor))
     complex, note = in_view(complex)
     marked = None if points is None else intrinsic_points(complex, points)
@@ -100,6 +106,10 @@ def interactive_figure(
             figure = _plane(go, complex, color, cmap, decision_boundary)
         case 3 if color == "class":
             raise InvalidInputError("classes are drawn in two dimensions only: enumerate a Slice")
+        case 3 if cut is not None:
+            if color == "layer":
+                raise InvalidInputError("a plane cuts cells: take 'pattern', 'volume' or 'jacobian'")
+            figure = _moving_plane(go, complex, color, cmap, cut)
         case 3:
             figure = _space(go, complex, opacity) if color == "layer" else _apart(go, complex, color, cmap)
         case d:
@@ -326,6 +336,63 @@ def _apart(go: Any, complex: CellComplex, color: str, cmap: str | None) -> Any:
         )
     )  # fmt: skip
     return _with_axes(figure, complex)
+
+
+def _moving_plane(go: Any, complex: CellComplex, color: str, cmap: str | None, axis: int) -> Any:
+    """Draw the cells on planes across one coordinate, of which a slider shows one."""
+    fill, scale, label = cell_colors(complex, color, cmap)
+    shades, shade = _shades(fill)
+    ramp = [[k / max(len(shades) - 1, 1), _css(rgb)] for k, rgb in enumerate(shades)]
+    faces = cell_faces(complex, facet_polygons(complex))
+    low, high = complex.domain.vertices[:, axis].min(), complex.domain.vertices[:, axis].max()
+    values = np.linspace(low, high, _PLANES + 2)[1:-1]
+    figure = go.Figure()
+    for k, value in enumerate(values):
+        plane = section(complex, faces, axis, float(value))
+        counts = np.diff(plane.offsets)
+        # a fan from the first corner of each polygon
+        fans = np.repeat(np.arange(len(counts)), counts - 2)
+        turn = np.arange(len(fans)) - np.repeat(np.cumsum(counts - 2) - (counts - 2), counts - 2)
+        i = plane.offsets[fans]
+        gap = np.full((1, 3), np.nan)
+        line = np.concatenate([part for ring in plane.polygons() for part in (ring, ring[:1], gap)])
+        shown = k == _PLANES // 2
+        figure.add_trace(
+            go.Mesh3d(
+                **dict(zip("xyz", _short(plane.points).T, strict=True)),
+                **dict(zip("ijk", (i, i + turn + 1, i + turn + 2), strict=True)),
+                intensity=shade[plane.cell[fans]].astype(np.float32), intensitymode="cell", cmin=0,
+                cmax=max(len(shades) - 1, 1), colorscale=ramp, showscale=False, flatshading=True,
+                lighting={"ambient": 1.0, "diffuse": 0.0}, hoverinfo="skip", visible=shown,
+            )
+        )  # fmt: skip
+        figure.add_trace(
+            go.Scatter3d(
+                **dict(zip("xyz", _short(line).T, strict=True)), mode="lines", visible=shown,
+                line={"color": "black", "width": 1.5}, hoverinfo="skip", showlegend=False,
+            )
+        )  # fmt: skip
+    if scale is not None:
+        _add_bar(go.Scatter3d, figure, scale, label)
+    rest = [True] * (len(figure.data) - 2 * _PLANES)
+    steps = [
+        {
+            "method": "restyle",
+            "label": f"{value:.3g}",
+            "args": ["visible", [j // 2 == k for j in range(2 * _PLANES)] + rest],
+        }
+        for k, value in enumerate(values)
+    ]
+    name = _plain_name(axis_names(complex, [0, 1, 2])[axis])
+    figure.update_layout(
+        sliders=[{"active": _PLANES // 2, "steps": steps, "currentvalue": {"prefix": f"{name} = "}}]
+    )
+    bounds = complex.domain.vertices
+    ranges = {
+        f"{one}axis": {"range": [float(bounds[:, k].min()), float(bounds[:, k].max())]}
+        for k, one in enumerate("xyz")
+    }
+    return _with_axes(figure, complex).update_layout(scene=ranges)
 
 
 def _with_axes(figure: Any, complex: CellComplex) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from regions.plotting.cell_colors import cell_colors
+from regions.plotting.cell_colors import Shades
 from regions.plotting.colors import class_palette, layer_palette, tint
 from regions.plotting.decision import output_maps, scores_of
 from regions.plotting.page_parts import colour_bar, layer_legend, legend_beside, name_axes
@@ -25,7 +26,7 @@ _MOST_OUTPUTS = 10
 _PALE = 0.55
 
 
-def draw_line(ax: Axes, complex: CellComplex, color: str, cmap: str | None, decision_boundary: bool) -> None:
+def draw_line(ax: Axes, complex: CellComplex, color: str, shades: Shades, decision_boundary: bool) -> None:
     """Draw the outputs of a one-dimensional complex over strips in the colours of its cells.
 
     Strips are pale, so that lines show on them; the colour bar is as pale.
@@ -45,15 +46,22 @@ def draw_line(ax: Axes, complex: CellComplex, color: str, cmap: str | None, deci
         strips, fill = _class_strips(ends[order], values[order], decisions)
         _draw_strips(ax, complex, strips, fill, layered=False)
     else:
-        fill, scale, label = cell_colors(complex, color, cmap)
+        fill, scale, label = shades
         if scale is not None:
             colour_bar(ax, scale, label, _PALE)
         _draw_strips(ax, complex, ends, fill, layered=color == "layer")
     shown = min(complex.network.output_dim, _MOST_OUTPUTS)
     palette = class_palette(max(shown, 2))
     inks = list(palette) if shown > 1 else ["black"]
-    lines = [
-        ax.plot(ends[order].ravel(), values[order, :, k].ravel(), color=inks[k], lw=1.3, zorder=3)[0]
+    lines = [  # with white beside them, for strips may have their colours
+        ax.plot(
+            ends[order].ravel(),
+            values[order, :, k].ravel(),
+            color=inks[k],
+            lw=1.3,
+            zorder=3,
+            path_effects=[patheffects.withStroke(linewidth=2.4, foreground="white")],
+        )[0]
         for k in range(shown)
     ]
     ax.set_ylabel("output")

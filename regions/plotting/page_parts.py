@@ -147,6 +147,7 @@ def colour_bar(ax: Axes, scale: ColorScale, label: str, pale: float = 0.0) -> No
         extend=scale.extend, extendfrac=0.03,
     )  # fmt: skip
     bar.ax.tick_params(labelsize=8)
+    bar.ax.tick_params(which="minor", labelsize=7)
     words = [label, f"{scale.beyond:,} cells beyond"][: 1 + bool(scale.beyond)]
     if flat:
         words = [part for word in words for part in textwrap.wrap(word, 18)]

@@ -6,6 +6,8 @@ between two polygons are darkened. Smaller complexes are drawn as paths by `path
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
@@ -37,23 +39,35 @@ def draw_pixels(ax: Axes, polygons: tuple[Floats, Ints], colors: Floats, corners
     >>> import matplotlib.pyplot as plt
     >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     >>> draw_pixels(plt.subplots()[1], (square, np.array([0, 4])), np.zeros((1, 3)), square).get_extent()
-    [0.0, 1.0, 0.0, 1.0]
+    (0.0, 1.0, 0.0, 1.0)
     """
     low, high = corners.min(axis=0), corners.max(axis=0)
     sides = high - low
     columns, rows = np.maximum(np.ceil(_PIXELS * sides / sides.max()), 16).astype(int)
     owner = pixel_owners(polygons, corners, (int(rows), int(columns)))
-    shades = np.concatenate([np.clip(255.0 * colors + 0.5, 0, 255), [[255.0] * 3]]).astype(np.uint8)
+    # with an opaque fourth channel, for matplotlib would add it by slower ways
+    shades = np.full((len(colors) + 1, 4), 255, dtype=np.uint8)
+    shades[:-1, :3] = np.clip(255.0 * colors + 0.5, 0, 255)
     image = shades[owner]
     outline = np.zeros(owner.shape, dtype=np.bool_)
     outline[:, 1:] |= owner[:, 1:] != owner[:, :-1]
     outline[1:] |= owner[1:] != owner[:-1]
     ink = _INK * (1.0 - outline.mean())
-    image[outline] = (image[outline] * (1.0 - ink)).astype(np.uint8)
+    image[outline, :3] = (image[outline, :3] * (1.0 - ink)).astype(np.uint8)
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
-    return ax.imshow(
-        image, origin="lower", extent=extent, aspect=ax.get_aspect(), zorder=1, interpolation="antialiased"
-    )
+    drawn = _Pixels(ax, origin="lower", extent=extent, interpolation="antialiased", zorder=1)
+    drawn.set_data(image)
+    drawn.set_clip_path(ax.patch)
+    ax.add_image(drawn)
+    return drawn
+
+
+class _Pixels(AxesImage):
+    """An image that is not resampled where matplotlib only asks for room, as it does before it crops."""
+
+    def draw(self, renderer: Any) -> None:
+        if not hasattr(renderer.draw_image, "__wrapped__"):  # by what does nothing
+            super().draw(renderer)
 
 
 def pixel_owners(polygons: tuple[Floats, Ints], corners: Floats, shape: tuple[int, int]) -> Ints:

@@ -191,7 +191,7 @@ def _draw_panel(
     ax.set_xlabel("step", fontsize=9)
     ax.tick_params(labelsize=8)
     ax.grid(color="0.92", linewidth=0.6)
-    _scale_steps(ax, history)
+    scale_steps(ax, history.steps)
     found = np.concatenate([*values, np.zeros(0)])
     found = found[np.isfinite(found)]
     if found.size and found.min() > 0.0 and found.max() > _LOG_FROM * found.min():
@@ -241,15 +241,15 @@ def _draw_bounds(ax: Axes, history: History, domain: str, color: tuple[float, ..
     return least
 
 
-def _scale_steps(ax: Axes, history: History) -> None:
-    """A logarithmic axis, with 0 on it, if the gaps between the steps grow with them."""
-    steps = np.unique(history.steps)
-    gaps = np.diff(steps)
+def scale_steps(ax: Axes, steps: Sequence[float]) -> None:
+    """Make the axis of steps logarithmic, with 0 on it, if the gaps between the steps grow with them."""
+    at = np.unique(steps)
+    gaps = np.diff(at)
     if len(gaps) < 4 or gaps.max() < 8 * gaps.min() or gaps[-1] < 4 * np.median(gaps[:2]):
         return
-    first = float(steps[steps > 0].min())
+    first = float(at[at > 0].min())
     ax.set_xscale("symlog", linthresh=first, linscale=0.6)
     ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10.0, linthresh=first))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlim(-0.15 * first if steps[0] == 0 else 0.9 * first, 1.15 * float(steps[-1]))
+    ax.set_xlim(-0.15 * first if at[0] == 0 else 0.9 * first, 1.15 * float(at[-1]))

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
-from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.network.layer_matrices import are_large
 from regions.network.max_units import MaxUnits
 from regions.network.patterns import state_bytes, unit_place
 from regions.network.relu_network import Network
@@ -32,10 +32,11 @@ from regions.rational.integer_rows import (
     primitive,
     solve_vertex,
 )
+from regions.rational.row_enclosures import EnclosedRow, RowEnclosures
 from regions.rational.row_maps import RowMaps
 
 Pattern = NDArray[np.bool_] | bytes
-MOST_MATRIX_ENTRIES = 1 << 22  # of all layers; larger networks go row by row
+ENCLOSED_DIGITS = (5, 8)  # of rows with errors, the next ones where those leave a question open
 _EXACT_BITS = 1000  # integers up to here are converted to floats directly
 
 
@@ -98,7 +99,7 @@ class ExactNetwork:
         self._matrices: dict[int, Any] = {}
         self._unit_matrices: dict[tuple[int, int], Any] = {}
         self._slopes: dict[int, tuple[list[int], list[int]]] = {}
-        if sum(prod(matrix.shape) for matrix in self.network.operators) > MOST_MATRIX_ENTRIES:
+        if are_large(self.network.operators):
             self._rows = RowMaps(self.network, start, shift, columns)
             self.input_shifts, self.shifts = self._rows.input_shifts, self._rows.shifts
             self._slopes = self._rows.slopes
@@ -315,6 +316,27 @@ class ExactNetwork:
                 a - b for a, b in zip(self.plane_row(pattern, i), self.plane_row(pattern, j), strict=True)
             )
         return self.unit_row(pattern, *unit_place(self.network.unit_offsets, plane))
+
+    @cached_property
+    def _enclosures(self) -> list[RowEnclosures]:
+        start = np.column_stack([self.domain.basis, self.domain.origin])
+        return [RowEnclosures(self.network, start, digits) for digits in ENCLOSED_DIGITS]
+
+    @property
+    def encloses(self) -> int:
+        """How many precisions `enclosed_plane_row` has; 0 where networks are so small that rows are cheap."""
+        return 0 if self._rows is None else len(ENCLOSED_DIGITS)
+
+    def enclosed_plane_row(self, pattern: bytes, plane: int, precision: int) -> EnclosedRow | None:
+        """The row that `plane_row` has, with an error; None where there is no bound of it."""
+        if plane < 0:
+            return EnclosedRow(self.halfspace_rows[-1 - plane], 0)
+        rows, offsets = self._enclosures[precision], self.network.unit_offsets
+        if plane < self.network.n_units:
+            layer, unit = unit_place(offsets, plane)
+            return rows.row(self._layer_of[layer], pattern, unit)
+        (layer, i), (_, j) = (unit_place(offsets, row) for row in self._table.rows(plane))
+        return rows.difference(self._layer_of[layer], pattern, i, j)
 
     def states_at(self, point: Sequence[Fraction]) -> bytes:
         """The states of the units around a point (d,), up to the first unit on whose zero set it lies.

@@ -97,6 +97,31 @@ class ExactGaussian:
             peak = (arb(b * b / a - c) / 2).exp()
             return length * peak * (arb.pi() / (2 * arb(a))).sqrt() * _erf_between(a, b) / scale
 
+    def ray_integral(self, start: Sequence[Any], way: Sequence[Any], bits: int = 128) -> arb:
+        """Interval around the integral along a ray, the points start + s way with s >= 0.
+
+        Parameters
+        ----------
+        start : a point (x_1, ..., x_d, w)
+        way : d numbers, not all 0
+        bits : int, working precision
+
+        Examples
+        --------
+        >>> from regions.rational import bounds
+        >>> bounds(ExactGaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 4.0]]).ray_integral((0, 0, 1), (1, 0)))
+        (0.09973557010035816, 0.09973557010035818)
+        """
+        first = [fmpq(int(x), int(start[-1])) - m for x, m in zip(start[:-1], self.mean, strict=True)]
+        step = [fmpq(int(x)) for x in way]
+        a, b, c = self._form(step, step), self._form(first, step), self._form(first, first)
+        with ctx.workprec(bits + _GUARD_BITS):
+            scale = ((2 * arb.pi()) ** len(first) * arb(self._determinant)).sqrt()
+            length = arb(sum((x * x for x in step), fmpq(0))).sqrt()
+            peak = (arb(b * b / a - c) / 2).exp()
+            tail = (arb(b) / (2 * arb(a)).sqrt()).erfc()
+            return length * peak * (arb.pi() / (2 * arb(a))).sqrt() * tail / scale
+
     def _form(self, x: Sequence[fmpq], y: Sequence[fmpq]) -> fmpq:
         d = len(x)
         product = fmpq_mat(1, d, list(x)) * self._precision * fmpq_mat(d, 1, list(y))

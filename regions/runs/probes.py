@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.complexes import Arithmetic
-from regions.domain import Domain, Unbounded
+from regions.domain import Domain
+from regions.enumeration.homogeneous import searched
 from regions.enumeration.limits import check_seconds
 from regions.enumeration.planning import plan_search
 from regions.enumeration.search import WHOLE, Budget, MakeSearch, Search, Task
 from regions.enumeration.threads import compile_search
-from regions.errors import InvalidDomainError, InvalidInputError
+from regions.errors import InvalidInputError
 from regions.inputs import seeded
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
@@ -144,18 +145,10 @@ def estimate_cells(
     check_seconds(seconds)
     if engine == "both":
         raise InvalidInputError("engine 'both' is for count_cells; an estimate takes one engine")
-    check_bounded(domain)
+    network, domain = searched(network, domain, engine)
     plan = plan_search(network, domain, engine, arithmetic, 1, volumes=False)
     compile_search(plan.make, Mode.COUNT)
     return estimate_pending(plan.make, [WHOLE.path], rng, seconds)
-
-
-def check_bounded(domain: object) -> None:
-    """Raise InvalidDomainError where a domain has no end, so that its tree is found on the way."""
-    if isinstance(domain, Unbounded):
-        raise InvalidDomainError(
-            f"{domain.describe()} has no end: count_cells takes it; runs and estimates take bounded domains"
-        )
 
 
 def estimate_pending(

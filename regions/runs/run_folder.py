@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,22 +21,25 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from regions.complexes import Arithmetic, StoredComplex
-from regions.domain import Domain, domain_from_dict
+from regions.domain import Domain, Unbounded, domain_from_dict
 from regions.enumeration.enumerate import CellCount, count_of
 from regions.enumeration.executors import Problem, check_executor, slots_of
+from regions.enumeration.homogeneous import of_cones, searched
 from regions.enumeration.ledger import Outcome
 from regions.enumeration.limits import Stop, check_seconds
 from regions.enumeration.planning import Plan, plan_search
 from regions.enumeration.search import Budget, TaskResult
+from regions.enumeration.search_digest import search_digest
 from regions.enumeration.spool import Spool
 from regions.enumeration.stored_listing import check_listable, new_folder, write_listing
 from regions.enumeration.threads import compile_search
+from regions.enumeration.unbounded_search import refuse_volumes
 from regions.errors import InvalidInputError, check_choice
 from regions.inputs import seeded
 from regions.kernels.memory.compiling import kernels_digest
 from regions.kernels.memory.states import Mode
 from regions.network.relu_network import Network
-from regions.runs.probes import CellEstimate, check_bounded, estimate_pending
+from regions.runs.probes import CellEstimate, estimate_pending
 from regions.runs.proof import proven_total
 from regions.runs.remote_tasks import RemoteSearch
 from regions.runs.run_workers import Pace, Runner, Shift
@@ -168,6 +172,7 @@ class Run(Shown):
         ----------
         folder : a new one, or an empty one
         network, domain, engine, arithmetic : as for `count_cells`, but for engine "both"
+            Of a domain without end the cones over the cells are counted, so it has no mode "list".
         check_volumes : sum the cells' volumes exactly, and compare with the domain's in the end
             Default: where it is cheap (d <= 2). In higher dimension it costs several times the count.
             A listing always does.
@@ -181,13 +186,10 @@ class Run(Shown):
         check_choice("mode", mode, get_args(RunMode))
         if engine == "both":
             raise InvalidInputError("a run has one engine; engine 'both' is for count_cells")
-        check_bounded(domain)
-        if mode == "list":
-            check_listable(domain)
-            if check_volumes is False:
-                raise InvalidInputError("a listing has its volumes: leave check_volumes out")
-            check_volumes = True
-        plan = plan_search(network, domain, engine, arithmetic, 1, volumes=bool(check_volumes))
+        check_volumes = _checked_volumes(domain, mode, check_volumes)
+        plan = plan_search(
+            *searched(network, domain, engine), engine, arithmetic, 1, volumes=bool(check_volumes)
+        )
         if check_volumes and plan.engine == "lp":
             raise InvalidInputError(
                 "engine 'lp' knows no volumes, which are summed or listed here: use 'cells' (d <= 8), or "
@@ -206,12 +208,13 @@ class Run(Shown):
             "name": uuid.uuid4().hex,
             "version": _version(),
             "kernels": kernels_digest(),
+            "searches": search_digest(plan.engine, mode == "list"),
             "network": network.digest(),
             "network_name": network.name,
             "domain": json.dumps(domain.to_dict()),
-            "domain_digest": _digest(domain),
+            "domain_digest": _digest(network, domain),
             "engine": plan.engine,
-            "engine_reason": plan.reason,
+            "engine_reason": plan.reason if domain.is_bounded else of_cones(plan.reason),
             "arithmetic": arithmetic,
             "check_volumes": str(int(check_volumes)),
             "mode": mode,
@@ -240,7 +243,7 @@ class Run(Shown):
         network = Network.load(place / NETWORK)
         if network.digest() != digests[0]:
             raise InvalidInputError(f"{str(place / NETWORK)!r} is another network than the run was made for")
-        if _digest(domain) != digests[1]:
+        if _digest(network, domain) != digests[1]:
             raise InvalidInputError(
                 f"{domain.describe()} is rounded otherwise on this machine than where the run {str(place)!r} "
                 "was made; go on there"
@@ -349,8 +352,9 @@ class Run(Shown):
             If the tasks are not the whole tree, or were changed, or volumes do not sum to the domain's.
         """
         total, seconds = self._proven()
-        found = count_of(self._plan(None), self.domain, Outcome([total], True), self._sums, seconds)
-        return replace(found, engine_reason=self._header["engine_reason"])
+        plan, domain = self._plan(None), self._searched[1]
+        found = count_of(plan, domain, Outcome([total], True), self._sums, seconds)
+        return replace(found, dimension=self.domain.dimension, engine_reason=self._header["engine_reason"])
 
     def merge(self, output: str | os.PathLike[str], *, workers: int | None = None) -> StoredComplex:
         """Return the listing of a finished run, made in a new folder after making sure that it is whole.
@@ -377,7 +381,7 @@ class Run(Shown):
             )
         total, seconds = self._proven()
         plan = replace(self._plan(workers), reason=self._header["engine_reason"])
-        plan = plan.spooled(Spool(self.folder / PARTS, plan.net, lasting=True))
+        plan = plan.spooled(Spool(self.folder / PARTS, plan.net))
         with new_folder(output) as place:
             return write_listing(plan, self.domain, Outcome([total], True), place, seconds)
 
@@ -402,7 +406,7 @@ class Run(Shown):
             return plan.make(mode), plan.workers
         check_executor(executor)
         arithmetic: Any = self._header["arithmetic"]
-        problem = Problem(self.network, self.domain, self._header["engine"], arithmetic, self._sums)
+        problem = Problem(*self._searched, self._header["engine"], arithmetic, self._sums)
         return RemoteSearch(problem, mode, executor, plan.spool), slots_of(executor, workers)
 
     @property
@@ -417,7 +421,12 @@ class Run(Shown):
     def _plan(self, workers: int | None) -> Plan:
         arithmetic: Any = self._header["arithmetic"]
         engine = self._header["engine"]
-        return plan_search(self.network, self.domain, engine, arithmetic, workers, volumes=self._sums)
+        return plan_search(*self._searched, engine, arithmetic, workers, volumes=self._sums)
+
+    @cached_property
+    def _searched(self) -> tuple[Network, Domain]:
+        """What is searched, which must live as long as its plans do."""
+        return searched(self.network, self.domain, self._header["engine"])
 
     def _finished(self) -> bool:
         with closing(TaskStore(self.folder / TASKS)) as store:
@@ -425,11 +434,14 @@ class Run(Shown):
 
     def _check_version(self) -> None:
         """Raise InvalidInputError where paths could lead elsewhere than where the run was made."""
-        made, version = (self._header["version"], self._header["kernels"]), _version()
-        if made != (version, kernels_digest()):
+        made, now = self._header.get("searches"), search_digest(self._header["engine"], self.mode == "list")
+        if made is None:  # of a version that noted all kernels instead
+            made, now = self._header["kernels"], kernels_digest()
+        if made != now:
             raise InvalidInputError(
-                f"the run in {str(self.folder)!r} was made by version {made[0]} of the package with kernels "
-                f"{made[1][:12]}, this is {version} with {kernels_digest()[:12]}: go on with that one"
+                f"the run in {str(self.folder)!r} was made by version {self._header['version']} of the "
+                f"package with searches {made[:12]}, this is {_version()} with {now[:12]}, in which tasks "
+                "may be others: go on with that one"
             )
 
 
@@ -438,9 +450,35 @@ def _version() -> str:
     return str(import_module("regions").__version__)
 
 
-def _digest(domain: Domain) -> str:
+def _checked_volumes(domain: Domain, mode: str, check_volumes: bool | None) -> bool | None:
+    """Return whether volumes are to be summed; None where it is left to the dimension and the engine.
+
+    Raises
+    ------
+    InvalidInputError, InvalidDomainError
+        If the mode or the domain has it otherwise.
+    """
+    if isinstance(domain, Unbounded):
+        if mode == "list":
+            raise InvalidInputError(
+                f"a run counts the cells of {domain.describe()}, as cones: list them by enumerate_cells, "
+                "which finds a box that shows them all, or by a run on domain.clipped(half_width)"
+            )
+        if check_volumes:
+            refuse_volumes(domain)
+        return False
+    if mode == "count":
+        return check_volumes
+    check_listable(domain)
+    if check_volumes is False:
+        raise InvalidInputError("a listing has its volumes: leave check_volumes out")
+    return True
+
+
+def _digest(network: Network, domain: Domain) -> str:
     """Return a digest of the arrays that a search starts from."""
     state = hashlib.sha256(json.dumps(domain.to_dict()).encode())
+    domain = searched(network, domain, "auto")[1]
     A, b = domain.halfspaces
     for array in (domain.origin, domain.basis, A, b):
         state.update(np.ascontiguousarray(array).astype("<f8").tobytes())

@@ -103,7 +103,8 @@ def drawn_value(
     check_objects(network, density, domain, rng)
     whole, domain = domain, part_with_mass(domain, density)
     if "locus" in target.quantity:
-        return drawn_local_complexity(problem, target.sigma, n_draws, rng, target.kind, deadline, options)
+        what = (target.sigma, target.kind, target.noise)
+        return drawn_local_complexity(problem, what, n_draws, rng, deadline, options)
     if target.quantity == "number of cells":
         with interrupts_raised_after():
             count = count_cells(network, whole, **deadline.options(options))

@@ -15,9 +15,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.analysis.cell_sums import CellSums, gradient_tail, sum_over_cells
-from regions.analysis.locus import locus_volume
-from regions.complexes import CellComplex, StoppedBy
+from regions.complexes import StoppedBy
 from regions.density import Density
 from regions.density.reach import part_with_mass
 from regions.domain import Domain
@@ -25,13 +23,12 @@ from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.estimators import Estimate
 from regions.estimators.estimates import check_objects
 from regions.inputs import seeded
-from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
 from regions.showing import Shown
-from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
+from regions.validation.draws import Deadline, EnumerationOptions, Progress, finished_draws
+from regions.validation.inequality_draws import DrawTerms, DrawWork, terms_of_draw
 from regions.validation.local_complexity import with_bias_noise
-from regions.validation.silenced_units import silenced, steepest_slopes
 
 __all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
 
@@ -82,67 +79,6 @@ class Inequality(Shown):
         allowed = error + _ROUNDING * max(abs(side) for side in sides)
         holds = slack.mean >= -(_STANDARD_ERRORS * slack.stderr + allowed)
         return cls(name, statement, sides[0], sides[1], slack.mean, slack.stderr, allowed, holds)
-
-
-@dataclass(frozen=True, eq=False)
-class DrawTerms:
-    """What each draw of the biases gives, one entry per draw; integrals are against the density.
-
-    Parameters
-    ----------
-    widths, dimension : of the ReLU layers, and of the domain
-    local_complexity : (n,) float64, integral over the nonlinear locus
-    gradient_sum : (n,) float64, integral of sum_i ||grad z_i||
-    tail : (n,) float64, the same over where |z_i| > eta, unit i's own noise left out
-    total_variation : (n,) float64, integral of ||grad N|| (Frobenius)
-    local_rank : (n, n_relu_layers) float64, integral of #{singular values of J_l > eps}
-    c_grad : (n,) float64, max ||J_l|| over cells and layers
-    lipschitz : (n, n_relu_layers) float64, max ||d N / d h_l|| over cells
-    not_good : (n,) float64, sum over units of the measure where they are not good, their activation 0
-    mass : (n,) float64, of the density in the domain
-    locus_error, mass_error, tail_error : (n,) float64, cubature and rounding
-    """
-
-    widths: tuple[int, ...]
-    dimension: int
-    local_complexity: FloatArray
-    gradient_sum: FloatArray
-    tail: FloatArray
-    total_variation: FloatArray
-    local_rank: FloatArray
-    c_grad: FloatArray
-    lipschitz: FloatArray
-    not_good: FloatArray
-    mass: FloatArray
-    locus_error: FloatArray
-    mass_error: FloatArray
-    tail_error: FloatArray
-
-    def __post_init__(self) -> None:
-        for value in vars(self).values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-
-    def error(self, c_bias: float) -> float:
-        """Cubature and rounding in a slack: mean over draws, every term at its largest."""
-        slopes = (math.fsum(math.sqrt(width) for width in self.widths) + sum(self.widths)) * self.c_grad
-        each = self.locus_error + c_bias * (slopes * self.mass_error + self.tail_error)
-        return float(each.mean())
-
-    def estimates(self) -> dict[str, Estimate]:
-        """Mean and standard error over the draws of every term, ranks and constants layer by layer."""
-        named = {
-            "LC": self.local_complexity,
-            "E sum ||grad z_i||": self.gradient_sum,
-            "xi_eta": self.tail,
-            "TV": self.total_variation,
-            "C_grad": self.c_grad,
-            "B": self.not_good,
-        }
-        for layer in range(len(self.widths)):
-            named[f"LR_{layer}"] = self.local_rank[:, layer]
-            named[f"C_{layer}"] = self.lipschitz[:, layer]
-        return {name: Estimate.from_draws(draws) for name, draws in named.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,6 +243,11 @@ def check_inequalities(
 
     LC, C_grad, C_l and B differ from draw to draw; products and quotients are taken draw by draw.
 
+    *Less noise.* Under a uniform density the LC of a draw is not its locus but has the mean over units' own
+    noise in it: the integral of sum_i ||grad z_i|| rho(z_i), less the part of the draw's activation locus
+    that is not of the nonlinear one. It has the same mean over draws. As rho <= C_bias, the upper bounds of
+    corollary 3 and theorem 5 then hold for each draw and not only in the mean.
+
     *Other slopes.* Where a unit has the slopes a != b, the gradient jumps at its zero set by (b - a) times
     what it does at a ReLU, which is 0 for the same units; its activation at the breakpoint is 0 too, so
     that theorem 2 and all of the above hold as they stand, with s_l in theorem 7. A linear unit has no
@@ -333,8 +274,9 @@ def check_inequalities(
     deadline = Deadline(options.get("max_seconds"))
 
     def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
-        work = _Work(part, deadline, options)
-        return _draw(with_bias_noise(network, noise), domain, density, (eps, eta, noise), work)
+        work = DrawWork(part, deadline, options)
+        given = (sigma, eps, eta, noise)
+        return terms_of_draw(with_bias_noise(network, noise), domain, density, given, work)
 
     noises = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
     rows, _ = finished_draws(draw, noises, n_bias, options.get("progress"), deadline)
@@ -387,7 +329,7 @@ def compare_sides(
     peak = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
     at_eta = peak * math.exp(-0.5 * (eta / sigma) ** 2)
     bound = peak if c_bias is None else c_bias
-    lc, mass = draws.local_complexity, draws.mass
+    lc, mass = draws.sharper_local_complexity, draws.mass
     widths = np.array(draws.widths, dtype=np.float64)
     lost = at_eta * draws.tail + bound * draws.not_good * draws.c_grad
     squares = np.square(draws.c_grad)[:, None] * draws.local_rank + eps**2 * widths * mass[:, None]
@@ -439,61 +381,3 @@ def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_b
         raise InvalidInputError(f"eta is {eta!r}; give a finite number, at least 0")
     if n_bias < 2:
         raise InvalidInputError(f"n_bias is {n_bias}; a standard error needs at least 2 bias draws")
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The enumerations of one draw: its progress, the end of its time, and their options."""
-
-    progress: Progress | None
-    deadline: Deadline
-    options: EnumerationOptions
-
-    def part(self, step: int, steps: int) -> EnumerationOptions:
-        """Return the options of one enumeration out of several."""
-        whole = self.progress
-        own = None if whole is None else lambda cells, fraction: whole(cells, (step + fraction) / steps)
-        return self.deadline.options({**self.options, "progress": own})
-
-
-def _draw(
-    noisy: Network, domain: Domain, density: Density, settings: tuple[float, float, FloatArray], work: _Work
-) -> dict[str, Any]:
-    """One row of `DrawTerms`."""
-    eps, eta, noise = settings
-    steps = 1 + int(noisy.unit_offsets[-2])
-    cells = all_cells(noisy, domain, **work.part(0, steps))
-    work.deadline.counts(cells.seconds)
-    locus = locus_volume(cells, density)
-    sums = sum_over_cells(cells, density, eps=eps)
-    tail = gradient_tail(cells, density, eta=eta, shift=noise)
-    return {
-        "local_complexity": locus.total,
-        "gradient_sum": sums.gradient_sum,
-        "tail": tail.total,
-        "total_variation": sums.total_variation,
-        "local_rank": sums.local_rank,
-        "c_grad": sums.c_bound,
-        "lipschitz": sums.lipschitz * steepest_slopes(noisy),
-        "not_good": _measure_not_good(cells, sums, density, work),
-        "mass": sums.mass,
-        "locus_error": locus.error,
-        "mass_error": sums.mass_error,
-        "tail_error": tail.error,
-    }
-
-
-def _measure_not_good(cells: CellComplex, sums: CellSums, density: Density, work: _Work) -> float:
-    """Sum over units of the measure where they are not good, the unit's own activation being 0."""
-    network = cells.network
-    before_last = int(network.unit_offsets[-2])
-    packed = np.bitwise_or.reduce(cells.patterns, axis=0)
-    # a unit that puts out 0 everywhere is silent already, and no state depends on the last layer's units
-    speaks = unpack(packed, network.n_units) | (network.unit_slopes[0] != 0.0)
-    measures = sums.not_good.tolist()
-    for step, unit in enumerate(np.flatnonzero(speaks[:before_last])):
-        own = work.part(1 + step, 1 + before_last)
-        silent = all_cells(silenced(network, int(unit)), cells.domain, **own)
-        work.deadline.counts(silent.seconds)
-        measures[unit] = float(sum_over_cells(silent, density, eps=sums.eps).not_good[unit])
-    return math.fsum(measures)

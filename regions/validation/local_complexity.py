@@ -24,6 +24,7 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Estimator, LocusKind
 from regions.estimators.estimates import check_noise, check_objects
+from regions.estimators.spreads import Noise, check_noise_kind, spreads_of
 from regions.inputs import seeded
 from regions.network import check_kind
 from regions.network.relu_network import Network
@@ -61,6 +62,7 @@ class ValidationSettings(Effort, EnumerationOptions, total=False):
     """The settings of `validate`: noise and effort, kind of locus, and those of the enumeration."""
 
     kind: LocusKind
+    noise: Noise
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class ValidationReport(Shown):
     seconds_exact, seconds_estimate : float, wall time
     network, domain, density : str, one line each
     stopped_by : "interrupt" or "max_seconds", what left out some of the bias draws; else ""
+    noise : "absolute" or "relative"
 
     Examples
     --------
@@ -97,6 +100,7 @@ class ValidationReport(Shown):
     domain: str = ""
     density: str = ""
     stopped_by: StoppedBy = ""
+    noise: Noise = "absolute"
 
     @property
     def complete(self) -> bool:
@@ -139,6 +143,7 @@ class ValidationReport(Shown):
             seconds_estimate=float(plain["seconds"]["estimate"]),
             # version 0.1 did not say it
             stopped_by=plain.get("stopped_by", "" if exact.complete else "interrupt"),
+            noise=plain.get("noise", "absolute"),
         )
 
     def table(self) -> str:
@@ -154,7 +159,7 @@ class ValidationReport(Shown):
         'smallest bias that could have been seen (4 std. errors): 0.2, 0.2 of the exact value'
         """
         rows = [
-            f"local complexity, {self.kind} locus, sigma {self.sigma:g}",
+            f"local complexity, {self.kind} locus, {self._sigma}",
             *heading(self.network, self.domain, self.density),
             *truncation(self.complete, f"{self.exact.n} bias draws", self.stopped_by),
             f"{'':<12}{'mean':>12}{'std. error':>12}{'draws':>10}{'seconds':>10}",
@@ -176,6 +181,10 @@ class ValidationReport(Shown):
         """Draw estimate and exact value, as `plotting.plot_validation` does, and return the Figure."""
         return plotter("plot_validation")(self, path=path)
 
+    @property
+    def _sigma(self) -> str:
+        return f"sigma {self.sigma:g}{' of the spread' if self.noise == 'relative' else ''}"
+
     def _headline(self) -> str:
         return f"{self.estimator}, z = {self.z:+.2f}" + ("" if self.complete else ", TRUNCATED")
 
@@ -184,7 +193,7 @@ class ValidationReport(Shown):
 
     def _facts(self) -> dict[str, Any]:
         return {
-            "estimator": f"{self.estimator}, {self.kind} locus, sigma {self.sigma:g}",
+            "estimator": f"{self.estimator}, {self.kind} locus, {self._sigma}",
             **{name: text for name in ("network", "domain", "density") if (text := getattr(self, name))},
             "exact": f"{self.exact.mean:.6g} ± {self.exact.stderr:.2g} ({self.exact.n:,} bias draws)",
             "estimate": f"{self.estimate.mean:.6g} ± {self.estimate.stderr:.2g} ({self.estimate.n:,} draws)",
@@ -204,6 +213,7 @@ def exact_local_complexity(
     rng: np.random.Generator,
     *,
     kind: LocusKind = "gradient",
+    noise: Noise = "absolute",
     **options: Unpack[EnumerationOptions],
 ) -> Estimate:
     """Local complexity with no error but that of the bias average: one enumeration per bias draw.
@@ -221,6 +231,8 @@ def exact_local_complexity(
     n_bias : int >= 2, number of bias draws (not used if sigma is 0)
     rng : seed or numpy Generator; draw k of the noise does not depend on n_bias
     kind : "gradient" (nonlinear locus) or "activation" (activation locus)
+    noise : "absolute", of standard deviation sigma for every unit, or "relative", sigma times each unit's
+        spread over the data (`regions.estimators.unit_spreads`), which no rescaling of units changes
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
         progress(draws_done, fraction_done); max_seconds, for all draws together
 
@@ -232,7 +244,7 @@ def exact_local_complexity(
     Raises
     ------
     InvalidInputError
-        If sigma, n_bias or kind is out of range, the density does not fit, max_cells truncates, or
+        If sigma, n_bias, kind or noise is out of range, the density does not fit, max_cells truncates, or
         max_seconds ended before two draws were done.
     KeyboardInterrupt : after Ctrl-C before two draws were done
     BudgetExceededError : if the cubature over facets (d >= 3) does not reach its tolerance
@@ -252,21 +264,23 @@ def exact_local_complexity(
     Estimate(mean=1.0, stderr=0.0, n=1)
     """
     deadline = Deadline(options.get("max_seconds"))
-    return drawn_local_complexity((network, domain, density), sigma, n_bias, rng, kind, deadline, options)
+    target = (sigma, kind, noise)
+    return drawn_local_complexity((network, domain, density), target, n_bias, rng, deadline, options)
 
 
 def drawn_local_complexity(
     problem: tuple[Network, Domain, Density],
-    sigma: float,
+    target: tuple[float, LocusKind, Noise],
     n_bias: int,
     rng: np.random.Generator,
-    kind: LocusKind,
     deadline: Deadline,
     options: EnumerationOptions,
 ) -> Estimate:
     """Return `exact_local_complexity` up to a deadline, which then says what ended it."""
     network, domain, density = problem
+    sigma, kind, noise_kind = target
     check_kind(kind)
+    check_noise_kind(noise_kind)
     check_objects(network, density, domain, rng)
     domain = part_with_mass(domain, density)
     check_noise(sigma)
@@ -288,8 +302,10 @@ def drawn_local_complexity(
         deadline.counts(cells.seconds)
         return locus_volume(cells, density, kind).total
 
-    scales = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
-    draws, complete = finished_draws(draw, scales, n_bias, progress, deadline)
+    spreads = spreads_of(noise_kind, network, density, domain)
+    scale = sigma if spreads is None else sigma * spreads
+    noises = (scale * rng.standard_normal(network.n_units) for _ in range(n_bias))
+    draws, complete = finished_draws(draw, noises, n_bias, progress, deadline)
     return Estimate.from_draws(np.array(draws), complete)
 
 
@@ -316,6 +332,8 @@ def validate(
     n_samples : int, samples of the estimator
     n_bias : int, bias draws of the exact value
     kind : "gradient" (default) or "activation"
+    noise : "absolute" (default) or "relative", as for `exact_local_complexity`; only "relative" is passed on
+        to the estimator
     engine, arithmetic, max_cells, workers, progress : as for `exact_local_complexity`
     max_seconds : float, for the exact value: the time of all bias draws together
 
@@ -351,12 +369,15 @@ def validate(
         )
     check_objects(network, density, domain, rng)
     domain = part_with_mass(domain, density)
-    sigma, kind = settings["sigma"], settings.get("kind", "gradient")
+    sigma, kind, noise = (
+        settings["sigma"],
+        settings.get("kind", "gradient"),
+        settings.get("noise", "absolute"),
+    )
+    how: dict[str, Any] = {"kind": kind} if noise == "absolute" else {"kind": kind, "noise": noise}
     for_estimate, for_exact = rng.spawn(2)
     start = time.perf_counter()
-    estimate = estimator(
-        network, density, sigma, settings["n_samples"], for_estimate, domain=domain, kind=kind
-    )
+    estimate = estimator(network, density, sigma, settings["n_samples"], for_estimate, domain=domain, **how)
     middle = time.perf_counter()
     name = str(getattr(estimator, "name", getattr(estimator, "__name__", type(estimator).__name__)))
     if not isinstance(estimate, Estimate):
@@ -365,8 +386,8 @@ def validate(
         **{key: settings[key] for key in EnumerationOptions.__optional_keys__ & settings.keys()}  # type: ignore
     )
     deadline = Deadline(options.get("max_seconds"))
-    problem = network, domain, density
-    exact = drawn_local_complexity(problem, sigma, settings["n_bias"], for_exact, kind, deadline, options)
+    problem, target = (network, domain, density), (sigma, kind, noise)
+    exact = drawn_local_complexity(problem, target, settings["n_bias"], for_exact, deadline, options)
     return ValidationReport(
         estimator=name,
         kind=kind,
@@ -380,6 +401,7 @@ def validate(
         domain=domain.describe(),
         density=density.describe(),
         stopped_by=deadline.stopped_by,
+        noise=noise,
     )
 
 

@@ -1,6 +1,7 @@
 """The experiments, in the order of the report."""
 
 from validation.experiments import (
+    constructions,
     coverage,
     crofton,
     estimator_error,
@@ -8,6 +9,8 @@ from validation.experiments import (
     inequality_slack,
     initialisation,
     long_training,
+    rescaling,
+    tightness,
     training,
     variants,
 )
@@ -24,4 +27,7 @@ EXPERIMENTS = (
     training.EXPERIMENT,
     long_training.EXPERIMENT,
     initialisation.EXPERIMENT,
+    rescaling.EXPERIMENT,
+    tightness.EXPERIMENT,
+    constructions.EXPERIMENT,
 )

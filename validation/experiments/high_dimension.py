@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from regions import (
     Box,
@@ -180,12 +181,14 @@ def _noisy(task: _Task, network: Network, rng: np.random.Generator) -> Network:
 
 def _row(task: _Task, draws: FloatArray, parts: list[tuple[FloatArray, float, float]]) -> Row:
     n_draws = len(parts) * (task.draws // len(parts))
+    kurtosis = math.nan
     if np.any(draws[:, 1]):
         # means of equally many draws each
         mean, stderr = float(draws[:, 0].mean()), float(np.linalg.norm(draws[:, 1])) / len(draws)
     else:
         estimate = Estimate.from_draws(draws[:, 0])
         mean, stderr = estimate.mean, estimate.stderr
+        kurtosis = float(stats.kurtosis(draws[:, 0], fisher=False))
     return {
         "network": task.spec.name,
         "inputs": task.spec.input_dim,
@@ -194,6 +197,7 @@ def _row(task: _Task, draws: FloatArray, parts: list[tuple[FloatArray, float, fl
         "method": task.method,
         "mean": mean,
         "stderr": stderr,
+        "kurtosis": kurtosis,
         "draws": n_draws,
         "cells": np.mean([part[2] for part in parts]),
         "seconds": math.fsum(part[1] for part in parts),
@@ -256,23 +260,24 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
 
 def _pairs(rows: list[Row]) -> list[tuple[Row, Row, float]]:
     """Two methods of one problem, and their z."""
-    problems: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        problems.setdefault((row["network"], row["setting"], row["sigma"]), []).append(row)
 
     def estimate(row: Row) -> Estimate:
         return Estimate(row["mean"], row["stderr"], row["draws"])
 
     return [
         (one, other, z_score(estimate(one), estimate(other)))
-        for own in problems.values()
+        for own in _problems(rows)
         for one, other in combinations(own, 2)
     ]
 
 
 def _finding(rows: list[Row], pairs: list[tuple[Row, Row, float]], worst: float) -> str:
     verdict = "agree" if worst < _LIMIT else "do not agree"
-    text = f"The methods {verdict}: largest |z| {worst:.2f} over {len(pairs)} pairs."
+    text = f"""The methods {verdict}: largest |z| {worst:.2f} over {len(pairs)} pairs. Pairs of one problem
+    share
+        their estimates; of {len(rows)} independent ones for {_groups(rows)} problems the weighted squares of
+        the differences from the problem's mean sum up to {_heterogeneity(rows):.1f} where
+        {len(rows) - _groups(rows)} are expected (chi squared, p = {_p_value(rows):.2f})."""
     ratios: list[str] = []
     cost: Callable[[Row], float] = lambda row: row["stderr"] ** 2 * row["seconds"]  # noqa: E731
     for inputs in sorted({row["inputs"] for row in rows}):
@@ -291,12 +296,40 @@ def _finding(rows: list[Row], pairs: list[tuple[Row, Row, float]], worst: float)
     return prose(f"{text} Under the Gaussian and bias noise, {'; '.join(ratios)}.")
 
 
+def _problems(rows: list[Row]) -> list[list[Row]]:
+    """The estimates of each problem."""
+    problems: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        problems.setdefault((row["network"], row["setting"], row["sigma"]), []).append(row)
+    return list(problems.values())
+
+
+def _groups(rows: list[Row]) -> int:
+    return len(_problems(rows))
+
+
+def _heterogeneity(rows: list[Row]) -> float:
+    """Cochran's Q over all problems: squared differences from the weighted mean, in standard errors."""
+    total = 0.0
+    for own in _problems(rows):
+        means = np.array([row["mean"] for row in own])
+        weights = np.array([row["stderr"] ** -2.0 for row in own])
+        total += float((weights * (means - np.average(means, weights=weights)) ** 2).sum())
+    return total
+
+
+def _p_value(rows: list[Row]) -> float:
+    from scipy.special import chdtrc
+
+    return float(chdtrc(len(rows) - _groups(rows), _heterogeneity(rows)))
+
+
 def _table(rows: list[Row]) -> str:
     cells = [
         [
             f"{row['inputs']} inputs, {row['setting']}, sigma {row['sigma']:g}: {row['method']}",
             f"{row['draws']:,}",
-            f"{row['mean']:.4f} ± {row['stderr']:.4f}",
+            f"{row['mean']:.4f} ± {row['stderr']:.4f}{_doubt(row)}",
             "" if row["cells"] is None else f"{row['cells']:.1f}",
             f"{row['seconds']:.1f}",
             f"{row['stderr'] ** 2 * row['seconds'] / row['mean'] ** 2:.2g}",
@@ -305,6 +338,14 @@ def _table(rows: list[Row]) -> str:
     ]
     header = ["problem: method", "draws", "locus integral", "cells per plane", "seconds"]
     return markdown_table([*header, "relative variance x seconds"], cells)
+
+
+def _doubt(row: Row) -> str:
+    """How well a standard error is known, by the fourth moment of the draws, where that is stored."""
+    kurtosis = row.get("kurtosis")
+    if kurtosis is None:
+        return ""
+    return f" (itself to {math.sqrt((kurtosis - 1.0) / (4.0 * row['draws'])):.0%}, kurtosis {kurtosis:.3g})"
 
 
 def _pair_table(pairs: list[tuple[Row, Row, float]]) -> str:

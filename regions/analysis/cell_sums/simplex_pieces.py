@@ -51,8 +51,7 @@ def check_complete(cells: CellComplex | StoredComplex, density: Density | None) 
         check_complex(cells)
     if density is not None:
         check_density(density)
-    if not isinstance(cells, StoredComplex):
-        cells.require_volumes("a sum over cells")
+    cells.require_volumes("a sum over cells")
     if cells.status.name != "COMPLETE":
         raise InvalidInputError(
             f"the complex is {cells.status.name}, cells are missing; enumerate it to the end"
@@ -104,7 +103,10 @@ def cell_masses(
     check_complete(cells, density)
     shown = where_mass_is(cells, density)
     if shown is not cells:
-        return _masses_of(cells, shown, density, progress)
+        found = CellsFound(shown, *cell_masses(shown, density, progress=progress))
+        masses = found.of(cells)
+        found.check()
+        return masses
     return masses_of_part(cells, density, progress)
 
 
@@ -131,26 +133,40 @@ def masses_of_part(
             total += np.bincount(owner, part, cells.n_cells)
         if progress is not None:
             progress(int(owner.max(initial=0)) + 1, fraction)
-    gap = float(np.abs(filled - cells.volumes).sum())
+    check_filled(float(np.abs(filled - cells.volumes).sum()), cells)
+    return masses, errors + 8.0 * _EPS * masses
+
+
+def check_filled(gap: float, cells: CellComplex | StoredComplex) -> None:
+    """Raise CertificateError if the simplices of cells miss their volumes by more than rounding does."""
     if not gap <= 1e-9 * cells.domain.volume:
         raise CertificateError(
             f"the simplices of the cells miss their volumes by {gap:.3g} of {cells.domain.volume:.6g}; "
             "enumerate on a better scaled domain"
         )
-    return masses, errors + 8.0 * _EPS * masses
 
 
-def _masses_of(
-    cells: CellComplex, part: CellComplex, density: Density | None, progress: Progress | None
-) -> tuple[FloatArray, FloatArray]:
-    """Masses of cells of an unbounded domain, 0 of those that do not show in the part that has the mass."""
-    of_part = cell_masses(part, density, progress=progress)
-    place = {key: i for i, key in enumerate(row_keys(part.patterns))}
-    found = np.array([place.get(key, -1) for key in row_keys(cells.patterns)])
-    if np.count_nonzero(found >= 0) < part.n_cells:
-        raise CertificateError("a part of the domain has cells that the domain has not; please report this")
-    masses, errors = (np.where(found >= 0, values[found], 0.0) for values in of_part)
-    return masses, errors
+class CellsFound:
+    """Masses, and their errors, of the cells of a part of an unbounded domain, for those of the whole."""
+
+    def __init__(self, part: CellComplex, masses: FloatArray, errors: FloatArray) -> None:
+        self._values = masses, errors
+        self._place = {key: i for i, key in enumerate(row_keys(part.patterns))}
+        self._left = part.n_cells
+
+    def of(self, cells: CellComplex) -> tuple[FloatArray, FloatArray]:
+        """Return the masses of some cells, 0 of those that do not show in the part, and the errors."""
+        found = np.array([self._place.get(key, -1) for key in row_keys(cells.patterns)], np.int64)
+        self._left -= int(np.count_nonzero(found >= 0))
+        masses, errors = (np.where(found >= 0, values[found], 0.0) for values in self._values)
+        return masses, errors
+
+    def check(self) -> None:
+        """Raise CertificateError unless all cells of the part were found."""
+        if self._left > 0:
+            raise CertificateError(
+                "a part of the domain has cells that the domain has not; please report this"
+            )
 
 
 def cell_pieces(cells: CellComplex) -> Iterator[tuple[FloatArray, IntArray, float]]:

@@ -20,9 +20,9 @@ from regions.analysis.cell_sums.simplex_pieces import (
     cell_masses,
     cell_pieces,
     check_complete,
-    masses_of_part,
     positive_parts,
 )
+from regions.analysis.cell_sums.stored_pieces import masses_in_blocks, pieces_in_blocks
 from regions.analysis.exact_sums import ExactSums
 from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex, StoredComplex
@@ -184,7 +184,7 @@ def sum_over_cells(
     Parameters
     ----------
     cells : CellComplex or StoredComplex, COMPLETE
-        Of the second, cells are read in blocks; for d >= 3 the density must be uniform.
+        Of the second, cells are read in blocks.
     density : Density in the intrinsic coordinates of the domain; None for the uniform one on it
     eps : float >= 0
     norm : "frobenius" or "spectral", for the total variation
@@ -239,18 +239,10 @@ def _parts(
     cells: CellComplex | StoredComplex, density: Density | None
 ) -> Iterator[tuple[CellComplex, FloatArray, FloatArray]]:
     """Return all cells in parts that are in memory, with their masses and the errors of these."""
-    if not isinstance(cells, StoredComplex):
+    if isinstance(cells, StoredComplex):
+        yield from masses_in_blocks(cells, density)
+    else:
         yield cells, *cell_masses(cells, density)
-        return
-    check_complete(cells, density)
-    uniform = density is None or isinstance(density, UniformDensity)
-    if not uniform and cells.dimension > 2:
-        raise InvalidInputError(
-            f"sums over the cells of a folder weigh by a uniform density where d = {cells.dimension}: cells "
-            "are cut along all their facets for others; give stored.load(), if memory allows"
-        )
-    for part in cells.cell_blocks():
-        yield part, *masses_of_part(part, density)
 
 
 class _Totals:
@@ -319,7 +311,7 @@ class _Totals:
 
 
 def gradient_tail(
-    cells: CellComplex,
+    cells: CellComplex | StoredComplex,
     density: Density | None = None,
     *,
     eta: float,
@@ -333,7 +325,7 @@ def gradient_tail(
 
     Parameters
     ----------
-    cells : CellComplex, COMPLETE
+    cells : CellComplex or StoredComplex, COMPLETE; of the second, cells are read in blocks
     density : Density in the intrinsic coordinates of the domain; None for the uniform one on it
     eta : float >= 0
     shift : number, or (n_units,) in flat unit order
@@ -370,20 +362,32 @@ def gradient_tail(
     p: Density = UniformDensity(cells.domain) if density is None else density
     totals, spreads = np.zeros((2, count))
     batch = max(1, _WORKING_SET // (max(count, 1) * (cells.dimension + 2) ** 2))
-    for simplices, owner, fraction in cell_pieces(cells):
+    for part, simplices, owner, highest, fraction in _pieces(cells):
         for start in range(0, len(owner), batch):
-            part = slice(start, start + batch)
-            heights, slopes = _heights(cells, simplices[part], owner[part])
+            some = slice(start, start + batch)
+            heights, slopes = _heights(part, simplices[some], owner[some])
             heights -= centre
-            values, errors = p.integrate_simplices(simplices[part])
+            values, errors = p.integrate_simplices(simplices[some])
             for sign in (1.0, -1.0):
-                mass, spread = _mass_above(p, simplices[part], sign * heights - eta, (values, errors))
+                mass, spread = _mass_above(p, simplices[some], sign * heights - eta, (values, errors))
                 totals += (mass * slopes).sum(axis=0)
                 spreads += (spread * slopes).sum(axis=0)
         if progress is not None:
-            progress(int(owner.max(initial=0)) + 1, fraction)
+            progress(highest + 1, fraction)
     totals.setflags(write=False)
     return GradientTail(math.fsum(totals.tolist()), math.fsum(spreads.tolist()), totals)
+
+
+def _pieces(
+    cells: CellComplex | StoredComplex,
+) -> Iterator[tuple[CellComplex, FloatArray, NDArray[np.int64], int, float]]:
+    """Return parts with simplices, the cell in the part of each, the highest cell, and how much is done."""
+    if isinstance(cells, StoredComplex):
+        for numbers, part, simplices, owner, fraction in pieces_in_blocks(cells):
+            yield part, simplices, owner, int(numbers[owner].max(initial=0)), fraction
+        return
+    for simplices, owner, fraction in cell_pieces(cells):
+        yield cells, simplices, owner, int(owner.max(initial=0)), fraction
 
 
 def _heights(

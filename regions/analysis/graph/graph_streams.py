@@ -102,7 +102,7 @@ def _facets(cells: CellComplex | StoredComplex) -> Iterator[FacetTable]:
 
 def _edges(cells: CellComplex | StoredComplex) -> Iterator[Columns]:
     """Return the edges in blocks: the interior facets."""
-    volumes = isinstance(cells, StoredComplex) or cells.volume_kind == "vertices"
+    volumes = cells.volume_kind == "vertices"
     for facets in _facets(cells):
         yield edge_columns(facets, volumes)
 
@@ -184,7 +184,7 @@ def _text(value: Any) -> str:
 
 def _write_npz(cells: CellComplex | StoredComplex, path: Path) -> None:
     """Write the symmetric matrix by coordinates, for `scipy.sparse.load_npz`: all (a, b), then all (b, a)."""
-    volumes = isinstance(cells, StoredComplex) or cells.volume_kind == "vertices"
+    volumes = cells.volume_kind == "vertices"
     edges = sum(int(facets.interior.sum()) for facets in _facets(cells))
     if not cells.n_cells:
         raise InvalidInputError("the graph has no nodes, so it has no adjacency matrix")

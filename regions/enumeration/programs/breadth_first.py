@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,52 @@ class Listing:
     complete: bool = False
     stopped_by: StoppedBy = ""
 
+    @property
+    def count(self) -> int:
+        """How many cells are listed."""
+        return len(self.states)
+
+    @property
+    def met(self) -> int:
+        """How many cells were met, listed or not."""
+        return len(self.number)
+
+    def meet(self, states: bytes) -> bool:
+        """Note a cell; tells whether it is new."""
+        new = len(self.number)
+        return self.number.setdefault(states, new) == new
+
+    def take(self, states: bytes, facets: CellFacets) -> None:
+        """List a cell."""
+        self.states.append(states)
+        self.witnesses.append(facets.witness)
+        self.facets.append(facets)
+
+
+class Lists(Protocol):
+    """What a search puts its cells into: a `Listing`, or one in files."""
+
+    complete: bool
+    stopped_by: StoppedBy
+
+    @property
+    def count(self) -> int:
+        """How many cells are listed."""
+        ...
+
+    @property
+    def met(self) -> int:
+        """How many cells were met, listed or not."""
+        ...
+
+    def meet(self, states: bytes) -> bool:
+        """Note a cell; tells whether it is new."""
+        ...
+
+    def take(self, states: bytes, facets: CellFacets) -> None:
+        """List a cell."""
+        ...
+
 
 def first_cell(finder: FacetFinder, domain: Domain) -> tuple[bytes, NDArray[np.float64]]:
     """Find the pattern at some point of the domain that is on no unit's zero set, and the point.
@@ -84,7 +131,21 @@ def list_cells(
 
     Ctrl-C, or `stop`, ends the search, and what was found by then is the outcome.
     """
-    stop = Stop() if stop is None else stop
+    listing = Listing()
+    list_into(listing, net, domain, (max_cells, workers), progress, Stop() if stop is None else stop)
+    return listing
+
+
+def list_into(
+    listing: Lists,
+    net: CompiledNetwork,
+    domain: Domain,
+    limits: tuple[int | None, int],
+    progress: Progress | None,
+    stop: Stop,
+) -> None:
+    """Do the same, and put what is found into a listing; `limits`: `max_cells`, and the number of threads."""
+    max_cells, workers = limits
     local = threading.local()
 
     def find(share: list[tuple[bytes, NDArray[np.float64]]]) -> list[CellFacets]:
@@ -92,15 +153,14 @@ def list_cells(
             local.finder = FacetFinder(net, domain)
         return [local.finder.find(states, point) for states, point in share]
 
-    listing = Listing()
     limit = max_cells if max_cells is not None else 2**62
     start = first_cell(FacetFinder(net, domain), domain)
     queue = [start]
-    listing.number[start[0]] = 0
+    listing.meet(start[0])
     with ThreadPoolExecutor(workers) as pool:
         try:
-            while queue and len(listing.states) < limit and not stop.is_set():
-                chunk = queue[: min(CHUNK * workers, limit - len(listing.states))]
+            while queue and listing.count < limit and not stop.is_set():
+                chunk = queue[: min(CHUNK * workers, limit - listing.count)]
                 del queue[: len(chunk)]
                 shares = [chunk[at : at + SHARE] for at in range(0, len(chunk), SHARE)]
                 futures = [pool.submit(find, share) for share in shares]
@@ -110,15 +170,13 @@ def list_cells(
                     for (states, _), facets in zip(share, future.result(), strict=True):
                         _enter(listing, states, facets, queue)
                 if progress is not None:
-                    done = len(listing.states)
-                    progress(done, done / (done + len(queue)))
+                    progress(listing.count, listing.count / (listing.count + len(queue)))
         except KeyboardInterrupt:
             stop.interrupt()
         finally:
             pool.shutdown(cancel_futures=True)
-    listing.complete = len(listing.states) == len(listing.number)
-    listing.stopped_by = stop.reason(listing.complete, len(listing.states), max_cells)
-    return listing
+    listing.complete = listing.count == listing.met
+    listing.stopped_by = stop.reason(listing.complete, listing.count, max_cells)
 
 
 def finished_in_time(future: Future[list[CellFacets]], stop: Stop) -> bool:
@@ -129,13 +187,10 @@ def finished_in_time(future: Future[list[CellFacets]], stop: Stop) -> bool:
 
 
 def _enter(
-    listing: Listing, states: bytes, facets: CellFacets, queue: list[tuple[bytes, NDArray[np.float64]]]
+    listing: Lists, states: bytes, facets: CellFacets, queue: list[tuple[bytes, NDArray[np.float64]]]
 ) -> None:
     """List a cell, and put those of its neighbours in the queue that are new."""
-    listing.states.append(states)
-    listing.witnesses.append(facets.witness)
-    listing.facets.append(facets)
+    listing.take(states, facets)
     for neighbour, point in zip(facets.neighbours, facets.points, strict=True):
-        if neighbour is not None and neighbour not in listing.number:
-            listing.number[neighbour] = len(listing.number)
+        if neighbour is not None and listing.meet(neighbour):
             queue.append((neighbour, point))

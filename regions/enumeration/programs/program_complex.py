@@ -230,14 +230,18 @@ def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domai
         }
         for cell in listing.facets
     ]
+    unlisted: dict[int, dict[int, list[int]]] = {}
     inner, outer = np.full((count, d), np.nan), np.full((count, d), np.nan)
     named = zip(table.cell_a.tolist(), table.cell_b.tolist(), table.side.tolist(), strict=True)
     for row, (a, b, side) in enumerate(named):
         cell, known = listing.facets[a], places[a]
         if b == -2:  # which of the unlisted neighbours, its unit says
-            label = int(flat_units(network.unit_offsets, table.layer[row], table.unit[row]))
+            unit = int(flat_units(network.unit_offsets, table.layer[row], table.unit[row]))
+            if a not in unlisted:
+                unlisted[a] = _places_of_unlisted(listing, a, network)
+            found = unlisted[a][_first_row(network, unit)]
             # of several facets of one max unit the table does not say which one it is
-            place = cell.labels.index(label) if cell.labels.count(label) == 1 else None
+            place = found[0] if len(found) == 1 else None
         else:
             place = known.get((b, -1) if b >= 0 else (-1, -1 - side))
         if place is not None:
@@ -248,6 +252,22 @@ def facet_witnesses(listing: Listing, table: FacetTable, network: Network, domai
         inner[known_rows], outer[known_rows], table, known_rows, network, domain
     )
     return points
+
+
+def _places_of_unlisted(listing: Listing, i: int, network: Network) -> dict[int, list[int]]:
+    """Return for each unit, by its first row, which facets of a cell towards unlisted cells are its."""
+    places: dict[int, list[int]] = {}
+    cell = listing.facets[i]
+    for k, (label, states) in enumerate(zip(cell.labels, cell.neighbours, strict=True)):
+        if states is not None and listing.number[states] >= len(listing.states):
+            places.setdefault(_first_row(network, label), []).append(k)
+    return places
+
+
+def _first_row(network: Network, unit: int) -> int:
+    """Return the first candidate of the max unit of a row; a row that is no candidate is by itself."""
+    table = network.max_units
+    return unit if table is None or table.first[unit] < 0 else int(table.first[unit])
 
 
 def _meeting_points(

@@ -19,6 +19,9 @@ from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, sign_at
 from regions.rational.integer_rows import Row
+from regions.rational.row_enclosures import enclosed_point, enclosed_sign
+
+ENCLOSED_ERROR = 2.0**-45  # of a position, as a fraction of the domain's largest coordinate
 
 
 class ExactSigns:
@@ -59,26 +62,53 @@ class ExactSigns:
         first, last = int(memory.answered), int(memory.asked)
         layer = int(memory.ask_layer)
         key = self._pattern(memory.patterns[int(memory.n_nodes) - 1], layer)
+        labels: dict[int, list[int]] = {}
         points: dict[int, Row] = {}
         rows: dict[int, Row] = {}
         signs = 0
         for k, (vertex, unit) in enumerate(memory.questions[first:last].tolist(), first):
-            if unit >= 0:
-                signs += 1
-                if unit not in rows:
-                    rows[unit] = self._exact.plane_row(key, self._plane(memory, layer, unit))
-                if not any(rows[unit]):  # identically 0, wherever the vertex is
+            signs += unit >= 0
+            if vertex not in labels:
+                labels[vertex] = self._labels(memory, vertex, planar)
+            plane = None if unit < 0 else self._plane(memory, layer, unit)
+            if self._enclosed(memory, k, key, plane, labels[vertex]):
+                continue
+            if plane is not None:
+                if plane not in rows:
+                    rows[plane] = self._exact.plane_row(key, plane)
+                if not any(rows[plane]):  # identically 0, wherever the vertex is
                     memory.answers[k] = 0
                     continue
             if vertex not in points:
-                points[vertex] = self._vertex(memory, key, vertex, planar)
-            if unit < 0:
+                points[vertex] = self._vertex(key, labels[vertex])
+            if plane is None:
                 memory.answer_points[k] = _rounded(points[vertex])
             else:
-                memory.answers[k] = sign_at(rows[unit], points[vertex])
+                memory.answers[k] = sign_at(rows[plane], points[vertex])
         memory.answered = last
         memory.asked = 0
         return signs, last - first - signs
+
+    def _enclosed(
+        self, memory: SearchMemory, k: int, key: bytes, plane: int | None, labels: list[int]
+    ) -> bool:
+        """Answer question k where rows with errors can, of rising precision; returns whether they could."""
+        for precision in range(self._exact.encloses if len(labels) == self._exact.dimension else 0):
+            wanted = labels if plane is None else [plane, *labels]
+            rows = [self._exact.enclosed_plane_row(key, label, precision) for label in wanted]
+            found = [row for row in rows if row is not None]
+            if len(found) < len(rows):
+                continue
+            if plane is not None:
+                memory.answers[k] = enclosed_sign(found[0], found[1:])
+                if memory.answers[k] != 0:
+                    return True
+            else:
+                point = enclosed_point(found)
+                if point is not None and point[1] <= ENCLOSED_ERROR * float(memory.held["extents"].max()):
+                    memory.answer_points[k] = [*point[0], point[1]]
+                    return True
+        return False
 
     def _plane(self, memory: SearchMemory, layer: int, unit: int) -> int:
         """Return the plane of a unit of a layer, or of a pair of candidates, numbered on after the units."""
@@ -95,19 +125,25 @@ class ExactSigns:
         parts = [states[a : a + n] for a, n in zip(starts, counts, strict=True)]
         return np.concatenate(parts).tobytes() if parts else b""
 
-    def _vertex(self, memory: SearchMemory, key: bytes, vertex: int, planar: bool) -> Row:
-        d = self._exact.dimension
+    def _labels(self, memory: SearchMemory, vertex: int, planar: bool) -> list[int]:
+        """Return the hyperplanes that a vertex lies on."""
         if planar:
             planes = memory.definitions[vertex]
         else:
             words = memory.incidence[vertex]
             bits = unpack(words.view(np.uint8), 64 * words.size)
             planes = memory.edges[memory.ask_facets + np.flatnonzero(bits)]
+        labels: list[int] = memory.labels[planes].tolist()
+        return labels
+
+    def _vertex(self, key: bytes, labels: list[int]) -> Row:
+        """Return the point on hyperplanes, of which there may be more than d."""
+        d = self._exact.dimension
         rows: list[Row] = []
-        for label in memory.labels[planes].tolist():
+        for label in labels:
             row = self._exact.plane_row(key, label)
             taken = [*rows, row]
-            if len(planes) > d and fmpz_mat([list(r[:d]) for r in taken]).rank() < len(taken):
+            if len(labels) > d and fmpz_mat([list(r[:d]) for r in taken]).rank() < len(taken):
                 continue
             rows = taken
             if len(rows) == d:

@@ -36,6 +36,7 @@ from regions.kernels.memory.states import Mode, Request, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.steps import WHEN_MET, steps_of
 from regions.kernels.volumes.simple import lattice_scratch
+from regions.network.layer_matrices import are_large
 
 if TYPE_CHECKING:
     from regions.enumeration.spool import Sink, Spool
@@ -45,7 +46,8 @@ STEPS_PER_CALL = 1 << 15
 VOLUME_LIMBS = 70  # of 32 bits, from the smallest float to the sum of 2**62 of the largest
 PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
 SLOW_ANSWER = 0.1  # seconds
-LARGEST_ERROR = 2.0**-28  # of a vertex's position, as a fraction of the domain's largest coordinate
+LARGEST_ERROR = 2.0**-20  # of a vertex's position, as a fraction of the domain's largest coordinate
+LARGEST_WHERE_EXACT_IS_SLOW = 2.0**-12  # only signs that are open ask for what takes so long
 
 pool = BufferPool()
 
@@ -111,6 +113,16 @@ def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "ranks": np.zeros(planes, i64),
         "system": np.zeros((planes + d + 1, 2 * d)),
         "system_rows": np.zeros(planes + 2, i64),
+        "flats_points": np.zeros((d, vertices)),
+        "flats_values": np.zeros((2 * vertices, min(widest, 64))),
+        "flats_errors": np.zeros((2 * vertices, min(widest, 64))),
+        "flats_plus": np.zeros(2 * vertices, u64),
+        "flats_minus": np.zeros(2 * vertices, u64),
+        "flats_bits": np.zeros(2 * vertices, u64),
+        "flats_ends": np.zeros((2 * vertices, 2), i64),
+        "flats_edges": np.zeros(((d + 1) * vertices, 2), i64),
+        "flats_levels": np.zeros((d + 1, 4), i64),
+        "flats_left": np.zeros(d + 1, u64),
         "face_points": np.zeros((vertices, d)),
         "face_normals": np.zeros((planes, d)),
         "face_on": np.zeros((planes, vertex_words), u64),
@@ -317,7 +329,9 @@ class VertexSearch:
         memory.certified, memory.planar, memory.central = net.certified, net.planar, net.central
         memory.gamma_point = rounding(d + 2)
         memory.vertex_radius = net.radius
-        memory.largest_error = LARGEST_ERROR * net.arrays["extents"].max()
+        large = are_large(net.network.operators)
+        largest_error = LARGEST_WHERE_EXACT_IS_SLOW if large else LARGEST_ERROR
+        memory.largest_error = largest_error * net.arrays["extents"].max()
         memory.underflow = net.underflow
         memory.mode = self.mode
         memory.want_map = int(self.mode == Mode.COLLECT)

@@ -81,6 +81,7 @@ NODE = (
     "first_facet",  # first entry in edges of the numbering of hyperplanes (polytopes only)
     "n_facets",
     "event_top",
+    "unclear",  # of how many candidates the cells could not be counted without making them; 0: not tried
 )
 
 VERTEX_SEARCH = Layout(
@@ -162,6 +163,21 @@ VERTEX_SEARCH = Layout(
         "ranks": ints("hyperplanes", "new numbers"),
         "system": floats("hyperplanes at a vertex + d, 2 d", "for elimination"),
         "system_rows": ints("hyperplanes at a vertex", "their numbers; the d chosen ones first"),
+        # flats of a polytope: its own vertices come first, those of each level behind those before
+        "flats_points": floats("d, vertices of one cell", "coordinates of the polytope's own vertices"),
+        "flats_values": floats("vertices, candidates", "values of the candidates"),
+        "flats_errors": floats("vertices, candidates", "bounds of their errors"),
+        "flats_plus": words("vertices", "signs of the candidates: bit c of candidate c"),
+        "flats_minus": words("vertices", "neither: zero"),
+        "flats_bits": words(
+            "vertices", "hyperplanes that a vertex lies on; from the highest bit on, those crossed"
+        ),
+        "flats_ends": ints(
+            "vertices, 2", "the edge that a vertex is on: first the end where the candidate is positive"
+        ),
+        "flats_edges": ints("entries, 2", "edges that candidates cross, of each level behind those before"),
+        "flats_levels": ints("levels, 4", "first vertex, number of vertices, first edge, end of the edges"),
+        "flats_left": words("levels", "candidates that the flat is still to be crossed by"),
         # what exact arithmetic is asked, and answers
         "questions": ints("questions, 2", "a vertex, and the unit whose sign is asked for; -1: its position"),
         "answers": ints("questions", "exact signs"),

@@ -8,6 +8,7 @@ from regions.kernels.memory.bits import ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Mode, Request, Status
+from regions.kernels.vertices.flats import are_few
 from regions.kernels.vertices.max_winners import count_alive, first_of_pair, pair_of, size_of_pair
 from regions.kernels.vertices.nodes import leave_cell
 
@@ -47,44 +48,43 @@ def first_candidate(search: SearchMemory, top: int) -> int:
 
 
 @inlined
-def cells_of_pair(search: SearchMemory, top: int) -> int:
-    """Return 2 for a last-layer node with one candidate left, which may be counted without cutting it.
+def may_count(search: SearchMemory, layer: int) -> bool:
+    """Whether the cells that a layer makes of a node may be counted without making them.
 
-    The candidate has vertices on both sides, so the parts are two cells. -1 where the node must be cut
-    after all: cells are collected, one part only is wanted, or the limit is near.
+    Not where cells are collected, where one part only is wanted, nor in a step that has exact answers. On the
+    way to a task's subtree it is only tried, as it was by who gave it away: what that leaves is the same.
     """
-    node = search.nodes[top]
-    if search.maxed[node.layer] > 0:
-        return -1
-    found = 0
-    for w in range((node.n_candidates + 63) >> 6):
-        found += popcount(search.candidates[top, w])
-    if (
-        found != 1
-        or search.mode == Mode.COLLECT
-        or search.guided == 1
-        or search.started == 0
-        or search.cells + 2 > search.cell_limit
-    ):
-        return -1
-    return 2
-
-
-@inlined
-def may_count(search: SearchMemory, top: int) -> bool:
-    """Whether a node with a decided layer enters the last one, and all that is wanted is the count."""
-    layer = search.nodes[top].layer + 1
     return (
-        search.planar == 1
-        and layer == search.n_layers - 1
+        layer == search.n_layers - 1
         and search.relus[layer] == 1
         and search.maxed[layer] == 0
         and search.mode != Mode.COLLECT
         and search.want_map == 0
         and search.guided == 0
         and search.answered == 0
-        and search.started == 1
     )
+
+
+@inlined
+def cells_of_node(search: SearchMemory, top: int) -> int:
+    """Return how many cells the candidates that are left make of a node; -1 where it must be cut to tell.
+
+    Each of them has vertices on both sides, so one candidate makes two cells. What a sign left open for a
+    node is tried again for its parts once half of the candidates are gone.
+    """
+    node = search.nodes[top]
+    found = 0
+    for w in range((node.n_candidates + 63) >> 6):
+        found += popcount(search.candidates[top, w])
+    tried = node.unclear > 0 and 2 * found > node.unclear and found > 1
+    if tried or not may_count(search, node.layer) or not are_few(found, search.dimension):
+        return -1
+    decisions = search.decisions
+    cells = search.count_layer(top, 1) if found > 1 else 2
+    if cells < 0 or search.cells + cells > search.cell_limit or search.started == 0:
+        search.decisions = decisions
+        return -1
+    return cells
 
 
 @part
@@ -93,7 +93,7 @@ def cells_of_layer(search: SearchMemory, top: int) -> int:
     node = search.nodes[top]
     decisions, doubtful = search.decisions, search.doubtful
     cells = search.count_layer(top, 0)
-    if cells < 0 or search.cells + cells > search.cell_limit:
+    if cells < 0 or search.cells + cells > search.cell_limit or search.started == 0:
         search.decisions, search.doubtful = decisions, doubtful
         search.asked = 0
         return -1
@@ -167,13 +167,16 @@ def search_by_vertices(search: SearchMemory, steps: int) -> int:
         last = search.nodes[top].layer == search.n_layers - 1
         finished = c < 0 and last
         whole = True  # a cut to where a candidate leads is no split
+        decisions, doubtful = search.decisions, search.doubtful
         cells = 1 if finished else -1  # counted at once, their volumes summed as that of the whole
         if c >= 0 and last:
-            cells = cells_of_pair(search, top)
-        elif c < 0 and not last and may_count(search, top):
+            cells = cells_of_node(search, top)
+        elif c < 0 and may_count(search, search.nodes[top].layer + 1):
             cells = cells_of_layer(search, top)
         if cells > 0:
             status = search.finish(top, cells)
+            if status != Status.DONE:  # it is done again, and counted again
+                search.decisions, search.doubtful = decisions, doubtful
         elif c >= 0 and must_choose(search, top, c):
             status = search.try_candidate(top, c)
         elif c >= 0:

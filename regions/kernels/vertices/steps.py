@@ -5,7 +5,7 @@ from typing import Any
 from regions.kernels.memory.states import Mode
 from regions.kernels.vertices.depth_first import search_by_vertices
 from regions.kernels.vertices.error_bounds import improve_radius
-from regions.kernels.vertices.last_layer import count_last_layer
+from regions.kernels.vertices.last_layer import count_in_polygon, count_in_polytope
 from regions.kernels.vertices.layer_maps import (
     add_sloped_units,
     add_units,
@@ -64,12 +64,14 @@ def steps_of(
         steps["enter_layer"] = enter_layer_of_polygon
         steps["finish"] = list_polygon if mode == Mode.COLLECT else measure_polygon
         if mode != Mode.COLLECT:
-            steps["count_layer"] = count_last_layer
+            steps["count_layer"] = count_in_polygon
     else:
         steps["split"] = split_polytope
         steps["enter_layer"] = enter_layer_of_polytope
         steps["finish"] = count_polytope if mode == Mode.COUNT else measure_polytope
         steps["improve_radius"] = improve_radius
+        if mode != Mode.COLLECT:
+            steps["count_layer"] = count_in_polytope
         if mode != Mode.COUNT:
             steps["measure_simple"] = measure_simple
             steps["triangulate"] = report_not_simple
