@@ -153,7 +153,7 @@ def summary(rows: Sequence[dict[str, str]]) -> str:
         agree = sum(row["published"] == row["answer"] for row in known)
         cells = [int(row["cells"]) for row in own]
         boxes = [int(row["boxes"]) for row in own]
-        seconds = [float(row["cpu_seconds"]) for row in own]
+        seconds = [float(row["cpu_seconds"]) for row in own if row["cpu_seconds"]]
         counts = f"| {number} | {len(own)} | {answers.count('unsat')} | {answers.count('sat')} | "
         counts += f"{agree} of {len(known)} | {min(cells):,} to {max(cells):,} | "
         counts += f"{min(boxes):,} to {max(boxes):,} | "
