@@ -92,6 +92,7 @@ def plot_cells(
     >>> axes.get_xlabel()
     '$x_0$'
     """
+    check_complex(complex)
     if complex.dimension == 3:
         if points is not None:
             raise InvalidInputError("points in three dimensions would be hidden: take interactive_figure")
