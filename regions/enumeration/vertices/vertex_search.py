@@ -50,6 +50,8 @@ SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-16  # of a vertex's position, as a fraction of the domain's largest coordinate
 LARGEST_WHERE_EXACT_IS_SLOW = 2.0**-12  # only signs that are open ask for what takes so long
 
+CONSTANT_TABLES = {"ranks_below"}  # of the arrays that a search makes
+
 pool = BufferPool()
 
 
@@ -272,7 +274,9 @@ class VertexSearch:
     def twins(self) -> Callable[[], VertexSearch]:
         """Return what makes searches like this one, with arrays of their own, while this one is in use."""
         sizes, settles = self.sizes, self.memory.settles_doubts
-        blueprint = self.memory.blueprint(self.net.arrays)
+        # what a blueprint makes is 0, so twins share all that is not
+        tables = CONSTANT_TABLES & self.memory.held.keys()
+        blueprint = self.memory.blueprint(self.net.arrays.keys() | tables)
 
         def make() -> VertexSearch:
             twin = copy(self)
