@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 
 from regions.density import GaussianDensity
-from regions.density.integrals.simplex_integrals import simplex_volumes
+from regions.density.integrals.simplex_integrals import bisect_longest_edges, simplex_volumes
 from regions.errors import BudgetExceededError
 
 FloatArray = NDArray[np.float64]
@@ -126,7 +126,7 @@ class NormalMoments:
             self.budget -= int(np.count_nonzero(~ready))
             if self.budget < 0:
                 raise BudgetExceededError(_TOO_LONG)
-            pieces = _halved(pieces[~ready], white[~ready])
+            pieces = bisect_longest_edges(pieces[~ready], white[~ready])
         return (
             np.array([math.fsum(column) for column in np.array(values).T]),
             np.array([math.fsum(column) for column in np.array(errors).T]),
@@ -211,7 +211,7 @@ def cut_to_bell(pieces: FloatArray, density: GaussianDensity, most: int) -> Floa
         most -= int(long.sum())
         if most < 0:
             raise BudgetExceededError(_TOO_LONG)
-        pieces = _halved(pieces[long], white[long])
+        pieces = bisect_longest_edges(pieces[long], white[long])
     return np.concatenate(ready)
 
 
@@ -223,16 +223,3 @@ def _reach(white: FloatArray) -> tuple[FloatArray, FloatArray]:
     centre = white.mean(axis=1)
     away = np.sqrt(np.square(white - centre[:, None]).sum(axis=2)).max(axis=1)
     return length, np.maximum(0.999999 * np.linalg.norm(centre, axis=1) - 1.000001 * away, 0.0)
-
-
-def _halved(pieces: FloatArray, white: FloatArray) -> FloatArray:
-    """Return both halves of each simplex, cut at the middle of its longest whitened edge."""
-    pairs = np.array(list(itertools.combinations(range(pieces.shape[1]), 2)))
-    edges = white[:, pairs[:, 0]] - white[:, pairs[:, 1]]
-    longest = pairs[np.square(edges).sum(axis=2).argmax(axis=1)]
-    rows = np.arange(len(pieces))
-    middle = 0.5 * (pieces[rows, longest[:, 0]] + pieces[rows, longest[:, 1]])
-    halves = np.concatenate([pieces, pieces])
-    halves[rows, longest[:, 0]] = middle
-    halves[rows + len(pieces), longest[:, 1]] = middle
-    return halves

@@ -242,11 +242,15 @@ def _average_adaptively(
         share = np.concatenate([share[~cut], np.tile(0.5 * share[cut], 2)])
 
 
-def bisect_longest_edges(pieces: FloatArray) -> FloatArray:
-    """Both halves of each simplex, cut at the midpoint of its longest edge: first halves, then second."""
+def bisect_longest_edges(pieces: FloatArray, measured: FloatArray | None = None) -> FloatArray:
+    """Both halves of each simplex, cut at the midpoint of its longest edge: first halves, then second.
+
+    Lengths are those in `measured`, the same simplices in other coordinates, if it is given.
+    """
     corners = pieces.shape[1]
     pairs = np.array(list(itertools.combinations(range(corners), 2)))
-    edges = pieces[:, pairs[:, 0]] - pieces[:, pairs[:, 1]]
+    measured = pieces if measured is None else measured
+    edges = measured[:, pairs[:, 0]] - measured[:, pairs[:, 1]]
     longest = pairs[np.square(edges).sum(axis=2).argmax(axis=1)]
     rows = np.arange(len(pieces))
     middle = 0.5 * (pieces[rows, longest[:, 0]] + pieces[rows, longest[:, 1]])
