@@ -26,6 +26,7 @@ from regions.analysis.moment_rules import (
 from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex
 from regions.density import Density, GaussianDensity, UniformDensity
+from regions.density.frozen_distributions import with_distributions
 from regions.density.integrals.simplex_integrals import bisect_longest_edges, embedded_rules, simplex_volumes
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import BudgetExceededError, InvalidInputError
@@ -77,6 +78,7 @@ class CellIntegral(Shown):
         }
 
 
+@with_distributions
 def integrate(
     cells: CellComplex,
     function: Integrand | ArrayLike,
