@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from regions import Network, Property, check_property, load_network
+from regions.analysis.properties.runtime_checks import unsafe_in_onnxruntime
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "results" / "acas_properties.csv"
@@ -43,6 +44,7 @@ COLUMNS = (
     "boxes",
     "float64",
     "float32",
+    "runtime",
     "share_low",
     "share_high",
     "pieces",
@@ -122,12 +124,18 @@ def row_of(name: str, number: int, data: Path, max_seconds: float | None) -> dic
     row |= {"cpu_seconds": f"{used:.2f}", "cells": report.cells, "boxes": report.boxes}
     if report.counterexample is not None:
         row |= {"float64": report.counterexample.float64, "float32": report.counterexample.float32}
+        row |= {"runtime": unsafe_in_onnxruntime(model_file(name, data), given, report.counterexample)}
     return row
+
+
+def model_file(name: str, data: Path) -> Path:
+    """Return the file of a network."""
+    return data / f"ACASXU_run2a_{name}_batch_2000.onnx"
 
 
 def instance(name: str, number: int, data: Path) -> tuple[Network, Property]:
     """Return the network and the property of an instance."""
-    network = load_network(data / f"ACASXU_run2a_{name}_batch_2000.onnx")
+    network = load_network(model_file(name, data))
     return network, Property.load(data / "properties" / f"prop_{number}.vnnlib", network)
 
 
