@@ -96,7 +96,7 @@ class Share(Shown):
 
     def __str__(self) -> str:
         low, high = self.bounds()
-        return f"{float(self.low):.9g}" if self.exact else f"{low:.6g} to {high:.6g}"
+        return f"{float(self.low):.9g}" if self.exact else f"{low:.9g} to {high:.9g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +216,8 @@ class PropertyReport(Shown):
             for case, shares in enumerate(self.by_disjunct):
                 for k, share in enumerate(shares):
                     facts[f"case {case}, disjunct {k}"] = str(share)
-            facts["violating"] = f"{self.violating_cells:,} cells, {len(self.pieces):,} pieces"
+            pieces = f", {len(self.pieces):,} pieces" if self.pieces else ""
+            facts["violating"] = f"{self.violating_cells:,} cells{pieces}"
         if self.ball is not None:
             most = "" if self.ball.upper == inf else f", none above {self.ball.upper:.6g}"
             facts["largest ball"] = f"radius {self.ball.radius:.6g}{most}"
