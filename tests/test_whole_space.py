@@ -108,9 +108,9 @@ def whitney(normals: Sequence[Sequence[float]], offsets: Sequence[float]) -> tup
         (3, 8, 93),
         (3, 16, 697),
         (4, 8, 163),
-        (4, 16, 2517),
         (5, 8, 219),
-        (5, 16, 6885),
+        pytest.param(4, 16, 2517, marks=pytest.mark.slow),
+        pytest.param(5, 16, 6885, marks=pytest.mark.slow),
     ],
 )
 def test_generic_hyperplanes_have_the_cells_of_zaslavsky(d: int, m: int, cells: int) -> None:
