@@ -37,7 +37,7 @@ def in_ball(offsets: np.ndarray, norm: float, radius: float) -> np.ndarray:
     return np.linalg.norm(offsets, ord=norm, axis=1) < radius
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_samples_fall_in_the_cells_in_proportion(d: int, norm: float) -> None:

@@ -440,7 +440,7 @@ def test_limits_leave_cells_that_are_shown_as_they_are() -> None:
     assert count_cells(network, WholeSpace(2), max_cells=3).status.name == "TRUNCATED"
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("engine", ["lp", "both", "cells"])
 def test_engines_agree_on_the_whole_space(engine: str) -> None:
     network = deep(3, seed=2, width=3)
