@@ -25,7 +25,7 @@ from regions.kernels.memory.compiling import cache_problems
 from regions.kernels.memory.layouts import address_of
 from regions.kernels.memory.states import Mode
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
-from regions.kernels.vertices.steps import MEASURERS, WHEN_MET, steps_of
+from regions.kernels.vertices.steps import MEASURERS, ROUGH, WHEN_MET, steps_of
 from regions.network import Network
 from regions.optimize.linear_programs import solve_lp
 
@@ -117,6 +117,7 @@ def _steps(engine: str) -> dict[str, tuple[str, Any]]:
     found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
     if planar:
         del found["triangulate"]
+        found |= {kernel.__name__: (name, kernel) for name, kernel in ROUGH.items()}
     else:
         found |= {kernel.__name__: ("measure_simple", kernel) for kernel in MEASURERS.values()}
     for mode, kinds in product(Mode, product((False, True), repeat=3)):
