@@ -33,6 +33,7 @@ from regions.density import (
     RestrictedDensity,
     UniformDensity,
 )
+from regions.density.frozen_distributions import with_distributions
 from regions.density.integrals.simplex_integrals import bisect_longest_edges, embedded_rules, simplex_volumes
 from regions.domain.intrinsic import lock_arrays
 from regions.errors import BudgetExceededError, InvalidInputError
@@ -84,6 +85,7 @@ class CellIntegral(Shown):
         }
 
 
+@with_distributions
 def integrate(
     cells: CellComplex,
     function: Integrand | ArrayLike,
