@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import StoppedBy
 from regions.density import Density
+from regions.density.frozen_distributions import with_distributions
 from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.errors import InvalidInputError, InvalidNetworkError
@@ -161,6 +162,7 @@ class InequalityReport(Shown):
         return "\n".join(rows)
 
 
+@with_distributions
 @seeded
 def check_inequalities(
     network: Network,

@@ -8,6 +8,7 @@ from validation.experiments import (
     high_dimension,
     inequality_slack,
     initialisation,
+    kernel_regime,
     long_training,
     rescaling,
     tightness,
@@ -30,4 +31,5 @@ EXPERIMENTS = (
     rescaling.EXPERIMENT,
     tightness.EXPERIMENT,
     constructions.EXPERIMENT,
+    kernel_regime.EXPERIMENT,
 )

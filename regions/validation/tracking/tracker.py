@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density, UniformDensity
+from regions.density.frozen_distributions import with_distributions
 from regions.domain import Domain
 from regions.errors import InvalidInputError, RegionsError
 from regions.inputs import seeded
@@ -45,6 +46,7 @@ def log_steps(total: int, n: int = 20) -> tuple[int, ...]:
     return (0, *dict.fromkeys(spaced.tolist()))
 
 
+@with_distributions
 @seeded
 def track(
     model: Any,
