@@ -116,7 +116,7 @@ def test_published_code_from_a_file_stands_beside_ours_and_the_exact_value(tmp_p
     with pytest.raises(InvalidInputError, match="knows no domain"):
         estimate(plane.network, plane.density, plane.sigma, 100, rng(), domain=plane.domain)
     text, sentence = authors_section(tmp_path)
-    assert "`analysis.py` of no repository" in text
+    assert "`analysis` of no repository" in text
     assert "| cross-polytope count, he 2-16x1, uniform, radius 0.05 |" in text
     assert "times the exact local complexity" in sentence
     assert (tmp_path / "figures" / "authors_forest.png").exists()
