@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
 
-from validation.experiments.long_training_effects import holm, mean_and_reach, ratio_of
+from validation.experiments.long_training_effects import holm, mean_and_reach
 from validation.framework import markdown_table
 
 __all__ = ["Effect", "difference_effect", "effect_table", "judged", "ratio_effect", "slope_of_each"]
+
+FloatArray = NDArray[np.float64]
 
 _LEVEL = 0.05
 
@@ -61,12 +63,13 @@ def ratio_effect(name: str, ratios: ArrayLike) -> Effect:
     Examples
     --------
     >>> effect = ratio_effect("mine", [2.0, 2.0, 2.0])
-    >>> effect.numbers, effect.nothing
-    ('2 (2 to 2)', 1.0)
+    >>> effect.numbers, effect.nothing, effect.p
+    ('2 (2 to 2)', 1.0, 0.25)
     """
     logs = np.log(np.asarray(ratios, dtype=np.float64))
-    mean, low, high, p = ratio_of(logs)
-    return Effect(name, mean, low, high, p if math.isfinite(mean) else 1.0, len(logs), 1.0)
+    mean, reach = mean_and_reach(logs)
+    ends = (math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
+    return Effect(name, *ends, _p_of_nothing(logs), len(logs), 1.0)
 
 
 def difference_effect(name: str, values: ArrayLike) -> Effect:
@@ -80,10 +83,18 @@ def difference_effect(name: str, values: ArrayLike) -> Effect:
     """
     found = np.asarray(values, dtype=np.float64)
     mean, reach = mean_and_reach(found)
-    error = float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else math.inf
-    p = float(2.0 * t.sf(abs(mean) / error, len(found) - 1)) if error > 0.0 else float(mean == 0.0)
-    p = p if math.isfinite(mean) else 1.0
-    return Effect(name, mean, mean - reach, mean + reach, p, len(found), 0.0)
+    return Effect(name, mean, mean - reach, mean + reach, _p_of_nothing(found), len(found), 0.0)
+
+
+def _p_of_nothing(values: FloatArray) -> float:
+    """Return the p-value of a mean of 0, by Student's t; by signs where the values do not vary."""
+    mean, count = float(values.mean()), len(values)
+    error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.inf
+    if not math.isfinite(mean) or mean == 0.0:
+        return 1.0
+    if error == 0.0:
+        return float(2.0 ** (1 - count))
+    return float(2.0 * t.sf(abs(mean) / error, count - 1)) if count > 1 else 1.0
 
 
 def judged(effects: Sequence[Effect]) -> list[Effect]:
@@ -115,7 +126,7 @@ def effect_table(title: str, effects: Sequence[Effect]) -> str:
     return markdown_table([title, "mean", "95 % interval", "networks", "p, corrected", "verdict"], rows)
 
 
-def slope_of_each(x: ArrayLike, y: ArrayLike) -> np.ndarray:
+def slope_of_each(x: ArrayLike, y: ArrayLike) -> FloatArray:
     """Return the slope of each row of y on x, by least squares.
 
     Examples
@@ -124,4 +135,5 @@ def slope_of_each(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     [1.0, -2.0]
     """
     places = np.asarray(x, dtype=np.float64) - np.mean(x)
-    return np.asarray(y, dtype=np.float64) @ places / (places @ places)
+    slopes: FloatArray = np.asarray(y, dtype=np.float64) @ places / (places @ places)
+    return slopes
