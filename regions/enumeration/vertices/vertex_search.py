@@ -41,6 +41,7 @@ from regions.network.layer_matrices import are_large
 
 if TYPE_CHECKING:
     from regions.enumeration.spool import Sink, Spool
+    from regions.enumeration.vertices.error_norms import ErrorNorms
     from regions.enumeration.vertices.exact_signs import ExactSigns
 
 STEPS_PER_CALL = 1 << 15
@@ -213,6 +214,19 @@ class _ExactAnswers:
         self.net, self.domain = net, domain
         self.lock = threading.Lock()
         self.signs: ExactSigns | None = None
+        self.large = are_large(net.network.operators)
+        self.norms: ErrorNorms | None = None
+
+    def tighten(self, memory: SearchMemory) -> bool:
+        """Tighten errors where exact answers take long; returns whether the step is to be done again."""
+        if not self.large:
+            return False
+        with self.lock:
+            if self.norms is None:
+                from regions.enumeration.vertices.error_norms import ErrorNorms
+
+                self.norms = ErrorNorms(self.net)
+            return self.norms.tighten(memory)
 
     def answer(self, memory: SearchMemory) -> tuple[int, int]:
         """Answer what a step asks; returns how many signs and how many positions."""
@@ -221,7 +235,8 @@ class _ExactAnswers:
                 from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
 
                 net = self.net
-                self.signs = ExactSigns(net.network, self.domain, net.word_start, net.arrays["unit_starts"])
+                starts = net.word_start, net.arrays["unit_starts"]
+                self.signs = ExactSigns(net.network, self.domain, *starts, self.norms)
             return self.signs.answer(memory, self.net.planar)
 
 
@@ -348,8 +363,7 @@ class VertexSearch:
         memory.certified, memory.planar, memory.central = net.certified, net.planar, net.central
         memory.gamma_point = rounding(d + 2)
         memory.vertex_radius = net.radius
-        large = are_large(net.network.operators)
-        largest_error = LARGEST_WHERE_EXACT_IS_SLOW if large else LARGEST_ERROR
+        largest_error = LARGEST_WHERE_EXACT_IS_SLOW if self.exact.large else LARGEST_ERROR
         memory.largest_error = largest_error * net.arrays["extents"].max()
         memory.underflow = net.underflow
         memory.mode = self.mode
@@ -418,6 +432,9 @@ class VertexSearch:
             # ask again, into enough room
             memory.use(_questions(self.net, 2 * memory.asked))
             memory.asked = memory.answered = 0
+            return
+        if memory.answered == 0 and self.exact.tighten(memory):
+            memory.asked = 0
             return
         signs, positions = self.exact.answer(memory)
         memory.doubtful += signs

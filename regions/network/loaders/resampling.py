@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ __all__ = ["ROUNDINGS", "interpolated", "taken"]
 IntArray = NDArray[np.int64]
 
 # how a place between two entries becomes one of them
-ROUNDINGS: dict[str, Callable[[FloatArray], FloatArray]] = {
+ROUNDINGS: dict[str, Callable[[Any], Any]] = {
     "floor": np.floor,
     "ceil": np.ceil,
     "round_prefer_floor": lambda places: np.ceil(places - 0.5),
@@ -28,7 +29,7 @@ ROUNDINGS: dict[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
-def taken(x: AffineTensor, places: Mapping[int, NDArray[np.floating]], rounding: str) -> AffineTensor:
+def taken(x: AffineTensor, places: Mapping[int, NDArray[np.floating[Any]]], rounding: str) -> AffineTensor:
     """Take the nearest entry along some axes.
 
     Parameters

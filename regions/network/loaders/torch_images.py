@@ -23,7 +23,7 @@ def resampled(call: Call) -> Any:
     sizes = call.get("output_size")
     if sizes is None:
         sizes = [int(np.floor(n * factor)) for n, factor in zip(x.shape[2:], factors, strict=True)]
-    places = {}
+    places: dict[int, NDArray[Any]] = {}
     for axis, (size, factor) in enumerate(zip(sizes, factors, strict=True), 2):
         n = x.shape[axis]
         if "linear" in kind:

@@ -152,7 +152,7 @@ def turned(call: Call) -> Any:
     axes = call.get("dims", ())
     axes = [axes] if isinstance(axes, int) else [int(axis) for axis in axes]
     if call.kind == "flip":
-        return moves.moved(call.x, lambda entries: np.flip(entries, axes))
+        return moves.moved(call.x, lambda entries: np.flip(entries, tuple(axes)))
     shifts = call.arguments["shifts"]
     shifts = [shifts] if isinstance(shifts, int) else [int(shift) for shift in shifts]
     return moves.moved(call.x, lambda entries: np.roll(entries, shifts, axes or None))
