@@ -1,7 +1,7 @@
 """Check that the distributions hold what they must: `python .ci/distribution_contents.py dist/*`.
 
-The wheel holds the package and nothing else; the source distribution every file that git knows but those of
-the workplace.
+The wheel holds the package and nothing else; the source distribution every file that git knows. Both hold the
+bytes of the working tree, so that what passes in the tree passes in them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+REWRITTEN = {"setup.cfg"}  # by setuptools, in a source distribution
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -30,19 +31,31 @@ def _is_built(part: str) -> bool:
 
 
 def problems_of_wheel(path: Path, files: set[str]) -> list[str]:
-    """Return what a wheel lacks of the package, and what it has beside it."""
-    names = {name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name}
+    """Return what a wheel lacks of the package or holds otherwise, and what it has beside it."""
+    archive = zipfile.ZipFile(path)
+    names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = {name for name in files if name.startswith("regions/")}
-    return [f"lacks {name}" for name in sorted(package - names)] + [
+    return differences({name: archive.read(name) for name in names}, package) + [
         f"should not hold {name}" for name in sorted(names - package)
     ]
 
 
 def problems_of_source(path: Path, files: set[str]) -> list[str]:
-    """Return what a source distribution lacks."""
+    """Return what a source distribution lacks or holds otherwise."""
+    found = {}
     with tarfile.open(path) as archive:
-        names = {member.name.partition("/")[2] for member in archive.getmembers()}
-    return [f"lacks {name}" for name in sorted(files - names)]
+        for member in archive.getmembers():
+            stream = archive.extractfile(member)
+            if stream is not None:
+                found[member.name.partition("/")[2]] = stream.read()
+    return differences(found, files)
+
+
+def differences(found: dict[str, bytes], files: set[str]) -> list[str]:
+    """Return which files are not among what was found, or not as they are in the working tree."""
+    lacking = [f"lacks {name}" for name in sorted(files - found.keys())]
+    common = sorted(files & found.keys() - REWRITTEN)
+    return lacking + [f"holds another {name}" for name in common if found[name] != (ROOT / name).read_bytes()]
 
 
 def main(paths: list[str]) -> int:

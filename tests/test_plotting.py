@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import matplotlib
@@ -29,9 +30,12 @@ from regions.plotting import (
     save_figure,
     save_interactive,
 )
+from regions.plotting.cell_colors import cell_colors, common_colors
 from regions.plotting.colors import class_fills, class_palette, tint, value_colors
+from regions.plotting.decision import clear_labels
 from regions.plotting.output_maps import output_maps
 from regions.plotting.pixels import pixel_owners
+from regions.plotting.rough_maps import rough_maps
 from regions.plotting.solids import back_to_front, cell_faces, clipped, facet_polygons, section
 from regions.plotting.space_pictures import plot_space
 
@@ -327,6 +331,87 @@ def test_crowded_cells_are_an_image_under_lines(grid, monkeypatch, tmp_path):
     drawn = plt.imread(save_figure(ax, tmp_path / "crowded.png", dpi=60))
     near = np.abs(drawn[:, :, None, :3] - base).max(axis=-1) < 0.02
     assert near[..., 0].mean() > 0.1 and near[..., 1].mean() > 0.1  # of the picture
+
+
+def rough_cases():
+    bent = random_network(3, (2, 10, 10, 10, 3))
+    return {
+        "three outputs": (bent, Box([-1.0, -1.0], [1.0, 1.0])),
+        "one output": (random_network(4, (2, 12, 12, 1)), Box([-2.0, -1.0], [0.5, 1.0])),
+        "leaky and absolute": (
+            Network.from_arrays(bent.weights, bent.biases, slopes=[0.25, "abs", None, None]),
+            Box([-1.0, -1.0], [1.0, 1.0]),
+        ),
+        "units at the end, with flat parts": (
+            Network.from_arrays(bent.weights, bent.biases, [True] * 4),
+            Box([-1.0, -1.0], [1.0, 1.0]),
+        ),
+        "affine layers between": (
+            Network.from_arrays(bent.weights, bent.biases, [True, False, True, False]),
+            Box([-1.0, -1.0], [1.0, 1.0]),
+        ),
+        "a plane": (
+            random_network(5, (9, 8, 8, 4)),
+            Slice.through(*np.random.default_rng(5).normal(size=(3, 9))),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", rough_cases())
+def test_maps_by_facets_are_the_networks_and_cut_as_these_do(name, monkeypatch):
+    complex = enumerated(*rough_cases()[name])
+    maps = rough_maps(complex)
+    assert not maps.doubtful.any()
+    for i in range(complex.n_cells):
+        A, c = complex.affine_map(i, coordinates="intrinsic")
+        assert np.allclose(maps.A[i].T, A, rtol=0, atol=1e-5 * np.abs(maps.A).max())
+        assert np.allclose(maps.c[i], A @ maps.middle + c, rtol=0, atol=1e-5 * np.abs(maps.c).max())
+    clear = clear_labels(complex) >= 0
+    pieces = class_pieces(complex)
+    several = np.unique(pieces.cell, return_counts=True)[1] > 1
+    assert not (clear & several).any() and clear.sum() > (name != "units at the end, with flat parts")
+    monkeypatch.setattr("regions.plotting.decision.CROWDED", 0)
+    assert_pieces_are_right(complex)
+    crowded = class_pieces(complex)
+    lengths = [np.linalg.norm(np.diff(part.boundary, axis=1), axis=2).sum() for part in (crowded, pieces)]
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-12)
+    monkeypatch.setattr("regions.plotting.cell_colors.CROWDED", 0)
+    (shades,) = common_colors([complex], "jacobian")
+    monkeypatch.undo()
+    assert np.allclose(shades.fill, cell_colors(complex, "jacobian").fill, rtol=0, atol=0.02)
+
+
+def test_cells_whose_jumps_do_not_fit_are_doubtful_and_apart_ones_have_no_rough_maps():
+    complex = enumerated(*rough_cases()["three outputs"])
+    facets = complex.facets
+    middle = np.linalg.norm(complex.centroids, axis=1).argmin()
+    wrong = (facets.cell_a == middle) | (facets.cell_b == middle)
+    jump = np.where(wrong, 3.0 * facets.jump, facets.jump)
+    told = replace(complex, facets=replace(facets, jump=jump))
+    maps = rough_maps(told)
+    assert maps is None or maps.doubtful[middle]
+    assert_pieces_are_right(told)
+    alone = replace(complex, facets=replace(facets, cell_b=np.where(wrong, -2, facets.cell_b)))
+    assert rough_maps(alone) is None
+
+
+def test_pixels_follow_axes_that_are_turned_round_or_show_a_part(monkeypatch):
+    monkeypatch.setattr("regions.plotting.cell_pictures.CROWDED", 5)
+    monkeypatch.setattr("regions.plotting.pixels._PIXELS", 300)
+    shown = []
+    for turned in (False, True):
+        ax = plot_cells(GridComplex([0.2, 0.5], [0.3], shift=-0.1), "volume", decision_boundary=False)
+        ax.set(xlim=(0.7, 0.1) if turned else (0.1, 0.7), ylim=(0.9, 0.2) if turned else (0.2, 0.9))
+        ax.set_position([0.1, 0.1, 0.6, 0.8])
+        ax.figure.canvas.draw()
+        (left, bottom), (right, top) = np.rint(ax.get_window_extent().get_points()).astype(int)
+        pixels = np.asarray(ax.figure.canvas.buffer_rgba())[::-1][
+            bottom + 4 : top - 4, left + 4 : right - 4, :3
+        ]
+        shown.append(pixels.astype(float))
+        plt.close(ax.figure)
+    assert shown[0].std() > 20.0
+    assert np.abs(shown[0][::-1, ::-1] - shown[1]).mean() < 2.0
 
 
 def test_lines_are_light_between_dark_cells():

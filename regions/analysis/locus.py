@@ -23,6 +23,7 @@ from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex, FacetTable, StoredComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import check_density
+from regions.density.frozen_distributions import with_distributions
 from regions.errors import BudgetExceededError, InvalidInputError
 from regions.network import LocusKind, check_kind
 from regions.network.patterns import flat_units
@@ -115,6 +116,7 @@ class LocusVolume(Shown):
         }
 
 
+@with_distributions
 def locus_volume(
     complex: CellComplex | StoredComplex,
     density: Density | None = None,

@@ -12,6 +12,7 @@ import numpy as np
 
 from regions.density.ball_density import UniformBallDensity
 from regions.density.densities import Density, FloatArray, check_density, check_domain, same_frame
+from regions.density.frozen_distributions import with_distributions
 from regions.density.gaussian import GaussianDensity
 from regions.density.mixture import GaussianMixtureDensity
 from regions.density.reach import part_with_mass
@@ -23,6 +24,7 @@ from regions.errors import InvalidDomainError, InvalidInputError
 __all__ = ["conditional", "restricted"]
 
 
+@with_distributions
 def conditional(density: Density, domain: Domain) -> Density:
     """Law of x given that x lies in the domain's affine plane, in the domain's intrinsic coordinates.
 
@@ -89,6 +91,7 @@ def conditional(density: Density, domain: Domain) -> Density:
             )
 
 
+@with_distributions
 def restricted(density: Density, domain: Domain, *, max_tries: int = 1 << 26) -> Density:
     """The density on the domain itself, zero outside, normalised there: its mass in the domain is 1.
 

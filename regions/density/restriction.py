@@ -20,6 +20,7 @@ from regions.density.densities import (
     check_inside,
     check_part,
 )
+from regions.density.frozen_distributions import as_density
 from regions.domain import Domain
 from regions.errors import BudgetExceededError, InvalidDomainError, InvalidInputError
 from regions.inputs import seeded
@@ -68,6 +69,7 @@ class RestrictedDensity(Shown):
     base_mass_error: float = field(init=False)
 
     def __init__(self, base: Density, domain: Domain, *, max_tries: int = 1 << 26) -> None:
+        base = as_density(base)
         check_density(base)
         check_domain(domain)
         check_dimension(base.dimension, domain)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.density import Density
+from regions.density.frozen_distributions import with_distributions
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators.estimates import (
@@ -40,6 +41,7 @@ _LEAST_SIGMA = 1e-300
 _Terms = Callable[[Chain, State, FloatArray], FloatArray]
 
 
+@with_distributions
 @seeded
 def local_complexity(
     network: Network,

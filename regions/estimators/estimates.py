@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from regions.density import Density
 from regions.density.densities import check_density, check_domain, check_generator
+from regions.density.frozen_distributions import with_distributions
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators.spreads import Noise, check_noise_kind
@@ -280,6 +281,7 @@ class FunctionEstimator:
         """The label, or the name of the function."""
         return self.label or str(getattr(self.function, "__name__", type(self.function).__name__))
 
+    @with_distributions
     @seeded
     def estimate(
         self,

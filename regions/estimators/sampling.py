@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from regions.density import Density
+from regions.density.frozen_distributions import with_distributions
 from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.estimators.estimates import Estimate, check_objects, check_problem
@@ -24,6 +25,7 @@ class SamplingEstimator(ABC):
     # of the biases; those that take relative noise have a field of that name
     noise: Noise = "absolute"
 
+    @with_distributions
     @seeded
     def estimate(
         self,

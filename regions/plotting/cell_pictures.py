@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
-from regions.plotting.cell_colors import CROWDED, CellColor, Shades, cell_colors
+from regions.plotting.cell_colors import CellColor, Shades, cell_colors
 from regions.plotting.colors import DARK, class_fills, layer_palette, luminance
 from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.line_pictures import draw_line
@@ -25,6 +25,7 @@ from regions.plotting.marks import Marks, intrinsic_points, mark_points
 from regions.plotting.page_parts import colour_bar, frame_plane, layer_legend, legend_beside, new_axes
 from regions.plotting.paths import draw_segments, fill_polygons, line_style
 from regions.plotting.pixels import draw_pixels
+from regions.plotting.rough_maps import CROWDED
 from regions.plotting.shown_part import in_view
 from regions.plotting.space_pictures import plot_space
 
@@ -54,8 +55,7 @@ def plot_cells(
     complex : CellComplex of dimension 1, 2 or 3
         Of three dimensions `plot_space` draws it, which has more to choose; points are not marked there.
         Of an unbounded domain the part where cells meet is drawn, under a note that says so. Of more than
-        20,000 cells the fill is an image, as sharp as it can be printed, and outputs are in single precision;
-        lines of decisions stay lines.
+        20,000 cells the fill is an image, as sharp as it can be printed; lines of decisions stay lines.
     color : {"pattern", "volume", "jacobian", "layer", "class"}
         ``pattern``: similar activation patterns get similar colours.  ``volume``: area, and
         ``jacobian``: Frobenius norm of the outputs' intrinsic Jacobian, both on a
@@ -150,7 +150,7 @@ def draw_cells(ax: Axes, complex: CellComplex, color: str, shades: Shades, decis
     fill, scale, label = shades
     crowded = complex.n_cells > CROWDED
     needed = color == "class" or decision_boundary
-    pieces = class_pieces(complex, single=crowded) if needed else None
+    pieces = class_pieces(complex) if needed else None
     frame_plane(ax, complex)
     if color == "class" and pieces is not None:
         _fill_classes(ax, complex, pieces)

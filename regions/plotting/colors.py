@@ -45,6 +45,7 @@ _LMS_TO_RGB = np.array(
 
 DARK = 0.35  # colours of less luminance have light lines around them
 _SAMPLE = 512
+_ROWS = 4096  # at a time, so that they stay in the cache
 _DECADE = 20.0
 _UNSEEN = 1e-6  # of the whole: less than a pixel
 _MANY, _BEYOND = 100, 0.01
@@ -132,9 +133,10 @@ def pattern_colors(patterns: Bytes, n_units: int) -> Floats:
     n = len(patterns)
     axes = np.zeros((n, 3), dtype=np.float32)
     if n_units and n > 1:
-        table = _principal_table(unpack(patterns[:: max(1, n // _SAMPLE)], n_units))
-        for column, values in zip(patterns.T, table, strict=True):
-            axes += values[column]
+        components = _principal_components(unpack(patterns[:: max(1, n // _SAMPLE)], n_units))
+        for start in range(0, n, _ROWS):
+            bits = unpack(patterns[start : start + _ROWS], n_units)
+            axes[start : start + _ROWS] = bits.astype(np.float32) @ components
     even = np.stack([_even(axes[:, k]) for k in range(3)], axis=1)
     jitter = pattern_hash(patterns) - 0.5
     lab = np.empty((n, 3))
@@ -161,8 +163,11 @@ def pattern_hash(patterns: Bytes) -> Floats:
     True
     """
     state = np.full(patterns.shape[0], 0xCBF29CE484222325, dtype=np.uint64)
-    for column in patterns.T:
-        state = (state ^ column) * np.uint64(0x100000001B3)
+    for start in range(0, len(patterns), _ROWS):
+        own = state[start : start + _ROWS]
+        for column in patterns[start : start + _ROWS].T:
+            own ^= column
+            own *= np.uint64(0x100000001B3)
     state ^= state >> np.uint64(31)
     state *= np.uint64(0x9E3779B97F4A7C15)
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -276,13 +281,13 @@ def oklab_to_rgb(lab: Floats) -> Floats:
     return np.where(low, 12.92 * linear, 1.055 * np.maximum(linear, 1e-12) ** (1 / 2.4) - 0.055)
 
 
-def _principal_table(sample: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return what each value of each byte of a packed pattern adds to its first three principal components.
+def _principal_components(sample: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the first three principal components of patterns, (n_units, 3).
 
     Examples
     --------
-    >>> _principal_table(np.eye(9, dtype=np.bool_)).shape
-    (2, 256, 3)
+    >>> _principal_components(np.eye(9, dtype=np.bool_)).shape
+    (9, 3)
     """
     rows = sample.astype(np.float32)
     rows -= rows.mean(axis=0)
@@ -290,11 +295,7 @@ def _principal_table(sample: NDArray[np.bool_]) -> NDArray[np.float32]:
     parts = rows.T @ vectors[:, ::-1]
     parts /= np.maximum(np.linalg.norm(parts, axis=0), 1e-12)
     parts *= np.where(parts.sum(axis=0) < 0.0, -1.0, 1.0)
-    size = -(-sample.shape[1] // 8)
-    components = np.zeros((8 * size, 3), dtype=np.float32)
-    components[: len(parts), : parts.shape[1]] = parts
-    bits = unpack(np.arange(256, dtype=np.uint8)[:, None], 8).astype(np.float32)
-    return np.asarray(np.einsum("vb,kbc->kvc", bits, components.reshape(size, 8, 3)))
+    return np.pad(parts, ((0, 0), (0, 3 - parts.shape[1]))).astype(np.float32)
 
 
 def _even(values: NDArray[np.floating[Any]]) -> Floats:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.plotting.output_maps import output_maps
+from regions.plotting.output_maps import CHUNK_CELLS, maps_of_patterns, output_maps
+from regions.plotting.rough_maps import CROWDED, ROUGH, RoughMaps, rough_maps
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+_SINGLE = 1e-4  # of the values: more than the roundings of float32 make of them in any network that was tried
 
 
 @dataclass(frozen=True)
@@ -71,19 +74,19 @@ def scores_of(outputs: Floats) -> Floats:
     return np.concatenate([np.zeros_like(outputs), outputs], axis=1)
 
 
-def class_pieces(complex: CellComplex, *, single: bool = False) -> ClassPieces:
+def class_pieces(complex: CellComplex) -> ClassPieces:
     """Cut every cell of a planar complex where the largest output changes.
 
     Parameters
     ----------
     complex : CellComplex of dimension 2
-    single : whether the outputs are computed in float32, as pictures of very many cells are
 
     Returns
     -------
     ClassPieces
         The pieces tile the cells.  Ties over a whole cell go to the smaller class; the
-        arithmetic is float64 unless `single`.
+        arithmetic is float64.  Of more than 20,000 cells those are cut in which rough maps leave it open
+        whether one class leads.
 
     Examples
     --------
@@ -93,40 +96,90 @@ def class_pieces(complex: CellComplex, *, single: bool = False) -> ClassPieces:
     >>> float(np.linalg.norm(np.diff(pieces.boundary, axis=1), axis=2).max().round(12))
     1.414213562373
     """
-    ring_points, ring_offsets = complex.polygons()
-    labels = np.full(complex.n_cells, -1, dtype=np.int64)
-    found: list[_Polygons] = []
-    found_label: list[Ints] = []
+    points, offsets = complex.polygons()
+    n = complex.n_cells
+    labels = clear_labels(complex) if n > CROWDED else np.full(n, -1, dtype=np.int64)
+    clear = np.flatnonzero(labels >= 0)
+    found = [(points[_corners_of(offsets, clear)], np.diff(offsets)[clear], clear, labels[clear])]
     boundary: list[Floats] = []
-    for start, stop, A, c in output_maps(complex, single=single):
-        offsets = ring_offsets[start : stop + 1] - ring_offsets[start]
-        points = ring_points[ring_offsets[start] : ring_offsets[stop]]
-        owner = np.repeat(np.arange(stop - start), np.diff(offsets))
-        scores = scores_of(np.einsum("kod,kd->ko", A[owner], points) + c[owner])
-        block = _Polygons(
-            points,
-            scores,
-            np.full(len(points), -1, dtype=np.int64),
-            offsets,
-            np.arange(start, stop),
-        )
+    unclear = np.flatnonzero(labels < 0)
+    for start in range(0, len(unclear), CHUNK_CELLS):
+        cells = unclear[start : start + CHUNK_CELLS]
+        block = _block(complex, cells)
         uniform, label = _uniform_labels(block)
-        labels[start:stop] = np.where(uniform, label, -1)
-        found.append(_select(block, uniform))
-        found_label.append(label[uniform])
+        labels[cells[uniform]] = label[uniform]
+        parts = [(label[uniform], _select(block, uniform))]
         for k, pieces in _split_by_class(_select(block, ~uniform)):
-            found.append(pieces)
-            found_label.append(np.full(pieces.cell.size, k, dtype=np.int64))
+            parts.append((np.full(pieces.cell.size, k, dtype=np.int64), pieces))
             boundary.append(_edges_above(pieces, k))
+        found += [(part.points, np.diff(part.offsets), part.cell, own) for own, part in parts]
     boundary.append(_boundary_on_facets(complex, labels))
-    sizes = np.concatenate([np.diff(part.offsets) for part in found])
-    return ClassPieces(
-        points=np.concatenate([part.points for part in found]),
-        offsets=np.concatenate([[0], np.cumsum(sizes)]),
-        cell=np.concatenate([part.cell for part in found]),
-        label=np.concatenate(found_label),
-        boundary=np.concatenate(boundary),
-    )
+    corners, sizes, cell, label = (np.concatenate(column) for column in zip(*found, strict=True))
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    return ClassPieces(corners, ends, cell, label, np.concatenate(boundary))
+
+
+def clear_labels(complex: CellComplex) -> Ints:
+    """Return the class of each cell that has one by a margin, -1 of others: (n,) int64.
+
+    The margin is larger than what the roundings of the maps that are compared can make.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> net = Network.from_arrays([np.eye(2), [[1.0, -1.0]]], [np.zeros(2), np.zeros(1)])
+    >>> sorted(clear_labels(enumerate_cells(net, Box([-1.0, -1.0], [1.0, 1.0]))).tolist())
+    [-1, -1, -1, -1]
+    """
+    points, offsets = complex.polygons()
+    away = points - np.repeat(complex.centroids, np.diff(offsets), axis=0)
+    radius = np.sqrt(np.maximum.reduceat((away * away).sum(axis=1), offsets[:-1]))
+    labels = np.full(complex.n_cells, -1, dtype=np.int64)
+    maps = rough_maps(complex)
+    middle = np.zeros(2) if maps is None else maps.middle
+    share = _SINGLE if maps is None else ROUGH
+    for start, stop, A, c in output_maps(complex, single=True) if maps is None else _blocks(maps):
+        if A.shape[1] == 1:
+            A, c = np.concatenate([np.zeros_like(A), A], axis=1), scores_of(c)
+        centre = complex.centroids[start:stop] - middle
+        margin = share * (
+            np.abs(c).max() + np.abs(A).sum(axis=2).max() * (np.abs(centre).max() + radius.max())
+        )
+        scores = np.einsum("kod,kd->ko", A, centre) + c
+        best = scores.argmax(axis=1)
+        rows = np.arange(stop - start)
+        steepness = np.linalg.norm(A - A[rows, best][:, None], axis=2)
+        lead = scores[rows, best][:, None] - scores - radius[start:stop, None] * steepness
+        lead[rows, best] = np.inf
+        labels[start:stop] = np.where(lead.min(axis=1) > margin, best, -1)
+    if maps is not None:
+        labels[maps.doubtful] = -1
+    return labels
+
+
+def _blocks(maps: RoughMaps) -> Iterator[tuple[int, int, Any, Any]]:
+    """Yield first and last cell, slopes and values in the middle, as `output_maps` does of values at 0."""
+    for start in range(0, len(maps.c), CHUNK_CELLS):
+        stop = min(start + CHUNK_CELLS, len(maps.c))
+        yield start, stop, maps.A[start:stop].transpose(0, 2, 1), maps.c[start:stop]
+
+
+def _corners_of(offsets: Ints, cells: Ints) -> Ints:
+    """Return which corners cells have, cell after cell."""
+    sizes = offsets[cells + 1] - offsets[cells]
+    return np.arange(sizes.sum()) + np.repeat(offsets[cells] - np.cumsum(sizes) + sizes, sizes)
+
+
+def _block(complex: CellComplex, cells: Ints) -> _Polygons:
+    """Return cells with the scores at their corners."""
+    points, offsets = complex.polygons()
+    sizes = offsets[cells + 1] - offsets[cells]
+    corners = points[_corners_of(offsets, cells)]
+    A, c = maps_of_patterns(complex, complex.patterns[cells])
+    owner = np.repeat(np.arange(len(cells)), sizes)
+    scores = scores_of(np.einsum("kod,kd->ko", A[owner], corners) + c[owner])
+    edges = np.full(len(corners), -1, dtype=np.int64)
+    return _Polygons(corners, scores, edges, np.concatenate([[0], np.cumsum(sizes)]), cells)
 
 
 def _uniform_labels(block: _Polygons) -> tuple[Bools, Ints]:

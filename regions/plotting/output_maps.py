@@ -22,12 +22,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_CHUNK_CELLS = 4096
+CHUNK_CELLS = 4096
 _FEW = 4  # units: a run that differs from the one before it in more is computed from its layer's inputs
 
 
 def output_maps(
-    complex: CellComplex, chunk: int = _CHUNK_CELLS, *, single: bool = False
+    complex: CellComplex, chunk: int = CHUNK_CELLS, *, single: bool = False
 ) -> Iterator[tuple[int, int, Floats, Floats]]:
     """Affine maps of the outputs in intrinsic coordinates, for runs of consecutive cells.
 
@@ -55,34 +55,47 @@ def output_maps(
     >>> sorted(A[:, 0, 0])
     [np.float64(0.0), np.float64(2.0)]
     """
-    network, domain = complex.network, complex.domain
-    offsets = network.unit_offsets
-    patterns = np.ascontiguousarray(complex.patterns)
-    kind: Any = np.float32 if single else np.float64
-    weights = [weight.astype(kind, copy=False) for weight in network.operators]
-    layers = list(zip(weights, network.biases, network.relu, network.slopes, strict=True))
     for start in range(0, complex.n_cells, chunk):
         stop = min(start + chunk, complex.n_cells)
-        bits = unpack(patterns[start:stop], network.n_units)
-        # One affine map per run of cells: d rows of coefficients and one of constants.
-        maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :].astype(kind)
-        runs, layer = np.zeros(1, dtype=np.int64), 0
-        units: tuple[Bools, Ints, Slopes] | None = None  # states and parents of the units that come next
-        for weight, bias, relu, pair in layers:
-            maps = _times(maps, weight) if units is None else _behind_units(maps, weight, *units)
-            maps[:, -1, :] += bias
-            units = None
-            if relu:
-                own = bits[:, offsets[layer] : offsets[layer + 1]]
-                runs, parent = _refine_runs(runs, own)
-                units = own[runs], parent, pair
-                layer += 1
-        if units is not None:
-            states, parent, pair = units
-            maps = _through_units(maps[parent], states, pair)
-        run_of = np.searchsorted(runs, np.arange(stop - start), side="right") - 1
-        maps = maps[run_of]
-        yield start, stop, maps[:, :-1, :].transpose(0, 2, 1), maps[:, -1, :]
+        yield start, stop, *maps_of_patterns(complex, complex.patterns[start:stop], single=single)
+
+
+def maps_of_patterns(
+    complex: CellComplex, patterns: NDArray[np.uint8], *, single: bool = False
+) -> tuple[Floats, Floats]:
+    """Return the affine maps of cells by their packed patterns, as `output_maps` yields them.
+
+    Examples
+    --------
+    >>> from regions import Box, Network, enumerate_cells
+    >>> net = Network.from_arrays([[[1.0]], [[2.0]]], [[0.0], [1.0]])
+    >>> A, c = maps_of_patterns(enumerate_cells(net, Box([-1.0], [3.0])), np.array([[1]], np.uint8))
+    >>> A.tolist(), c.tolist()
+    ([[[2.0]]], [[1.0]])
+    """
+    network, domain = complex.network, complex.domain
+    offsets = network.unit_offsets
+    kind: Any = np.float32 if single else np.float64
+    weights = [weight.astype(kind, copy=False) for weight in network.operators]
+    bits = unpack(np.ascontiguousarray(patterns), network.n_units)
+    # One affine map per run of cells: d rows of coefficients and one of constants.
+    maps = np.concatenate([domain.basis.T, domain.origin[None, :]])[None, :, :].astype(kind)
+    runs, layer = np.zeros(1, dtype=np.int64), 0
+    units: tuple[Bools, Ints, Slopes] | None = None  # states and parents of the units that come next
+    for weight, bias, relu, pair in zip(weights, network.biases, network.relu, network.slopes, strict=True):
+        maps = _times(maps, weight) if units is None else _behind_units(maps, weight, *units)
+        maps[:, -1, :] += bias
+        units = None
+        if relu:
+            own = bits[:, offsets[layer] : offsets[layer + 1]]
+            runs, parent = _refine_runs(runs, own)
+            units = own[runs], parent, pair
+            layer += 1
+    if units is not None:
+        states, parent, pair = units
+        maps = _through_units(maps[parent], states, pair)
+    maps = maps[np.searchsorted(runs, np.arange(len(bits)), side="right") - 1]
+    return maps[:, :-1, :].transpose(0, 2, 1), maps[:, -1, :]
 
 
 def _through_units(maps: Floats, states: Bools, pair: Slopes) -> Floats:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from regions.complexes import StoppedBy
 from regions.density import Density
 from regions.density.densities import check_domain
+from regions.density.frozen_distributions import with_distributions
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.estimators import BudgetedEstimator, Estimate, FunctionEstimator, Target
@@ -167,6 +168,7 @@ class Comparison(Shown, Tabular):
         return words | self._notes()
 
 
+@with_distributions
 @seeded
 def compare_estimators(
     estimators: Sequence[BudgetedEstimator | BudgetedFunction],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regions.complexes import Completeness
 from regions.density import Density
+from regions.density.frozen_distributions import with_distributions
 from regions.density.reach import part_with_mass
 from regions.domain import Domain, Polytope
 from regions.enumeration.enumerate import count_cells
@@ -41,6 +42,7 @@ FloatArray = NDArray[np.float64]
 _MAX_DIRECTIONS = 6
 
 
+@with_distributions
 @seeded
 def exact_value(
     target: Target,

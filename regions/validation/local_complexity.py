@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from regions.analysis.locus import locus_volume
 from regions.complexes import StoppedBy
 from regions.density import Density
+from regions.density.frozen_distributions import with_distributions
 from regions.density.reach import part_with_mass
 from regions.domain import Domain
 from regions.errors import InvalidInputError
@@ -203,6 +204,7 @@ class ValidationReport(Shown):
         }
 
 
+@with_distributions
 @seeded
 def exact_local_complexity(
     network: Network,
@@ -309,6 +311,7 @@ def drawn_local_complexity(
     return Estimate.from_draws(np.array(draws), complete)
 
 
+@with_distributions
 @seeded
 def validate(
     estimator: Estimator,

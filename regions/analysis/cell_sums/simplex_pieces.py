@@ -17,6 +17,7 @@ from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex, StoredComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import check_density
+from regions.density.frozen_distributions import with_distributions
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.enumeration.vertices.cell_geometry import VertexGeometry
 from regions.errors import CertificateError, InvalidInputError
@@ -67,6 +68,7 @@ def check_complete(cells: CellComplex | StoredComplex, density: Density | None) 
         density.mass(cells.domain)
 
 
+@with_distributions
 def cell_masses(
     cells: CellComplex, density: Density | None = None, *, progress: Progress | None = None
 ) -> tuple[FloatArray, FloatArray]:

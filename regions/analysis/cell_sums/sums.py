@@ -28,6 +28,7 @@ from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex, StoredComplex
 from regions.density import Density, UniformDensity
 from regions.density.densities import as_floats
+from regions.density.frozen_distributions import with_distributions
 from regions.errors import InvalidInputError, check_choice
 from regions.network.relu_network import Network
 from regions.showing import Shown, Tabular
@@ -167,6 +168,7 @@ class GradientTail(Shown):
     by_unit: FloatArray
 
 
+@with_distributions
 def sum_over_cells(
     cells: CellComplex | StoredComplex,
     density: Density | None = None,
@@ -310,6 +312,7 @@ class _Totals:
         )
 
 
+@with_distributions
 def gradient_tail(
     cells: CellComplex | StoredComplex,
     density: Density | None = None,

@@ -279,7 +279,8 @@ def _flat_layers(nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
     """Leaves of nested Sequentials with their paths, each known to be supported."""
     kind = type(module)
     if isinstance(module, nn.Sequential) and kind.forward is nn.Sequential.forward:
-        for key, child in module.named_children():
+        # named_children leaves out a module that comes a second time
+        for key, child in zip(module._modules, module, strict=True):
             yield from _flat_layers(nn, child, f"{where}.{key}")
         return
     known = [getattr(nn, layer) for layer in LAYERS]
