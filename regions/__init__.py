@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from regions.analysis.cell_sums import CellSums, GradientTail, cell_masses, gradient_tail, sum_over_cells
     from regions.analysis.differences import NetworkDifference, compare_networks
     from regions.analysis.enclosures import LocusEnclosure, volume_enclosures
+    from regions.analysis.expected_losses import ExpectedLoss, expected_loss
     from regions.analysis.graph import adjacency_graph, export_graph, read_graph, to_scipy_sparse, write_graph
     from regions.analysis.linear_regions import RegionCount, count_regions, face_lattice, region_labels
     from regions.analysis.locus import LocusVolume, locus_volume
@@ -206,6 +207,8 @@ _MODULE_OF = {
     "CellSums": "analysis.cell_sums",
     "integrate": "analysis.cell_integrals",
     "CellIntegral": "analysis.cell_integrals",
+    "expected_loss": "analysis.expected_losses",
+    "ExpectedLoss": "analysis.expected_losses",
     "cell_masses": "analysis.cell_sums",
     "gradient_tail": "analysis.cell_sums",
     "GradientTail": "analysis.cell_sums",
@@ -343,6 +346,8 @@ __all__ = [
     "CellSums",
     "integrate",
     "CellIntegral",
+    "expected_loss",
+    "ExpectedLoss",
     "cell_masses",
     "gradient_tail",
     "GradientTail",

@@ -36,7 +36,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run every case of every law (many minutes)")
-    parser.addoption("--times", type=int, default=1, help="with --all: so many times as many random examples")
+    parser.addoption("--times", type=int, default=1, help="with --all: so many times as many cases")
 
 
 @pytest.hookimpl(tryfirst=True)  # before the workers are started
@@ -78,30 +78,30 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    beyond = _beyond_the_few(items)
-    if config.getoption("--all"):
-        for item in items:
-            scaled = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-            if not (scaled or item in beyond or item.get_closest_marker("slow")):
-                item.add_marker("short")
-        return
+    every, times = config.getoption("--all"), config.getoption("--times")
+    few = _beyond(items, lambda few, many=None: few)
     for item in items:
-        if item.get_closest_marker("slow"):
+        slow = item.get_closest_marker("slow")
+        scaled = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if every and not (scaled or slow or item in few):
+            item.add_marker("short")
+        elif slow and not every:
             item.add_marker(pytest.mark.skip(reason="slow: runs with --all"))
+    beyond = _beyond(items, lambda few, many=None: times * many if many else None) if every else few
     config.hook.pytest_deselected(items=[item for item in items if item in beyond])
     items[:] = [item for item in items if item not in beyond]
 
 
-def _beyond_the_few(items: list[pytest.Item]) -> set[pytest.Item]:
-    """Return the cases of sweeps but for the first, the last and some between."""
+def _beyond(items: list[pytest.Item], wanted: Callable[..., int | None]) -> set[pytest.Item]:
+    """Return the cases of sweeps but for the first, the last and some between, as many as are wanted."""
     laws: dict[tuple[str, str], list[pytest.Item]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("sweep"):
             laws.setdefault((str(item.path), item.originalname), []).append(item)
     beyond: set[pytest.Item] = set()
     for cases in laws.values():
-        (few,) = cases[0].get_closest_marker("sweep").args
-        kept = {round(k) for k in np.linspace(0, len(cases) - 1, few)}
+        number = wanted(*cases[0].get_closest_marker("sweep").args) or len(cases)
+        kept = {round(k) for k in np.linspace(0, len(cases) - 1, min(number, len(cases)))}
         beyond |= {case for k, case in enumerate(cases) if k not in kept}
     return beyond
 

@@ -37,7 +37,7 @@ def in_ball(offsets: np.ndarray, norm: float, radius: float) -> np.ndarray:
     return np.linalg.norm(offsets, ord=norm, axis=1) < radius
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_samples_fall_in_the_cells_in_proportion(d: int, norm: float) -> None:
@@ -212,7 +212,7 @@ def test_what_cannot_be_used_is_refused() -> None:
     assert part.complex.status.name == "TRUNCATED" and part.count <= 3
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(("word", "norm"), [("2", 2.0), ("1", 1.0), ("inf", math.inf)])
 def test_the_command_line_counts_in_balls(run, tmp_path: Path, word: str, norm: float) -> None:
     deep(2).save(tmp_path / "net.npz")

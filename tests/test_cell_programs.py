@@ -232,6 +232,7 @@ def test_a_constant_output_has_spread_zero_exactly() -> None:
 # against the vertices
 
 
+@pytest.mark.sweep(3)
 def test_ranges_of_outputs_are_those_of_the_vertices(cells: CellComplex) -> None:
     outputs = cells.network.output_dim
     combinations: list[Any] = [0, outputs - 1, -1, np.linspace(-1.0, 2.0, outputs)]
@@ -267,6 +268,7 @@ def test_widths_are_those_of_the_vertices(cells: CellComplex, rng: np.random.Gen
         assert across.spread == pytest.approx(found.spread, rel=1e-9)
 
 
+@pytest.mark.sweep(3)
 def test_ball_and_ellipsoid_lie_in_the_cell_and_johns_bounds_hold(cells: CellComplex) -> None:
     d = cells.dimension
     for i in chosen(cells):
@@ -297,6 +299,7 @@ def test_no_larger_ball_fits(cells: CellComplex, rng: np.random.Generator) -> No
         assert np.min(rows.b - points @ rows.A.T, axis=1).max() <= ball.radius + ROUNDING
 
 
+@pytest.mark.sweep(3)
 def test_nearest_points_are_those_of_the_hull_of_the_vertices(
     cells: CellComplex, rng: np.random.Generator
 ) -> None:

@@ -167,6 +167,7 @@ def test_vertices_of_a_cell_satisfy_its_inequalities(made: Made) -> None:
         assert np.all(inside > 0.0)
 
 
+@pytest.mark.sweep(5)
 def test_simplices_of_a_facet_make_it_up(made: Made) -> None:
     cells, table, d = made.cells, made.cells.facets, made.cells.dimension
     simplices, facet = cells.facet_simplices()

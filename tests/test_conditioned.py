@@ -60,7 +60,7 @@ def test_parts_of_a_domain_add_up():
     assert sum(parts) == pytest.approx(total, rel=1e-10)
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize(("dimension", "widths"), [(1, (8, 2)), (2, (6, 3))])
 def test_less_noise_means_the_same_local_complexity(dimension, widths, kind):

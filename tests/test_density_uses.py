@@ -65,6 +65,7 @@ names = pytest.mark.parametrize("name", ["kde", "ball", "restricted kde", "restr
 some_names = pytest.mark.parametrize("name", [pytest.param("kde", marks=pytest.mark.slow), "restricted ball"])
 
 
+@pytest.mark.sweep(2)
 @names
 def test_the_cells_share_the_mass_of_the_domain(name):
     density, cells = densities(name), enumerate_cells(small_network(), BOX)
@@ -78,6 +79,7 @@ def test_the_cells_share_the_mass_of_the_domain(name):
     assert abs(tail.total - sums.unit_gradients.sum()) <= tail.error + 1e-7 * tail.total
 
 
+@pytest.mark.sweep(2)
 @names
 def test_the_weighted_locus_is_what_a_fine_grid_of_points_on_it_says(name):
     density, cells = densities(name), enumerate_cells(small_network(), BOX)
@@ -94,6 +96,7 @@ def test_the_weighted_locus_is_what_a_fine_grid_of_points_on_it_says(name):
     assert locus.density == density.describe()
 
 
+@pytest.mark.sweep(2)
 @names
 def test_coarea_estimates_agree_with_the_exact_value(name):
     density, network = densities(name), small_network()

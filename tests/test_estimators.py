@@ -84,7 +84,7 @@ def z_score(a, b):
 ONE_DIMENSIONAL = [((4, 2), 0.5, 0.7), ((4, 1), 0.5, 0.7), ((3, 1), 1.0, 0.5), ((5, 4, 3), 0.2, 0.5)]
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(("widths", "sigma", "bias_scale"), ONE_DIMENSIONAL)
 def test_estimate_agrees_with_exact_breakpoints_on_a_segment(widths, sigma, bias_scale):
     rng = np.random.default_rng([*widths, 7])
@@ -98,6 +98,7 @@ def test_estimate_agrees_with_exact_breakpoints_on_a_segment(widths, sigma, bias
         assert abs(z_score(estimate, exact)) < 4, (kind, estimate, exact)
 
 
+@pytest.mark.slow
 def test_goodness_asked_with_the_sampled_own_activation_is_biased():
     # one unit that shuts the last one off when it is active: on its own zero set it does not
     network = Network.from_arrays([[[1.0]], [[-4.0]], [[1.0]]], [[0.0], [0.6], [0.0]])

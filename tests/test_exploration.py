@@ -76,6 +76,7 @@ def test_hops_are_graph_distances(listed, hops: int) -> None:
     assert every == {names[cell]: steps for cell, steps in far.items() if steps <= hops + 1}
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("radius", [0.2, 0.9])
 def test_a_ball_holds_the_cells_that_meet_it_in_order(listed, radius: float) -> None:
     network, box, cells, center = listed
@@ -107,6 +108,7 @@ def test_distances_in_the_maximum_norm_are_projections(listed) -> None:
     assert found.distances(INF).values == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("norm", [2, INF])
 def test_one_cell_and_an_exploration_project_alike(listed, norm: float) -> None:
     """One asks from a frame of the cell in exact arithmetic, the other in offsets from the center."""
@@ -245,6 +247,7 @@ def test_inputs_that_no_unit_sees_change_nothing() -> None:
     assert (highest * np.sqrt(7.0) >= wide.distances().values - 1e-9).all()
 
 
+@pytest.mark.sweep(1)
 def test_the_nearest_facet_is_the_nearest_other_cell(listed) -> None:
     network, box, cells, center = listed
     found = explore(network, center, box, max_cells=1)
@@ -363,6 +366,7 @@ def brute_force_perturbation(network: Network, cells: CellComplex, center: np.nd
     return best
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_minimal_perturbation_is_the_least_over_all_cells(seed: int) -> None:
     network, box = random_network(seed, (2, 6, 5, 3)), Box([-3.0, -3.0], [3.0, 3.0])

@@ -115,6 +115,7 @@ def test_a_folder_without_end_is_that_of_memory(name: str, tmp_path: Path) -> No
     assert all(one.read_bytes() == other.read_bytes() for one, other in files)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("engine", ["planar", "cells"])
 @pytest.mark.parametrize("name", ["polygons", "polytopes"])
 def test_densities_weigh_cells_of_folders_as_in_memory(name: str, engine: str, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_a_signal_waits_until_a_file_is_written(capsys):
     assert capsys.readouterr().err == "writing the result first; Ctrl-C again gives it up\n"
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(2)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("module", ["typer", "rich.console", "llvmlite", "numba", "regions.enumeration"])
 def test_an_interrupt_during_imports_is_one_line(tmp_path, module):

@@ -196,6 +196,23 @@ def test_the_largest_values_are_max_units(padding: str, tmp_path: Path) -> None:
     assert network.n_units < 100
 
 
+def test_averages_copies_and_images_between_places(tmp_path: Path) -> None:
+    layers = [
+        layer("InputLayer", "x", batch_input_shape=[None, 4]),
+        layer("Activation", "h", ["x"], activation="hard_tanh"),
+        layer("Average", "a", ["x", "h"]),
+        layer("RepeatVector", "r", ["a"], n=2),
+        layer("Reshape", "image", ["r"], target_shape=[2, 4, 1]),
+        layer("UpSampling2D", "y", ["image"], size=[1, 2], interpolation="bilinear"),
+    ]
+    network = from_keras_file(keras_2_file(tmp_path / "net.h5", functional(layers, ["y"]), {}))
+    x = np.array([[-3.0, 0.5, 1.5, 8.0]])
+    mean = (x[0] + np.clip(x[0], -1.0, 1.0)) / 2
+    # twice as long: a quarter of a place to the left and to the right of each, at the ends the last one
+    between = np.interp(np.arange(8) / 2 - 0.25, np.arange(4), mean)
+    np.testing.assert_allclose(network.forward(x)[0], np.tile(between, 2), atol=1e-6)
+
+
 def test_outputs_are_named() -> None:
     second = from_keras_file(FOLDER / "shared.keras", output="second")
     assert second.output_dim == 3 and "(before tanh)" in second.name
@@ -217,6 +234,7 @@ def test_every_layer_that_moves_or_averages_is_tried() -> None:
             }
     alike = ("3D", "Dropout", "Noise", "Regularization", "Identity")  # the same code as a kind that is tried
     written = {"MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"}  # by hand, above
+    written |= {"Average", "RepeatVector"}
     left = {kind for kind in KERAS_LAYERS if not any(word in kind for word in alike)} - used - written
     assert left <= {"GlobalAveragePooling2D", "DepthwiseConv1D", "SeparableConv1D", "ZeroPadding1D"} | {
         "Cropping1D",

@@ -82,7 +82,7 @@ def test_time_is_a_number_above_zero(value: Any) -> None:
 LARGE = [("planar", 2, (300, 300, 300)), ("cells", 3, (400, 400)), ("lp", 4, (200, 200))]
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(2)
 @pytest.mark.kernels
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("engine", "dimension", "widths"), LARGE)

@@ -55,6 +55,19 @@ def test_torch_relu_first_and_relu_twice_are_kept_as_functions() -> None:
 
 
 @needs_torch
+def test_torch_modules_that_come_twice_are_read_twice() -> None:
+    import torch
+
+    torch.manual_seed(0)
+    shared, act = torch.nn.Linear(3, 3), torch.nn.LeakyReLU(0.1)
+    model = torch.nn.Sequential(shared, act, shared, act, torch.nn.Linear(3, 2))
+    network = from_torch(model)
+    assert network.widths == (3, 3)
+    points = torch.randn(20, 3)
+    assert np.allclose(network.forward(points.numpy()), model(points).detach().numpy(), atol=1e-5)
+
+
+@needs_torch
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_torch_units_with_slopes_are_read_with_the_numbers_they_compute_with(dtype: str) -> None:
     import torch

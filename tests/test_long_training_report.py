@@ -170,6 +170,7 @@ def test_the_text_follows_the_numbers(tmp_path: Path, rounding: bool, raises: bo
     assert all(folder.figure_path(name).exists() for name, _ in section.figures)
 
 
+@pytest.mark.slow
 def test_a_missing_record_fails_the_check(tmp_path: Path):
     config = CONFIG | {"seeds": 7}
     folder = Folder(tmp_path, "long_training")

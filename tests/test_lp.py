@@ -65,7 +65,7 @@ def same_as_highs(problem: Problem, solution: LPSolution) -> str:
     return status
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_are_those_of_highs_with_and_without_a_known_point(
     rng: np.random.Generator, kind: str

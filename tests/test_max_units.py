@@ -67,7 +67,7 @@ def assert_agrees(cells: CellComplex, case: MaxCase) -> None:
         assert (found[pair][1] == 0.0) == (sizes[1] == 0.0)
 
 
-@pytest.mark.sweep(12)
+@pytest.mark.sweep(8, 50)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_cells_facets_and_jumps_are_those_of_the_brute_force(seed: int) -> None:
     case = random_max_case(seed)
@@ -237,7 +237,7 @@ def planar() -> CellComplex:
     return enumerate_cells(case.network(), case.box())
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(2, 12)
 @pytest.mark.parametrize("seed", range(40))
 def test_a_listing_is_verified_enclosed_saved_and_read(seed: int, tmp_path: Path) -> None:
     case = random_max_case(seed)

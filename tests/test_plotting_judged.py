@@ -95,6 +95,7 @@ def test_a_comparison_comes_from_its_file_to_the_same_picture(comparison, tmp_pa
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("exact", [0.0, 2.0])
 def test_values_without_spread_or_of_zero_still_draw(exact):
     runs = (Estimate(1.0, 0.0, 1), Estimate(1.0, 0.0, 1))

@@ -27,16 +27,19 @@ from regions import (
     load_network,
     output_range,
     preimage,
+    volume_enclosures,
 )
 from regions.analysis.properties.backward_bounds import lines_of
 from regions.analysis.properties.box_branching import BoxBranching, undecided_boxes
 from regions.analysis.properties.box_contraction import contracted, weighted_sums
+from regions.analysis.properties.certified_volumes import CertifiedVolumes
 from regions.analysis.properties.counterexamples import Judge
 from regions.analysis.properties.exact_forward import exact_outputs, is_inside
 from regions.analysis.properties.linear_relaxations import OutputBounds
 from regions.analysis.properties.property_spec import Case, output_polytope
 from regions.analysis.properties.vnnlib_files import parse_vnnlib
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.rational import bounds
 
 ABSOLUTE = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
 LINE = Box([-1.0], [1.0])
@@ -106,6 +109,11 @@ def test_verdict_and_shares_are_those_of_brute_force(seed: int) -> None:
         assert report.verdict == quick.verdict
         assert report.share is not None and report.share.exact and report.share.low == share
         assert [one.low for one in report.by_disjunct[0]] == parts
+        around = check_property(network, (box, unsafe), volume="interval", most_boxes=most_boxes, workers=1)
+        assert around.verdict == quick.verdict and around.share.high - around.share.low < 1e-6
+        assert around.share.low <= share <= around.share.high
+        for one, part in zip(around.by_disjunct[0], parts, strict=True):
+            assert one.low <= part <= one.high
         if touched:
             assert _unsafe_at(network, quick.counterexample.point, unsafe)
             assert is_inside(box, quick.counterexample.point)
@@ -139,6 +147,45 @@ def test_the_ball_is_the_largest_of_a_known_set() -> None:
     report = check_property(network, (Box([-1, -1], [1, 1]), [([[-1.0]], [-1.0])]), volume=True)
     assert report.share.low == Fraction(1, 2) and len(report.pieces) == 4
     assert 0.0 <= 1 / (2 + np.sqrt(2)) - report.ball.radius < 1e-9
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_a_ball_may_reach_over_several_cells(d: int) -> None:
+    # the sum of |x_i| is at most 1: a piece in each orthant, and a ball of radius 1 / sqrt(d) over all
+    rows = np.vstack([np.eye(d), -np.eye(d)])
+    network = Network.from_arrays([rows, np.ones((1, 2 * d))], [np.zeros(2 * d), [0.0]])
+    ball = check_property(network, (Box([-2.0] * d, [2.0] * d), [([[1.0]], [1.0])]), volume=True).ball
+    assert ball.radius <= 1.0 / np.sqrt(d) <= ball.upper
+    assert ball.upper - ball.radius < 2e-3
+
+
+def test_a_ball_in_what_is_not_convex_lies_in_its_widest_corner() -> None:
+    # |x| + |y| >= 1 in [-2, 2]^2: no farther than the corner of the square from the side of the diamond
+    network = Network.from_arrays([[[1, 0], [-1, 0], [0, 1], [0, -1]], [[1.0] * 4]], [[0.0] * 4, [0.0]])
+    ball = check_property(network, (Box([-2, -2], [2, 2]), [([[-1.0]], [-1.0])]), volume=True).ball
+    assert ball.radius <= 3 / (2 + np.sqrt(2)) <= ball.upper < 1.001 * ball.radius
+
+
+@pytest.mark.parametrize("d", [1, 3, pytest.param(5, marks=pytest.mark.slow)])
+def test_certified_volumes_contain_the_exact_ones(d: int) -> None:
+    network, box = random_network(d, (d, 4, 3, 1)), Box([-1.0] * d, [1.0] * d)
+    cells = enumerate_cells(network, box)
+    low, high = CertifiedVolumes(network, box).bounds(cells.patterns)
+    assert low.sum() <= box.volume <= high.sum() < (1.0 + 1e-6) * low.sum()
+    some = list(range(0, cells.n_cells, 1 + cells.n_cells // 12))
+    for k, exact in zip(some, volume_enclosures(cells, some), strict=True):
+        assert low[k] <= bounds(exact)[1] and high[k] >= bounds(exact)[0]
+
+
+def test_intervals_of_shares_take_polytopes_and_touching_sets() -> None:
+    triangle = Polytope([[1, 1], [-1, 0], [0, -1]], [1, 0, 0])
+    network = Network.from_arrays([np.eye(2), [[1.0, 1.0]]], [np.zeros(2), [0.0]])
+    report = check_property(network, (triangle, [([[-1.0]], [-0.5])]), volume="interval")
+    assert report.share.low <= Fraction(3, 4) <= report.share.high < Fraction(3, 4) + Fraction(1, 1000)
+    touched = check_property(ABSOLUTE, (LINE, [([[1.0]], [0.0])]), volume="interval")
+    assert touched.verdict == Verdict.VIOLATED and (touched.share.low, touched.share.high) == (0, 0)
+    with pytest.raises(InvalidInputError, match="interval"):
+        check_property(ABSOLUTE, (LINE, [([[1.0]], [0.0])]), volume="exact")
 
 
 @pytest.mark.parametrize("volume", [False, True])
@@ -191,6 +238,8 @@ def test_time_that_is_up_leaves_the_verdict_open_and_the_share_an_interval() -> 
     assert report.verdict == Verdict.UNKNOWN and report.stopped_by == "max_seconds"
     open_ = check_property(network, (box, unsafe), max_seconds=1e-9, most_boxes=0, volume=True)
     assert (open_.share.low, open_.share.high) == (0, 1) and report.answer == "unknown"
+    open_ = check_property(network, (box, unsafe), max_seconds=1e-9, most_boxes=0, volume="interval")
+    assert (open_.share.low, open_.share.high) == (0, 1)
 
 
 def test_bounds_hold_for_all_kinds_of_units_and_domains(rng: np.random.Generator) -> None:
@@ -404,6 +453,9 @@ def test_the_command_exits_by_verdict_and_writes_a_witness(tmp_path: Path, run) 
     assert first == "sat" and second.startswith("((X_0 ") and third.startswith("(Y_0 ")
     x, y = float(second[6:-1]), float(third[5:-2])
     assert y == abs(x) and (0.125 <= y <= 0.25 or y >= 0.75)
+    code, out, _ = run("property", tmp_path / "net.npz", tmp_path / "two.vnnlib", "--share", "--json")
+    low, high = json.loads(out)["share"]
+    assert code == 1 and low <= 0.375 <= high < low + 1e-9 and json.loads(out)["violating_cells"] == 2
     code, out, _ = run("property", tmp_path / "net.npz", tmp_path / "never.vnnlib")
     assert code == 0 and out.startswith("unsat\n")
 
@@ -496,7 +548,7 @@ def test_known_verdicts_of_acas_xu(reference_data: Path, name: str, number: int,
 
 
 def test_the_page_has_the_table_of_the_stored_answers() -> None:
-    from validation.acas import instances, published, read_table, summary
+    from validation.acas import instances, published, read_table, shares, summary
 
     rows = read_table()
     assert rows and all(row["published"] in ("", row["answer"]) for row in rows)
@@ -504,4 +556,10 @@ def test_the_page_has_the_table_of_the_stored_answers() -> None:
     page = (Path(__file__).resolve().parents[1] / "docs" / "properties.md").read_text()
     table = page.partition("<!-- acas: begin -->")[2].partition("<!-- acas: end -->")[0]
     assert table.strip() == summary(rows)
+    table = page.partition("<!-- shares: begin -->")[2].partition("<!-- shares: end -->")[0]
+    assert table.strip() == shares(rows)
+    for row in rows:
+        if row["answer"] == "unsat" or row["z"]:
+            assert float(row["share_low"] or 0) <= float(row["share_high"] or 0)
+            assert not row["z"] or abs(float(row["z"])) < 4
     assert len(list(instances(["1_1", "4_5"], [1, 5, 10]))) == 4

@@ -20,7 +20,10 @@ from regions.estimators import (
     unit_spreads,
 )
 from regions.network.relu_network import Network
+from regions.validation.inequalities import check_inequalities
 from regions.validation.local_complexity import ValidationReport, exact_local_complexity, validate, z_score
+from regions.validation.tracking import track
+from regions.validation.unit_scaling import over_spreads
 
 BOX = Box([-1.0, -1.0], [1.0, 1.0])
 UNIFORM = UniformDensity(BOX)
@@ -108,6 +111,69 @@ def test_relative_noise_is_plain_noise_where_all_units_spread_by_one():
     assert exact[0] == pytest.approx(exact[1], rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        random_network(5, (2, 6, 4, 1)),
+        maxout(6, 2, (4, 2), 2),
+        Network.from_arrays(
+            [np.ones((3, 2)), np.eye(3)], [np.zeros(3), np.ones(3)], [True, True], slopes=[0.1, "abs"]
+        ),
+    ],
+    ids=["relu", "maxout", "units last"],
+)
+def test_units_over_their_spreads_are_the_same_function_with_spreads_of_one(network):
+    even = over_spreads(network, unit_spreads(network, UNIFORM, BOX))
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    assert_allclose(even.forward(points), network.forward(points), rtol=1e-10, atol=1e-12)
+    assert_allclose(unit_spreads(even, UNIFORM, BOX), 1.0, rtol=1e-9)
+
+
+def sides(network, noise):
+    """Both sides of all inequalities and every term, of the same draws."""
+    report = check_inequalities(network, BOX, UNIFORM, 0.4, eps=0.2, eta=0.6, n_bias=4, rng=3, noise=noise)
+    assert report.holds
+    terms = [one.mean for one in report.terms.values()]
+    return np.array(terms + [side for one in report.inequalities for side in (one.left, one.right)]), report
+
+
+def test_rescaling_leaves_every_term_of_the_inequalities_under_relative_noise_as_it_is():
+    network, other, _ = pair(3, (2, 4, 3, 1))
+    (relative, report), (again, _) = (sides(one, "relative") for one in (network, other))
+    assert_allclose(again, relative, rtol=1e-8, atol=1e-11)
+    exact = exact_local_complexity(network, BOX, UNIFORM, 0.4, 4, 3, noise="relative")
+    assert report.terms["LC"].mean == pytest.approx(exact.mean, rel=1e-9)
+    assert "sigma 0.4 of the spread" in report.table()
+    plain, changed = (sides(one, "absolute")[0] for one in (network, other))
+    assert np.mean(np.abs(changed / plain - 1.0) > 0.02) > 0.5
+
+
+def recorded(network, noise):
+    """All exact numbers of a record that a scale could change, of the same random numbers."""
+    record = track(
+        network, BOX, every=1, rng=0, records="all", noise=noise, eps=0.3, n_bias=3, n_samples=300,
+        radius=0.1, points=[[0.3, -0.2], [-0.7, 0.4]],
+    ).history.records[0]  # fmt: skip
+    assert record.local_complexity.n == 3
+    layered = (record.local_rank_by_layer, record.c_grad_by_layer, record.lipschitz_by_layer)
+    means = (
+        record.local_complexity,
+        record.cell_distance,
+        record.boundary_distance,
+        *record.estimates.values(),
+    )
+    plain = (record.cells, record.locus, record.activation_locus, record.total_variation)
+    return np.concatenate([plain, *layered, [one.mean for one in means]])
+
+
+def test_rescaling_leaves_every_record_under_relative_noise_as_it_is():
+    network, other, _ = pair(2, (2, 5, 4, 3))
+    relative, again = (recorded(one, "relative") for one in (network, other))
+    assert_allclose(again, relative, rtol=1e-8)
+    plain, changed = (recorded(one, "absolute") for one in (network, other))
+    assert np.count_nonzero(np.abs(changed / plain - 1.0) > 1e-3) >= 4
+
+
 @pytest.mark.sweep(2)
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize(
@@ -140,6 +206,10 @@ def test_command_takes_relative_noise(run, tmp_path):
     code, out, _ = run("compare", path, "--box", "-1", "1", *few, "--noise", "relative", "--sigma", "0.1")
     assert code == 0
     assert "sigma 0.1 of the spread" in out
+    few = ["--bias-draws", "2", "--sigma", "0.1", "--noise", "relative"]
+    code, out, _ = run("inequalities", path, "--box", "-1", "1", *few)
+    assert code == 0
+    assert "sigma 0.1 of the spread" in out
 
 
 @pytest.mark.parametrize(
@@ -152,6 +222,11 @@ def test_command_takes_relative_noise(run, tmp_path):
         (lambda: Target("number of cells", noise="relative"), "noise is 'relative'"),
         (
             lambda: exact_local_complexity(pair()[0], BOX, UNIFORM, 0.1, 2, 0, noise="twice"),
+            "noise is 'twice'",
+        ),
+        (lambda: track(pair()[0], BOX, every=1, rng=0, noise="twice"), "noise is 'twice'"),
+        (
+            lambda: check_inequalities(pair()[0], BOX, UNIFORM, 0.1, eps=0.1, rng=0, noise="twice"),
             "noise is 'twice'",
         ),
         (

@@ -17,8 +17,10 @@ from strategies import Case, examples, float_networks, rational_networks, sloped
 from regions import Network, count_cells
 from regions.domain import Domain
 from regions.enumeration.vertices import exact_signs, vertex_search
+from regions.enumeration.vertices.error_norms import ErrorNorms, ErrorsOnPath, radius_of, spectral_bound
 from regions.network import layer_matrices
 from regions.rational import ExactNetwork, row_enclosures, solve_vertex
+from regions.rational.float_rows import FloatRows
 from regions.rational.integer_rows import dot
 from regions.rational.row_enclosures import EnclosedRow, RowEnclosures, enclosed_point, enclosed_sign
 
@@ -29,10 +31,10 @@ def all_planes(network: Network) -> range:
 
 
 def assert_encloses(network: Network, domain: Domain, digits: int, seed: int) -> None:
-    """Every row is within its error of the exact one, for some patterns."""
+    """Every row is within its error of the exact one, for some patterns; without digits those in floats."""
     exact = ExactNetwork(network, domain)
     start = np.column_stack([domain.basis, domain.origin])
-    rows = RowEnclosures(network, start, digits)
+    rows = RowEnclosures(network, start, digits) if digits else FloatRows(network, start)
     affine = [k for k, relu in enumerate(network.relu) if relu]
     rng = np.random.default_rng(seed)
     for _ in range(3):
@@ -41,6 +43,8 @@ def assert_encloses(network: Network, domain: Domain, digits: int, seed: int) ->
             shift = exact.shifts[affine[layer]]
             for unit in range(width):
                 row = rows.row(affine[layer], pattern, unit)
+                if row is None and not digits:  # of numbers beyond 2**40
+                    continue
                 assert row is not None
                 scale = Fraction(2) ** row.power
                 true = exact.unit_row(pattern, layer, unit)
@@ -51,7 +55,7 @@ def assert_encloses(network: Network, domain: Domain, digits: int, seed: int) ->
 @examples(40)
 @given(
     case=sloped(float_networks()) | rational_networks(),
-    digits=st.sampled_from([1, 2, 5, 8]),
+    digits=st.sampled_from([0, 1, 2, 5, 8]),
     seed=st.integers(0, 9),
 )
 def test_the_exact_row_is_inside(case: Case, digits: int, seed: int) -> None:
@@ -150,6 +154,8 @@ def test_cells_do_not_depend_on_how_open_questions_are_answered(
         return found
 
     monkeypatch.setattr(exact_signs.ExactSigns, "_enclosed", enclosed)
+    monkeypatch.setattr(FloatRows, "_found", lambda *_: None)
+    monkeypatch.setattr(ErrorNorms, "path", lambda *_: None)
     for largest, precisions in product((2.0**-60, 2.0**-12), ((5, 8), (1,))):
         monkeypatch.setattr("regions.rational.affine_maps.ENCLOSED_DIGITS", precisions)
         monkeypatch.setattr(vertex_search, "LARGEST_WHERE_EXACT_IS_SLOW", largest)
@@ -158,6 +164,68 @@ def test_cells_do_not_depend_on_how_open_questions_are_answered(
         assert count_cells(again, plane).cells == expected > 10
         if largest < 2.0**-50:
             assert asked and all(found for _, found in asked) is (precisions[0] > 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_norms_and_floats_answer_and_leave_the_cells_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    network, plane = deep(seed, layers=12), random_plane(12, seed)
+    expected = count_cells(network, plane).cells
+    monkeypatch.setattr(layer_matrices, "MOST_MATRIX_ENTRIES", 0)
+    monkeypatch.setattr(vertex_search, "LARGEST_WHERE_EXACT_IS_SLOW", 2.0**-44)
+    met = {"tightened": 0, "rows": 0}
+    original, found = ErrorsOnPath.errors, FloatRows._found
+
+    def errors(self: ErrorsOnPath, layer: int) -> Any:
+        result = original(self, layer)
+        # never below what a float may be off: the exact row is within
+        assert (result > 0.0).all()
+        met["tightened"] += 1
+        return result
+
+    def row(self: FloatRows, *given: Any) -> Any:
+        met["rows"] += 1
+        return found(self, *given)
+
+    monkeypatch.setattr(ErrorsOnPath, "errors", errors)
+    monkeypatch.setattr(FloatRows, "_found", row)
+    again = Network(network.operators, network.biases, network.relu)
+    assert count_cells(again, plane).cells == expected
+    assert met["tightened"] and met["rows"]
+
+
+@examples(60)
+@given(
+    n=st.integers(1, 12), m=st.integers(1, 12), seed=st.integers(0, 999), power=st.sampled_from([-30, 0, 30])
+)
+def test_norms_are_bounds_and_good_ones(n: int, m: int, seed: int, power: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = np.ldexp(rng.normal(size=(n, m)) * (rng.random((n, m)) < 0.7), power)
+    bound = spectral_bound(matrix)
+    # the exact product of a unit vector of small integers is at most the bound
+    for x in rng.integers(-9, 10, (5, m)):
+        image = [sum(Fraction(a) * int(b) for a, b in zip(row, x, strict=True)) for row in matrix.tolist()]
+        assert sum(y * y for y in image) <= Fraction(bound) ** 2 * int(x @ x)
+    true = float(np.linalg.norm(matrix, 2))
+    assert true <= bound <= 1.6 * true + 1e-270
+
+
+@examples(60)
+@given(seed=st.integers(0, 999), d=st.integers(1, 4))
+def test_radii_hold_for_all_rows_within_the_errors(seed: int, d: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, errors = rng.integers(-9, 10, (d, d + 1)).astype(np.float64), rng.random(d) / 64
+    point = rng.normal(size=d)
+    radius = radius_of(point, rows, errors)
+    if not np.isfinite(radius):
+        return
+    # an error of a row, all of it in the constant
+    moved = rows.copy()
+    moved[:, -1] += errors * rng.choice([-1.0, 1.0], d)
+    *vertex, w = solve_vertex([[int(x * 2**60) for x in row] for row in moved.tolist()])
+    for x, y in zip(vertex, point.tolist(), strict=True):
+        assert abs(Fraction(int(x), int(w)) - Fraction(y)) <= Fraction(radius)
 
 
 def test_kept_maps_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,8 @@ def killed(folder: str, rng: np.random.Generator) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 60))])
+@pytest.mark.sweep(2, 20)
+@pytest.mark.parametrize("seed", range(60))
 def test_kills_and_late_results_change_nothing(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     run, expected = made(tmp_path, seed % len(TREES))

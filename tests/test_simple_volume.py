@@ -40,7 +40,7 @@ def two_layers(rng: np.random.Generator, d: int, width: int, twin: float) -> Net
     )
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(2, 6)
 @pytest.mark.parametrize("twin", [1.0, 1e-3, 1e-6])
 @pytest.mark.parametrize("d, width", [(3, 5), (4, 4), (5, 4), (6, 3)])
 def test_facet_volumes_are_exact_to_rounding_also_in_needles(

@@ -54,7 +54,7 @@ def check_proof(problem: Problem, answer: Answer) -> None:
         assert c @ answer.ray > 0
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_status_and_value_are_those_of_highs(rng: np.random.Generator, kind: str) -> None:
     seen = set()

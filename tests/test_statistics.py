@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import product
-from math import comb, prod
+from math import comb, factorial, prod
 
 import numpy as np
 import pytest
@@ -62,6 +62,8 @@ def test_the_expected_number_of_maxout_cells_is_above_what_initialisations_have(
     assert expected == 30**2 * comb(6, 4) // 2 > np.mean(counts)
     names = [one.name for one in region_bounds(random_network(0, (2, 3, 1)))]
     assert "Tseran, Montufar 2021" not in names
+    # regions_formula(c_bias, c_grad, K, N, n_in, 0, 1) of the authors' code, with 2^5 c_bias c_grad = 1
+    assert expected == int((3 * 10) ** 2 * comb(3 * 2, 2 * 2) / factorial(2))
     few = Network.from_arrays([np.eye(4)[:2], [[1.0]]], [[0.0, 0.0], [0.0]], maxima=[2, None])
     assert bound(few, "Tseran, Montufar 2021") == 2
 

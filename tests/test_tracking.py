@@ -23,15 +23,18 @@ from regions import (
     count_cells,
     enumerate_cells,
     exact_local_complexity,
+    explore,
     from_sklearn,
     from_torch,
     locus_volume,
     log_steps,
+    minimal_perturbation,
     sum_over_cells,
     track,
 )
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.validation.tracking import QUANTITIES, Record
+from regions.validation.tracking.data_distances import DISTANCES, cell_distances, measure_distances
 
 BOX = Box([-1.0, -1.0], [1.0, 1.0])
 LINE = Segment([-1.0, -0.9], [1.0, 0.8])
@@ -138,6 +141,70 @@ def test_only_what_is_asked_for_is_recorded():
     locus = followed(Walk(), 1, records=("locus", "c_grad")).history
     assert locus.quantities == ("cells", "locus", "c_grad")
     assert followed(Walk(), 1, records="estimates").history.quantities == ("cells", "co-area")
+
+
+def test_one_call_records_both_local_complexities_exact_values_and_distances():
+    points = [[0.2, 0.1], [-0.6, 0.4], [0.9, -0.8]]
+    settings = {"records": "all", "points": points, "n_bias": 2, "n_samples": 50, "radius": 0.1}
+    walk = Walk((2, 8, 6, 3))
+    history = followed(walk, 1, domains={"box": BOX, "line": LINE}, **settings).history
+    assert history.quantities == (
+        "cells", "locus", "activation_locus", "local_rank", "total_variation", "c_grad", "lipschitz",
+        "local_complexity", "cell_distance", "boundary_distance", "co-area", "cross-polytope sign changes",
+    )  # fmt: skip
+    assert history.settings["points"] == 3
+    for step in (0, 1):
+        box, line = (record for record in history.records if record.step == step)
+        assert box.cell_distance == line.cell_distance
+        assert box.boundary_distance == line.boundary_distance
+        assert box.cell_distance.mean > 0.0
+        assert box.boundary_distance.mean > 0.0
+    # a file from before there were distances
+    plain = history.records[0].to_dict()
+    del plain["cell_distance"], plain["boundary_distance"]
+    assert Record.from_dict(plain).boundary_distance is None
+    assert Record.from_dict(history.records[0].to_dict()) == history.records[0]
+
+
+def test_distances_of_points_are_those_of_searches_around_them():
+    network = Walk((2, 6, 5, 3), seed=4)()
+    points = np.random.default_rng(1).uniform(-1.0, 1.0, (4, 2))
+    assert cell_distances(network, points) == pytest.approx(
+        [explore(network, point, max_cells=1).nearest_facet.distance for point in points]
+    )
+    record = track(network, BOX, every=1, rng=0, records="boundary_distance", points=points).history.records[
+        0
+    ]
+    nearest = [minimal_perturbation(network, point).upper for point in points]
+    assert record.boundary_distance.mean == pytest.approx(np.mean(nearest))
+    assert record.boundary_distance.n == 4
+    assert record.cell_distance is None
+
+
+def test_distances_on_a_boundary_and_without_one():
+    tied = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [-1.0]])
+    points = np.array([[1.0], [0.25]])
+    found = measure_distances(tied, points, frozenset(DISTANCES), lambda _: None)
+    assert found["boundary_distance"].mean == pytest.approx(0.375)
+    assert found["cell_distance"].mean == 0.625
+    flat = Network.from_arrays([[[1.0]], [[0.0], [0.0]]], [[0.0], [1.0, 0.0]])
+    nowhere = measure_distances(flat, points, frozenset(["boundary_distance"]), lambda _: None)
+    assert nowhere["boundary_distance"].mean == math.inf
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"records": "boundary_distance"}, "give the points whose distances these are"),
+        ({"points": [[0.0, 1.0]]}, "at least 2 points"),
+        ({"points": [[0.0], [1.0]]}, "points have 1 coordinates, the network has 2 inputs"),
+        ({"points": "here"}, "points are not numbers"),
+        ({"radius": 0.0}, "radius is 0.0"),
+    ],
+)
+def test_points_that_cannot_be_measured_are_named(settings, says):
+    with pytest.raises(InvalidInputError, match=says):
+        followed(Walk(), 0, **settings)
 
 
 def test_steps_are_multiples_or_those_listed():

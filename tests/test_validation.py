@@ -54,7 +54,7 @@ HALF = [  # of all: each case with either noise and either kind
 ]
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(3, 9)
 @pytest.mark.parametrize(("kind", "sigma", "case"), HALF)
 def test_the_estimator_agrees_with_the_exact_value(case, sigma, kind):
     widths, make = CASES[case]

@@ -108,9 +108,9 @@ def whitney(normals: Sequence[Sequence[float]], offsets: Sequence[float]) -> tup
         (3, 8, 93),
         (3, 16, 697),
         (4, 8, 163),
-        (4, 16, 2517),
         (5, 8, 219),
-        (5, 16, 6885),
+        pytest.param(4, 16, 2517, marks=pytest.mark.slow),
+        pytest.param(5, 16, 6885, marks=pytest.mark.slow),
     ],
 )
 def test_generic_hyperplanes_have_the_cells_of_zaslavsky(d: int, m: int, cells: int) -> None:
@@ -440,7 +440,7 @@ def test_limits_leave_cells_that_are_shown_as_they_are() -> None:
     assert count_cells(network, WholeSpace(2), max_cells=3).status.name == "TRUNCATED"
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("engine", ["lp", "both", "cells"])
 def test_engines_agree_on_the_whole_space(engine: str) -> None:
     network = deep(3, seed=2, width=3)

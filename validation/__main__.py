@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from validation.experiments import EXPERIMENTS
+from validation.fingerprint import fingerprint
 from validation.framework import HERE, Check, Experiment, Folder, Pool, load_config
-from validation.report import build_report, forget_run, record_run
+from validation.report import build_report, forget_run, record_run, unchanged
 
 INTERRUPTED = 130
 
@@ -25,9 +26,14 @@ def main(arguments: Sequence[str] | None = None, experiments: Sequence[Experimen
     chosen = [experiment for experiment in experiments if not options.only or experiment.name in options.only]
     failed: tuple[Check, ...] = ()
     status = 0
-    if not options.report_only:
+    if options.authors:
+        from validation.authors import measure  # needs torch
+
+        rows = measure(options.authors, root)
+        print(f"published code: {len(rows)} values", flush=True)
+    elif not options.report_only:
         try:
-            failed = _run(chosen, mode, root, options.workers)
+            failed = _run(chosen, mode, root, options.workers, options.again)
         except KeyboardInterrupt:
             print("stopped; finished experiments are kept", flush=True)
             status = INTERRUPTED
@@ -42,7 +48,9 @@ def main(arguments: Sequence[str] | None = None, experiments: Sequence[Experimen
     return status or int(not all(check.passed for check in checks))
 
 
-def _run(experiments: Sequence[Experiment], mode: str, root: Path, workers: int) -> tuple[Check, ...]:
+def _run(
+    experiments: Sequence[Experiment], mode: str, root: Path, workers: int, again: bool = False
+) -> tuple[Check, ...]:
     """Run experiments one after the other; those that raise become failed checks."""
     broken: list[Check] = []
     begin = time.monotonic()
@@ -56,7 +64,14 @@ def _run(experiments: Sequence[Experiment], mode: str, root: Path, workers: int)
             if experiment.command and mode == "full":
                 print(f"  its tables stay as they are; `{experiment.command}` makes them", flush=True)
                 continue
+            if not again and unchanged(root, experiment, mode):
+                print(
+                    "  its tables are those of this code and configuration: kept (--again: anew)", flush=True
+                )
+                continue
             forget_run(root, experiment.name)
+            # to read all code that is reached takes seconds, and small sizes are for once
+            digest = fingerprint(experiment, mode) if mode == "full" else ""
             start = time.monotonic()
             try:
                 experiment.run(load_config(experiment.name, mode), Folder(root, experiment.name), pool)
@@ -66,7 +81,7 @@ def _run(experiments: Sequence[Experiment], mode: str, root: Path, workers: int)
                     Check(f"{experiment.name} runs to its end", False, f"{type(error).__name__}: {error}")
                 )
                 continue
-            record_run(root, experiment.name, mode, workers, time.monotonic() - start)
+            record_run(root, experiment.name, mode, workers, time.monotonic() - start, digest=digest)
             print(f"  done in {time.monotonic() - start:.0f} s", flush=True)
     return tuple(broken)
 
@@ -82,6 +97,11 @@ def _parser(experiments: Sequence[Experiment]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes"
     )
+    parser.add_argument("--again", action="store_true", help="compute also what is stored and unchanged")
+    parser.add_argument(
+        "--authors", nargs="+", type=Path, metavar="FILE",
+        help="run the authors' published code, from files that you have; see validation/authors.py",
+    )  # fmt: skip
     parser.add_argument("--report-only", action="store_true", help="build the report from stored tables")
     return parser
 

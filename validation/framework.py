@@ -121,10 +121,14 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Folder:
-    """The results of one experiment: `results/NAME_table.csv` and `figures/NAME_figure.png` under a root."""
+    """The results of one experiment: `results/NAME_table.csv` and `figures/NAME_figure.png` under a root.
+
+    Where `rough`, figures are drawn without the search for the best layout, which takes most of their time.
+    """
 
     root: Path
     experiment: str
+    rough: bool = False
 
     def csv_path(self, name: str) -> Path:
         """Where a table lies."""
@@ -149,7 +153,11 @@ class Folder:
         path = self.figure_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         # without the version of matplotlib, equal pictures are equal files
-        figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
+        if self.rough:
+            figure.set_layout_engine("none")
+            figure.savefig(path, dpi=40, metadata={"Software": None})
+        else:
+            figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
         plt.close(figure)
 
 

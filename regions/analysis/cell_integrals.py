@@ -20,12 +20,19 @@ from regions.analysis.moment_rules import (
     MOST_DIMENSIONS,
     NormalMoments,
     cut_to_bell,
+    normal_parts,
     powers,
     rule_of_degree,
 )
 from regions.analysis.unbounded_parts import where_mass_is
 from regions.complexes import CellComplex
-from regions.density import Density, GaussianDensity, UniformDensity
+from regions.density import (
+    Density,
+    GaussianDensity,
+    GaussianMixtureDensity,
+    RestrictedDensity,
+    UniformDensity,
+)
 from regions.density.frozen_distributions import with_distributions
 from regions.density.integrals.simplex_integrals import bisect_longest_edges, embedded_rules, simplex_volumes
 from regions.domain.intrinsic import lock_arrays
@@ -51,8 +58,8 @@ class CellIntegral(Shown):
     ----------
     values, errors : (m,) float64
         Values are over the domain and not divided by the density's mass in it. Errors are estimates of
-        rounding; of a normal density's moments also bounds of what the rules leave out; of a cubature the
-        difference from a rule of lower degree.
+        rounding; of the moments of normal densities and their mixtures also bounds of what the rules leave
+        out; of a cubature the difference from a rule of lower degree.
     exact : tuple of m Fraction, the same without any rounding, where that was asked for; else empty
     density : str, describing it
     method : str, how it was found
@@ -107,15 +114,17 @@ def integrate(
     Returns
     -------
     CellIntegral
-        Moments under a uniform density are rounded only, and under a normal one of at most three dimensions
-        their errors are bounds; all others have the error that a cubature estimates.
+        Moments under a uniform density are rounded only, and under a normal one of at most three dimensions,
+        or a mixture of such, their errors are bounds; all others have the error that a cubature estimates.
+        Simplices are first cut to the width of normal densities and of each one in a mixture; of any other
+        density, the cubature must find the mass.
 
     Raises
     ------
     InvalidInputError, InvalidDomainError
         If the complex is TRUNCATED, the density does not fit, or an argument cannot be used.
     BudgetExceededError
-        If the cubature does not reach its tolerance.
+        If the cubature does not reach its tolerance, or misses a part of the density's mass.
 
     References
     ----------
@@ -145,14 +154,21 @@ def integrate(
     if exponents is not None and uniform:
         values, errors = _by_exact_rule(cells, exponents, p, progress)
         method = f"a rule that is exact up to degree {int(exponents.sum(axis=1).max(initial=0))}"
-    elif exponents is not None and isinstance(p, GaussianDensity) and p.dimension <= MOST_DIMENSIONS:
+    elif exponents is not None and _is_normal(p, cells) and p.dimension <= MOST_DIMENSIONS:
         values, errors = _by_normal_rule(cells, exponents, p, max_pieces, progress)
-        method = "Gauss's rules for a normal density, with proven remainders"
+        method = "Gauss's rules for normal densities, with proven remainders"
     else:
         integrand = _checked(function) if callable(function) else powers(exponents)  # type: ignore[arg-type]
         values, errors = _by_cubature(cells, integrand, p, (rtol, max_pieces), progress)
         method = f"cubature to {rtol:g}"
     return CellIntegral(values, errors, (), p.describe(), method)
+
+
+def _is_normal(density: Density, cells: CellComplex) -> bool:
+    """Tell whether a density is a sum of normal ones on all of the cells."""
+    if isinstance(density, RestrictedDensity):
+        return density.domain == cells.domain and _is_normal(density.base, cells)
+    return isinstance(density, GaussianDensity | GaussianMixtureDensity)
 
 
 def _check_options(rtol: float, max_pieces: int) -> None:
@@ -237,23 +253,26 @@ def _by_exact_rule(
 def _by_normal_rule(
     cells: CellComplex,
     exponents: NDArray[np.int64],
-    density: GaussianDensity,
+    density: Density,
     max_pieces: int,
     progress: Progress | None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Integrate monomials of the outputs under a normal density, with proven remainders."""
-    moments = NormalMoments(exponents, density, max_pieces)
+    """Integrate monomials of the outputs under normal densities and their sums, with proven remainders."""
+    parts = [(weight, NormalMoments(exponents, one, max_pieces)) for weight, one in normal_parts(density)]
     found = []
     for lifted, owner, fraction in _lifted(cells):
-        found.append(moments.integrate(lifted))
+        for weight, moments in parts:
+            found.append(weight * np.array(moments.integrate(lifted)))
         if progress is not None:
             progress(int(owner.max(initial=0)) + 1, fraction)
     values, errors = np.array(found).transpose(1, 2, 0)
+    sums = np.array([math.fsum(row) for row in values])
     roundings = 2 * (sum(cells.network.widths) + cells.dimension + 8)  # of outputs at corners
-    return (
-        np.array([math.fsum(row) for row in values]),
-        np.array([math.fsum(row) for row in errors]) * (1.0 + roundings / 48.0),
-    )
+    spread = np.array([math.fsum(row) for row in errors]) * (1.0 + roundings / 48.0)
+    if isinstance(density, RestrictedDensity):
+        off = density.base_mass_error / (density.base_mass - density.base_mass_error)
+        spread += off * np.array([math.fsum(np.abs(row)) for row in values])
+    return sums, spread
 
 
 def _by_cubature(
@@ -264,23 +283,36 @@ def _by_cubature(
     progress: Progress | None,
 ) -> tuple[FloatArray, FloatArray]:
     """Integrate a function by cutting the simplices on which two rules differ, block by block."""
+    bells = [one for _, one in normal_parts(density)]
+    known = bool(bells) or isinstance(density, UniformDensity)
+
+    def with_mass(outputs: FloatArray, points: FloatArray) -> FloatArray:
+        return np.column_stack([np.asarray(integrand(outputs, points)), np.ones(len(points))])
+
     values, errors = [], []
     budget = limits[1]
     for lifted, owner, fraction in _lifted(cells):
-        if isinstance(density, GaussianDensity):
+        for bell in bells:
             whole = len(lifted)
-            lifted = cut_to_bell(lifted, density, budget)
+            lifted = cut_to_bell(lifted, bell, budget)
             budget -= len(lifted) - whole
-        value, error, used = _adaptively(lifted, cells.dimension, integrand, density, (limits[0], budget))
+        chosen = integrand if known else with_mass
+        value, error, used = _adaptively(lifted, cells.dimension, chosen, density, (limits[0], budget))
         values.append(value)
         errors.append(error)
         budget -= used
         if progress is not None:
             progress(int(owner.max(initial=0)) + 1, fraction)
-    return (
-        np.array([math.fsum(column) for column in np.array(values).T]),
-        np.array([math.fsum(column) for column in np.array(errors).T]),
-    )
+    sums, spread = (np.array([math.fsum(row) for row in np.array(found).T]) for found in (values, errors))
+    if known:
+        return sums, spread
+    mass, mass_error = density.mass(cells.domain)
+    if abs(mass - sums[-1]) > mass_error + spread[-1] + 4.0 * limits[0] * mass:
+        raise BudgetExceededError(
+            f"the cubature finds a mass of {sums[-1]:.6g}, the density has {mass:.6g} on the domain: it is "
+            "narrow beside the cells; integrate over a smaller domain around it"
+        )
+    return sums[:-1], spread[:-1]
 
 
 def _adaptively(

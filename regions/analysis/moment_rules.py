@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 
-from regions.density import GaussianDensity
+from regions.density import Density, GaussianDensity, GaussianMixtureDensity, RestrictedDensity
 from regions.density.integrals.simplex_integrals import bisect_longest_edges, simplex_volumes
 from regions.errors import BudgetExceededError
 
@@ -68,6 +68,29 @@ def rule_of_degree(k: int, degree: int) -> tuple[FloatArray, FloatArray]:
         nodes.append([rest, *point])
         weights.append(weight * math.factorial(k))
     return np.array(nodes), np.array(weights)
+
+
+def normal_parts(density: Density) -> list[tuple[float, GaussianDensity]]:
+    """Return the normal densities that a density is a sum of, each with its weight; none of others.
+
+    Of one that is restricted to a domain, those that it has there.
+
+    Examples
+    --------
+    >>> parts = normal_parts(GaussianMixtureDensity([1.0, 3.0], [[-2.0], [2.0]], 0.25))
+    >>> [(weight, part.mean.tolist()) for weight, part in parts]
+    [(0.25, [-2.0]), (0.75, [2.0])]
+    """
+    match density:
+        case GaussianDensity():
+            return [(1.0, density)]
+        case GaussianMixtureDensity():
+            covs = np.broadcast_to(density.covs, (density.n_components, *density.covs.shape[-2:]))
+            parts = zip(density.weights.tolist(), density.means, covs, strict=True)
+            return [(weight, GaussianDensity(mean, cov)) for weight, mean, cov in parts]
+        case RestrictedDensity():
+            return [(weight / density.base_mass, part) for weight, part in normal_parts(density.base)]
+    return []
 
 
 class NormalMoments:

@@ -115,6 +115,10 @@ def region_bounds(network: Network, dimension: int | None = None) -> tuple[Regio
     space of m dimensions has at most sum over j <= m of e_j(k_1 - 1, ...) regions, with the elementary
     symmetric polynomials e_j: Zaslavsky's number for ReLUs.
 
+    The orders are no bounds. That of Tseran and Montufar is `regions_formula` in `formula.py` of the authors'
+    published code (github.com/hanna-tseran/maxout_complexity), where T = 2^5 c_bias c_grad, with T = 1 and a
+    volume of 1. T is not computed here; where there are fewer units than inputs, it is all patterns, K^N.
+
     References
     ----------
     Zaslavsky (1975). Montufar et al., On the number of linear regions of deep neural networks (2014), theorem

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regions.cli.groups import grouped
-from regions.cli.problem import Problem, ProblemWords, answer, leave_if_interrupted
+from regions.cli.problem import (
+    NoiseKind,
+    NoiseOption,
+    Problem,
+    ProblemWords,
+    answer,
+    leave_if_interrupted,
+)
 
 if TYPE_CHECKING:
     from regions.validation.inequalities import InequalityReport
@@ -25,6 +32,7 @@ def inequalities(
     bias_draws: Annotated[
         int, typer.Option(help="Bias draws; each is an enumeration for every unit before the last layer.")
     ] = 32,
+    noise: NoiseOption = NoiseKind.absolute,
     *,
     problem: ProblemWords,
 ) -> None:
@@ -46,6 +54,7 @@ def inequalities(
             eta=eta,
             n_bias=bias_draws,
             rng=given.rng,
+            noise=noise.value,  # type: ignore[arg-type]
             **given.options,
         )
 

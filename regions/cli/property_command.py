@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,6 +34,13 @@ def property_(
             "--volume", help="Also the exact share of the domain that violates the property, and the pieces."
         ),
     ] = False,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share",
+            help="The same share as a proven interval, to about five digits and much sooner; no pieces.",
+        ),
+    ] = False,
     witness: Annotated[
         Path | None,
         typer.Option(help="Write sat, unsat or unknown and the counterexample, as the competition does."),
@@ -56,19 +63,25 @@ def property_(
         if path is not None:
             writable(path)
     from regions.analysis.properties import Property, check_property
+    from regions.analysis.properties.runtime_checks import unsafe_in_onnxruntime
 
     network = reading.load(net)
     given = Property.load(spec, network)
+    measure: bool | Literal["interval"] = volume or ("interval" if share else False)
     with watched("searching for violations") as progress:
         report = check_property(
-            network, given, volume=volume, max_seconds=max_seconds, workers=workers, progress=progress
+            network, given, volume=measure, max_seconds=max_seconds, workers=workers, progress=progress
         )
+    runtime = None
+    if report.counterexample is not None and net.suffix == ".onnx":
+        runtime = unsafe_in_onnxruntime(net, given, report.counterexample)
     with signals.after_writing():
         if json:
-            print_json({**report.to_dict(), "network": network.describe()})
+            print_json({**report.to_dict(), "unsafe_in_onnxruntime": runtime, "network": network.describe()})
         else:
             print_text(report.answer)
-            print_facts({"network": network.describe(), **report.facts()})
+            says = {None: {}, True: {"onnxruntime": "unsafe"}, False: {"onnxruntime": "not unsafe"}}
+            print_facts({"network": network.describe(), **report.facts(), **says[runtime]})
         if witness is not None:
             report.save_witness(witness)
         if output is not None:

@@ -25,8 +25,9 @@ from regions.kernels.memory.compiling import cache_problems
 from regions.kernels.memory.layouts import address_of
 from regions.kernels.memory.states import Mode
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
-from regions.kernels.vertices.steps import MEASURERS, WHEN_MET, steps_of
+from regions.kernels.vertices.steps import MEASURERS, ROUGH, WHEN_MET, steps_of
 from regions.network import Network
+from regions.optimize.linear_programs import solve_lp
 
 __all__ = ["Warmed", "warm_up"]
 
@@ -87,7 +88,8 @@ def warm_up(
         # twice: what steps and problems have in common is compiled by the steps
         for jobs in (
             [pool.submit(_compile_step, engine, name) for name, engine in steps.items()],
-            [pool.submit(_run_problem, engine, listed) for engine in chosen for listed in (False, True)],
+            [pool.submit(_run_problem, engine, listed) for engine in chosen for listed in (False, True)]
+            + [pool.submit(_solve_a_program)],
         ):
             for part in _finished(jobs):
                 done.append(part)
@@ -115,6 +117,7 @@ def _steps(engine: str) -> dict[str, tuple[str, Any]]:
     found = {kernel.__name__: (name, kernel) for name, kernel in WHEN_MET.items()}
     if planar:
         del found["triangulate"]
+        found |= {kernel.__name__: (name, kernel) for name, kernel in ROUGH.items()}
     else:
         found |= {kernel.__name__: ("measure_simple", kernel) for kernel in MEASURERS.values()}
     for mode, kinds in product(Mode, product((False, True), repeat=3)):
@@ -142,6 +145,13 @@ def _run_problem(engine: str, listed: bool) -> tuple[Warmed, list[str]]:
         count_cells(network, box, engine=engine, workers=1)
     what = f"engine {engine}, {'listing' if listed else 'counting'}"
     return Warmed(what, time.perf_counter() - start), cache_problems()
+
+
+def _solve_a_program() -> tuple[Warmed, list[str]]:
+    """Solve one linear program, which all but the simplest domains ask for."""
+    start = time.perf_counter()
+    solve_lp(np.eye(2), np.ones(2), np.ones(2), interior=np.zeros(2))
+    return Warmed("linear programs", time.perf_counter() - start), cache_problems()
 
 
 def _problem(d: int) -> Network:

@@ -15,8 +15,11 @@ from regions.domain import Domain
 from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
 from regions.enumeration.facet_keys import facet_words
+from regions.enumeration.rough_weights import rough_arrays
 from regions.errors import InvalidDomainError, InvalidNetworkError, SolverError
 from regions.kernels.memory.bits import SMALLEST
+from regions.kernels.memory.layouts import aligned_zeros
+from regions.kernels.memory.map_rows import BLOCK
 from regions.network.layer_matrices import (
     Matrix,
     identity,
@@ -236,7 +239,8 @@ class CompiledNetwork:
     domain's vertices; `central` says that no map has a constant term; `underflow` is what underflow may
     add to the error of a row; `jacobian_error` bounds the norm of the error of any cell's output
     Jacobian; the kernels' output is `2**-power` times the network's. `sloped` says that some unit is no ReLU,
-    `maxed` that some are candidates of max units, `sparse` that some layer is stored by its non-zeros. The
+    `maxed` that some are candidates of max units, `sparse` that some layer is stored by its non-zeros.
+    `rough` has arrays for the last layer's maps in single precision, if counts by polygons use these. The
     words `unit_keys` and `facet_keys`, of which the keys of facets are made, are those of `facet_keys`; no
     result shows them.
     """
@@ -260,11 +264,17 @@ class CompiledNetwork:
     jacobian_error: float
     power: int
     arrays: dict[str, NDArray[Any]]
+    rough: dict[str, NDArray[Any]]
+
+    @property
+    def rough_length(self) -> int:
+        """The length of a row of the last layer's maps in single precision."""
+        return int(self.rough["rough_biases"].size) if self.rough else 0
 
     @property
     def widest(self) -> int:
-        """The most rows of a layer, those of pairs of candidates of max units included."""
-        return int((self.width + self.arrays["maxed"]).max())
+        """The most rows of a layer, those of pairs of candidates of max units included, in whole blocks."""
+        return -(-int((self.width + self.arrays["maxed"]).max()) // BLOCK) * BLOCK
 
     @property
     def network(self) -> Network:
@@ -328,13 +338,12 @@ def _weight_arrays(weights: list[Matrix]) -> dict[str, NDArray[Any]]:
     entries = np.concatenate([[0], np.cumsum([w.nnz for w in columns])]).astype(np.int64)
     dense = [0 if part is not None else w.size for w, part in zip(weights, sparse, strict=True)]
     starts = [w.indptr[:-1] + start for w, start in zip(columns, entries, strict=False)]
+    stored = [w.data for w in columns]
+    stored += [np.ascontiguousarray(w.T).ravel() for w in weights if not is_sparse(w)]
+    entered = aligned_zeros(sum(part.size for part in stored) + BLOCK)  # a block may begin at the last entry
+    np.concatenate([*stored, np.zeros(BLOCK)], out=entered)
     return {
-        "weights": np.concatenate(
-            [
-                *(w.data for w in columns),
-                *(np.ascontiguousarray(w.T).ravel() for w in weights if not is_sparse(w)),
-            ]
-        ),
+        "weights": entered,
         "weight_starts": entries[-1] + np.concatenate([[0], np.cumsum(dense)]).astype(np.int64),
         "sparse": np.array([part is not None for part in sparse], dtype=np.int64),
         "weight_rows": np.concatenate([np.zeros(0, np.int64), *(w.indices for w in columns)]).astype(
@@ -423,7 +432,7 @@ def _compiled(
         **_slope_arrays(network, slopes, units),
         **_pair_arrays(network, units),
         **_weight_arrays(weights),
-        "biases": np.concatenate(biases),
+        "biases": np.concatenate([*biases, np.zeros(BLOCK)]),
         "bias_starts": np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
         "unit_starts": units,
         "word_starts": words,
@@ -436,6 +445,9 @@ def _compiled(
     arrays["roundings"] = arrays["gammas"] * (np.arange(n_layers + 1) >= exact)
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
+    only_relus = all(relu[:n_layers]) and all(pair is None for pair in network.slopes)
+    has_rough = planar and n_layers > 1 and only_relus and network.max_units is None
+    has_rough = has_rough and not arrays["sparse"].any()
     _check_magnitude(weights, biases, slopes, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
     factors = [arrays["weights"], arrays["biases"], first[: d + 1].ravel(), network.unit_slopes.ravel()]
     underflow = _underflow(factors, n_layers + int(arrays["sloped"].sum()))
@@ -459,4 +471,5 @@ def _compiled(
         jacobian_error=_jacobian_error(weights, slopes, domain),
         power=power,
         arrays=arrays,
+        rough=rough_arrays(weights[-2], biases[-2], arrays["extents"]) if has_rough else {},
     )

@@ -35,7 +35,7 @@ from regions.enumeration.self_checks import (
     too_many,
 )
 from regions.enumeration.stored_listing import check_listable
-from regions.enumeration.threads import Progress, compile_search, run_search
+from regions.enumeration.threads import Progress, ready_search, run_search
 from regions.enumeration.unbounded_search import count_unbounded, list_unbounded
 from regions.errors import InvalidInputError
 from regions.kernels.memory.states import Mode
@@ -131,10 +131,10 @@ def count_cells(
     if check_volumes is None:
         check_volumes = domain.dimension <= 2 and plan.engine != "lp"
     mode = Mode.MEASURE if check_volumes else Mode.COUNT
-    compile_search(plan.make, mode)
+    first = ready_search(plan.make, mode)
     with Stop(max_seconds) as stop:
         given = plan, Problem(network, domain, plan.engine, arithmetic, volumes), workers
-        outcome = search_tree(given, mode, executor, max_cells, progress, stop)
+        outcome = search_tree(given, mode, executor, max_cells, progress, stop, first)
         seconds = stop.seconds
         stop.deliver(outcome.stopped_by)
     return count_of(plan, domain, outcome, check_volumes, seconds)
@@ -338,9 +338,11 @@ def enumerate_cells(
         raise InvalidInputError(
             f"volumes= is for engine 'lp'; engine {plan.engine!r} has the vertices of every cell"
         )
-    compile_search(plan.make, Mode.COLLECT)
+    first = ready_search(plan.make, Mode.COLLECT)
     with Stop(max_seconds) as stop:
-        outcome = search_tree((plan, problem, workers), Mode.COLLECT, executor, max_cells, progress, stop)
+        outcome = search_tree(
+            (plan, problem, workers), Mode.COLLECT, executor, max_cells, progress, stop, first
+        )
         cells = _complex_of(plan, domain, outcome, stop)
         stop.deliver(outcome.stopped_by)
     return cells

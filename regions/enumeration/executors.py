@@ -173,13 +173,22 @@ def search_tree(
     max_cells: int | None,
     progress: Progress | None,
     stop: Stop,
+    first: Search | None = None,
 ) -> Outcome:
-    """Search the whole tree, on threads or on an executor."""
+    """Search the whole tree, on threads or on an executor; `first` is a search that was made for it."""
     plan, problem, workers = given
     if executor is None:
         return run_search(
-            plan.make, mode, max_cells=max_cells, workers=plan.workers, progress=progress, stop=stop
+            plan.make,
+            mode,
+            max_cells=max_cells,
+            workers=plan.workers,
+            progress=progress,
+            stop=stop,
+            first=first,
         )
+    if first is not None:
+        first.release()
     check_executor(executor)
     limits = max_cells, workers
     return run_on_executor(plan, problem, mode, executor, limits=limits, progress=progress, stop=stop)

@@ -100,7 +100,8 @@ def plan_search(
         raise InvalidDomainError(
             f"the domain is in {domain.input_dim} input dimensions, the network takes {network.input_dim}"
         )
-    LOGGER.info("engine %s (%s), %s arithmetic, for %s", engine, reason, arithmetic, domain.describe())
+    if LOGGER.isEnabledFor(logging.INFO):
+        LOGGER.info("engine %s (%s), %s arithmetic, for %s", engine, reason, arithmetic, domain.describe())
     certified = arithmetic == "certified"
     if engine == "lp":
         net = compile_network(network, domain, radius=0.0, certified=certified, planar=False, vertices=False)

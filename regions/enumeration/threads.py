@@ -25,17 +25,25 @@ Progress = Callable[[int, float], None]
 LOGGER = logging.getLogger(__name__)
 
 ALONE_SECONDS = 0.004  # a search shorter than this is not worth sharing
-ALONE_CALL = 64  # steps of its first call
+ALONE_CALL = 256  # steps of its first call
 SECONDS_BETWEEN_REPORTS = 0.1
 
 
-def compile_search(make: MakeSearch, mode: Mode) -> None:
-    """Compile what a search needs, in this thread, where Ctrl-C ends it at once; its time is no search's."""
+def ready_search(make: MakeSearch, mode: Mode) -> Search:
+    """Make a search and compile what it needs, in this thread, where Ctrl-C ends it at once.
+
+    Its time is no search's.
+    """
     begin = time.perf_counter()
     search = make(mode)
     search.step(0)
-    search.release()
     LOGGER.info("kernels ready after %.3g s", time.perf_counter() - begin)
+    return search
+
+
+def compile_search(make: MakeSearch, mode: Mode) -> None:
+    """Compile what a search needs, as `ready_search` does, for whoever makes searches later."""
+    ready_search(make, mode).release()
 
 
 def run_search(
@@ -46,16 +54,18 @@ def run_search(
     workers: int,
     progress: Progress | None,
     stop: Stop | None = None,
+    first: Search | None = None,
 ) -> Outcome:
     """Search the whole tree, in the caller's thread if it is small, and stop after `max_cells` cells.
 
-    Ctrl-C, or `stop`, ends the search, and what was found by then is the outcome.
+    Ctrl-C, or `stop`, ends the search, and what was found by then is the outcome. `first` is a search that
+    `make` has made already.
     """
     stop = Stop() if stop is None else stop
     limit = NO_LIMIT if max_cells is None else max_cells
     outcome = Outcome([], False)
     try:
-        search = make(mode)
+        search = first or make(mode)
         status = _search_alone(search, limit, stop)
         if status == Status.PAUSED and not stop.is_set():
             crew = _Crew(search, limit, workers)

@@ -6,6 +6,7 @@ either; `DenseViews` gives the dense ones on demand.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, overload
@@ -21,6 +22,7 @@ __all__ = [
     "are_large",
     "by_non_zeros",
     "compact",
+    "digest_of_layers",
     "from_parts",
     "identity",
     "is_sparse",
@@ -212,7 +214,34 @@ def from_parts(values: NDArray[Any], columns: Any, starts: Any, size: Any) -> Ma
     return csr_array((values, columns, starts), (starts.size - 1, int(size[0])))
 
 
-def update_digest(state: Any, matrix: Matrix) -> None:
+def digest_of_layers(
+    operators: Sequence[Matrix],
+    biases: Sequence[FloatArray],
+    relu: Sequence[bool],
+    slopes: Sequence[FloatArray | None],
+    maxima: Sequence[NDArray[np.int64] | None],
+) -> str:
+    """Return the SHA-256, in hex, of layers as `Network` has them, whatever form their matrices are in.
+
+    Examples
+    --------
+    >>> layer = [np.zeros(300)], [False], [None], [None]
+    >>> digest_of_layers([np.eye(300)], *layer) == digest_of_layers([compact(np.eye(300))], *layer)
+    True
+    """
+    state = hashlib.sha256()
+    for layer, (matrix, bias) in enumerate(zip(operators, biases, strict=True)):
+        state.update(f"{matrix.shape} {relu[layer]};".encode())
+        _update_digest(state, matrix)
+        state.update(bias.astype("<f8").tobytes())
+        if (pair := slopes[layer]) is not None:
+            state.update(b"slopes;" + pair.astype("<f8").tobytes())
+        if (sizes := maxima[layer]) is not None:
+            state.update(b"maxima;" + sizes.astype("<i8").tobytes())
+    return state.hexdigest()
+
+
+def _update_digest(state: Any, matrix: Matrix) -> None:
     """Add a matrix to a digest: the bytes of its entries, row after row, or else those of its non-zeros."""
     if not is_sparse(matrix):
         state.update(matrix.astype("<f8").tobytes())

@@ -6,7 +6,6 @@ Its own files are in `network_files`; reading other people's formats is left to 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.network.description import describe_network, dictionary_of, facts_of
 from regions.network.layer_checks import check_chain, checked_arrays, exact_float64, relu_flags
-from regions.network.layer_matrices import DenseViews, Matrix, compact, is_sparse, matrices_of, update_digest
+from regions.network.layer_matrices import (
+    DenseViews,
+    Matrix,
+    compact,
+    digest_of_layers,
+    is_sparse,
+    matrices_of,
+)
 from regions.network.max_units import (
     MaxUnits,
     Sizes,
@@ -428,7 +434,7 @@ class Network(Shown):
     def digest(self) -> str:
         """Return the SHA-256, in hex, of the shapes, ReLU flags and little-endian bytes of all numbers.
 
-        Sparse matrices of more than 2**24 entries count by their non-zeros and where these are.
+        Sparse matrices of more than 2**24 entries count by their non-zeros and where these are. Made once.
 
         Examples
         --------
@@ -436,16 +442,11 @@ class Network(Shown):
         >>> len(network.digest()), network.digest() == Network.from_arrays([[[1]]], [[0.5]]).digest()
         (64, True)
         """
-        state = hashlib.sha256()
-        for layer, (weight, bias) in enumerate(zip(self.operators, self.biases, strict=True)):
-            state.update(f"{weight.shape} {self.relu[layer]};".encode())
-            update_digest(state, weight)
-            state.update(bias.astype("<f8").tobytes())
-            if (pair := self.slopes[layer]) is not None:
-                state.update(b"slopes;" + pair.astype("<f8").tobytes())
-            if (sizes := self.maxima[layer]) is not None:
-                state.update(b"maxima;" + sizes.astype("<i8").tobytes())
-        return state.hexdigest()
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest_of_layers(self.operators, self.biases, self.relu, self.slopes, self.maxima)
 
     def describe(self) -> str:
         """Say in one line, for reports, the name, the widths from input to output, and the number of units.

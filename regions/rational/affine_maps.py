@@ -24,6 +24,7 @@ from regions.network.max_units import MaxUnits
 from regions.network.patterns import state_bytes, unit_place
 from regions.network.relu_network import Network
 from regions.rational.exact_polytope import RationalPolytope
+from regions.rational.float_rows import FloatRows
 from regions.rational.integer_rows import (
     Row,
     dyadic_integers,
@@ -36,7 +37,7 @@ from regions.rational.row_enclosures import EnclosedRow, RowEnclosures
 from regions.rational.row_maps import RowMaps
 
 Pattern = NDArray[np.bool_] | bytes
-ENCLOSED_DIGITS = (5, 8)  # of rows with errors, the next ones where those leave a question open
+ENCLOSED_DIGITS = (5, 8)  # of rows with errors, where floats leave a question open, and then the first ones
 _EXACT_BITS = 1000  # integers up to here are converted to floats directly
 
 
@@ -95,15 +96,12 @@ class ExactNetwork:
     def _lower(self, start: list[int], shift: int) -> None:
         """Note the powers of two of inputs and values; the weights follow layer by layer, when asked for."""
         columns = self.dimension + 1
-        self.input_shifts, self.shifts = [shift], []
         self._matrices: dict[int, Any] = {}
         self._unit_matrices: dict[tuple[int, int], Any] = {}
-        self._slopes: dict[int, tuple[list[int], list[int]]] = {}
         if are_large(self.network.operators):
             self._rows = RowMaps(self.network, start, shift, columns)
-            self.input_shifts, self.shifts = self._rows.input_shifts, self._rows.shifts
-            self._slopes = self._rows.slopes
             return
+        self.__dict__.update(input_shifts=[shift], shifts=[], _slopes={})
         for layer, (weight, bias) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
             own = max(dyadic_shift(weight), dyadic_shift(bias))
             self.shifts.append(self.input_shifts[-1] + own)
@@ -115,6 +113,20 @@ class ExactNetwork:
                 self.input_shifts[-1] += own
         last = [0] * self.dimension + [1 << shift]
         self._inputs_of_first = fmpz_mat(self.network.input_dim + 1, columns, start + last)
+
+    @cached_property
+    def input_shifts(self) -> list[int]:
+        """The powers of two under what goes into each layer."""
+        return cast(RowMaps, self._rows).input_shifts
+
+    @cached_property
+    def shifts(self) -> list[int]:
+        """The powers of two under the values of each layer."""
+        return cast(RowMaps, self._rows).shifts
+
+    @cached_property
+    def _slopes(self) -> dict[int, tuple[list[int], list[int]]]:
+        return cast(RowMaps, self._rows).slopes
 
     def _matrix(self, layer: int) -> Any:
         """[W | b] of a layer as integers, made when asked for; the row (0, ..., 0, 1) comes last."""
@@ -318,14 +330,15 @@ class ExactNetwork:
         return self.unit_row(pattern, *unit_place(self.network.unit_offsets, plane))
 
     @cached_property
-    def _enclosures(self) -> list[RowEnclosures]:
+    def _enclosures(self) -> list[FloatRows | RowEnclosures]:
         start = np.column_stack([self.domain.basis, self.domain.origin])
-        return [RowEnclosures(self.network, start, digits) for digits in ENCLOSED_DIGITS]
+        fixed = [RowEnclosures(self.network, start, digits) for digits in ENCLOSED_DIGITS]
+        return [FloatRows(self.network, start), *fixed]
 
     @property
     def encloses(self) -> int:
         """How many precisions `enclosed_plane_row` has; 0 where networks are so small that rows are cheap."""
-        return 0 if self._rows is None else len(ENCLOSED_DIGITS)
+        return 0 if self._rows is None else 1 + len(ENCLOSED_DIGITS)
 
     def enclosed_plane_row(self, pattern: bytes, plane: int, precision: int) -> EnclosedRow | None:
         """The row that `plane_row` has, with an error; None where there is no bound of it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from operator import mul
 
@@ -35,11 +36,6 @@ class RowMaps:
     shift : the power of two under them
     columns : d + 1
 
-    Attributes
-    ----------
-    input_shifts, shifts : powers of two under what goes into each layer, and under its values
-    slopes : left and right slopes as integers, of the layers that have any
-
     Notes
     -----
     Cost: some 150 nanoseconds for each non-zero weight that leads to the row, in d = 2.
@@ -48,21 +44,40 @@ class RowMaps:
     def __init__(self, network: Network, start: Sequence[int], shift: int, columns: int) -> None:
         self._network, self._columns = network, columns
         self._start = [tuple(start[k : k + columns]) for k in range(0, len(start), columns)]
-        self.input_shifts, self.shifts = [shift], []
-        self.slopes: dict[int, tuple[list[int], list[int]]] = {}
-        for layer, (weight, bias) in enumerate(zip(network.operators, network.biases, strict=True)):
-            self.shifts.append(
-                self.input_shifts[-1] + max(dyadic_shift(values_of(weight)), dyadic_shift(bias))
-            )
-            self.input_shifts.append(self.shifts[-1])
-            pair = network.slopes[layer]
-            if pair is not None:
-                slopes, own = dyadic_integers(pair)
-                self.slopes[layer] = slopes[: bias.size], slopes[bias.size :]
-                self.input_shifts[-1] += own
+        self._shift = shift
         sizes = [bias.size if relu else 0 for bias, relu in zip(network.biases, network.relu, strict=True)]
         self._units_before = [0, *accumulate(sizes)]
         self._kept: OrderedDict[tuple[int, bytes], dict[int, IntRow]] = OrderedDict()
+
+    @cached_property
+    def _powers(self) -> tuple[list[int], list[int], dict[int, tuple[list[int], list[int]]]]:
+        """Find the powers of two under inputs and values, and the slopes; looks at every weight."""
+        network = self._network
+        input_shifts, shifts, integers = [self._shift], [], {}
+        for layer, (weight, bias) in enumerate(zip(network.operators, network.biases, strict=True)):
+            shifts.append(input_shifts[-1] + max(dyadic_shift(values_of(weight)), dyadic_shift(bias)))
+            input_shifts.append(shifts[-1])
+            pair = network.slopes[layer]
+            if pair is not None:
+                slopes, own = dyadic_integers(pair)
+                integers[layer] = slopes[: bias.size], slopes[bias.size :]
+                input_shifts[-1] += own
+        return input_shifts, shifts, integers
+
+    @property
+    def input_shifts(self) -> list[int]:
+        """The powers of two under what goes into each layer."""
+        return self._powers[0]
+
+    @property
+    def shifts(self) -> list[int]:
+        """The powers of two under the values of each layer."""
+        return self._powers[1]
+
+    @property
+    def slopes(self) -> dict[int, tuple[list[int], list[int]]]:
+        """Left and right slopes as integers, of the layers that have any."""
+        return self._powers[2]
 
     def rows(self, layer: int, pattern: bytes, units: NDArray[np.int64]) -> list[IntRow]:
         """Return the rows of values of an affine layer, over `2**shifts[layer]`.

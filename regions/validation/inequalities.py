@@ -23,6 +23,7 @@ from regions.domain import Domain
 from regions.errors import InvalidInputError, InvalidNetworkError
 from regions.estimators import Estimate
 from regions.estimators.estimates import check_objects
+from regions.estimators.spreads import Noise, check_noise_kind, spreads_of
 from regions.inputs import seeded
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
@@ -30,8 +31,16 @@ from regions.showing import Shown
 from regions.validation.draws import Deadline, EnumerationOptions, Progress, finished_draws
 from regions.validation.inequality_draws import DrawTerms, DrawWork, terms_of_draw
 from regions.validation.local_complexity import with_bias_noise
+from regions.validation.unit_scaling import over_spreads
 
-__all__ = ["DrawTerms", "Inequality", "InequalityReport", "check_inequalities", "compare_sides"]
+__all__ = [
+    "DrawTerms",
+    "Inequality",
+    "InequalityOptions",
+    "InequalityReport",
+    "check_inequalities",
+    "compare_sides",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -39,6 +48,12 @@ FloatArray = NDArray[np.float64]
 _STANDARD_ERRORS = 4.0
 # rounding of the sums themselves, relative to the sides
 _ROUNDING = 1e-12
+
+
+class InequalityOptions(EnumerationOptions, total=False):
+    """The kind of noise, and what is passed on to the enumerations."""
+
+    noise: Noise
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,7 @@ class InequalityReport(Shown):
     seconds : float, wall time
     network, domain, density : str, one line each
     stopped_by : "interrupt" or "max_seconds", what left out some of the bias draws; else ""
+    noise : "absolute" or "relative"; if relative, all terms are those of units over their spreads
     """
 
     inequalities: tuple[Inequality, ...]
@@ -113,6 +129,7 @@ class InequalityReport(Shown):
     domain: str = ""
     density: str = ""
     stopped_by: StoppedBy = ""
+    noise: Noise = "absolute"
 
     @property
     def complete(self) -> bool:
@@ -144,9 +161,10 @@ class InequalityReport(Shown):
 
     def table(self) -> str:
         """The report as a table in plain text, several lines."""
+        of_spread = " of the spread" if self.noise == "relative" else ""
         rows = [
-            f"inequalities of local complexity, sigma {self.sigma:g}, eps {self.eps:g}, eta {self.eta:g}, "
-            f"{self.n_bias} bias draws",
+            f"inequalities of local complexity, sigma {self.sigma:g}{of_spread}, eps {self.eps:g}, "
+            f"eta {self.eta:g}, {self.n_bias} bias draws",
             *heading(self.network, self.domain, self.density),
             *truncation(self.complete, f"{self.n_bias} bias draws", self.stopped_by),
             f"{'':<22}{'left':>12}{'right':>12}{'slack':>12}{'std. error':>12}  holds",
@@ -174,7 +192,7 @@ def check_inequalities(
     eta: float = 1.0,
     n_bias: int = 32,
     rng: np.random.Generator,
-    **options: Unpack[EnumerationOptions],
+    **options: Unpack[InequalityOptions],
 ) -> InequalityReport:
     """Both sides of the paper's corollary 3, theorem 5 and theorem 7, with their slack.
 
@@ -198,6 +216,8 @@ def check_inequalities(
     eta : float >= 0, height up to which pre-activations count in the lower bounds (the paper: 1)
     n_bias : int >= 2, bias draws
     rng : seed or numpy Generator; the draws are those of `exact_local_complexity`
+    noise : "absolute" (default), of standard deviation sigma for every unit, or "relative", sigma times each
+        unit's spread over the data; then eps and eta are in units of spreads too (see Notes)
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
         progress(draws_done, fraction_done); max_seconds, for all draws together
 
@@ -250,6 +270,11 @@ def check_inequalities(
     that is not of the nonlinear one. It has the same mean over draws. As rho <= C_bias, the upper bounds of
     corollary 3 and theorem 5 then hold for each draw and not only in the mean.
 
+    *Relative noise.* With noise of sigma times the spread s_i, theorem 2 reads LC = E sum_i ||grad u_i||
+    rho(u_i) 1[i good] for u_i = z_i / s_i, rho as before, and the proofs hold word for word with u_i for z_i:
+    those are the pre-activations of the same function with every unit over its spread (`over_spreads`), which
+    is what is enumerated. So no rescaling of units, W1 -> s W1, b1 -> s b1, W2 -> W2 / s, changes any term.
+
     *Other slopes.* Where a unit has the slopes a != b, the gradient jumps at its zero set by (b - a) times
     what it does at a ReLU, which is 0 for the same units; its activation at the breakpoint is 0 too, so
     that theorem 2 and all of the above hold as they stand, with s_l in theorem 7. A linear unit has no
@@ -269,16 +294,21 @@ def check_inequalities(
     >>> report.holds, report["theorem 7"].left < report.terms["LC"].mean < report["theorem 5"].right
     (True, True)
     """
+    enumeration = EnumerationOptions(**options)  # type: ignore[typeddict-item]
+    kind: Noise = enumeration.pop("noise", "absolute")  # type: ignore[typeddict-item]
+    check_noise_kind(kind)
     check_objects(network, density, domain, rng)
     domain = part_with_mass(domain, density)
     _check_arguments(network, sigma, eps, eta, n_bias)
     begin = time.perf_counter()
     deadline = Deadline(options.get("max_seconds"))
+    spreads = spreads_of(kind, network, density, domain)
+    measured = network if spreads is None else over_spreads(network, spreads)
 
     def draw(noise: FloatArray, part: Progress | None) -> dict[str, Any]:
-        work = DrawWork(part, deadline, options)
+        work = DrawWork(part, deadline, enumeration)
         given = (sigma, eps, eta, noise)
-        return terms_of_draw(with_bias_noise(network, noise), domain, density, given, work)
+        return terms_of_draw(with_bias_noise(measured, noise), domain, density, given, work)
 
     noises = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
     rows, _ = finished_draws(draw, noises, n_bias, options.get("progress"), deadline)
@@ -300,6 +330,7 @@ def check_inequalities(
         domain=domain.describe(),
         density=density.describe(),
         stopped_by=deadline.stopped_by,
+        noise=kind,
     )
 
 

@@ -14,6 +14,7 @@ from regions import Coarea, Estimate, GaussianDensity, exact_local_complexity
 from regions.density import Density
 from regions.domain import Domain
 from regions.validation.closed_form import one_hidden_layer_local_complexity
+from regions.validation.conditioned import sharp_local_complexity
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
 from validation.problems import NetworkSpec, density_on
 
@@ -31,18 +32,18 @@ _LOWEST, _HIGHEST = 0.93, 0.97
 
 def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
     """Exact values first, then all runs; one row for each case and budget."""
-    cases, n_seeds, chunk = config["cases"], config["n_seeds"], config["chunk"]
+    cases, chunk = config["cases"], config["chunk"]
     truths = pool.map(_truth, cases, "coverage, exact values")
     chunks = [
         (case, budget, range(first, min(first + chunk, n_seeds)))
         for case in cases
-        for budget in _budgets(case, config)
+        for budget, n_seeds in _budgets(case, config)
         for first in range(0, n_seeds, chunk)
     ]
     parts = iter(pool.map(_runs, chunks, "coverage, runs"))
     rows, quantiles = [], []
     for case, truth in zip(cases, truths, strict=True):
-        for budget in _budgets(case, config):
+        for budget, n_seeds in _budgets(case, config):
             runs = np.concatenate([next(parts) for _ in range(0, n_seeds, chunk)])
             row, z = _judged(case, budget, truth, runs)
             rows.append(row)
@@ -54,8 +55,10 @@ def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
     folder.write_csv("quantiles", quantiles)
 
 
-def _budgets(case: Case, config: dict[str, Any]) -> tuple[int, int]:
-    return case["samples"] // config["small_part"], case["samples"]
+def _budgets(case: Case, config: dict[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Samples and seeds of the small budget, which decides nothing, and of the one that is judged."""
+    small = case["samples"] // config["small_part"]
+    return (small, config["small_seeds"]), (case["samples"], config["n_seeds"])
 
 
 def _spec(case: Case) -> NetworkSpec:
@@ -85,6 +88,8 @@ def _truth(case: Case) -> Estimate:
         mean, cov = np.full(case["inputs"], 0.2), 0.5
         return Estimate(one_hidden_layer_local_complexity(network, mean, cov, sigma), 0.0, 1)
     rng = case_rng("coverage, exact", _name(case))
+    if "pairs" in case:
+        return sharp_local_complexity(network, domain, sigma, case["pairs"], rng, workers=1)
     return exact_local_complexity(network, domain, density, sigma, case["n_bias"], rng, workers=1)
 
 

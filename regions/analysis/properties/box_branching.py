@@ -242,8 +242,8 @@ def undecided_boxes(
     parts = tuple(part for _, part in branching.left())
     if parts == (domain,) or not branching.divisible:
         return Remainder(parts, Fraction(0), branching.boxes)
-    taken = sum((_exact_volume(*part.bounds()) for part in parts), Fraction(0))
-    return Remainder(parts, _exact_volume(*domain.bounds()) - taken, branching.boxes)
+    taken = sum((exact_volume(*part.bounds()) for part in parts), Fraction(0))
+    return Remainder(parts, exact_volume(*domain.bounds()) - taken, branching.boxes)
 
 
 def _outer_box(domain: Domain) -> tuple[FloatArray, FloatArray]:
@@ -316,6 +316,7 @@ def _thick(node: BoxNode, low: FloatArray, high: FloatArray) -> tuple[FloatArray
     return np.maximum(low, node.low - room), np.minimum(high, node.high + room)
 
 
-def _exact_volume(low: FloatArray, high: FloatArray) -> Fraction:
+def exact_volume(low: FloatArray, high: FloatArray) -> Fraction:
+    """Return the volume of a box."""
     ends = zip(low.tolist(), high.tolist(), strict=True)
     return prod((Fraction(b) - Fraction(a) for a, b in ends), start=Fraction(1))

@@ -167,6 +167,13 @@ class Judge:
             )
         return found
 
+    def is_safe(self, t: Sequence[Fraction]) -> bool:
+        """Tell whether an intrinsic point is outside the domain or its outputs are safe, exactly."""
+        if not is_inside(self.case.domain, t):
+            return True
+        outputs = exact_outputs(self.network, to_inputs(self.case.domain, t))
+        return violated_disjunct(self.case, outputs) is None
+
     def _at(self, t: Sequence[Fraction]) -> Counterexample | None:
         """Return the counterexample at an intrinsic point, None if it is outside or its outputs are safe."""
         domain = self.case.domain

@@ -96,7 +96,7 @@ class Share(Shown):
 
     def __str__(self) -> str:
         low, high = self.bounds()
-        return f"{float(self.low):.9g}" if self.exact else f"{low:.6g} to {high:.6g}"
+        return f"{float(self.low):.9g}" if self.exact else f"{low:.9g} to {high:.9g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +112,12 @@ class PropertyReport(Shown):
         Of several cases the volumes are added; what lies in two of their domains counts twice.
     by_disjunct : tuple over the cases of tuples of Share, one for each set of unsafe outputs
         Of the volume of the case's domain.
-    ball : InscribedBall inside one piece, if the pieces are known
-        The largest of these. It is a lower bound for the violating set as a whole: where pieces meet, a ball
-        that reaches over several of them may be larger.
+    ball : InscribedBall in the violating set, if pieces are known
+        Its `radius` is a lower bound for the largest one and `upper` an upper bound. It may reach over
+        several pieces where there are at most 512; of more, it is the largest inside a single piece.
     pieces : tuple of ViolatingPiece, without common interior: all, if the share is exact
+    violating_cells : int, in how many cells a part of full dimension violates the property, as far as the
+        share was asked for
     cells : int, cells that were looked at
     boxes : int, boxes that were bounded before
     seconds : float
@@ -134,6 +136,7 @@ class PropertyReport(Shown):
     seconds: float
     stopped_by: str = ""
     name: str = ""
+    violating_cells: int = 0
 
     @property
     def answer(self) -> str:
@@ -185,8 +188,10 @@ class PropertyReport(Shown):
                 "case": self.ball.case,
                 "centre": [float(x) for x in self.ball.centre],
                 "radius": self.ball.radius,
+                "upper": None if self.ball.upper == inf else self.ball.upper,
             },
             "pieces": len(self.pieces),
+            "violating_cells": self.violating_cells,
             "cells": self.cells,
             "boxes": self.boxes,
             "seconds": self.seconds,
@@ -211,8 +216,10 @@ class PropertyReport(Shown):
             for case, shares in enumerate(self.by_disjunct):
                 for k, share in enumerate(shares):
                     facts[f"case {case}, disjunct {k}"] = str(share)
-            facts["pieces"] = f"{len(self.pieces):,}"
+            pieces = f", {len(self.pieces):,} pieces" if self.pieces else ""
+            facts["violating"] = f"{self.violating_cells:,} cells{pieces}"
         if self.ball is not None:
-            facts["largest ball"] = f"radius {self.ball.radius:.6g}"
+            most = "" if self.ball.upper == inf else f", none above {self.ball.upper:.6g}"
+            facts["largest ball"] = f"radius {self.ball.radius:.6g}{most}"
         facts["looked at"] = f"{self.cells:,} cells, {self.boxes:,} boxes, {self.seconds:.2f} s"
         return facts

@@ -87,21 +87,20 @@ class ViolatingPiece(Shown):
 
 @dataclass(frozen=True)
 class InscribedBall:
-    """A ball inside one violating piece, the largest up to rounding.
-
-    It lies within a single piece, in one cell. One that reaches over several pieces may be larger: to find it
-    takes the distance from a union that need not be convex, which is not done.
+    """A ball inside the violating set, and a bound of all such balls.
 
     Attributes
     ----------
     case : int
     centre : d Fractions, intrinsic
-    radius : float, in intrinsic units; the ball with it lies in the piece, which is proven
+    radius : float, in intrinsic units; the ball with it violates the property, which is proven
+    upper : float, no ball in the violating set of its case has a larger radius; inf where that is not known
     """
 
     case: int
     centre: Point
     radius: float
+    upper: float = inf
 
 
 class UnsafeParts:

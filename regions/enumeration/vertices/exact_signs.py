@@ -12,6 +12,7 @@ from flint import fmpz_mat
 from numpy.typing import NDArray
 
 from regions.domain import Domain
+from regions.enumeration.vertices.error_norms import ErrorNorms, ErrorsOnPath, radius_of
 from regions.errors import SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.layouts import SearchMemory
@@ -19,9 +20,10 @@ from regions.network.patterns import unpack
 from regions.network.relu_network import Network
 from regions.rational import ExactNetwork, sign_at
 from regions.rational.integer_rows import Row
-from regions.rational.row_enclosures import enclosed_point, enclosed_sign
+from regions.rational.row_enclosures import EnclosedRow, enclosed_point, enclosed_sign
 
-ENCLOSED_ERROR = 2.0**-45  # of a position, as a fraction of the domain's largest coordinate
+# of a position, as fractions of the domain's largest coordinate, for rows in floats and in fixed point
+ENCLOSED_ERRORS = (2.0**-16, 2.0**-45, 2.0**-45)
 
 
 class ExactSigns:
@@ -35,6 +37,7 @@ class ExactSigns:
     network, domain : as searched
     word_starts : (layers + 1,) first pattern word of each layer
     unit_starts : (layers + 1,) flat number of each layer's first unit
+    norms : ErrorNorms, where exact answers take long
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class ExactSigns:
         domain: Domain,
         word_starts: NDArray[np.int64],
         unit_starts: NDArray[np.int64],
+        norms: ErrorNorms | None = None,
     ) -> None:
+        self._norms = norms
         self._network, self._domain = network, domain
         self._word_starts, self._unit_starts = word_starts, unit_starts
 
@@ -66,11 +71,14 @@ class ExactSigns:
         points: dict[int, Row] = {}
         rows: dict[int, Row] = {}
         signs = 0
+        path = None if self._norms is None else self._norms.path(memory)
         for k, (vertex, unit) in enumerate(memory.questions[first:last].tolist(), first):
             signs += unit >= 0
             if vertex not in labels:
                 labels[vertex] = self._labels(memory, vertex, planar)
             plane = None if unit < 0 else self._plane(memory, layer, unit)
+            if path is not None and self._normed(memory, k, path, plane, labels[vertex]):
+                continue
             if self._enclosed(memory, k, key, plane, labels[vertex]):
                 continue
             if plane is not None:
@@ -89,6 +97,42 @@ class ExactSigns:
         memory.asked = 0
         return signs, last - first - signs
 
+    def _normed(
+        self, memory: SearchMemory, k: int, path: ErrorsOnPath, plane: int | None, labels: list[int]
+    ) -> bool:
+        """Answer question k by the search's own maps where their errors from norms allow it."""
+        if len(labels) != self._exact.dimension or not all(self._is_row(label) for label in labels):
+            return False
+        vertex = int(memory.questions[k, 0])
+        if plane is None:
+            point = memory.held["points"][:, vertex].copy()
+            rows = [path.row(label) if label >= 0 else self._side(label) for label in labels]
+            parts = [np.array(part) for part in zip(*rows, strict=True)]
+            radius = radius_of(point, parts[0], parts[1])
+            memory.answer_points[k] = [*point, radius]
+            return bool(radius <= memory.largest_error)
+        found = [] if not self._is_row(plane) else [path.enclosed(plane)]
+        for label in labels:
+            row = None if label < 0 else path.enclosed(label)
+            if label < 0:
+                *a, c = self._exact.halfspace_rows[-1 - label]
+                up, down = max(path.power, 0), max(-path.power, 0)
+                row = EnclosedRow((*(x << up for x in a), c << down), 0)
+            found.append(row)
+        known = [row for row in found if row is not None]
+        if len(known) <= len(labels):
+            return False
+        memory.answers[k] = enclosed_sign(known[0], known[1:])
+        return bool(memory.answers[k] != 0)
+
+    def _is_row(self, label: int) -> bool:
+        """Whether a hyperplane is a side of the domain, or where a unit is 0."""
+        return label < self._network.n_units
+
+    def _side(self, label: int) -> tuple[NDArray[np.float64], float]:
+        A, b = self._domain.halfspaces
+        return np.append(A[-1 - label], -b[-1 - label]), 0.0
+
     def _enclosed(
         self, memory: SearchMemory, k: int, key: bytes, plane: int | None, labels: list[int]
     ) -> bool:
@@ -105,7 +149,9 @@ class ExactSigns:
                     return True
             else:
                 point = enclosed_point(found)
-                if point is not None and point[1] <= ENCLOSED_ERROR * float(memory.held["extents"].max()):
+                if point is not None and point[1] <= ENCLOSED_ERRORS[precision] * float(
+                    memory.held["extents"].max()
+                ):
                     memory.answer_points[k] = [*point[0], point[1]]
                     return True
         return False

@@ -21,7 +21,7 @@ from regions.enumeration.planning import plan_search, vertex_engine
 from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.kernels.memory.states import Mode
-from regions.kernels.vertices.pattern_steps import list_pattern
+from regions.kernels.vertices.pattern_steps import list_pattern, touch_nothing
 from regions.kernels.vertices.steps import steps_of
 from regions.network.patterns import distinct_rows, packed_size
 from regions.network.relu_network import Network
@@ -75,7 +75,8 @@ class PatternSearch(VertexSearch):
     def _steps(self) -> dict[str, Any]:
         net = self.net
         steps = steps_of(net.planar, Mode.COUNT, net.sloped, net.sparse, net.maxed)
-        return {**steps, "finish": list_pattern}
+        touches = {"touch_units": touch_nothing, "touch_candidates": touch_nothing}
+        return {**steps, **touches, "finish": list_pattern}
 
     def keep_output(self) -> None:
         """Show what is in the output buffer, and empty it."""

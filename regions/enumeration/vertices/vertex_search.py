@@ -31,7 +31,7 @@ from regions.enumeration.search import (
     check_length,
     run_task,
 )
-from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.memory.layouts import SearchMemory, aligned_zeros
 from regions.kernels.memory.states import Mode, Request, Status
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
 from regions.kernels.vertices.steps import MEASURERS, WHEN_MET, steps_of
@@ -41,6 +41,7 @@ from regions.network.layer_matrices import are_large
 
 if TYPE_CHECKING:
     from regions.enumeration.spool import Sink, Spool
+    from regions.enumeration.vertices.error_norms import ErrorNorms
     from regions.enumeration.vertices.exact_signs import ExactSigns
 
 STEPS_PER_CALL = 1 << 15
@@ -50,6 +51,7 @@ SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-16  # of a vertex's position, as a fraction of the domain's largest coordinate
 LARGEST_WHERE_EXACT_IS_SLOW = 2.0**-12  # only signs that are open ask for what takes so long
 
+STATUSES = tuple(Status)  # by their numbers
 CONSTANT_TABLES = {"ranks_below"}  # of the arrays that a search makes
 
 pool = BufferPool()
@@ -63,6 +65,7 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
     patterns = max(1, int(net.word_start[-1]))
     vertices = sizes.vertices + 2 * sizes.polytope
     events = sizes.events + 4 * widest
+    slots = sizes.slots + net.n_layers
     u64, i64 = np.uint64, np.int64
     return {
         "nodes": np.zeros(sizes.nodes, VERTEX_SEARCH.arrays["nodes"].dtype),
@@ -70,7 +73,9 @@ def _stacks(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "patterns": np.zeros((sizes.nodes, patterns), u64),
         "alive": np.zeros((sizes.nodes, words if net.maxed else 0), u64),
         "keys": np.zeros(sizes.nodes, u64),
-        "slots": np.zeros((sizes.slots + net.n_layers, d + 5, widest)),
+        "slots": aligned_zeros(slots, d + 5, widest),
+        "rough_slots": aligned_zeros(slots if net.rough else 0, 3, net.rough_length, dtype=np.float32),
+        "rough_spreads": np.zeros(slots if net.rough else 0),
         "points": np.zeros((d, vertices)),
         "radii": np.zeros(vertices),
         "positive": np.zeros((vertices, words), u64),
@@ -103,12 +108,12 @@ def _scratch(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "values": np.zeros((vertices, widest)),
         "unit_values": np.zeros(4 * vertices),
         "unit_row": np.zeros(d + 1),
-        "middles": np.zeros(widest),
-        "spreads": np.zeros(widest),
+        "rough_factors": np.zeros((widest if net.rough else 0, 3), np.float32),
+        "rough_box": np.zeros(4, np.float32),
         "box": np.zeros((2, d)),
-        "units": np.zeros(widest + 1, i64),
+        "units": np.zeros(widest + 8, i64),
         "work": np.zeros(widest + vertices + 8, i64),
-        "masks": np.zeros((4, words), u64),
+        "masks": np.zeros((5, words), u64),
         "tied": np.zeros(max(1, net.n_units), i64),
         "pairs": np.zeros((4 * vertices, 2), i64),
         "gathered": np.zeros(4 * vertices, u64),
@@ -191,6 +196,14 @@ class Output(NamedTuple):
     point: NDArray[np.float64]
 
 
+class _Root(NamedTuple):
+    """What every task of a search starts from."""
+
+    registers: NDArray[np.int64]
+    arrays: dict[str, NDArray[Any]]
+    node: NDArray[Any]
+
+
 class _ExactAnswers:
     """Exact answers for the searches of one network on one domain.
 
@@ -201,6 +214,19 @@ class _ExactAnswers:
         self.net, self.domain = net, domain
         self.lock = threading.Lock()
         self.signs: ExactSigns | None = None
+        self.large = are_large(net.network.operators)
+        self.norms: ErrorNorms | None = None
+
+    def tighten(self, memory: SearchMemory) -> bool:
+        """Tighten errors where exact answers take long; returns whether the step is to be done again."""
+        if not self.large:
+            return False
+        with self.lock:
+            if self.norms is None:
+                from regions.enumeration.vertices.error_norms import ErrorNorms
+
+                self.norms = ErrorNorms(self.net)
+            return self.norms.tighten(memory)
 
     def answer(self, memory: SearchMemory) -> tuple[int, int]:
         """Answer what a step asks; returns how many signs and how many positions."""
@@ -209,7 +235,8 @@ class _ExactAnswers:
                 from regions.enumeration.vertices.exact_signs import ExactSigns  # slow to import
 
                 net = self.net
-                self.signs = ExactSigns(net.network, self.domain, net.word_start, net.arrays["unit_starts"])
+                starts = net.word_start, net.arrays["unit_starts"]
+                self.signs = ExactSigns(net.network, self.domain, *starts, self.norms)
             return self.signs.answer(memory, self.net.planar)
 
 
@@ -244,7 +271,7 @@ class VertexSearch:
         collect = mode == Mode.COLLECT
         widths = tuple(a.tobytes() for a in (net.width, net.word_start, net.arrays["maxed"]))
         kind = (type(self), mode, sizes, net.dimension, net.certified, net.planar, net.sloped, net.sparse)
-        self.shape = (*kind, *widths)
+        self.shape = (*kind, bool(net.rough), *widths)
         kept = pool.take(self.shape, net)
         if kept is not None:
             self.sizes, self.memory = kept.sizes, kept.memory
@@ -263,20 +290,23 @@ class VertexSearch:
             self.memory.bind(self._steps())
             self.memory.settles_doubts = False
         if kept is None or kept.owner is not net:
-            self.memory.use(net.arrays)
-        self._prepare()
+            self.memory.use(net.arrays | net.rough)
+            self.memory.root = self._prepare()
+        self._root: _Root = self.memory.root
+        self.request(Request.NONE)
 
     def _steps(self) -> dict[str, Any]:
         """Return the kernels that this search is made of."""
         net = self.net
-        return steps_of(net.planar, self.mode, net.sloped, net.sparse, net.maxed, net.dimension)
+        rough = bool(net.rough)
+        return steps_of(net.planar, self.mode, net.sloped, net.sparse, net.maxed, net.dimension, rough)
 
     def twins(self) -> Callable[[], VertexSearch]:
         """Return what makes searches like this one, with arrays of their own, while this one is in use."""
         sizes, settles = self.sizes, self.memory.settles_doubts
         # what a blueprint makes is 0, so twins share all that is not
         tables = CONSTANT_TABLES & self.memory.held.keys()
-        blueprint = self.memory.blueprint(self.net.arrays.keys() | tables)
+        blueprint = self.memory.blueprint(self.net.arrays.keys() | self.net.rough.keys() | tables)
 
         def make() -> VertexSearch:
             twin = copy(self)
@@ -287,7 +317,8 @@ class VertexSearch:
             else:
                 twin.sizes, twin.memory = kept.sizes, kept.memory
                 if kept.owner is not self.net:
-                    twin.memory.use(self.net.arrays)
+                    twin.memory.use(self.net.arrays | self.net.rough)
+            twin.memory.root = self._root
             twin.request(Request.NONE)
             twin.outputs, twin.task = [], WHOLE
             return twin
@@ -307,13 +338,13 @@ class VertexSearch:
             array[tuple(slice(0, n) for n in before.shape)] = before
         self.memory.use({**stacks, **_scratch(self.net, sizes)})
 
-    def _prepare(self) -> None:
-        """Prepare what every task starts from: the registers, and the domain's polytope."""
+    def _prepare(self) -> _Root:
+        """Return what every task starts from: the registers, the domain's polytope, its node."""
         net, domain, memory = self.net, self.domain, self.memory
         d = net.dimension
         a, b = domain.halfspaces
         n, m = domain.vertices.shape[0], a.shape[0]
-        root = {
+        arrays = {
             "points": np.ascontiguousarray(domain.vertices.T),
             "radii": net.radii,
             "ring": np.arange(n),
@@ -322,38 +353,35 @@ class VertexSearch:
             "edges": np.arange(m),
         }
         if net.planar:
-            root["definitions"] = np.nonzero(domain.incidence)[1].reshape(n, 2)
+            arrays["definitions"] = np.nonzero(domain.incidence)[1].reshape(n, 2)
         else:
-            bits = np.zeros((n, 64 * memory.incidence.shape[1]), np.bool_)
+            bits = np.zeros((n, -(-m // 64) * 64), np.bool_)
             bits[:, :m] = domain.incidence
-            root["incidence"] = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
-        self._root = root
-        memory.held["requests"][0] = Request.NONE
+            arrays["incidence"] = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
         memory.clear()
         memory.dimension, memory.n_layers = d, net.n_layers
         memory.certified, memory.planar, memory.central = net.certified, net.planar, net.central
         memory.gamma_point = rounding(d + 2)
         memory.vertex_radius = net.radius
-        large = are_large(net.network.operators)
-        largest_error = LARGEST_WHERE_EXACT_IS_SLOW if large else LARGEST_ERROR
+        largest_error = LARGEST_WHERE_EXACT_IS_SLOW if self.exact.large else LARGEST_ERROR
         memory.largest_error = largest_error * net.arrays["extents"].max()
         memory.underflow = net.underflow
         memory.mode = self.mode
+        memory.rough = int(bool(net.rough) and self.mode != Mode.COLLECT)
         memory.want_map = int(self.mode == Mode.COLLECT)
         memory.n_nodes = memory.fresh = 1
-        self._registers = memory.registers()
         node = np.zeros(1, memory.held["nodes"].dtype)
         node["layer"] = node["last_event"] = -1
         node["n_vertices"] = node["vertex_top"] = node["ring_top"] = n
         node["hyperplanes"] = m
         node["n_facets"] = 0 if net.planar else m
-        self._node = node
+        return _Root(memory.registers(), arrays, node)
 
     def start(self, task: Task = WHOLE, cell_limit: int = NO_LIMIT, budget: Budget = EVERYTHING) -> None:
         """Put the domain's polytope on an empty stack, to go to the task's subtree at the next step."""
         net, memory, path = self.net, self.memory, task.path
         held = memory.held
-        memory.set_registers(self._registers)
+        memory.set_registers(self._root.registers)
         self.outputs, self.task = [] if self.spool is None else self.spool.begin(), task
         memory.cell_limit, memory.cell_goal = cell_limit, budget.cells
         memory.frontier = len(path) + budget.depth if budget.depth else 0
@@ -361,13 +389,15 @@ class VertexSearch:
         check_length(task, net.n_units)
         held["trail"][: len(path)] = np.frombuffer(path, np.uint8)
         held["volume_sum"][:] = 0
-        held["nodes"][:1] = self._node
-        for name in ("candidates", "patterns", "keys"):
-            held[name][0] = 0
+        held["nodes"][:1] = self._root.node
+        held["candidates"][0] = held["patterns"][0] = held["keys"][0] = 0
         held["slots"][0, : net.dimension + 3, : net.width[0]] = net.first
-        for name, array in self._root.items():
+        for name, array in self._root.arrays.items():
             if name == "points":
                 held[name][:, : array.shape[1]] = array
+            elif name == "incidence":  # which may have grown since, in both directions
+                held[name][: array.shape[0]] = 0
+                held[name][: array.shape[0], : array.shape[1]] = array
             else:
                 held[name][: array.shape[0], ...] = array
 
@@ -375,7 +405,7 @@ class VertexSearch:
         """Search on, growing arrays and answering as needed; returns what `Search.step` says."""
         steps = min(steps, max(1, PRODUCTS_PER_CALL // self.net.arrays["weights"].size))
         while True:
-            status = Status(self.memory.search(steps))
+            status = STATUSES[self.memory.search(steps)]
             if status == Status.GROW:
                 self._grow(self.sizes.doubled())
             elif status == Status.GROW_BITS:
@@ -402,6 +432,9 @@ class VertexSearch:
             # ask again, into enough room
             memory.use(_questions(self.net, 2 * memory.asked))
             memory.asked = memory.answered = 0
+            return
+        if memory.answered == 0 and self.exact.tighten(memory):
+            memory.asked = 0
             return
         signs, positions = self.exact.answer(memory)
         memory.doubtful += signs

@@ -54,6 +54,11 @@ def floats(axes: str, meaning: str) -> Array:
     return _array(axes, np.float64, meaning)
 
 
+def singles(axes: str, meaning: str) -> Array:
+    """Declare an array of float32."""
+    return _array(axes, np.float32, meaning)
+
+
 def ints(axes: str, meaning: str) -> Array:
     """Declare an array of int64."""
     return _array(axes, np.int64, meaning)
@@ -67,6 +72,21 @@ def words(axes: str, meaning: str) -> Array:
 def records(axes: str, fields: Iterable[str], meaning: str) -> Array:
     """Declare an array of records with int64 fields, which kernels read as `search.nodes[top].layer`."""
     return _array(axes, np.dtype([(name, np.int64) for name in fields], align=True), meaning)
+
+
+def aligned_zeros(*shape: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """Make an array of zeros that begins with a line of the processor's cache, for long loops over its rows.
+
+    Examples
+    --------
+    >>> made = aligned_zeros(3, 8)
+    >>> made.shape, made.__array_interface__["data"][0] % LINE
+    ((3, 8), 0)
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.zeros(size + LINE, np.uint8)
+    first = -room.__array_interface__["data"][0] % LINE
+    return room[first : first + size].view(dtype).reshape(shape)
 
 
 def _array(axes: str, dtype: DTypeLike, meaning: str) -> Array:
@@ -153,6 +173,7 @@ class Memory:
         self._table = table
         self._numbers = table.view(np.float64)
         self._address = int(table.__array_interface__["data"][0])
+        self._bytes = -1
         self.held: dict[str, NDArray[Any]] = {}
 
     if TYPE_CHECKING:
@@ -191,6 +212,7 @@ class Memory:
         ValueError
             If one is not of the declared type and number of axes, or not C-contiguous.
         """
+        self._bytes = -1
         for name, array in arrays.items():
             self.layout.check(name, array)
             at = self.layout.places[name]
@@ -203,7 +225,9 @@ class Memory:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(array.nbytes for array in self.held.values())
+        if self._bytes < 0:
+            self._bytes = sum(array.nbytes for array in self.held.values())
+        return self._bytes
 
     def blueprint(self, shared: Collection[str]) -> Blueprint:
         """Describe the arrays of this memory, so that others like it can be made while it is in use.
@@ -285,6 +309,7 @@ class Blueprint:
         for name, (_, _, first) in self.own.items():
             made._table[self.layout.places[name]] = address + first
         made.held = _Held(self, piece)
+        made._bytes = self.size + sum(array.nbytes for array in self.shared.values())
         for name, kernel in self.steps.items():
             setattr(made, name, partial(kernel, made))
         return made

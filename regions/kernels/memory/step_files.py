@@ -54,14 +54,14 @@ class NativeStep:
         native = [_NATIVE[kind] for kind in kinds]
         # numba's convention: the result and the description of an error go to two addresses
         self._function = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, pointer, *native)(address)
-        self._name, self._table = name, table
+        self._name, self._result, error = name, ctypes.c_int64(), ctypes.c_void_p()
+        # a search has one thread at a time, so its calls may share the place of the result
+        self._before = (ctypes.byref(self._result), ctypes.byref(error), table)
 
     def __call__(self, *arguments: float) -> int:
-        result, error = ctypes.c_int64(), ctypes.c_void_p()
-        status = self._function(ctypes.byref(result), ctypes.byref(error), self._table, *arguments)
-        if status:  # kernels raise nothing; only NUMBA_BOUNDSCHECK=1 makes them
+        if self._function(*self._before, *arguments):  # only NUMBA_BOUNDSCHECK=1 makes kernels raise
             raise IndexError(f"step {self._name}: an index is out of bounds")
-        return result.value
+        return self._result.value
 
 
 def find_step(module: str, kernel: str, wanted: str) -> int | None:

@@ -1,6 +1,6 @@
 """What a search by vertices holds: the network on the domain, its stacks, scratch of one step, output."""
 
-from regions.kernels.memory.layouts import Layout, floats, ints, records, words
+from regions.kernels.memory.layouts import Layout, floats, ints, records, singles, words
 
 NETWORK_ARRAYS = {
     "widths": ints("layers", "units of each layer; the last is the output"),
@@ -93,6 +93,7 @@ VERTEX_SEARCH = Layout(
         "n_nodes": "nodes on the stack",
         "out_halves": "half-facets in the output",
         "splits": "splits made",
+        "rough": "1: the last layer's maps are of single precision, as in `single_maps`",
         "want_map": "1: carry the affine map through to the output",
         "guided": "1: follow the pattern in guide only",
         "answered": "exact signs available for the step under way",
@@ -126,6 +127,8 @@ VERTEX_SEARCH = Layout(
         "slots": floats(
             "slots, d + 5, widest", "maps: coefficients, constant, error, error passed on, bound, 1-norm"
         ),
+        "rough_slots": singles("slots, 3, last layer", "the last layer's maps: coefficients, constant"),
+        "rough_spreads": floats("slots", "of a map: its part in the error of rough maps that are made of it"),
         "points": floats("d, vertices", "coordinates"),
         "radii": floats("vertices", "position errors"),
         "positive": words("vertices, candidate words", "signs of the candidates: bit c of candidate c"),
@@ -146,17 +149,26 @@ VERTEX_SEARCH = Layout(
         "event_keys": words("events", "its unit key"),
         "event_before": ints("events", "the event before, -1 if none"),
         "guide": words("pattern words", "the pattern to follow"),
+        # the last layer's weights, for rough maps
+        "rough_weights": singles("units below, last layer", "weights, a column after the other"),
+        "rough_biases": singles("last layer", "biases"),
+        "rough_norms": singles("last layer", "2-norms of weights and bias, rounded up"),
+        "rough_rows": floats("last layer, units below", "the weights themselves, a row after the other"),
         # scratch of one step
+        "rough_factors": singles("units below, 3", "rows of listed units"),
+        "rough_box": singles("4", "the middle and the half-widths of a polygon's box"),
         "values": floats("vertices of one cell, widest", "1.0 where positive, 0.0 where zero"),
         "unit_values": floats("vertices of one cell", "values of one unit"),
         "unit_row": floats("d + 1", "coefficients and constant of one unit"),
-        "middles": floats("widest", "values at the middle of the box, 0 where undecided"),
-        "spreads": floats("widest", "how far the values at the vertices may be from those"),
         "box": floats("2, d", "middle and half-widths of the box around a polytope"),
         "units": ints("widest", "a list of units; ~unit: one left of its breakpoint"),
         "tied": ints("units", "1: a candidate ties with the winner on the facet in hand"),
         "work": ints("entries", "a list of vertices, units or sides"),
-        "masks": words("4, candidate words", "candidates with + somewhere, - somewhere, zero somewhere"),
+        "masks": words(
+            "5, candidate words",
+            "entering a layer: units that are positive, that are open; in a split: candidates with + "
+            "somewhere, - somewhere, zero somewhere, pairs that are decided, candidates decided left",
+        ),
         "pairs": ints("cut edges, 2", "ends of the edges that are cut"),
         "gathered": words("entries", "a list of incidences"),
         "picked": ints("vertices", "a list of vertices"),
@@ -250,6 +262,18 @@ VERTEX_SEARCH = Layout(
         "settle_doubt": "int64, int64, int64, float64",
         "add_units": "int64, int64, int64, int64",
         "copy_map": "int64, int64, int64, int64, int64",
+        # where the last layer's maps are rough
+        "start_rough": "int64, int64",
+        "add_rough": "int64, int64, int64, int64",
+        "open_rough": "int64, float64",
+        "rebuild_map": "int64, int64",
+        # where cells are listed
+        "touch_units": "int64, int64",
+        "touch_candidates": "int64, int64",
+        # where there are units with two slopes, or max units
+        "settle_linear": "int64, int64",
+        "list_left": "int64, int64",
+        "list_fallen": "int64, int64",
         # where there are max units
         "set_pairs": "int64, int64",
         "start_max_units": "int64, int64",

@@ -11,7 +11,7 @@ from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.flats import are_few, count_flats, list_flat_edges
-from regions.kernels.vertices.layer_maps import bounding_box, list_undecided, settle_linear
+from regions.kernels.vertices.layer_maps import bounding_box, list_open
 from regions.kernels.vertices.predicates import bounded_sign, screen_layer, set_bound, sure_signs
 from regions.kernels.vertices.vertex_signs import unit_value
 
@@ -80,10 +80,13 @@ def put_layer(search: SearchMemory, top: int) -> int:
     node = search.nodes[top]
     layer, slot = node.layer + 1, node.next_slot
     extent, radius = bounding_box(search, node.first_vertex, node.n_vertices)
-    screen_layer(search, layer, slot, extent, radius)
-    if search.cutting[layer] < search.widths[layer]:
-        settle_linear(search, layer)
-    n_open = list_undecided(search, search.widths[layer])
+    if search.rough == 1:
+        n_open = search.open_rough(top, radius)
+    else:
+        screen_layer(search, layer, slot, extent, radius)
+        if search.cutting[layer] < search.widths[layer]:
+            search.settle_linear(layer, 0)
+        n_open = list_open(search, search.widths[layer])
     if n_open == 0:
         return 0
     search.ask_layer = layer

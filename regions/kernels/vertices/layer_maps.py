@@ -6,10 +6,11 @@ and candidates, which cut the polytope, and `settle` sorts the candidates again 
 
 import numpy as np
 
-from regions.kernels.memory.bits import ONE, SMALLEST, ZERO, fma, trailing_zeros
+from regions.kernels.memory.bits import ONE, SMALLEST, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
-from regions.kernels.memory.states import Status
+from regions.kernels.memory.map_rows import add_columns, begin_rows, copy_adding, copy_adding_sizes
+from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.max_winners import plain_bits, set_active
 from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import clear_signs, decide_vertex_signs
@@ -18,24 +19,27 @@ from regions.kernels.vertices.weight_columns import add_sparse_column
 ON_ALL = -1  # in place of a hyperplane: candidates tie on the whole node
 
 
+@inlined
+def map_at(search: SearchMemory, slot: int) -> int:
+    """Return the place of a slot's first entry in `flat_slots`."""
+    return slot * search.slots.shape[1] * search.slots.shape[2]
+
+
 @part
 def start_map(search: SearchMemory, layer: int, slot: int) -> None:
     """Set a slot to the map of `layer` when no unit below is active: its biases."""
-    n = search.widths[layer]
-    d = search.dimension
-    rows = search.slots[slot]
-    biases = search.biases[search.bias_starts[layer] : search.bias_starts[layer] + n]
-    gamma = search.roundings[layer]
-    lost = search.underflow
-    for i in range(d):
-        row = rows[i]
-        for k in range(n):
-            row[k] = 0.0
-    constant = rows[d]
-    error = rows[d + 1]
-    for k in range(n):
-        constant[k] = biases[k]
-        error[k] = gamma * abs(biases[k]) + lost
+    length = search.slots.shape[2]
+    begin_rows(
+        search.flat_slots,
+        map_at(search, slot),
+        length,
+        search.dimension,
+        search.flat_biases,
+        search.bias_starts[layer],
+        search.roundings[layer],
+        search.underflow,
+        search.widths[layer],
+    )
 
 
 @part
@@ -56,88 +60,37 @@ def copy_map_with(
 
     The two slots may be the same one.
     """
-    n = search.widths[layer]
-    d = search.dimension
-    at = search.weight_starts[layer] + unit * n
-    column = search.weights[at : at + n]
+    n, d = search.widths[layer], search.dimension
+    length = search.slots.shape[2]
+    old, new = map_at(search, source), map_at(search, target)
+    start = search.weight_starts[layer] + unit * n
+    maps, weights = search.flat_slots, search.flat_weights
     for i in range(d + 1):
         factor = slope * search.slots[below, i, unit]
-        old = search.slots[source, i]
-        new = search.slots[target, i]
-        for k in range(n):
-            new[k] = fma(column[k], factor, old[k])
+        copy_adding(maps, old + i * length, new + i * length, weights, start, factor, n)
     factor = abs(slope) * search.slots[below, d + 2, unit]
-    old = search.slots[source, d + 1]
-    new = search.slots[target, d + 1]
-    for k in range(n):
-        new[k] = fma(abs(column[k]), factor, old[k])
+    row = (d + 1) * length
+    copy_adding_sizes(maps, old + row, new + row, weights, start, factor, n)
 
 
 @part
 def add_active(search: SearchMemory, layer: int, source: int, target: int, count: int) -> None:
     """Add `count` units of slope 1 (listed in `units`) of the map in `source` to the map of `layer`.
 
-    `target[i, k] += sum_j W[k, j] source[i, j]`, four units at a time so that each pass over the
-    target row serves four products; the error row takes `|W[k, j]|` times what a unit passes on.
+    `target[i, k] += sum_j W[k, j] source[i, j]`; the error row takes `|W[k, j]|` times what a unit passes on.
     """
-    d = search.dimension
-    n = search.widths[layer]
-    start = search.weight_starts[layer]
-    low = search.slots[source]
-    high = search.slots[target]
-    done = 0
-    if n < 4:
-        for k in range(n):
-            for i in range(d + 1):
-                total = high[i, k]
-                for u in range(count):
-                    total = fma(
-                        search.weights[start + search.units[u] * n + k], low[i, search.units[u]], total
-                    )
-                high[i, k] = total
-            total = high[d + 1, k]
-            for u in range(count):
-                total = fma(
-                    abs(search.weights[start + search.units[u] * n + k]), low[d + 2, search.units[u]], total
-                )
-            high[d + 1, k] = total
-        return
-    while done + 4 <= count:
-        j0, j1, j2, j3 = (
-            search.units[done],
-            search.units[done + 1],
-            search.units[done + 2],
-            search.units[done + 3],
-        )
-        w0 = search.weights[start + j0 * n : start + j0 * n + n]
-        w1 = search.weights[start + j1 * n : start + j1 * n + n]
-        w2 = search.weights[start + j2 * n : start + j2 * n + n]
-        w3 = search.weights[start + j3 * n : start + j3 * n + n]
-        for i in range(d + 1):
-            m0, m1, m2, m3 = low[i, j0], low[i, j1], low[i, j2], low[i, j3]
-            row = high[i]
-            for k in range(n):
-                row[k] = fma(w3[k], m3, fma(w2[k], m2, fma(w1[k], m1, fma(w0[k], m0, row[k]))))
-        m0, m1, m2, m3 = low[d + 2, j0], low[d + 2, j1], low[d + 2, j2], low[d + 2, j3]
-        row = high[d + 1]
-        for k in range(n):
-            row[k] = fma(
-                abs(w3[k]), m3, fma(abs(w2[k]), m2, fma(abs(w1[k]), m1, fma(abs(w0[k]), m0, row[k])))
-            )
-        done += 4
-    while done < count:
-        j0 = search.units[done]
-        w0 = search.weights[start + j0 * n : start + j0 * n + n]
-        for i in range(d + 1):
-            m0 = low[i, j0]
-            row = high[i]
-            for k in range(n):
-                row[k] = fma(w0[k], m0, row[k])
-        m0 = low[d + 2, j0]
-        row = high[d + 1]
-        for k in range(n):
-            row[k] = fma(abs(w0[k]), m0, row[k])
-        done += 1
+    add_columns(
+        search.flat_slots,
+        map_at(search, source),
+        map_at(search, target),
+        search.slots.shape[2],
+        search.dimension,
+        search.flat_weights,
+        search.weight_starts[layer],
+        search.flat_units,
+        count,
+        search.widths[layer],
+    )
 
 
 @step
@@ -230,31 +183,50 @@ def bounding_box(search: SearchMemory, first: int, count: int) -> tuple[float, f
 
 
 @inlined
-def list_undecided(search: SearchMemory, n: int) -> int:
+def list_open(search: SearchMemory, n: int) -> int:
     """List in `units` those of n units that `screen_layer` leaves open; returns how many."""
     count = 0
-    for k in range(n):
-        search.units[count] = k
-        count += 1 if search.middles[k] == 0.0 else 0
+    for w in range((n + 63) >> 6):
+        rest = search.masks[1, w]
+        while rest != ZERO:
+            search.units[count] = (w << 6) + trailing_zeros(rest)
+            rest &= rest - ONE
+            count += 1
     return count
 
 
-@part
-def settle_linear(search: SearchMemory, layer: int) -> None:
-    """Call the units of a layer whose slopes are equal active, as if their values were 1: they never cut."""
+@inlined
+def is_positive(search: SearchMemory, unit: int) -> bool:
+    """Whether row 0 of `masks` says that a unit of the layer in hand is positive."""
+    return (search.masks[0, unit >> 6] >> np.uint64(unit & 63)) & ONE != ZERO
+
+
+@inlined
+def set_decided(search: SearchMemory, unit: int, positive: bool) -> None:
+    """Record in the rows 0 and 1 of `masks` that a unit of the layer in hand is positive, or is not."""
+    w, bit = unit >> 6, ONE << np.uint64(unit & 63)
+    search.masks[0, w] = search.masks[0, w] | bit if positive else search.masks[0, w] & ~bit
+    search.masks[1, w] &= ~bit
+
+
+@step
+def settle_linear(search: SearchMemory, layer: int, _: int) -> int:
+    """Call the units of a layer whose slopes are equal active, as if they were above 0: they never cut."""
     start = search.unit_starts[layer]
     for k in range(search.widths[layer]):
         if search.slopes[0, start + k] == search.slopes[1, start + k]:
-            search.middles[k] = 1.0
+            set_decided(search, k, True)
+    return Status.DONE
 
 
-@part
+@step
 def list_left(search: SearchMemory, layer: int, count: int) -> int:
     """List in `units`, after `count` entries, the units that are decided left and have a slope there."""
     start = search.unit_starts[layer]
     for k in range(search.widths[layer]):
+        other = (search.masks[0, k >> 6] | search.masks[1, k >> 6]) >> np.uint64(k & 63)
         search.units[count] = ~k
-        count += 1 if search.middles[k] < 0.0 and search.slopes[0, start + k] != 0.0 else 0
+        count += 1 if other & ONE == ZERO and search.slopes[0, start + k] != 0.0 else 0
     return count
 
 
@@ -294,7 +266,7 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     layer = node.layer
     n = search.widths[layer]
     every = n + search.maxed[layer]
-    active, cuts, touching = 0, 0, 0
+    cuts, touching = 0, 0
     search.work[0] = 0
     node.n_candidates = 0
     extent, radius = bounding_box(search, node.first_vertex, node.n_vertices)
@@ -311,51 +283,35 @@ def decide_layer(search: SearchMemory, top: int) -> int:
     search.ask_layer = layer
     search.ask_facets = node.first_facet
     if search.cutting[layer] < n:
-        settle_linear(search, layer)
+        search.settle_linear(layer, 0)
     if every > n:
         search.start_max_units(top, 0)
     clear_signs(search, top)
-    key = search.keys[top]
-    first = search.word_starts[layer]
-    start = search.unit_starts[layer]
-    candidates = node.first_unit
-    word = ZERO
     node.n_plain = 0
-    for i in range(list_undecided(search, every)):
+    for i in range(list_open(search, every)):
         k = search.units[i]
         set_bound(search, slot, k, extent)
         seen = decide_vertex_signs(search, top, cuts, k)
-        # a unit that is 0 everywhere is inactive; of candidates that tie everywhere the first one wins
-        zero = 1.0 if k >= n and seen == 4 else -1.0
-        search.middles[k] = 0.0 if seen & 3 == 3 else (1.0 if seen & 3 == 2 else zero)
         if seen & 3 == 3:
-            search.candidate_units[candidates + cuts] = k
+            search.candidate_units[node.first_unit + cuts] = k
             cuts += 1
             node.n_plain += 1 if k < n else 0
-        elif seen == 4 and k >= n:
+            continue
+        # a unit that is 0 everywhere is inactive; of candidates that tie everywhere the first one wins
+        set_decided(search, k, seen & 3 == 2 or (k >= n and seen == 4))
+        if seen == 4 and k >= n:
             add_event(search, top, ON_ALL, k, True)
         elif seen == 6 or (seen == 5 and k >= n):
             touching += 1
             search.work[touching] = k
     if every > n:
         search.settle_max_units(top, 0)
-    for k in range(n):
-        # without a branch, which could not be predicted: half of the units are on
-        on = search.middles[k] > 0.0
-        search.units[active] = k
-        active += 1 if on else 0
-        word |= ONE << np.uint64(k & 63) if on else ZERO
-        unit_key = search.unit_keys[start + k]
-        key ^= unit_key if on else ZERO
-        if k & 63 == 63 or k == n - 1:
-            search.patterns[top, first + (k >> 6)] = word
-            word = ZERO
     if search.asked > search.answered:
         return -1
+    active = list_active(search, top, n)
     if search.sloped[layer] == 1:
-        active = list_left(search, layer, active)
+        active = search.list_left(layer, active)
     search.decisions += (search.cutting[layer] + every - n) * node.n_vertices
-    search.keys[top] = key
     search.work[0] = touching
     node.n_candidates = cuts
     for w in range(search.candidates.shape[1]):
@@ -370,21 +326,52 @@ def decide_layer(search: SearchMemory, top: int) -> int:
 
 
 @inlined
+def list_active(search: SearchMemory, top: int, n: int) -> int:
+    """List in `units` those of a layer's n units that are positive on a node, and set its pattern and key."""
+    layer = search.nodes[top].layer
+    first, start = search.word_starts[layer], search.unit_starts[layer]
+    listed = search.mode == Mode.COLLECT
+    count = 0
+    for w in range((n + 63) >> 6):
+        rest = search.masks[0, w] & (~ZERO >> np.uint64(64 - min(64, n - 64 * w)))
+        search.patterns[top, first + w] = rest
+        while rest != ZERO:
+            k = (w << 6) + trailing_zeros(rest)
+            rest &= rest - ONE
+            search.units[count] = k
+            count += 1
+            if listed:  # keys are those of facets
+                search.keys[top] ^= search.unit_keys[start + k]
+    return count
+
+
+@inlined
 def needs_map(search: SearchMemory, layer: int) -> bool:
     """Whether the map of `layer` will be read: a hidden layer's is always, the output's on request."""
     return layer < search.n_layers or search.want_map == 1
 
 
-@part
-def list_fallen(search: SearchMemory, top: int, word: int, fallen: np.uint64, count: int) -> int:
-    """List in `units`, after `count` entries, candidates decided left that have a slope there."""
+@inlined
+def is_rough(search: SearchMemory, layer: int) -> bool:
+    """Whether the map of `layer` is kept in single precision until a node enters it."""
+    return search.rough == 1 and layer == search.n_layers - 1
+
+
+@step
+def list_fallen(search: SearchMemory, top: int, count: int) -> int:
+    """List in `units`, after `count` entries, candidates decided left in a split that have a slope there.
+
+    They are those in row 4 of `masks`.
+    """
     node = search.nodes[top]
     start = search.unit_starts[node.layer]
-    while fallen != ZERO:
-        unit = search.candidate_units[node.first_unit + (word << 6) + trailing_zeros(fallen)]
-        fallen &= fallen - ONE
-        search.units[count] = ~unit
-        count += 1 if search.slopes[0, start + unit] != 0.0 else 0
+    for w in range((node.n_candidates + 63) >> 6):
+        fallen = search.masks[4, w]
+        while fallen != ZERO:
+            unit = search.candidate_units[node.first_unit + (w << 6) + trailing_zeros(fallen)]
+            fallen &= fallen - ONE
+            search.units[count] = ~unit
+            count += 1 if search.slopes[0, start + unit] != 0.0 else 0
     return count
 
 
@@ -428,6 +415,7 @@ def settle(search: SearchMemory, top: int) -> int:
             fallen &= plain
         else:
             search.masks[2, w] &= risen
+        search.masks[4, w] = fallen
         while risen != ZERO:
             c = (w << 6) + trailing_zeros(risen)
             risen &= risen - ONE
@@ -435,6 +423,6 @@ def settle(search: SearchMemory, top: int) -> int:
             set_active(search, top, layer, unit)
             search.units[count] = unit
             count += 1
-        if search.sloped[layer] == 1:
-            count = list_fallen(search, top, w, fallen, count)
+    if search.sloped[layer] == 1:
+        count = search.list_fallen(top, count)
     return search.settle_pairs(top, count) if maxed else count

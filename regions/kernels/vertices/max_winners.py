@@ -113,8 +113,10 @@ def start_max_units(search: SearchMemory, top: int, _: int) -> int:
         search.alive[top, w] = ZERO
     for row in range(search.widths[layer]):
         if search.rivals[1, start + row] > 1:
-            search.middles[row] = -1.0
-            search.alive[top, row >> 6] |= ONE << np.uint64(row & 63)
+            bit = ONE << np.uint64(row & 63)
+            search.masks[0, row >> 6] &= ~bit
+            search.masks[1, row >> 6] &= ~bit
+            search.alive[top, row >> 6] |= bit
     return 0
 
 
@@ -122,21 +124,23 @@ def start_max_units(search: SearchMemory, top: int, _: int) -> int:
 def settle_max_units(search: SearchMemory, top: int, _: int) -> int:
     """Rule candidates out by the pairs that are decided on a new node; those left alone become active.
 
-    `middles` has the signs of the pairs, 0 where they cut; active candidates get 1.
+    Row 0 of `masks` has the pairs that are positive, and gets the active candidates; row 1 those that cut.
     """
     layer = search.nodes[top].layer
     n, start = search.widths[layer], search.pair_starts[layer]
     for p in range(search.maxed[layer]):
-        sign = search.middles[n + p]
-        if sign != 0.0:
-            rule_out(search, top, search.pair_rows[1 if sign > 0.0 else 0, start + p])
+        w, shift = (n + p) >> 6, np.uint64((n + p) & 63)
+        if (search.masks[1, w] >> shift) & ONE == ZERO:
+            loser = 1 if (search.masks[0, w] >> shift) & ONE != ZERO else 0
+            rule_out(search, top, search.pair_rows[loser, start + p])
     row = 0
     while row < n:
         size = search.rivals[1, search.unit_starts[layer] + row]
         if size > 1:
             alive = count_alive(search, top, row, size)
             if alive == 1:
-                search.middles[lowest_alive(search, top, row, size)] = 1.0
+                winner = lowest_alive(search, top, row, size)
+                search.masks[0, winner >> 6] |= ONE << np.uint64(winner & 63)
             elif alive == 0:
                 search.nodes[top].dead = 1
         row += size

@@ -16,6 +16,7 @@ from regions.kernels.vertices.layer_maps import (
     copy_map_with,
     decide_layer,
     duplicate_map,
+    is_rough,
     needs_map,
     settle,
     start_map,
@@ -123,7 +124,10 @@ def open_children(search: SearchMemory, top: int, unit: int, wanted: int) -> int
         slot, below, flat = node.next_slot, node.map_slot, search.unit_starts[node.layer] + unit
         if wanted & 1:
             right, target = search.slopes[1, flat], search.nodes[upper].next_slot
-            if search.sparse[following] == 1:
+            if is_rough(search, following):
+                search.units[0] = unit
+                search.add_rough(slot, target, below, 1)
+            elif search.sparse[following] == 1:
                 search.copy_map(following, slot, target, below, unit)
             else:
                 copy_map_with(search, following, slot, target, below, unit, right)
@@ -167,7 +171,9 @@ def settle_child(search: SearchMemory, at: int, unit: int) -> int:
 def extend_map(search: SearchMemory, at: int, count: int) -> None:
     """Add `count` units (in `units`) that were decided to the next layer's map of a child."""
     child = search.nodes[at]
-    if count > 0 and needs_map(search, child.layer + 1):
+    if count > 0 and is_rough(search, child.layer + 1):
+        search.add_rough(child.next_slot, child.next_slot, child.map_slot, count)
+    elif count > 0 and needs_map(search, child.layer + 1):
         search.add_units(child.layer + 1, child.map_slot, child.next_slot, count)
 
 
@@ -234,6 +240,9 @@ def open_layer(search: SearchMemory, top: int, active: int) -> None:
     following = node.layer + 1
     if needs_map(search, following):
         node.next_slot += 1
+        if is_rough(search, following):
+            search.start_rough(top, active)
+            return
         start_map(search, following, node.next_slot)
         search.add_units(following, node.map_slot, node.next_slot, active)
 
@@ -279,65 +288,84 @@ def leave_cell(search: SearchMemory, top: int, cells: int) -> None:
     search.n_nodes = top
 
 
-def children_maker(touch: Callable[..., None]) -> Callable[..., int]:
-    """Make the kernel that replaces a node that was cut by its parts; `touch` records a facet touched.
+@inlined
+def make_children(search: SearchMemory, top: int, c: int, n_new: int, n_minus: int, n_plus: int) -> None:
+    """Replace a node that was cut by candidate c by its parts.
 
-    It is a function of the search, the node, the candidate, and the numbers of new vertices and of entries of
-    the two parts' lists, the negative one first; polygons and polytopes differ in `touch` only. A pair of
-    candidates of a max unit has one part only, where the one that is tried leads, and that is no choice.
+    `n_new` vertices were made; `n_minus` and `n_plus` are the entries of the two parts' lists, the negative
+    one first. A pair of candidates of a max unit has one part only, where the one that is tried leads, and
+    that is no choice.
     """
-
-    @inlined
-    def make_children(search: SearchMemory, top: int, c: int, n_new: int, n_minus: int, n_plus: int) -> None:
-        unit = search.candidate_units[search.nodes[top].first_unit + c]
-        is_pair = pair_of(search, top, c) >= 0
-        wanted = wanted_children(search, top, unit)
-        first = search.nodes[top].ring_top
-        count_split(search, top, n_new)
-        upper = top if is_pair else open_children(search, top, unit, wanted)
-        # the negative part first: its events lie below those of the positive part, which is searched first
-        for sign in (2, 1):
-            if wanted & sign == 0:
-                continue
-            positive = sign == 1
-            at = upper if positive else top
-            entries, count = (first + n_minus, n_plus) if positive else (first, n_minus)
-            start_child(search, at, entries, count, search.nodes[top].event_top)
-            if not is_pair:
-                go_deeper(search, at, positive)
-            active = settle_child(search, at, unit if positive and not is_pair else -1)
-            if is_pair:
-                active = search.finish_max_unit(at, c, active)
-            if search.mode == Mode.COLLECT:  # what vanishes on a facet only matters to the facet's key
-                for w in range((search.nodes[at].n_candidates + 63) >> 6):
-                    rest = search.masks[2, w]
-                    while rest != ZERO:
-                        touch(search, at, (w << 6) + trailing_zeros(rest))
-                        rest &= rest - ONE
-            extend_map(search, at, active)
-        search.n_nodes = upper + 1
-
-    return make_children
+    unit = search.candidate_units[search.nodes[top].first_unit + c]
+    is_pair = pair_of(search, top, c) >= 0
+    wanted = wanted_children(search, top, unit)
+    first = search.nodes[top].ring_top
+    count_split(search, top, n_new)
+    upper = top if is_pair else open_children(search, top, unit, wanted)
+    # the negative part first: its events lie below those of the positive part, which is searched first
+    for sign in (2, 1):
+        if wanted & sign == 0:
+            continue
+        positive = sign == 1
+        at = upper if positive else top
+        entries, count = (first + n_minus, n_plus) if positive else (first, n_minus)
+        start_child(search, at, entries, count, search.nodes[top].event_top)
+        if not is_pair:
+            go_deeper(search, at, positive)
+        active = settle_child(search, at, unit if positive and not is_pair else -1)
+        if is_pair:
+            active = search.finish_max_unit(at, c, active)
+        if search.mode == Mode.COLLECT:  # what vanishes on a facet only matters to the facet's key
+            search.touch_candidates(at, 0)
+        extend_map(search, at, active)
+    search.n_nodes = upper + 1
 
 
-def layer_enterer(copy: Callable[..., None], touch: Callable[..., None]) -> Callable[..., int]:
+def layer_enterer(copy: Callable[..., None]) -> Callable[..., int]:
     """Make the kernel that takes a node whose layer is decided on to the next one; returns a Status.
 
-    `copy` gives a node fresh copies of its vertices, `touch` records a facet that a unit touches.
+    `copy` gives a node fresh copies of its vertices.
     """
 
     @inlined
     def enter(search: SearchMemory, top: int) -> int:
         spare = save_node(search, top)
+        if is_rough(search, search.nodes[top].layer + 1):
+            search.rebuild_map(top, 0)
         copy(search, top)
         advance_layer(search, top)
         active = decide_layer(search, top)
         if active < 0:
             search.nodes[top] = search.nodes[spare]
             return Status.ASK
-        for i in range(search.work[0]):
-            touch(search, top, search.work[1 + i])
+        if search.mode == Mode.COLLECT:
+            search.touch_units(top, 0)
         open_layer(search, top, active)
         return Status.DONE
 
     return enter
+
+
+def toucher(touch: Callable[..., None]) -> Callable[..., None]:
+    """Make the kernel that records the facets touched on entering a layer; `touch` does so for one unit."""
+
+    @inlined
+    def touch_all(search: SearchMemory, top: int) -> None:
+        for i in range(search.work[0]):
+            touch(search, top, search.work[1 + i])
+
+    return touch_all
+
+
+def candidate_toucher(touch: Callable[..., None]) -> Callable[..., None]:
+    """Make the kernel that records what candidates touch that a split made active (row 2 of `masks`)."""
+
+    @inlined
+    def touch_all(search: SearchMemory, top: int) -> None:
+        for w in range((search.nodes[top].n_candidates + 63) >> 6):
+            rest = search.masks[2, w]
+            while rest != ZERO:
+                touch(search, top, (w << 6) + trailing_zeros(rest))
+                rest &= rest - ONE
+
+    return touch_all

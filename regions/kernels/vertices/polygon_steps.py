@@ -7,9 +7,11 @@ from regions.kernels.vertices.cell_output import write_jacobian, write_pattern
 from regions.kernels.vertices.nodes import (
     add_volume,
     begin_split,
-    children_maker,
+    candidate_toucher,
     layer_enterer,
     leave_cell,
+    make_children,
+    toucher,
     undo_split,
 )
 from regions.kernels.vertices.polygons import (
@@ -21,8 +23,9 @@ from regions.kernels.vertices.polygons import (
     touched_side_of_candidate,
 )
 
-make_children = children_maker(touched_side_of_candidate)
-enter = layer_enterer(copy_polygon, touched_side)
+enter = layer_enterer(copy_polygon)
+touch_all = toucher(touched_side)
+touch_all_candidates = candidate_toucher(touched_side_of_candidate)
 
 
 @step
@@ -51,6 +54,20 @@ def enter_layer_of_polygon(search: SearchMemory, top: int, _: int) -> int:
     node as it was.
     """
     return enter(search, top)
+
+
+@step
+def touch_units_of_polygon(search: SearchMemory, top: int, _: int) -> int:
+    """Record the sides on which units vanish that a node's new layer only touches."""
+    touch_all(search, top)
+    return Status.DONE
+
+
+@step
+def touch_candidates_of_polygon(search: SearchMemory, top: int, _: int) -> int:
+    """Record the sides on which candidates vanish that a split made active."""
+    touch_all_candidates(search, top)
+    return Status.DONE
 
 
 @step

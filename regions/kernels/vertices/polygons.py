@@ -11,7 +11,7 @@ from regions.kernels.memory.compiling import inlined, part
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.vertices.cell_output import add_ring
 from regions.kernels.vertices.error_bounds import place_exactly, radius_in_plane
-from regions.kernels.vertices.layer_maps import add_event
+from regions.kernels.vertices.layer_maps import add_event, is_positive
 from regions.kernels.vertices.predicates import bounded_sign
 from regions.kernels.vertices.vertex_signs import place_vertex, sign_at
 
@@ -158,7 +158,7 @@ def touched_side(search: SearchMemory, top: int, unit: int) -> None:
     count = node.n_vertices
     for i in range(count):
         if search.values[i, unit] == 0.0 and search.values[(i + 1) % count, unit] == 0.0:
-            add_event(search, top, search.edges[node.first_vertex + i], unit, search.middles[unit] > 0.0)
+            add_event(search, top, search.edges[node.first_vertex + i], unit, is_positive(search, unit))
 
 
 @part

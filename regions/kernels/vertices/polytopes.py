@@ -15,7 +15,7 @@ from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
 from regions.kernels.vertices.cell_output import add_half
 from regions.kernels.vertices.error_bounds import carried_radius
-from regions.kernels.vertices.layer_maps import add_event
+from regions.kernels.vertices.layer_maps import add_event, is_positive
 from regions.kernels.vertices.vertex_signs import place_vertex, set_new_vertex_signs, sign_at
 from regions.kernels.volumes.triangulated import list_simplices, open_facets, polytope_volume
 
@@ -264,7 +264,7 @@ def touched_facet(search: SearchMemory, top: int, unit: int) -> None:
     if found >= search.dimension:
         hyperplane = lone_facet(search, top)
         if hyperplane >= 0:
-            add_event(search, top, hyperplane, unit, search.middles[unit] > 0.0)
+            add_event(search, top, hyperplane, unit, is_positive(search, unit))
 
 
 @part

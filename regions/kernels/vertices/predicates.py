@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.compiling import inlined, part, step
 from regions.kernels.memory.layouts import SearchMemory
+from regions.kernels.memory.map_rows import pass_errors, screen_rows
 from regions.kernels.vertices.error_bounds import fresh_radius, next_answer, sums_exactly
 
 
@@ -44,41 +45,24 @@ def screen_layer(search: SearchMemory, layer: int, slot: int, extent: float, rad
     `box` has the middle and the half-widths. For unit k at a point with max-norm at most `extent` and
     position error at most `radius`, |computed - true| <= E + gamma (|A|_1 extent + |c|) + |A|_1 radius:
     E is the map's own error over the domain, the second term the rounding of the evaluation (Higham
-    2002, eq. 3.5). `middles` gets the value at the middle of the box where its size exceeds
-    `sum_i |A_i| halfwidth_i` plus this bound, for then its sign is that of all points of the polytope;
-    otherwise 0. The factor 1 + 1e-9 covers the rounding of the bounds, SMALLEST what underflow can lose.
-
-    Loops write one array each: LLVM vectorises a loop only if few pairs of arrays may overlap.
+    2002, eq. 3.5). Where the size of the value at the middle of the box exceeds
+    `sum_i |A_i| halfwidth_i` plus this bound, its sign is that of all points of the polytope. Row 0 of
+    `masks` gets the units that are positive so, row 1 those that are left open. The factor 1 + 1e-9
+    covers the rounding of the bounds, SMALLEST what underflow can lose.
     """
-    d = search.dimension
-    gamma = search.gamma_point
-    n = search.widths[layer] + search.maxed[layer]
-    constant = search.slots[slot, d]
-    error = search.slots[slot, d + 1]
-    scale = radius + gamma * extent
-    if d == 2:
-        row, column = search.slots[slot, 0], search.slots[slot, 1]
-        mx, my = search.box[0, 0], search.box[0, 1]
-        hx, hy = search.box[1, 0] + scale, search.box[1, 1] + scale
-        for k in range(n):
-            value = constant[k] + row[k] * mx + column[k] * my
-            size = abs(row[k]) * hx + abs(column[k]) * hy + gamma * abs(constant[k]) + error[k] + SMALLEST
-            search.middles[k] = value if abs(value) > 1.000000001 * size else 0.0
-        return
-    for k in range(n):
-        search.spreads[k] = gamma * abs(constant[k]) + error[k] + SMALLEST
-        search.middles[k] = constant[k]
-    for i in range(d):
-        row = search.slots[slot, i]
-        middle, half = search.box[0, i], search.box[1, i] + scale
-        for k in range(n):
-            search.middles[k] += row[k] * middle
-        for k in range(n):
-            search.spreads[k] += abs(row[k]) * half
-    for k in range(n):
-        search.middles[k] = (
-            search.middles[k] if abs(search.middles[k]) > 1.000000001 * search.spreads[k] else 0.0
-        )
+    length = search.slots.shape[2]
+    screen_rows(
+        search.flat_slots,
+        slot * search.slots.shape[1] * length,
+        length,
+        search.dimension,
+        search.flat_box,
+        radius + search.gamma_point * extent,
+        search.gamma_point,
+        search.widths[layer] + search.maxed[layer],
+        search.flat_masks,
+        search.masks.shape[1],
+    )
 
 
 @part
@@ -89,21 +73,13 @@ def pass_on(search: SearchMemory, layer: int, slot: int) -> None:
     with the largest |coordinate| of the domain as extent.
     """
     d = search.dimension
-    n = search.widths[layer]
     extent = search.extents[0]
     for i in range(1, d):
         extent = max(extent, search.extents[i])
     gamma = search.roundings[layer + 1] * 1.000000001
-    extent *= gamma
-    passed = search.slots[slot, d + 2]
-    constant = search.slots[slot, d]
-    error = search.slots[slot, d + 1]
-    for k in range(n):
-        passed[k] = error[k] * 1.000000001 + gamma * abs(constant[k])
-    for i in range(d):
-        row = search.slots[slot, i]
-        for k in range(n):
-            passed[k] += extent * abs(row[k])
+    length = search.slots.shape[2]
+    at = slot * search.slots.shape[1] * length
+    pass_errors(search.flat_slots, at, length, d, gamma, extent * gamma, search.widths[layer])
 
 
 @inlined

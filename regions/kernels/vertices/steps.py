@@ -11,6 +11,9 @@ from regions.kernels.vertices.layer_maps import (
     add_units,
     add_units_by_columns,
     copy_map_by_column,
+    list_fallen,
+    list_left,
+    settle_linear,
 )
 from regions.kernels.vertices.max_winners import (
     drop_pairs,
@@ -26,19 +29,39 @@ from regions.kernels.vertices.polygon_steps import (
     list_polygon,
     measure_polygon,
     split_polygon,
+    touch_candidates_of_polygon,
+    touch_units_of_polygon,
 )
 from regions.kernels.vertices.polytope_steps import (
     count_polytope,
     enter_layer_of_polytope,
     measure_polytope,
     split_polytope,
+    touch_candidates_of_polytope,
+    touch_units_of_polytope,
 )
 from regions.kernels.vertices.polytopes import report_not_simple, triangulate
 from regions.kernels.vertices.predicates import report_doubt, settle_doubt
+from regions.kernels.vertices.single_maps import add_rough, open_rough, rebuild_map, start_rough
 from regions.kernels.volumes.faces_by_rank import measure_simple_3, measure_simple_4, measure_simple_5
 from regions.kernels.volumes.simple import measure_simple
 
 MEASURERS: dict[int, Any] = {3: measure_simple_3, 4: measure_simple_4, 5: measure_simple_5}
+
+ROUGH: dict[str, Any] = {
+    "start_rough": start_rough,
+    "add_rough": add_rough,
+    "open_rough": open_rough,
+    "rebuild_map": rebuild_map,
+}
+TOUCHES_OF_POLYGON: dict[str, Any] = {
+    "touch_units": touch_units_of_polygon,
+    "touch_candidates": touch_candidates_of_polygon,
+}
+TOUCHES_OF_POLYTOPE: dict[str, Any] = {
+    "touch_units": touch_units_of_polytope,
+    "touch_candidates": touch_candidates_of_polytope,
+}
 
 
 def adder(sloped: bool, sparse: bool) -> Any:
@@ -58,10 +81,12 @@ def steps_of(
     sparse: bool = False,
     maxed: bool = False,
     dimension: int = 0,
+    rough: bool = False,
 ) -> dict[str, Any]:
     """Return the steps of a search, by the names that its layout gives them; no others are compiled.
 
     `dimension` matters where volumes are measured: polytopes with d = 3, 4 or 5 have steps of their own.
+    `rough`: whether the last layer's maps are of single precision where cells are not listed.
     """
     steps: dict[str, Any] = {
         "search": search_by_vertices,
@@ -73,6 +98,7 @@ def steps_of(
     if planar:
         steps["split"] = split_polygon
         steps["enter_layer"] = enter_layer_of_polygon
+        steps |= TOUCHES_OF_POLYGON if mode == Mode.COLLECT else {}
         steps["finish"] = list_polygon if mode == Mode.COLLECT else measure_polygon
         if mode != Mode.COLLECT:
             steps["count_layer"] = count_in_polygon
@@ -81,11 +107,18 @@ def steps_of(
         steps["enter_layer"] = enter_layer_of_polytope
         steps["finish"] = count_polytope if mode == Mode.COUNT else measure_polytope
         steps["improve_radius"] = improve_radius
+        steps |= TOUCHES_OF_POLYTOPE if mode == Mode.COLLECT else {}
         if mode != Mode.COLLECT:
             steps["count_layer"] = count_in_polytope
         if mode != Mode.COUNT:
             steps["measure_simple"] = MEASURERS.get(dimension, measure_simple)
             steps["triangulate"] = report_not_simple
+    if rough and mode != Mode.COLLECT:
+        steps |= ROUGH
+    if sloped:
+        steps |= {"list_left": list_left, "list_fallen": list_fallen}
+    if sloped or maxed:
+        steps["settle_linear"] = settle_linear
     if maxed:
         steps |= {
             "set_pairs": set_pairs,

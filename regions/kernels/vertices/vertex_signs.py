@@ -46,7 +46,6 @@ def decide_vertex_signs(search: SearchMemory, top: int, c: int, unit: int) -> in
     candidate's bits of `positive` and `negative`; if only + and zero occur, or of a pair - and zero, in
     `values`.
     """
-    second = min(1, search.dimension - 1)  # a valid axis where there is no second one
     node = search.nodes[top]
     slot = node.map_slot
     first = search.ring[node.first_vertex]
@@ -56,21 +55,25 @@ def decide_vertex_signs(search: SearchMemory, top: int, c: int, unit: int) -> in
     seen = 0
     planar = search.planar == 1
     d = search.dimension
-    constant, a, b = search.slots[slot, d, unit], search.slots[slot, 0, unit], search.slots[slot, 1, unit]
     bound, factor = search.slots[slot, d + 3, unit], search.slots[slot, d + 4, unit]
-    if not planar:
+    above, below = 0, 0
+    if planar:  # few vertices: one loop
+        constant, a, b = search.slots[slot, 2, unit], search.slots[slot, 0, unit], search.slots[slot, 1, unit]
+        for v in range(first, first + count):
+            value = constant + a * search.points[0, v] + b * search.points[1, v]
+            size = bound + factor * search.radii[v]
+            search.unit_values[v - first] = value
+            above += 1 if value > size else 0
+            below += 1 if value < -size else 0
+    else:
         values_at(search, slot, unit, first, count)
         radii = search.radii[first : first + count]
         above, below = sure_signs(search.unit_values, radii, count, bound, factor)
-        if max(above, below) == count:
-            return 2 if above == count else 1
+    if max(above, below) == count:
+        return 2 if above == count else 1
     for v in range(count):
-        value = (
-            constant + a * search.points[0, first + v] + b * search.points[second, first + v]
-            if planar
-            else search.unit_values[v]
-        )
-        s = bounded_sign(search, slot, unit, first + v, value, bound + factor * search.radii[first + v])
+        value, size = search.unit_values[v], bound + factor * search.radii[first + v]
+        s = bounded_sign(search, slot, unit, first + v, value, size)
         search.positive[first + v, word] |= bit if s > 0 else ZERO
         search.negative[first + v, word] |= bit if s < 0 else ZERO
         seen |= 2 if s > 0 else (1 if s < 0 else 4)

@@ -6,7 +6,7 @@ larger of two is a unit with two slopes, the largest of several values, or of a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -19,7 +19,7 @@ from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.graph_steps import Bend
 from regions.network.slopes import RELU
 
-__all__ = ["bent", "clipped", "largest", "largest_along", "largest_of", "maximum"]
+__all__ = ["bent", "clipped", "largest", "largest_along", "largest_of", "maximum", "shrunk", "then"]
 
 
 def bent(
@@ -65,6 +65,40 @@ def clipped(
         return layering.shifted(difference, np.asarray(bottom))
 
     return Bend(both, RELU, None, after)
+
+
+def shrunk(layering: Layering, x: AffineTensor, size: float) -> AffineTensor | Bend:
+    """Return x moved towards 0 by a size, but not beyond it: relu(x - size) - relu(-x - size).
+
+    Raises
+    ------
+    InvalidNetworkError
+        If the size is negative.
+    """
+    if not size >= 0.0:
+        raise InvalidNetworkError(f"values cannot be moved towards 0 by {size}")
+    if size == 0.0:
+        return x
+    with layering.holding(x):
+        above = layering.shifted(x, np.asarray(-size))
+        with layering.holding(above):
+            below = layering.shifted(layering.scaled(x, np.asarray(-1.0)), np.asarray(-size))
+    rows, indices = layering.joined([above, below])
+    both = AffineTensor(rows, np.concatenate([index.ravel() for index in indices]), x.dtype)
+
+    def after(units: AffineTensor, _: AffineTensor | None) -> AffineTensor:
+        first, second = (units.moved(part.reshape(x.shape)) for part in np.split(units.index, 2))
+        return layering.added(first, layering.scaled(second, np.asarray(-1.0)))
+
+    return Bend(both, RELU, None, after)
+
+
+def then(result: AffineTensor | Bend, step: Callable[[AffineTensor], AffineTensor]) -> AffineTensor | Bend:
+    """Apply an affine step to what units will put out, or to a tensor that is there already."""
+    if not isinstance(result, Bend):
+        return step(result)
+    before = result.after
+    return result._replace(after=lambda units, kept: step(units if before is None else before(units, kept)))
 
 
 def maximum(

@@ -26,11 +26,12 @@ from regions.network.loaders.convolutions import (
     window_groups,
 )
 from regions.network.loaders.graph_steps import Bend
+from regions.network.loaders.resampling import interpolated
 
 __all__ = ["KERAS_HEADS", "KERAS_LARGEST", "KERAS_LAYERS", "KERAS_RISING", "KerasLayer", "activation_of"]
 
 # functions of single entries that nowhere fall, and what takes the largest of several: their order is free
-KERAS_RISING = ("relu", "relu6", "leaky_relu")
+KERAS_RISING = ("relu", "relu6", "leaky_relu", "hard_tanh")
 KERAS_LARGEST = (*(f"{kind}{k}D" for kind in ("MaxPooling", "GlobalMaxPooling") for k in (1, 2, 3)),)
 KERAS_HEADS = ("softmax", "log_softmax", "sigmoid", "tanh", "softplus")
 
@@ -105,11 +106,13 @@ def _activated(layer: KerasLayer, x: AffineTensor) -> Result:
         return bent(layer.layering, x)
     if name == "relu6":
         return clipped(layer.layering, x, 0.0, 6.0)
+    if name == "hard_tanh":
+        return clipped(layer.layering, x, -1.0, 1.0)
     if name == "leaky_relu":
         return bent(layer.layering, x, _number(0.2))
     raise InvalidNetworkError(
         f"activation {name!r} of {layer.where} is not piecewise linear, or not supported; supported are "
-        f"linear, relu, relu6, leaky_relu, and at the end {', '.join(KERAS_HEADS)}"
+        f"linear, relu, relu6, leaky_relu, hard_tanh, and at the end {', '.join(KERAS_HEADS)}"
     )
 
 
@@ -336,6 +339,8 @@ def summed(layer: KerasLayer, values: list[Any]) -> Result:
         with layer.layering.holding(total):
             other = layer.layering.scaled(value, np.asarray(sign))
         total = layer.layering.added(total, other)
+    if layer.kind == "Average":
+        total = layer.layering.scaled(total, np.asarray(1.0 / len(values)))
     assert isinstance(total, AffineTensor)
     return total
 
@@ -376,17 +381,28 @@ def padded(layer: KerasLayer, values: list[Any]) -> Result:
 
 def upsampled(layer: KerasLayer, values: list[Any]) -> Result:
     axes = int(layer.kind[-2])
-    if layer.config.get("interpolation", "nearest") != "nearest":
+    how = layer.config.get("interpolation", "nearest")
+    if how not in ("nearest", "bilinear"):
         raise InvalidNetworkError(
-            f"{layer.where} interpolates by {layer.config['interpolation']!r}; supported is 'nearest'"
+            f"{layer.where} interpolates by {how!r}; supported are 'nearest' and 'bilinear'"
         )
     x = _image(layer, values[0], axes)
     index: NDArray[np.int64] = x.index
     sizes = layer.sizes("size", axes, 2)
     check_shape(layer.where, (prod(index.shape), *sizes))
+    if how == "bilinear":
+        new = (np.arange(n * size) for n, size in zip(x.shape[1:], sizes, strict=True))
+        places = {axis: (k + 0.5) / sizes[axis - 1] - 0.5 for axis, k in enumerate(new, 1)}
+        return _back(layer, interpolated(layer.layering, x, places))
     for axis, size in enumerate(sizes, 1):
         index = np.repeat(index, size, axis=axis)
     return _back(layer, x.moved(index))
+
+
+def repeated(layer: KerasLayer, values: list[Any]) -> Result:
+    found = values[0].moved(np.repeat(values[0].index[None], int(layer.config["n"]), axis=0))
+    assert isinstance(found, AffineTensor)
+    return found
 
 
 def rescaled(layer: KerasLayer, values: list[Any]) -> Result:
@@ -410,7 +426,7 @@ _KINDS: list[tuple[tuple[str, ...], Apply]] = [
     (_each("MaxPooling", 1, 2, 3), largest_in_windows),
     (_each("GlobalMaxPooling", 1, 2, 3), largest_of_whole),
     (("BatchNormalization",), normalised),
-    (("Add", "Subtract"), summed),
+    (("Add", "Subtract", "Average"), summed),
     (("Maximum", "Minimum"), larger),
     (("Concatenate",), joined),
     (("Rescaling",), rescaled),
@@ -423,6 +439,7 @@ _KINDS: list[tuple[tuple[str, ...], Apply]] = [
     (("Permute",), permuted),
     ((*_each("ZeroPadding", 1, 2, 3), *_each("Cropping", 1, 2, 3)), padded),
     (_each("UpSampling", 1, 2, 3), upsampled),
+    (("RepeatVector",), repeated),
     (
         ("Dropout", *_each("SpatialDropout", 1, 2, 3), "GaussianDropout", "GaussianNoise", "AlphaDropout"),
         unchanged,

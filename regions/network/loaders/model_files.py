@@ -48,7 +48,7 @@ def load_network(
     ----------
     path : path of the file
     allow_code : bool, whether files that can run code may be read; only for files you trust
-    output : name of the output to read where an ONNX or Keras model has several; default the first
+    output : name of the output to read where an ONNX, Keras or PyTorch model has several; default the first
     inputs : values of all its inputs but one by their names: arrays of one sample, or numbers
 
     Returns
@@ -80,10 +80,10 @@ def load_network(
         )
     if not file.is_file():
         raise InvalidInputError(f"no network file at {str(file)!r}")
-    named = suffix == ".onnx" or suffix in KERAS_SUFFIXES
+    named = suffix == ".onnx" or suffix in KERAS_SUFFIXES or suffix in TORCH_SUFFIXES
     if not named and (output is not None or inputs):
         raise InvalidInputError(
-            f"{file.name!r} has no inputs and outputs with names; ONNX and Keras models do"
+            f"{file.name!r} has no inputs and outputs with names; ONNX, Keras and PyTorch models do"
         )
     if suffix == ".npz":
         return from_numbered_arrays(file) if has_numbered_arrays(file) else Network.load(file)
@@ -114,7 +114,9 @@ def load_network(
     from regions.network.loaders.scikit import from_sklearn
 
     with reading(str(file)):
-        return (from_torch if suffix in TORCH_SUFFIXES else from_sklearn)(model, name=file.stem)
+        if suffix in TORCH_SUFFIXES:
+            return from_torch(model, name=file.stem, output=output, inputs=inputs)
+        return from_sklearn(model, name=file.stem)
 
 
 def _read_tensors(file: Path) -> Mapping[str, Any] | None:
@@ -144,7 +146,7 @@ def _read_torch(file: Path) -> Any:
     try:
         if file.suffix.lower() == ".pt2":
             return torch.export.load(file)
-        return torch.load(file, map_location="cpu", weights_only=False)
+        return torch.load(file, map_location="cpu", weights_only=False)  # a scripted module warns, and loads
     except Exception as error:
         raise InvalidNetworkError(
             f"PyTorch cannot read {str(file)!r} ({type(error).__name__}: {error}); expected is a module "

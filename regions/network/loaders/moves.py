@@ -18,12 +18,16 @@ from regions.network.loaders.affine_tensors import AffineTensor, check_shape
 __all__ = [
     "concatenated",
     "expanded",
+    "gathered_places",
     "moved",
     "padded",
+    "padded_by_copies",
+    "repeated",
     "reshaped",
     "shape_of",
     "sliced",
     "split",
+    "spread_channels",
     "squeezed",
 ]
 
@@ -134,6 +138,55 @@ def padded(layering: Any, x: Any, before: Sequence[int], after: Sequence[int], v
         return np.pad(x, widths, constant_values=value)
     rows, (index, edge) = layering.joined([x, layering.constant(np.array([value]), x.dtype)])
     return AffineTensor(rows, np.pad(index, widths, constant_values=edge[0]), x.dtype)
+
+
+def padded_by_copies(x: Any, before: Sequence[int], after: Sequence[int], mode: str) -> Any:
+    """Add entries around that are copies of those inside, as numpy's mode says; negative numbers cut off."""
+    shape = shape_of(x)
+    widths = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
+    check_shape("a padded value", (n + b + a for n, (b, a) in zip(shape, widths, strict=True)))
+    cut = tuple(slice(max(-b, 0), n - max(-a, 0)) for n, b, a in zip(shape, before, after, strict=True))
+    return moved(x, lambda entries: np.pad(entries[cut], widths, mode=mode))  # type: ignore[call-overload]
+
+
+def repeated(x: Any, counts: Sequence[int]) -> Any:
+    """Put copies side by side, so many along each of the last axes."""
+    check_shape("a repeated value", (*shape_of(x), *(max(count, 0) for count in counts)))
+    return moved(x, lambda entries: np.tile(entries, tuple(counts)))
+
+
+def spread_channels(x: Any, block: int, *, channels_first: bool) -> Any:
+    """Make squares of places of the channels of an image (1, channels, height, width), so many fewer.
+
+    `channels_first`: the places of a block are neighbours among the channels; else the channels are.
+    """
+    count, channels, height, width = shape_of(x)
+    depth = channels // (block * block)
+    sizes = (depth, block, block) if channels_first else (block, block, depth)
+    order = (0, 1, 4, 2, 5, 3) if channels_first else (0, 3, 4, 1, 5, 2)
+    return moved(
+        x,
+        lambda entries: (
+            entries.reshape(count, *sizes, height, width)
+            .transpose(order)
+            .reshape(count, depth, height * block, width * block)
+        ),
+    )
+
+
+def gathered_places(x: Any, block: int, *, channels_first: bool) -> Any:
+    """Make channels of blocks of places: what undoes `spread_channels`."""
+    count, channels, height, width = shape_of(x)
+    rows, columns = height // block, width // block
+    order = (0, 1, 3, 5, 2, 4) if channels_first else (0, 3, 5, 1, 2, 4)
+    return moved(
+        x,
+        lambda entries: (
+            entries.reshape(count, channels, rows, block, columns, block)
+            .transpose(order)
+            .reshape(count, channels * block * block, rows, columns)
+        ),
+    )
 
 
 def axis_of(axis: int, rank: int) -> int:

@@ -66,7 +66,8 @@ def check_model(onnx: Any, model: Any) -> None:
     checked.CopyFrom(model)
     for value in checked.graph.output:
         # not everybody states the shapes of outputs, and nothing here needs them
-        value.type.tensor_type.shape.SetInParent()
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(checked)
     except Exception as error:

@@ -192,16 +192,30 @@ def _with_values(onnx: Any, model: Any, values: Mapping[str, Any]) -> Any:
 def _before_head(graph: Any, wanted: str) -> tuple[str, str]:
     """What the last nonlinear functions take, and their names in order, if there are monotone ones."""
     producer = {name: node for node in graph.node for name in node.output}
+    stored = {tensor.name for tensor in graph.initializer}
     heads: list[str] = []
     passed: tuple[str, ...] = PASSIVE
     seen, current = set(), wanted
     while current in producer and current not in seen and producer[current].input:
         seen.add(current)
         node = producer[current]
+        kind, own = str(node.op_type), node.domain in ("", "ai.onnx")
         current = node.input[0]
-        if node.op_type in HEADS and node.domain in ("", "ai.onnx"):
-            heads.insert(0, str(node.op_type))
+        if kind in HEADS and own:
+            heads.insert(0, kind)
             wanted, passed = str(current), BETWEEN_HEADS
-        elif node.op_type not in passed:
+        elif kind == "ArrayFeatureExtractor" and node.input[0] in stored:
+            current = node.input[1]  # names of classes, by their numbers
+        elif kind == "Concat" and (share := _share_of_two(node, producer)):
+            current = share
+        elif kind not in (*passed, "ZipMap"):
             break
     return wanted, ", ".join(heads)
+
+
+def _share_of_two(node: Any, producer: Mapping[str, Any]) -> str | None:
+    """Return p where a node joins 1 - p and p, as scikit-learn's exporter writes the odds of two classes."""
+    if len(node.input) != 2 or node.input[0] not in producer:
+        return None
+    rest, share = producer[node.input[0]], str(node.input[1])
+    return share if rest.op_type == "Sub" and rest.input[1] == share else None

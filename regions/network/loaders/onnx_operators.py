@@ -18,6 +18,7 @@ from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.graph_steps import Bend
 from regions.network.loaders.onnx_files import float_type
+from regions.network.loaders.onnx_images import resized, shuffled
 from regions.network.loaders.onnx_nodes import Operator, floats
 from regions.network.loaders.onnx_windows import (
     averaged,
@@ -41,7 +42,11 @@ CURVED = (
     *HEADS,
     *("Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish", "HardSwish", "Erf", "Exp", "Log", "Pow"),
     *("Sqrt", "Reciprocal", "Sin", "Cos", "LRN", "InstanceNormalization", "LayerNormalization"),
+    *("GroupNormalization", "LpNormalization", "ReduceL2", "ReduceLogSumExp", "ai.onnx.ml.Normalizer"),
 )
+
+
+PADDINGS = ("constant", "reflect", "edge", "wrap")
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -115,11 +120,24 @@ def _negative(node: Operator, x: AffineTensor) -> AffineTensor:
     return node.layering.scaled(x, np.array(-1.0))
 
 
+def _rescaled(node: Operator, arguments: list[Any]) -> list[Any]:
+    """The scaler of ONNX's operators for machine learning: (x - offset) * scale, one number or one each."""
+    offset, scale = (
+        np.asarray(node.get(name, [one]), np.float64) for name, one in (("offset", 0), ("scale", 1))
+    )
+    return [node.layering.scaled(node.layering.shifted(arguments[0], -offset), scale)]
+
+
 def _add_all(node: Operator, arguments: list[Any]) -> list[Any]:
     total = arguments[0]
     for term in arguments[1:]:
         total = _sum(node, total, term) if _computed(total, term) else total + term
     return [total]
+
+
+def _mean_of(node: Operator, arguments: list[Any]) -> list[Any]:
+    (total,) = _add_all(node, arguments)
+    return [node.layering.scaled(total, np.asarray(1.0 / len(arguments)))]
 
 
 def _batch_norm(node: Operator, arguments: list[Any]) -> list[Any]:
@@ -223,6 +241,26 @@ def _hard_sigmoid(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     return _one(
         bends.clipped(layering, layering.shifted(slanted, np.asarray(float(node.get("beta", 0.5)))), 0.0, 1.0)
     )
+
+
+def _thresholded(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    threshold = float(node.get("alpha", 1.0))
+    if threshold:
+        raise InvalidNetworkError(
+            f"{node.where} jumps from 0 to {threshold:g} at its threshold; supported are functions that do "
+            "not jump, so a threshold of 0"
+        )
+    return _one(bends.bent(node.layering, arguments[0]))
+
+
+def _shrunk(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    size, bias = float(node.get("lambd", 0.5)), float(node.get("bias", 0.0))
+    if size != bias:
+        raise InvalidNetworkError(
+            f"{node.where} jumps by {size - bias:g} at {size:g}; supported are functions that do not jump, "
+            "so bias=lambd"
+        )
+    return _one(bends.shrunk(node.layering, arguments[0], size))
 
 
 def _maximum(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
@@ -333,11 +371,13 @@ def _pad(node: Operator, arguments: list[Any]) -> list[Any]:
     pads = node.integers("paddings" if node.opset < 2 else "pads", arguments, 1)
     axes = node.integers("axes", arguments, 3) or list(range(rank))
     value = node.get("value", arguments[2] if len(arguments) > 2 else None)
-    if mode != "constant" or pads is None or len(pads) != 2 * len(axes):
-        raise InvalidNetworkError(f"{node.where} pads with mode {mode!r} by {pads}; supported are constants")
+    if mode not in PADDINGS or pads is None or len(pads) != 2 * len(axes):
+        raise InvalidNetworkError(f"{node.where} pads with mode {mode!r} by {pads}, which is not known")
     before, after = [0] * rank, [0] * rank
     for k, axis in enumerate(axes):
         before[moves.axis_of(axis, rank)], after[moves.axis_of(axis, rank)] = pads[k], pads[len(axes) + k]
+    if mode != "constant":
+        return [moves.padded_by_copies(x, before, after, mode)]
     number = 0.0 if value is None else float(np.asarray(value).ravel()[0])
     return [moves.padded(node.layering, x, before, after, number)]
 
@@ -345,6 +385,13 @@ def _pad(node: Operator, arguments: list[Any]) -> list[Any]:
 def _expand(node: Operator, arguments: list[Any]) -> list[Any]:
     target = node.integers("shape", arguments, 1)
     return [moves.expanded(arguments[0], target or ())]
+
+
+def _tiled(node: Operator, arguments: list[Any]) -> list[Any]:
+    counts = node.integers("repeats", arguments, 1)
+    if counts is None or len(counts) != len(moves.shape_of(arguments[0])):
+        raise InvalidNetworkError(f"{node.where} repeats by {counts}; expected is one number for each axis")
+    return [moves.repeated(arguments[0], counts)]
 
 
 def _shape(node: Operator, arguments: list[Any]) -> list[Any]:
@@ -377,6 +424,7 @@ MOVES: dict[str, Handler] = {
     "Concat": _concat,
     "Pad": _pad,
     "Expand": _expand,
+    "Tile": _tiled,
     "Shape": _shape,
 }
 OPERATORS: dict[str, Handler] = {
@@ -393,6 +441,8 @@ OPERATORS: dict[str, Handler] = {
     "Div": _arithmetic,
     "Neg": lambda node, arguments: [_negative(node, arguments[0])],
     "Sum": _add_all,
+    "Mean": _mean_of,
+    "ai.onnx.ml.Scaler": _rescaled,
     "ReduceSum": _reduce,
     "ReduceMean": _reduce,
     "Relu": _relu,
@@ -401,12 +451,18 @@ OPERATORS: dict[str, Handler] = {
     "Abs": _absolute,
     "Clip": _clip,
     "HardSigmoid": _hard_sigmoid,
+    "ThresholdedRelu": _thresholded,
+    "Shrink": _shrunk,
     "MaxPool": largest_in_windows,
     "GlobalMaxPool": largest_of_whole,
     "ReduceMax": _largest,
     "ReduceMin": _largest,
     "Max": _maximum,
     "Min": _maximum,
+    "Resize": resized,
+    "Upsample": resized,
+    "DepthToSpace": shuffled,
+    "SpaceToDepth": shuffled,
     "Cast": _cast,
     **MOVES,
 }

@@ -6,105 +6,136 @@
 from __future__ import annotations
 
 import sys
+from typing import NamedTuple
 
+from regions.network.loaders.keras_layers import KERAS_HEADS, KERAS_LAYERS
 from regions.network.loaders.onnx_constants import CONSTANT_OPERATORS
 from regions.network.loaders.onnx_operators import HEADS, OPERATORS
 from regions.network.loaders.pytorch import LAYERS
 from regions.network.loaders.scikit import SCALERS
-from regions.network.loaders.torch_operators import TORCH_HEADS, TORCH_OPERATORS
+from regions.network.loaders.torch_operators import PADDED, RESAMPLED, TORCH_HEADS, TORCH_OPERATORS
 
 __all__ = ["operator_table"]
 
-# one row for each kind of step: ONNX's names, ATen's names, layers of nn.Sequential, others
-ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "products with matrices": (
-        ("Gemm", "MatMul"),
-        ("linear", "addmm", "mm", "bmm", "matmul"),
-        ("Linear",),
-        ("coefs_",),
+EACH = (1, 2, 3)  # axes of images
+
+
+def _each(kind: str, end: str = "D") -> tuple[str, ...]:
+    return tuple(f"{kind}{k}{end}" for k in EACH)
+
+
+class Row(NamedTuple):
+    """The names of one kind of step: in ONNX, of ATen, of layers of Keras and nn.Sequential, others."""
+
+    onnx: tuple[str, ...] = ()
+    aten: tuple[str, ...] = ()
+    keras: tuple[str, ...] = ()
+    sequential: tuple[str, ...] = ()
+    sklearn: tuple[str, ...] = ()
+
+
+ROWS: dict[str, Row] = {
+    "products with matrices": Row(
+        ("Gemm", "MatMul"), ("linear", "addmm", "mm", "bmm", "matmul"), ("Dense",), ("Linear",), ("coefs_",)
     ),
-    "convolutions": (
+    "convolutions": Row(
         ("Conv", "ConvTranspose"),
-        ("conv1d", "conv2d", "conv3d", "convolution", *(f"conv_transpose{k}d" for k in (1, 2, 3))),
+        (*_each("conv", "d"), "convolution", *_each("conv_transpose", "d")),
+        (
+            *(*_each("Conv"), "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+            *_each("Conv", "DTranspose"),
+        ),
         ("Conv2d",),
-        (),
     ),
-    "averages": (
-        ("AveragePool", "GlobalAveragePool", "ReduceMean"),
-        (*(f"{kind}avg_pool{k}d" for kind in ("", "adaptive_") for k in (1, 2, 3)), "mean"),
+    "averages": Row(
+        ("AveragePool", "GlobalAveragePool", "ReduceMean", "Mean"),
+        (*_each("avg_pool", "d"), *_each("adaptive_avg_pool", "d"), "mean"),
+        (*_each("AveragePooling"), *_each("GlobalAveragePooling"), "Average"),
         ("AvgPool2d",),
-        (),
     ),
-    "sums, constants added": (
+    "sums, constants added": Row(
         ("Add", "Sub", "Sum", "ReduceSum", "Neg"),
-        ("add", "add_", "sub", "sub_", "rsub", "sum", "neg"),
+        ("add", "add_", "sub", "sub_", "rsub", "sum", "cumsum", "neg"),
+        ("Add", "Subtract"),
         (),
         ("intercepts_",),
     ),
-    "constant factors": (("Mul", "Div"), ("mul", "mul_", "div", "div_"), (), SCALERS),
-    "batch normalisation": (
+    "constant factors": Row(
+        ("Mul", "Div", "ai.onnx.ml.Scaler"),
+        ("mul", "mul_", "div", "div_"),
+        ("Rescaling",),
+        (),
+        tuple(SCALERS),
+    ),
+    "normalisation by stored numbers": Row(
         ("BatchNormalization",),
-        ("batch_norm", "_native_batch_norm_legit_no_training"),
-        (),
-        (),
+        ("batch_norm", "_native_batch_norm_legit_no_training", "instance_norm"),
+        ("BatchNormalization",),
     ),
-    "ReLU": (("Relu",), ("relu", "relu_"), ("ReLU",), ('activation="relu"',)),
-    "two slopes": (
+    "ReLU": Row(("Relu",), ("relu", "relu_"), ("ReLU",), ("ReLU",), ('activation="relu"',)),
+    "two slopes": Row(
         ("LeakyRelu", "PRelu", "Abs"),
-        ("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "abs"),
+        ("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "rrelu", "abs"),
         ("LeakyReLU", "PReLU"),
-        (),
+        ("LeakyReLU", "PReLU"),
     ),
-    "clipping": (
+    "clipping": Row(
         ("Clip", "HardSigmoid"),
         (
-            *("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_"),
-            *("hardtanh", "hardtanh_", "relu6", "relu6_"),
+            *("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_", "clip"),
+            *("hardtanh", "hardtanh_", "relu6", "relu6_", "hardsigmoid", "hardsigmoid_"),
         ),
+        (),
         ("ReLU6", "Hardtanh"),
-        (),
     ),
-    "the larger or smaller of two": ((), ("maximum", "minimum"), (), ()),
-    "the largest or smallest of several": (
-        ("Max", "Min", "ReduceMax", "ReduceMin"),
-        ("max", "min", "amax", "amin"),
-        (),
-        (),
+    "thresholds, where they do not jump": Row(
+        ("ThresholdedRelu", "Shrink"), ("threshold", "threshold_", "softshrink")
     ),
-    "max pooling": (
+    "activations by their names": Row(keras=("Activation",)),
+    "the larger or smaller of two": Row((), ("maximum", "minimum"), ("Maximum", "Minimum")),
+    "the largest or smallest of several": Row(
+        ("Max", "Min", "ReduceMax", "ReduceMin"), ("max", "min", "amax", "amin")
+    ),
+    "max pooling": Row(
         ("MaxPool", "GlobalMaxPool"),
-        tuple(f"max_pool{k}d{more}" for k in (1, 2, 3) for more in ("", "_with_indices")),
-        (),
-        (),
+        (*_each("max_pool", "d"), *_each("max_pool", "d_with_indices"), *_each("adaptive_max_pool", "d")),
+        (*_each("MaxPooling"), *_each("GlobalMaxPooling")),
     ),
-    "shapes": (
-        ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Shape"),
+    "images made larger or smaller": Row(("Resize", "Upsample"), RESAMPLED, _each("UpSampling")),
+    "channels and places exchanged": Row(
+        ("DepthToSpace", "SpaceToDepth"), ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
+    ),
+    "shapes": Row(
+        ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Shape"),
         (
             *("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze", "permute", "transpose"),
-            *("t", "numpy_T", "expand", "sym_size"),
+            *("t", "numpy_T", "unflatten", "expand", "repeat", "tile", "sym_size"),
         ),
+        ("Flatten", "Reshape", "Permute", "RepeatVector"),
         ("Flatten",),
-        (),
     ),
-    "parts": (
+    "parts": Row(
         ("Slice", "Gather", "Split", "Concat", "Pad"),
         (
             *("slice", "select", "split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"),
-            *("getitem", "cat", "stack", "pad", "constant_pad_nd"),
+            *("getitem", "unbind", "index_select", "index", "_unsafe_index", "cat", "stack", "flip", "roll"),
+            *("pad", "constant_pad_nd", *PADDED),
         ),
-        (),
-        (),
+        ("Concatenate", *_each("ZeroPadding"), *_each("Cropping")),
     ),
-    "nothing": (
+    "nothing": Row(
         ("Identity", "Dropout", "Cast"),
         (
             *("clone", "detach", "detach_", "contiguous", "alias", "lift_fresh_copy", "to", "_to_copy"),
             *("dropout", "dropout_", "feature_dropout", "alpha_dropout"),
         ),
+        (
+            *("Dropout", *_each("SpatialDropout"), "GaussianDropout", "GaussianNoise", "AlphaDropout"),
+            *("ActivityRegularization", "Identity"),
+        ),
         ("Identity", "Dropout"),
-        (),
     ),
-    "read up to at the end": (HEADS, TORCH_HEADS, (), ("softmax", "logistic")),
+    "read up to at the end": Row(HEADS, TORCH_HEADS, ("Softmax", *KERAS_HEADS), (), ("softmax", "logistic")),
 }
 
 
@@ -119,13 +150,22 @@ def operator_table() -> str:
     Examples
     --------
     >>> operator_table().splitlines()[0]
-    '| | ONNX | `torch.export` (ATen) | `nn.Sequential` | scikit-learn |'
+    '| | ONNX | `torch.export` (ATen) | Keras | `nn.Sequential` | scikit-learn |'
     """
-    for column, supported in enumerate(((*OPERATORS, *HEADS), (*TORCH_OPERATORS, *TORCH_HEADS), LAYERS)):
+    lists = (
+        (*OPERATORS, *HEADS),
+        (*TORCH_OPERATORS, *TORCH_HEADS),
+        (*KERAS_LAYERS, *KERAS_HEADS),
+        LAYERS,
+    )
+    for column, supported in enumerate(lists):
         named = [name for row in ROWS.values() for name in row[column]]
         if sorted(named) != sorted(set(supported)):
             raise ValueError(f"rows and loaders differ in {sorted(set(named) ^ set(supported))}")
-    lines = ["| | ONNX | `torch.export` (ATen) | `nn.Sequential` | scikit-learn |", "|---|---|---|---|---|"]
+    lines = [
+        "| | ONNX | `torch.export` (ATen) | Keras | `nn.Sequential` | scikit-learn |",
+        "|---|---|---|---|---|---|",
+    ]
     for kind, row in ROWS.items():
         cells = (", ".join(f"`{name}`" for name in names) for names in row)
         lines.append(f"| {kind} | {' | '.join(cells)} |")

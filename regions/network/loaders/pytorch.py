@@ -5,7 +5,9 @@ Only the module's structure is read here; that it tells the truth is for `checks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -32,7 +34,13 @@ SUPPORTED = (
 
 
 def from_torch(
-    model: Any, *, name: str = "", input_shape: Sequence[int] | None = None, example_input: Any = None
+    model: Any,
+    *,
+    name: str = "",
+    input_shape: Sequence[int] | None = None,
+    example_input: Any = None,
+    output: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Network:
     """Network of a PyTorch module that is affine between one layer of units and the next.
 
@@ -45,10 +53,16 @@ def from_torch(
 
     Parameters
     ----------
-    model : torch.nn.Module or torch.export.ExportedProgram, weights float32 or float64
+    model : torch.nn.Module, torch.jit.ScriptModule or torch.export.ExportedProgram, weights float32 or
+        float64
     name : str, for reports; default the class name
     input_shape : shape of one input without the batch, where the first layer does not tell it
-    example_input : tensor with a batch axis that the model takes, for `torch.export`
+    example_input : tensor with a batch axis that the model takes, for `torch.export`; where it takes
+        several, a tuple of them, or a dictionary by their names
+    output : name of the output to read where there are several: a key of the dictionary that the model
+        returns, or else its number, "0", "1", ...; default the first
+    inputs : values of all inputs but one by their names, where there are several: arrays of one sample, or
+        numbers
 
     Returns
     -------
@@ -58,7 +72,8 @@ def from_torch(
     ------
     InvalidNetworkError : if an operator is not supported, Dropout or BatchNorm is in training mode, values
         are multiplied, or the model does not compute what its layers say
-    InvalidInputError : if PyTorch is not installed
+    InvalidInputError : if PyTorch is not installed, there is no such output or input, or there are several
+        inputs and it is not said which
     BudgetExceededError : if a layer would have more than 2**27 weights
 
     Examples
@@ -72,8 +87,9 @@ def from_torch(
     torch = optional_import("torch", "torch", "reading a PyTorch model")
     model = getattr(model, "_orig_mod", model)  # of torch.compile
     kind = type(model).__name__
+    ends = output, inputs
     if isinstance(model, torch.export.ExportedProgram):
-        return _from_program(torch, model, name or kind, f"the PyTorch {kind}")
+        return _from_program(torch, model, name or kind, f"the PyTorch {kind}", ends)
     if not isinstance(model, torch.nn.Module):
         hint = "; this looks like a state_dict: load it into its module and give the module"
         raise InvalidNetworkError(
@@ -82,8 +98,10 @@ def from_torch(
         )
     shape = None if input_shape is None else tuple(int(size) for size in input_shape)
     if example_input is not None:
-        return _from_export(torch, model, name or kind, example_input)
+        return _from_export(torch, model, name or kind, example_input, ends)
     try:
+        if output is not None or inputs or isinstance(model, torch.jit.ScriptModule):
+            raise _Unsupported(f"{name or kind} has no layers that are read by their classes")
         chain, weight, shape = _lower_module(torch.nn, model, shape)
     except _Unsupported as refusal:
         example = _example(torch, model, shape)
@@ -92,7 +110,7 @@ def from_torch(
                 f"{refusal}; give example_input=, a tensor that the model takes"
             ) from refusal
         try:
-            return _from_export(torch, model, name or kind, example)
+            return _from_export(torch, model, name or kind, example, ends)
         except InvalidNetworkError as error:
             raise InvalidNetworkError(f"{refusal}, and through torch.export: {error}") from error
 
@@ -109,26 +127,67 @@ class _Unsupported(InvalidNetworkError):
     """A layer that is not read by its class."""
 
 
-def _from_program(torch: Any, exported: Any, name: str, source: str) -> Network:
-    program = Program(torch, exported)
-    return check_against_source(program.network(name), program.forward, source, program.dtype)
+Ends = tuple[str | None, Mapping[str, Any] | None]  # the output that is read, values of other inputs
 
 
-def _from_export(torch: Any, model: Any, name: str, example: Any) -> Network:
+def _from_program(torch: Any, exported: Any, name: str, source: str, ends: Ends) -> Network:
+    """Read a program; operators that are not known are written in simpler ones, if PyTorch can do that."""
+    program = Program(torch, exported, *ends)
+    try:
+        network = program.network(name)
+    except InvalidNetworkError as error:
+        if "is not supported" not in str(error):
+            raise
+        try:
+            simpler = Program(torch, exported.run_decompositions(), *ends)
+            network = simpler.network(name)
+        except Exception:
+            raise error from None
+    return check_against_source(network, program.forward, source, program.dtype)
+
+
+def _from_export(torch: Any, model: Any, name: str, example: Any, ends: Ends) -> Network:
     """Read a module through `torch.export`."""
     if model.training and any(
         type(part).__name__.startswith(("Dropout", "BatchNorm")) for part in model.modules()
     ):
         raise InvalidNetworkError(f"{name} is in training mode; call model.eval() first")
+    arguments = example if isinstance(example, tuple) else () if isinstance(example, dict) else (example,)
+    named = example if isinstance(example, dict) else {}
     try:
-        exported = torch.export.export(model, (example,))
+        if isinstance(model, torch.jit.ScriptModule):
+            exported = _from_script(torch, model, arguments, named)
+        else:
+            exported = torch.export.export(model, arguments, named)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
+        shapes = ", ".join(str(tuple(getattr(x, "shape", ()))) for x in (*arguments, *named.values()))
         raise InvalidNetworkError(
-            f"torch.export cannot export {name} with an input of shape {tuple(example.shape)} "
+            f"torch.export cannot export {name} with an input of shape {shapes} "
             f"({type(error).__name__}: {reason}); give example_input=, a tensor that the model takes"
         ) from error
-    return _from_program(torch, exported, name, f"the PyTorch {name}")
+    return _from_program(torch, exported, name, f"the PyTorch {name}", ends)
+
+
+def _from_script(torch: Any, model: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Write a scripted or traced module as an exported program."""
+    converter = optional_import("torch._export.converter", "torch", "reading a scripted module")
+    with _quiet("torch"):
+        # its sizes may vary; exported again they are those of the example
+        plain = converter.TS2EPConverter(model, arguments, named).convert().module()
+        return torch.export.export(plain, arguments, named)
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Keep a package from warning of what is its own affair."""
+    log = logging.getLogger(logger)
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _example(torch: Any, model: Any, shape: tuple[int, ...] | None) -> Any:
@@ -136,6 +195,8 @@ def _example(torch: Any, model: Any, shape: tuple[int, ...] | None) -> Any:
     weights = [
         part.weight for part in model.modules() if hasattr(part, "in_features") and hasattr(part, "weight")
     ]
+    if isinstance(model, torch.jit.ScriptModule):  # which keeps no sizes beside its weights
+        weights = [part for part in model.parameters() if part.dim() == 2]
     given = next(model.parameters(), None)
     if shape is None and weights and type(weights[0]).__name__ != "UninitializedParameter":
         shape = (int(weights[0].shape[-1]),)
@@ -218,7 +279,8 @@ def _flat_layers(nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
     """Leaves of nested Sequentials with their paths, each known to be supported."""
     kind = type(module)
     if isinstance(module, nn.Sequential) and kind.forward is nn.Sequential.forward:
-        for key, child in module.named_children():
+        # named_children leaves out a module that comes a second time
+        for key, child in zip(module._modules, module, strict=True):
             yield from _flat_layers(nn, child, f"{where}.{key}")
         return
     known = [getattr(nn, layer) for layer in LAYERS]

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import numpy as np
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import bends, moves
 from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.convolutions import window, window_groups
 from regions.network.loaders.graph_steps import Bend
-
-if TYPE_CHECKING:
-    from regions.network.loaders.torch_operators import Call
-
-
-def spread(value: Any, axes: int) -> tuple[int, ...]:
-    """A number for each axis, given for all of them or for each."""
-    given = (value,) if isinstance(value, int) else tuple(int(size) for size in value)
-    return (given * axes)[:axes]
+from regions.network.loaders.torch_calls import Call, spread
 
 
 def images(call: Call, rank: int) -> AffineTensor:
@@ -46,6 +40,24 @@ def largest_in_windows(call: Call) -> Any:
     )
     result = bends.largest(call.layering, x, entries, sizes, (1, *after))
     return _with_places(result) if call.kind.endswith("_with_indices") else result
+
+
+def largest_in_parts(call: Call) -> Any:
+    """Adaptive max pooling: windows that share an image as evenly as can be."""
+    axes = int(call.kind[-2])
+    x = images(call, axes + 1)
+    entries = np.arange(x.index.size).reshape(x.shape)
+    windows = [entries]
+    shape = spread(call.arguments["output_size"], axes)
+    for axis, size in enumerate(shape, 2):
+        n = x.shape[axis]
+        cuts = [slice(k * n // size, -(-(k + 1) * n // size)) for k in range(size)]
+        windows = [part[(slice(None),) * axis + (cut,)] for part in windows for cut in cuts]
+    # window after window within each channel
+    groups = [part[0, channel].ravel() for channel in range(x.shape[1]) for part in windows]
+    sizes = np.array([group.size for group in groups], np.int64)
+    after = (1, x.shape[1], *shape)
+    return _with_places(bends.largest(call.layering, x, np.concatenate(groups), sizes, after))
 
 
 def _with_places(result: AffineTensor | Bend) -> Any:

@@ -6,22 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, kron
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders import bends, moves
+from regions.network.loaders import moves, torch_bends, torch_moves
 from regions.network.loaders.affine_operators import matrix_product, normalised, product, reduced
-from regions.network.loaders.affine_tensors import AffineTensor, Layering
-from regions.network.loaders.checks import FloatArray
+from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.convolutions import average, convolution, transposed_convolution, window
-from regions.network.loaders.torch_maxima import images, largest, largest_in_windows, spread
-from regions.network.loaders.torch_tensors import source_dtype, to_float64
+from regions.network.loaders.torch_calls import Call, computed, constant_of, spread
+from regions.network.loaders.torch_images import resampled
+from regions.network.loaders.torch_maxima import images, largest, largest_in_parts, largest_in_windows
+from regions.network.loaders.torch_tensors import to_float64
 
-__all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_LARGEST", "TORCH_OPERATORS", "TORCH_RISING", "Call"]
+__all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_LARGEST", "TORCH_OPERATORS", "TORCH_RISING"]
 
 # functions of single entries that nowhere fall, and what takes the largest of several: their order is free
 TORCH_RISING = ("relu", "relu_", "leaky_relu", "leaky_relu_", "hardtanh", "relu6")
@@ -33,63 +33,30 @@ TORCH_HEADS = (
 )
 TORCH_CURVED = (
     *TORCH_HEADS,
-    "gelu",
-    "silu",
-    "elu",
-    "selu",
-    "celu",
-    "mish",
-    "hardswish",
-    "erf",
-    "exp",
-    "layer_norm",
+    *(
+        "gelu",
+        "silu",
+        "silu_",
+        "elu",
+        "elu_",
+        "selu",
+        "celu",
+        "mish",
+        "hardswish",
+        "hardswish_",
+        "hardshrink",
+    ),
+    *("glu", "erf", "exp", "log", "log_sigmoid", "logsumexp", "pow", "square", "sqrt", "rsqrt", "sin", "cos"),
+    *("std", "var", "norm", "linalg_vector_norm", "addcmul", "bilinear", "reciprocal"),
+    *("layer_norm", "group_norm", "native_layer_norm", "native_group_norm", "scaled_dot_product_attention"),
 )
-
-
-class Call(NamedTuple):
-    """One call in a program: the operator's name and arguments by name, values in their places."""
-
-    kind: str
-    where: str
-    arguments: dict[str, Any]
-    layering: Layering
-    batch: int
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """An argument, or what stands for None."""
-        value = self.arguments.get(name)
-        return default if value is None else value
-
-    def floats(self, name: str) -> FloatArray | None:
-        """An argument that is a tensor of stored numbers, or a number, exactly."""
-        value = self.arguments.get(name)
-        if value is None:
-            return None
-        if isinstance(value, AffineTensor):
-            raise InvalidNetworkError(f"{self.where} has computed weights, not stored ones")
-        if not hasattr(value, "detach"):
-            return np.asarray(float(value))
-        source_dtype(value, self.where)
-        return to_float64(value)
-
-    @property
-    def x(self) -> AffineTensor:
-        """The first argument, if it is an affine tensor."""
-        value = next(iter(self.arguments.values()))
-        if not isinstance(value, AffineTensor):
-            raise InvalidNetworkError(f"{self.where} takes a constant where the computed value is expected")
-        return value
-
-
-def _computed(value: Any) -> bool:
-    return isinstance(value, AffineTensor)
 
 
 # ---------------------------------------------------------------- products
 
 
 def _product(call: Call, x: Any, y: Any) -> AffineTensor:
-    x, y = (value if _computed(value) else to_float64(value) for value in (x, y))
+    x, y = (value if computed(value) else to_float64(value) for value in (x, y))
     return product(call.layering, x, y, call.where)
 
 
@@ -146,8 +113,6 @@ def _average(call: Call) -> Any:
     axes = int(call.kind[-2])
     x = images(call, axes + 1)
     kernel = spread(call.arguments["kernel_size"], axes)
-    if call.get("divisor_override"):
-        raise InvalidNetworkError(f"{call.where} has divisor_override; supported is none")
     matrix, after = average(
         kernel,
         window(axes, spread(call.get("stride") or kernel, axes), spread(call.get("padding", 0), axes)),
@@ -156,6 +121,9 @@ def _average(call: Call) -> Any:
         padding_counts=bool(call.get("count_include_pad", True)),
         ceil=bool(call.get("ceil_mode", False)),
     )
+    divisor = call.get("divisor_override")
+    if divisor:
+        matrix.data = np.full(matrix.nnz, 1.0 / divisor)
     return call.layering.linear(x, matrix, (1, *after))
 
 
@@ -180,34 +148,30 @@ def _adaptive_average(call: Call) -> Any:
 
 def _batch_norm(call: Call) -> Any:
     mean, variance = call.floats("running_mean"), call.floats("running_var")
+    if call.kind == "instance_norm" and (call.get("use_input_stats", False) or mean is None):
+        raise InvalidNetworkError(
+            f"{call.where} divides by the spread of its own input, which is not piecewise linear"
+        )
     if call.get("training", False) or mean is None or variance is None:
         raise InvalidNetworkError(f"{call.where} is in training mode; call model.eval() first")
     weight, bias = call.floats("weight"), call.floats("bias")
     scale, offset = 1.0 if weight is None else weight, 0.0 if bias is None else bias
     variance = variance + float(call.arguments["eps"])
     y = normalised(call.layering, call.x, scale, offset, mean, variance)
-    return y if call.kind == "batch_norm" else [y]
+    return [y] if call.kind.startswith("_native") else y
 
 
 # ---------------------------------------------------------------- arithmetic
 
 
-def _constant(call: Call, value: Any) -> FloatArray:
-    """The numbers of a constant; one that is no tensor has the type that PyTorch computes with."""
-    if hasattr(value, "detach"):
-        return to_float64(value)
-    dtypes = (part.dtype for part in call.arguments.values() if isinstance(part, AffineTensor))
-    return np.asarray(np.dtype(next(dtypes, "float64")).type(value), np.float64)
-
-
 def _sum(call: Call, x: Any, y: Any, factor: float = 1.0) -> AffineTensor:
     """Return x + factor * y."""
-    if _computed(y):
+    if computed(y):
         y = call.layering.scaled(y, np.asarray(float(factor)))
-        if _computed(x):
+        if computed(x):
             return call.layering.added(x, y)
         x, y, factor = y, x, 1.0
-    constant = _constant(call, y)
+    constant = constant_of(call, y)
     # alpha * y is a product of constants, rounded as PyTorch rounds it
     numbers = constant if factor == 1.0 else constant * factor
     shape = np.broadcast_shapes(x.shape, numbers.shape)
@@ -228,13 +192,13 @@ def _add(call: Call) -> Any:
 def _multiply(call: Call) -> Any:
     x, y = list(call.arguments.values())[:2]
     dividing = call.kind.startswith("div")
-    if (_computed(x) and _computed(y)) or (dividing and (_computed(y) or call.get("rounding_mode"))):
+    if (computed(x) and computed(y)) or (dividing and (computed(y) or call.get("rounding_mode"))):
         raise InvalidNetworkError(
             f"{call.where} multiplies two values that depend on the input, or divides by one; that is not "
             f"piecewise linear"
         )
-    value, constant = (x, y) if _computed(x) else (y, x)
-    numbers = _constant(call, constant)
+    value, constant = (x, y) if computed(x) else (y, x)
+    numbers = constant_of(call, constant)
     if dividing and not numbers.all():
         raise InvalidNetworkError(f"{call.where} divides by zero")
     numbers = 1.0 / numbers if dividing else numbers
@@ -255,171 +219,11 @@ def _reduce(call: Call) -> Any:
     return reduced(call.layering, x, chosen, keep=keep, mean=call.kind == "mean")
 
 
-# ---------------------------------------------------------------- bends
-
-
-def _relu(call: Call) -> Any:
-    return bends.bent(call.layering, call.x)
-
-
-def _leaky(call: Call) -> Any:
-    x = call.x
-    if "prelu" in call.kind:
-        weight = call.floats("weight")
-        if weight is None:
-            raise InvalidNetworkError(f"{call.where} has no weight")
-        # one slope for each channel, which is axis 1
-        return bends.bent(
-            call.layering, x, np.broadcast_to(weight.reshape(-1, *[1] * (x.index.ndim - 2)), x.shape)
-        )
-    return bends.bent(call.layering, x, _constant(call, call.get("negative_slope", 0.01)))
-
-
-def _absolute(call: Call) -> Any:
-    return bends.bent(call.layering, call.x, -1.0)
-
-
-def _clamp(call: Call) -> Any:
-    low, high = (call.arguments.get(name) for name in ("min", "max"))
-    if call.kind.startswith("hardtanh"):
-        low, high = (float(call.get(f"{end}_val", default)) for end, default in (("min", -1.0), ("max", 1.0)))
-    elif call.kind.startswith("relu6"):
-        low, high = 0.0, 6.0
-    ends = [None if end is None else _constant(call, end) for end in (low, high)]
-    if any(end is not None and end.size != 1 for end in ends):
-        raise InvalidNetworkError(f"{call.where} clips to several values; supported is one for all")
-    return bends.clipped(
-        call.layering, call.x, *(None if end is None else float(end.ravel()[0]) for end in ends)
-    )
-
-
-def _max(call: Call) -> Any:
-    return _maximum(call) if "other" in call.arguments else largest(call)
-
-
-def _maximum(call: Call) -> Any:
-    x, y = list(call.arguments.values())[:2]
-    x, y = (x, y) if _computed(x) else (y, x)
-    sign = -1.0 if call.kind.startswith("min") else 1.0
-    return bends.maximum(call.layering, x, y if _computed(y) else _constant(call, y), sign)
-
-
-# ---------------------------------------------------------------- moves
-
-
-def _same(call: Call) -> Any:
-    return call.x
-
-
-def _dropout(call: Call) -> Any:
-    if call.get("train", False) and call.get("p", 0.5):
-        raise InvalidNetworkError(f"{call.where} is in training mode; call model.eval() first")
-    return call.x
-
-
-def _cast(call: Call) -> Any:
-    dtype = str(call.get("dtype", "")).removeprefix("torch.") or call.x.dtype
-    if dtype not in ("float32", "float64") or (call.x.dtype, dtype) == ("float64", "float32"):
-        raise InvalidNetworkError(f"{call.where} rounds to {dtype}; supported are casts that lose nothing")
-    return AffineTensor(call.x.rows, call.x.index, dtype)
-
-
-def _reshape(call: Call) -> Any:
-    target = call.get("size", call.get("shape"))
-    return moves.reshaped(call.x, [int(size) for size in target], call.batch, zero_copies=False)
-
-
-def _flatten(call: Call) -> Any:
-    shape = call.x.shape
-    first, last = (
-        moves.axis_of(int(call.get(k, d)), len(shape)) for k, d in (("start_dim", 0), ("end_dim", -1))
-    )
-    sizes = (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])
-    return moves.moved(call.x, lambda entries: entries.reshape(sizes))
-
-
-def _permute(call: Call) -> Any:
-    rank = len(call.x.shape)
-    order = list(range(rank))
-    if call.kind == "permute":
-        order = [moves.axis_of(axis, rank) for axis in call.arguments["dims"]]
-    elif call.kind == "transpose":
-        a, b = (moves.axis_of(call.arguments[name], rank) for name in ("dim0", "dim1"))
-        order[a], order[b] = b, a
-    else:
-        order = order[::-1]
-    return moves.moved(call.x, lambda entries: np.transpose(entries, order))
-
-
-def _squeeze(call: Call) -> Any:
-    dim = call.get("dim")
-    if call.kind == "unsqueeze":
-        return moves.moved(call.x, lambda entries: np.expand_dims(entries, dim))
-    if dim is None:
-        return moves.squeezed(call.x, None)
-    axes = [moves.axis_of(axis, len(call.x.shape)) for axis in ([dim] if isinstance(dim, int) else dim)]
-    return moves.squeezed(call.x, [axis for axis in axes if call.x.shape[axis] == 1])
-
-
-def _slice(call: Call) -> Any:
-    start, end = call.get("start", 0), call.get("end", 2**62)
-    return moves.sliced(call.x, [start], [end], [call.get("dim", 0)], [call.get("step", 1)])
-
-
-def _select(call: Call) -> Any:
-    index, axis = int(call.arguments["index"]), int(call.arguments["dim"])
-    return moves.moved(call.x, lambda entries: np.take(entries, index, axis=axis))
-
-
-def _split(call: Call) -> Any:
-    axis = int(call.get("dim", 0))
-    length = call.x.shape[axis]
-    if call.kind == "chunk":
-        share = -(-length // int(call.arguments["chunks"]))
-    else:
-        share = call.get("split_size", call.get("split_sizes"))
-    sizes = (
-        [min(share, length - at) for at in range(0, length, share)] if isinstance(share, int) else list(share)
-    )
-    return moves.split(call.x, axis, sizes)
-
-
-def _cat(call: Call) -> Any:
-    parts = [part if _computed(part) else _constant(call, part) for part in call.arguments["tensors"]]
-    if call.kind == "stack":
-        axis = call.get("dim", 0)
-        parts = [moves.moved(part, lambda entries: np.expand_dims(entries, axis)) for part in parts]
-    return moves.concatenated(call.layering, parts, int(call.get("dim", 0)))
-
-
-def _expand(call: Call) -> Any:
-    sizes, shape = list(call.arguments["size"]), call.x.shape
-    if call.batch > 1 and sizes and sizes[0] == call.batch and shape[:1] == (1,):
-        sizes[0] = 1
-    kept = [1 if size == -1 else int(size) for size in sizes]
-    return moves.expanded(call.x, kept)
-
-
-def _pad(call: Call) -> Any:
-    pad, rank = [int(size) for size in call.arguments["pad"]], len(call.x.shape)
-    if call.get("mode", "constant") != "constant":
-        raise InvalidNetworkError(
-            f"{call.where} pads with mode {call.get('mode')!r}; supported are constants"
-        )
-    before, after = [0] * rank, [0] * rank
-    # from the last axis on
-    for k in range(len(pad) // 2):
-        before[rank - 1 - k], after[rank - 1 - k] = pad[2 * k], pad[2 * k + 1]
-    return moves.padded(call.layering, call.x, before, after, float(call.get("value", 0.0)))
-
-
-def _size(call: Call) -> Any:
-    return int(call.x.shape[int(call.arguments["dim"])])
-
-
-def _item(call: Call) -> Any:
-    values, k = list(call.arguments.values())[:2]
-    return values[k]
+def _running_sum(call: Call) -> Any:
+    x, axis = call.x, moves.axis_of(int(call.arguments["dim"]), len(call.x.shape))
+    last = x.moved(np.moveaxis(x.index, axis, -1))
+    sums = matrix_product(call.layering, last, np.triu(np.ones((x.shape[axis],) * 2)))
+    return sums.moved(np.moveaxis(sums.index, -1, axis))
 
 
 Handler = Callable[[Call], Any]
@@ -429,6 +233,12 @@ def _all(names: Sequence[str], handler: Handler) -> dict[str, Handler]:
     return dict.fromkeys(names, handler)
 
 
+RESAMPLED = (
+    *(f"upsample_nearest{k}d" for k in (1, 2, 3)),
+    *(f"_upsample_nearest_exact{k}d" for k in (1, 2, 3)),
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
+)
+PADDED = tuple(f"{kind}_pad{k}d" for kind in ("reflection", "replication") for k in (1, 2, 3))
 TORCH_OPERATORS: dict[str, Handler] = {
     **_all(("linear",), _linear),
     **_all(("addmm",), _addmm),
@@ -437,33 +247,47 @@ TORCH_OPERATORS: dict[str, Handler] = {
     **_all(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _conv),
     **_all(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _average),
     **_all(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), _adaptive_average),
-    **_all(("batch_norm", "_native_batch_norm_legit_no_training"), _batch_norm),
+    **_all(("batch_norm", "_native_batch_norm_legit_no_training", "instance_norm"), _batch_norm),
     **_all(("add", "add_", "sub", "sub_", "rsub"), _add),
     **_all(("mul", "mul_", "div", "div_"), _multiply),
     **_all(("neg",), _negative),
     **_all(("sum", "mean"), _reduce),
-    **_all(("relu", "relu_"), _relu),
-    **_all(("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel"), _leaky),
-    **_all(("abs",), _absolute),
-    **_all(("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_"), _clamp),
-    **_all(("hardtanh", "hardtanh_", "relu6", "relu6_"), _clamp),
-    **_all(("maximum", "minimum"), _maximum),
-    **_all(("max", "min"), _max),
+    **_all(("cumsum",), _running_sum),
+    **_all(("relu", "relu_"), torch_bends.rectified),
+    **_all(("leaky_relu", "leaky_relu_", "prelu", "_prelu_kernel", "rrelu"), torch_bends.leaky),
+    **_all(("abs",), torch_bends.absolute),
+    **_all(("clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_"), torch_bends.clamped),
+    **_all(("clip", "hardtanh", "hardtanh_", "relu6", "relu6_"), torch_bends.clamped),
+    **_all(("hardsigmoid", "hardsigmoid_"), torch_bends.hard_sigmoid),
+    **_all(("threshold", "threshold_"), torch_bends.thresholded),
+    **_all(("softshrink",), torch_bends.shrunk),
+    **_all(("maximum", "minimum"), torch_bends.larger_of_two),
+    **_all(("max", "min"), torch_bends.larger),
     **_all(("amax", "amin"), largest),
     **_all([f"max_pool{k}d{more}" for k in (1, 2, 3) for more in ("", "_with_indices")], largest_in_windows),
-    **_all(("clone", "detach", "detach_", "contiguous", "alias", "lift_fresh_copy"), _same),
-    **_all(("dropout", "dropout_", "feature_dropout", "alpha_dropout"), _dropout),
-    **_all(("to", "_to_copy"), _cast),
-    **_all(("view", "reshape", "_unsafe_view"), _reshape),
-    **_all(("flatten",), _flatten),
-    **_all(("permute", "transpose", "t", "numpy_T"), _permute),
-    **_all(("squeeze", "unsqueeze"), _squeeze),
-    **_all(("slice",), _slice),
-    **_all(("select",), _select),
-    **_all(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"), _split),
-    **_all(("cat", "stack"), _cat),
-    **_all(("expand",), _expand),
-    **_all(("pad", "constant_pad_nd"), _pad),
-    **_all(("sym_size",), _size),
-    **_all(("getitem",), _item),
+    **_all([f"adaptive_max_pool{k}d" for k in (1, 2, 3)], largest_in_parts),
+    **_all(RESAMPLED, resampled),
+    **_all(("pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), torch_moves.shuffled),
+    **_all(("clone", "detach", "detach_", "contiguous", "alias", "lift_fresh_copy"), torch_moves.unchanged),
+    **_all(("dropout", "dropout_", "feature_dropout", "alpha_dropout"), torch_moves.dropped),
+    **_all(("to", "_to_copy"), torch_moves.converted),
+    **_all(("view", "reshape", "_unsafe_view"), torch_moves.reshaped),
+    **_all(("flatten",), torch_moves.flattened),
+    **_all(("unflatten",), torch_moves.unflattened),
+    **_all(("permute", "transpose", "t", "numpy_T"), torch_moves.permuted),
+    **_all(("squeeze", "unsqueeze"), torch_moves.squeezed),
+    **_all(("slice",), torch_moves.sliced),
+    **_all(("select",), torch_moves.selected),
+    **_all(("index_select",), torch_moves.picked),
+    **_all(("index", "_unsafe_index"), torch_moves.indexed),
+    **_all(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"), torch_moves.split),
+    **_all(("unbind",), torch_moves.apart),
+    **_all(("cat", "stack"), torch_moves.concatenated),
+    **_all(("expand",), torch_moves.expanded),
+    **_all(("repeat", "tile"), torch_moves.repeated),
+    **_all(("flip", "roll"), torch_moves.turned),
+    **_all(("pad", "constant_pad_nd"), torch_moves.padded),
+    **_all(PADDED, torch_moves.padded),
+    **_all(("sym_size",), torch_moves.size_of),
+    **_all(("getitem",), torch_moves.item_of),
 }

@@ -5,6 +5,7 @@ What the operators mean is left to `torch_operators`; constants computed from co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property, partial
 from math import prod
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray
+from regions.network.loaders.graph_ends import chosen_output, fixed_value, free_input
 from regions.network.loaders.graph_steps import Bend, Step, maxima_first, needed_steps, run_steps
 from regions.network.loaders.torch_operators import (
     TORCH_CURVED,
@@ -28,6 +30,8 @@ from regions.network.loaders.torch_tensors import source_dtype
 from regions.network.relu_network import Network
 
 __all__ = ["Program"]
+
+WHAT = "the exported PyTorch program"
 
 # may stand between the last nonlinear function and the output
 PASSIVE = (
@@ -51,21 +55,36 @@ class Program:
     ----------
     torch : the module
     program : torch.export.ExportedProgram
+    output : name of the output to read: a key where the program returns a dictionary, else its number
+    inputs : values of all inputs but one by their names
 
     Raises
     ------
-    InvalidNetworkError : if it has several inputs or outputs, or sizes that are not fixed behind the batch
+    InvalidInputError : if there is no such output or input, or it is not said what the other inputs are
+    InvalidNetworkError : if it has sizes that are not fixed behind the batch
     """
 
-    def __init__(self, torch: Any, program: Any) -> None:
+    def __init__(
+        self,
+        torch: Any,
+        program: Any,
+        output: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
         self._torch, self._program = torch, program
         self._nodes = {node.name: node for node in program.graph.nodes}
-        self._input, whole = self._user_input()
+        signature, fixed = program.graph_signature, dict(inputs or {})
+        names = [str(name) for name in signature.user_inputs]
+        self._input = free_input(WHAT, names, fixed)
+        whole = self._shape_of(self._input)
         self.dtype = source_dtype(self._nodes[self._input].meta["val"], "the input")
         self._batch = whole[0]
         self.shape = (1, *whole[1:])
-        output = str(program.graph_signature.user_outputs[0])
-        self._wanted, self.head = self._before_head(output)
+        self._fixed = {name: self._fixed_value(name, fixed[name]) for name in names if name in fixed}
+        outputs = _names_of_outputs(torch, program)
+        chosen, self._remark = chosen_output(WHAT, list(outputs), output)
+        self._number = list(outputs).index(chosen)
+        self._wanted, self.head = self._before_head(outputs[chosen])
 
     def network(self, name: str) -> Network:
         """Run the operators on affine tensors, and return the network of the output."""
@@ -83,7 +102,7 @@ class Program:
                 "the output of the exported PyTorch program does not depend on its input"
             )
         values.clear()
-        remark = f" (before {self.head})" if self.head else ""
+        remark = self._remark + (f" (before {self.head})" if self.head else "")
         remark += " (maxima taken before what rises)" if moved else ""
         return layering.network(output, f"{name}{remark}")
 
@@ -105,8 +124,13 @@ class Program:
         return self._program.module()
 
     def _run_program(self, given: Any) -> Any:
+        names = [str(name) for name in self._program.graph_signature.user_inputs]
+        arguments = [
+            self._whole(self._fixed[name], len(given)) if name in self._fixed else given for name in names
+        ]
         if not self.head:
-            return self._module(given)
+            result = self._module(*self._as_called(arguments)[0], **self._as_called(arguments)[1])
+            return self._torch.utils._pytree.tree_leaves(result)[self._number]
         stored, wanted = self._stored_tensors(), self._wanted
         seen: dict[str, Any] = {}
 
@@ -118,8 +142,28 @@ class Program:
                 return result
 
         places = [node.name for node in self._nodes.values() if node.op == "placeholder"]
-        Watched(self._program.graph_module).run(*(stored.get(place, given) for place in places))
+        known = {**stored, **dict(zip(names, arguments, strict=True))}
+        Watched(self._program.graph_module).run(*(known.get(place, given) for place in places))
         return seen["value"]
+
+    def _as_called(self, arguments: list[Any]) -> tuple[Any, Any]:
+        """Arguments in the places that the program has them in: some by their names, perhaps."""
+        called: tuple[Any, Any] = self._torch.utils._pytree.tree_unflatten(
+            arguments, self._program.call_spec.in_spec
+        )
+        return called
+
+    def _whole(self, value: Any, batch: int) -> Any:
+        """A value of one sample for all samples of a batch."""
+        return value.expand(batch, *value.shape[1:]) if value.ndim and value.shape[0] == 1 else value
+
+    def _fixed_value(self, name: str, value: Any) -> Any:
+        """The value of an input as a tensor of one sample."""
+        like = self._nodes[name].meta["val"]
+        shape = tuple(size if isinstance(size, int) else 1 for size in like.shape)
+        shape = (1, *shape[1:]) if shape and shape[0] == self._batch else shape
+        dtype = str(like.dtype).removeprefix("torch.")
+        return self._torch.as_tensor(fixed_value(name, value, shape, np.dtype(dtype)))
 
     def _step(self, node: Any, layering: Layering) -> Step:
         names = [given.name for given in node.all_input_nodes]
@@ -176,25 +220,28 @@ class Program:
             **signature.inputs_to_lifted_tensor_constants,
         }
         stored = {**self._program.constants, **self._program.state_dict}
-        return {place: stored[name].detach() for place, name in names.items() if name in stored}
+        found = {place: stored[name].detach() for place, name in names.items() if name in stored}
+        return {**found, **self._fixed}
 
-    def _user_input(self) -> tuple[str, tuple[int, ...]]:
-        """Name and shape of the one input; a batch of any size has size 0."""
-        signature = self._program.graph_signature
-        inputs, outputs = signature.user_inputs, signature.user_outputs
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise InvalidNetworkError(
-                f"the exported PyTorch program has {len(inputs)} inputs and {len(outputs)} outputs, "
-                f"not one of each"
-            )
-        value = self._nodes[inputs[0]].meta["val"]
+    def _shape_of(self, name: str) -> tuple[int, ...]:
+        """Shape of the input; a batch of any size has size 0."""
+        value = self._nodes[name].meta["val"]
         shape = tuple(size if isinstance(size, int) else 0 for size in value.shape)
         if len(shape) < 2 or 0 in shape[1:]:
             raise InvalidNetworkError(
                 f"the exported PyTorch program takes an input of shape {tuple(value.shape)}; expected is a "
                 f"batch axis and then fixed sizes"
             )
-        return str(inputs[0]), shape
+        return shape
+
+
+def _names_of_outputs(torch: Any, program: Any) -> dict[str, str]:
+    """The values that a program returns, by keys where it returns a dictionary, else by their numbers."""
+    values = [str(value) for value in program.graph_signature.user_outputs]
+    result = torch.utils._pytree.tree_unflatten(values, program.call_spec.out_spec)
+    if isinstance(result, dict) and all(isinstance(value, str) for value in result.values()):
+        return {str(key): value for key, value in result.items()}
+    return {str(number): value for number, value in enumerate(values)}
 
 
 def _operator_name(node: Any) -> str:

@@ -47,7 +47,11 @@ EXACT = (
     "c_grad",
     "lipschitz",
     "local_complexity",
+    "cell_distance",
+    "boundary_distance",
 )
+# those of them that are means of draws or of points, with a standard error
+_MEANS = ("local_complexity", "cell_distance", "boundary_distance")
 _RESERVED = (*EXACT, "step", "domain", "status", "seconds", "estimates", "scalars")
 
 
@@ -87,6 +91,8 @@ class Record(Shown):
     c_grad_by_layer : (n_relu_layers,) tuple, max over cells of the spectral norm of J_l
     lipschitz_by_layer : (n_relu_layers,) tuple, Lipschitz constants of the rest of the network
     local_complexity : Estimate, exact but for the average over bias noise
+    cell_distance, boundary_distance : Estimate, means over the given points of the distances, exact for each,
+        from the end of its cell and from where the prediction changes, in the whole input space
     estimates : dict of Estimate, by the names of the estimators
     scalars : dict of float, what the training loop said: loss, accuracy, ...
 
@@ -110,6 +116,8 @@ class Record(Shown):
     c_grad_by_layer: tuple[float, ...] | None = None
     lipschitz_by_layer: tuple[float, ...] | None = None
     local_complexity: Estimate | None = None
+    cell_distance: Estimate | None = None
+    boundary_distance: Estimate | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     scalars: Mapping[str, float] = field(default_factory=dict)
 
@@ -178,11 +186,14 @@ class Record(Shown):
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Record:
         """The record that `to_dict` gave."""
-        values = {one.name: plain[one.name] for one in fields(cls)}
+        # version 0.1 had no distances
+        values: dict[str, Any] = {
+            one.name: plain.get(one.name) if one.name in _MEANS else plain[one.name] for one in fields(cls)
+        }
         for name in _LAYERED.values():
             values[name] = None if values[name] is None else tuple(_number(part) for part in values[name])
-        if values["local_complexity"] is not None:
-            values["local_complexity"] = read_estimate(values["local_complexity"])
+        for name in _MEANS:
+            values[name] = None if values[name] is None else read_estimate(values[name])
         values["estimates"] = {name: read_estimate(one) for name, one in values["estimates"].items()}
         values["scalars"] = {name: _number(one) for name, one in values["scalars"].items()}
         return cls(**values)
@@ -400,12 +411,12 @@ def _flat(record: Record) -> dict[str, Any]:
     """A record as one row: a column for each layer, two for each estimate."""
     row: dict[str, Any] = {name: getattr(record, name) for name in ("step", "domain", "status", "cells")}
     for name in EXACT[1:]:
-        if name == "local_complexity":
+        if name in _MEANS:
             continue
         row[name] = getattr(record, name)
         for layer, value in enumerate(getattr(record, _LAYERED.get(name, ""), None) or ()):
             row[f"{name}_{layer}"] = value
-    exact = {} if record.local_complexity is None else {"local_complexity": record.local_complexity}
+    exact = {name: one for name in _MEANS if (one := getattr(record, name)) is not None}
     for name, one in {**exact, **record.estimates}.items():
         row |= {name: one.mean, f"{name} stderr": one.stderr}
     return {**row, **record.scalars, "seconds": record.seconds}

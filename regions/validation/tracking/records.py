@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from regions.analysis.cell_sums import sum_over_cells
 from regions.analysis.locus import locus_volume
@@ -21,17 +22,20 @@ from regions.domain import Domain
 from regions.enumeration.enumerate import count_cells, enumerate_cells
 from regions.enumeration.limits import interrupts_raised_after
 from regions.errors import InvalidInputError
-from regions.estimators import BudgetedEstimator, Coarea, Target
+from regions.estimators import BudgetedEstimator, Coarea, CrossPolytope, Target
+from regions.estimators.spreads import Noise, check_noise_kind, unit_spreads
 from regions.network.relu_network import Network
 from regions.validation.draws import EnumerationOptions, raise_if_truncated, raise_interruption
 from regions.validation.local_complexity import exact_local_complexity
+from regions.validation.tracking.data_distances import DISTANCES, checked_points, measure_distances
 from regions.validation.tracking.history import EXACT, Record, check_free
+from regions.validation.unit_scaling import over_spreads
 
 __all__ = ["DEFAULT_QUANTITIES", "QUANTITIES", "Measurement", "TrackSettings", "measure"]
 
 Progress = Callable[[int, float], None]
 
-QUANTITIES = (*EXACT, "estimates")
+QUANTITIES = (*(name for name in EXACT if name not in DISTANCES), "estimates")
 DEFAULT_QUANTITIES = tuple(name for name in QUANTITIES if name != "local_complexity")
 _SUMS = frozenset(("local_rank", "total_variation", "c_grad", "lipschitz"))
 _LOCI = frozenset(("locus", "activation_locus"))
@@ -41,7 +45,10 @@ class TrackSettings(TypedDict, total=False):
     """The settings of `track` that have defaults."""
 
     sigma: float
+    noise: Noise
     eps: float
+    radius: float
+    points: ArrayLike
     estimators: Sequence[BudgetedEstimator] | Mapping[str, BudgetedEstimator]
     n_samples: int
     n_bias: int
@@ -59,9 +66,10 @@ class Measurement:
 
     Parameters
     ----------
-    quantities : frozenset of names out of `QUANTITIES`
+    quantities : frozenset of names out of `QUANTITIES` and `DISTANCES`
     estimators : dict of estimators by label
-    sigma, eps, n_samples, n_bias : as for `track`
+    sigma, noise, eps, n_samples, n_bias : as for `track`
+    points : (N, input_dim) float64 for the distances, None without these
     options : engine, arithmetic, max_cells and workers of the enumeration
     progress : called as progress(step, fraction of the record)
     """
@@ -69,9 +77,11 @@ class Measurement:
     quantities: frozenset[str]
     estimators: Mapping[str, BudgetedEstimator]
     sigma: float
+    noise: Noise
     eps: float
     n_samples: int
     n_bias: int
+    points: NDArray[np.float64] | None
     options: EnumerationOptions
     progress: Progress | None
 
@@ -88,36 +98,63 @@ class Measurement:
             raise InvalidInputError(
                 f"track does not know {', '.join(unknown)}; its settings are {', '.join(sorted(known))}"
             )
-        quantities = frozenset([records] if isinstance(records, str) else records)
-        if strange := sorted(map(str, quantities - set(QUANTITIES))):
-            raise InvalidInputError(
-                f"records cannot hold {', '.join(strange)}; choose among {', '.join(QUANTITIES)}"
-            )
-        sigma, eps = settings.get("sigma", 0.05), settings.get("eps", 0.01)
-        for name, value in (("sigma", sigma), ("eps", eps)):
+        points = checked_points(settings["points"]) if settings.get("points") is not None else None
+        quantities = _quantities(records, points is not None)
+        sigma, eps, radius = (
+            settings.get("sigma", 0.05),
+            settings.get("eps", 0.01),
+            settings.get("radius", 0.05),
+        )
+        for name, value in (("sigma", sigma), ("eps", eps), ("radius", radius)):
             if not (math.isfinite(value) and value > 0.0):
                 raise InvalidInputError(f"{name} is {value!r}; give a finite number above 0")
+        noise = settings.get("noise", "absolute")
+        check_noise_kind(noise)
         n_samples, n_bias = settings.get("n_samples", 2000), settings.get("n_bias", 32)
         for name, count in (("n_samples", n_samples), ("n_bias", n_bias)):
             if count < 2:
                 raise InvalidInputError(f"{name} is {count}; a standard error needs at least 2")
         passed = ("engine", "arithmetic", "max_cells", "workers")
         options = EnumerationOptions(**{key: settings[key] for key in passed if key in settings})  # type: ignore
-        estimators = _labelled(settings.get("estimators", (Coarea(sigma),)))
+        usual: tuple[BudgetedEstimator, ...] = (Coarea(sigma, noise=noise),)
+        if records == "all" or "radius" in settings:
+            usual = (*usual, CrossPolytope(radius))
+        estimators = _labelled(settings.get("estimators", usual))
         progress = settings.get("progress")
-        return cls(quantities, estimators, sigma, eps, n_samples, n_bias, options, progress)
+        return cls(
+            quantities, estimators, sigma, noise, eps, n_samples, n_bias, points, options, progress
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers and strings for the history."""
         return {
             "sigma": self.sigma,
+            "noise": self.noise,
             "eps": self.eps,
             "n_samples": self.n_samples,
             "n_bias": self.n_bias,
             "max_cells": self.options.get("max_cells"),
-            "records": [name for name in QUANTITIES if name in self.quantities],
+            "points": 0 if self.points is None else len(self.points),
+            "records": [name for name in (*QUANTITIES, *DISTANCES) if name in self.quantities],
             "estimators": {name: one.target.describe() for name, one in self.estimators.items()},
         }
+
+
+def _quantities(records: str | Iterable[str], with_points: bool) -> frozenset[str]:
+    """The names of what to record, checked; "all" is all that can be had, without points no distances."""
+    known = (*QUANTITIES, *DISTANCES)
+    if records == "all":
+        return frozenset(known if with_points else QUANTITIES)
+    quantities = frozenset([records] if isinstance(records, str) else records)
+    if strange := sorted(map(str, quantities - set(known))):
+        raise InvalidInputError(
+            f"records cannot hold {', '.join(strange)}; choose among {', '.join(known)}, or 'all'"
+        )
+    if not with_points and (missing := [name for name in DISTANCES if name in quantities]):
+        raise InvalidInputError(
+            f"records ask for {', '.join(missing)}; give the points whose distances these are"
+        )
+    return quantities | frozenset(DISTANCES if with_points and quantities == set(DEFAULT_QUANTITIES) else ())
 
 
 def measure(
@@ -173,6 +210,9 @@ def measure(
             for (label, one), stream in zip(what.estimators.items(), streams, strict=True)
         }
         record = replace(record, estimates=estimates)
+    if what.points is not None:
+        distances: dict[str, Any] = {**measure_distances(network, what.points, what.quantities, progress)}
+        record = replace(record, **distances)
     return replace(record, seconds=time.perf_counter() - start)
 
 
@@ -185,6 +225,9 @@ def _from_cells(cells: CellComplex, density: Density, what: Measurement) -> dict
     if "activation_locus" in what.quantities:
         found["activation_locus"] = locus_volume(cells, density, "activation").total
     if what.quantities & _SUMS:
+        if what.noise == "relative":
+            spreads = unit_spreads(cells.network, density, cells.domain)
+            cells = replace(cells, network=over_spreads(cells.network, spreads))
         sums = sum_over_cells(cells, density, eps=what.eps)
         if "total_variation" in what.quantities:
             found["total_variation"] = sums.total_variation
@@ -204,7 +247,9 @@ def _exact(
 ) -> Any:
     """Exact local complexity, or None if max_cells truncates under some draw of the noise."""
     try:
-        found = exact_local_complexity(network, domain, density, what.sigma, what.n_bias, rng, **options)
+        found = exact_local_complexity(
+            network, domain, density, what.sigma, what.n_bias, rng, noise=what.noise, **options
+        )
     except InvalidInputError:
         if what.options.get("max_cells") is None:
             raise

@@ -21,6 +21,7 @@ from regions.errors import InvalidInputError, RegionsError
 from regions.inputs import seeded
 from regions.network.loaders import from_sklearn, from_torch
 from regions.network.relu_network import Network
+from regions.validation.tracking.data_distances import DISTANCES
 from regions.validation.tracking.history import History, Record, check_free
 from regions.validation.tracking.records import DEFAULT_QUANTITIES, Measurement, TrackSettings, measure
 
@@ -55,7 +56,7 @@ def track(
     every: int | Sequence[int],
     rng: np.random.Generator,
     density: Density | Mapping[str, Density] | None = None,
-    records: Iterable[str] = DEFAULT_QUANTITIES,
+    records: str | Iterable[str] = DEFAULT_QUANTITIES,
     **settings: Unpack[TrackSettings],
 ) -> Tracker:
     """Follow the cells of a network while it is trained: call `step()` after each optimizer step.
@@ -78,11 +79,18 @@ def track(
         default: uniform on each domain
     records : names of what to record: cells (always), locus, activation_locus, local_rank,
         total_variation, c_grad, lipschitz (see `Record`), estimates, and local_complexity, which is not in
-        the default as it costs `n_bias` enumerations
+        the default as it costs `n_bias` enumerations; with points cell_distance and boundary_distance; or
+        "all" of these, with both published local complexities among the estimates
     sigma : float > 0, bias noise of local complexity (default 0.05)
+    noise : "absolute" (default), or "relative", sigma times each unit's spread over the data; then local
+        rank, c_grad and lipschitz are those of units over their spreads too, and no record changes where
+        units are rescaled without changing the function
     eps : float > 0, singular values above it count towards a local rank (default 0.01)
+    radius : float > 0, of the neighbourhoods of Humayun's local complexity (default 0.05)
+    points : (N, input_dim) numbers, N >= 2, such as test data, for the mean distances from the ends of cells
+        and from the boundary where the prediction changes (`minimal_perturbation` for each point)
     estimators : sequence of estimators of `regions.estimators`, or dict of them by name; default
-        Coarea(sigma)
+        Coarea(sigma), and CrossPolytope(radius) if records is "all" or a radius is given
     n_samples : int >= 2, samples of each estimate (default 2000)
     n_bias : int >= 2, bias draws of the exact local complexity (default 32)
     start : int, number of the step that the model is at (default 0), to go on with a training
@@ -231,19 +239,22 @@ class Tracker:
         network = self._network()
         self._check_domains(network)
         count = len(self._problem)
-        found = []
+        found: list[Record] = []
         for place, (name, (domain, density)) in enumerate(self._problem.items()):
+            # distances are those of the whole input space, the same for all domains
+            what = replace(self._what, points=None) if place else self._what
             with _named(f"step {self._step}, {name}"):
                 one = measure(
                     network,
                     domain,
                     density,
-                    self._what,
+                    what,
                     self._rng.spawn(1)[0],
                     (self._step, name),
                     self._progress(place, count),
                 )
-            found.append(replace(one, scalars=dict(scalars)))
+            distances = {name: getattr(found[0], name) for name in DISTANCES} if place else {}
+            found.append(replace(one, scalars=dict(scalars), **distances))
         self._described = self._described or network.describe()
         # all domains or none, so that a step that was interrupted leaves no half of itself
         self._records.extend(found)
