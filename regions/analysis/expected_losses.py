@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from regions.analysis.cell_integrals import integrate
 from regions.analysis.cell_sums.simplex_pieces import cell_masses
 from regions.density import Density
+from regions.density.frozen_distributions import with_distributions
 from regions.domain import Domain
 from regions.errors import InvalidInputError
 from regions.network.patterns import unpack
@@ -52,6 +53,7 @@ class ExpectedLoss(Shown):
         return dict(vars(self))
 
 
+@with_distributions
 def expected_loss(
     network: Network,
     domain: Domain,
