@@ -28,6 +28,7 @@ _SHARED = ("enumeration/search.py", "enumeration/compiled_network.py", "domain/s
 _VERTICES = (
     *_SHARED,
     "enumeration/rough_weights.py",
+    "enumeration/vertices/search_arrays.py",
     "enumeration/vertices/vertex_search.py",
     "enumeration/vertices/exact_signs.py",
     "enumeration/vertices/error_norms.py",
