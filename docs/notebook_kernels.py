@@ -24,7 +24,7 @@ from pathlib import Path
 _PLACE = "REGIONS_DOCS_KERNELS"
 _MODULES = """
     numpy scipy.linalg scipy.sparse scipy.optimize scipy.stats scipy.spatial networkx numba flint onnx
-    torch torch.export
+    torch torch.export torch._dynamo
     matplotlib.pyplot matplotlib.backends.backend_agg
     ipykernel.kernelapp ipykernel.ipkernel ipykernel.zmqshell IPython.core.pylabtools
     regions.enumeration regions.analysis.locus regions.analysis.verification regions.analysis.linear_regions

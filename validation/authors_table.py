@@ -29,8 +29,8 @@ def authors_section(root: Path) -> tuple[str, str]:
     )
     origins = {(row["file"], row["repository"], row["commit"], row["date"], row["sha256"]) for row in rows}
     told = "; ".join(
-        f"`{Path(file).stem}` of {repository or 'no repository'}{f' at {commit[:12]} ({date})' if commit else ''}, "
-        f"SHA-256 {digest[:12]}"
+        f"`{Path(file).stem}` of {repository or 'no repository'}"
+        f"{f' at {commit[:12]} ({date})' if commit else ''}, SHA-256 {digest[:12]}"
         for file, repository, commit, date, digest in sorted(origins, key=str)
     )
     method = prose(

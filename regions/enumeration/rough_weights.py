@@ -1,4 +1,4 @@
-"""The last layer's weights as kernels read them for maps in single precision (see `rough_maps` there)."""
+"""The last layer's weights as kernels read them for maps in single precision (see `single_maps` there)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rough_arrays(
     """Return the last layer's weights for maps in single precision; none where it is narrow, or sparse.
 
     Nor where numbers are so large or so small that those maps might leave the range of single precision
-    unnoticed, as `regions.kernels.vertices.rough_maps` says.
+    unnoticed, as `regions.kernels.vertices.single_maps` says.
     """
     n = biases.size
     if is_sparse(weights) or n < NARROW:

@@ -25,8 +25,14 @@ SEARCH_FORMAT = 1
 _KERNELS = Path(regions.kernels.__file__).parent
 _ROOT = _KERNELS.parent
 _SHARED = ("enumeration/search.py", "enumeration/compiled_network.py", "domain/starting_polytope.py")
-_VERTICES = (*_SHARED, "enumeration/vertices/vertex_search.py")
-_VERTICES = (*_VERTICES, "enumeration/vertices/exact_signs.py", "enumeration/vertices/error_norms.py")
+_VERTICES = (
+    *_SHARED,
+    "enumeration/rough_weights.py",
+    "enumeration/vertices/search_arrays.py",
+    "enumeration/vertices/vertex_search.py",
+    "enumeration/vertices/exact_signs.py",
+    "enumeration/vertices/error_norms.py",
+)
 _DRIVERS = {
     "planar": _VERTICES,
     "cells": _VERTICES,

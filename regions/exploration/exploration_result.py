@@ -309,8 +309,8 @@ class Exploration(Shown):
         if self.reasons:
             text += f" TRUNCATED: {', and '.join(self.reasons)}."
         if self.frame.beyond:
-            width = f"{self.frame.half_width:.3g}"
-            text += f" Facets farther than {width} from the center in some direction do not count."
+            far = f"farther than {self.frame.half_width:.3g} from the center in some direction"
+            text += f" Facets {far} do not count."
         return text
 
     @property
@@ -323,7 +323,8 @@ class Exploration(Shown):
         if _leaves_the_frame(self.frame, self.order):
             width = f"{self.frame.half_width:.3g}"
             found.append(
-                f"only the box of {width} to either side of the center was searched, not the whole space"
+                f"only the box of {width} to either side of the center was searched, not the whole space, as "
+                "there are so many rivals in max units: give a radius, or the Box that is meant"
             )
         if self.undecided.any():
             found.append(

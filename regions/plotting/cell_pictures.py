@@ -18,11 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
 from regions.plotting.cell_colors import CellColor, Shades, cell_colors
-from regions.plotting.colors import DARK, class_fills, layer_palette, luminance
+from regions.plotting.colors import DARK, class_fills, luminance
 from regions.plotting.decision import ClassPieces, class_pieces
 from regions.plotting.line_pictures import draw_line
 from regions.plotting.marks import Marks, intrinsic_points, mark_points
-from regions.plotting.page_parts import colour_bar, frame_plane, layer_legend, legend_beside, new_axes
+from regions.plotting.page_parts import (
+    colour_bar,
+    frame_plane,
+    layer_inks,
+    layer_legend,
+    legend_beside,
+    new_axes,
+)
 from regions.plotting.paths import draw_segments, fill_polygons, line_style
 from regions.plotting.pixels import draw_pixels
 from regions.plotting.rough_maps import CROWDED
@@ -199,7 +206,7 @@ def _fill_classes(ax: Axes, complex: CellComplex, pieces: ClassPieces) -> None:
             # on a piece near the middle of all of them, large ones first
             away = np.linalg.norm(middles[own] - np.average(middles[own], axis=0, weights=weights), axis=1)
             x, y = middles[own[(away - _ROOM * np.sqrt(weights)).argmin()]].tolist()
-            name = ax.text(x, y, str(k), fontsize=9, ha="center", va="center", zorder=6)
+            name = ax.text(x, y, str(k), color="black", fontsize=9, ha="center", va="center", zorder=6)
             name.set_path_effects([patheffects.withStroke(linewidth=2.0, foreground="white")])
 
 
@@ -230,7 +237,7 @@ def _draw_layers(ax: Axes, complex: CellComplex) -> None:
     width, alpha = line_style(complex.n_cells)
     layer = complex.facets.layer[facet]
     n_layers = len(complex.network.widths)
-    palette = layer_palette(n_layers)
+    palette = layer_inks(ax, n_layers)
     raster = complex.n_cells > CROWDED
     for k in reversed(range(n_layers)):
         # A unit of an early layer bends everything behind it: draw it last and widest.

@@ -31,6 +31,9 @@ _FILLS = (
     "#5C57C6", "#FBF663", "#A86100", "#A83974", "#01D2FC",
 )  # fmt: skip
 
+# Lines of up to three layers: from dark to light, 0.22 apart in OKLab for each of these readers.
+_LAYERS = ("#16386B", "#C2571A", "#EEB83F")
+
 # OKLab to linear sRGB: B. Ottosson, "A perceptual color space for image processing" (2020).
 _LAB_TO_LMS = np.array(
     [[1.0, 0.3963377774, 0.2158037573],
@@ -104,7 +107,7 @@ def layer_palette(n: int) -> Floats:
     (2, 3)
     """
     if n <= 3:
-        return np.array([to_rgb(color) for color in ("#35618f", "#d1495b", "#e8a33d")[:n]])
+        return np.array([to_rgb(color) for color in _LAYERS[:n]])
     return np.asarray(matplotlib.colormaps["plasma"](np.linspace(0.0, 0.85, n)))[:, :3]
 
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError
-from regions.plotting.colors import layer_palette
-from regions.plotting.page_parts import layer_legend, name_axes, new_axes
+from regions.plotting.page_parts import is_dark, layer_inks, layer_legend, name_axes, new_axes
 from regions.plotting.paths import draw_segments, line_style
 from regions.plotting.shown_part import in_view
 
@@ -65,7 +64,7 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     inner = facets.interior
     lines = np.stack([places[facets.cell_a[inner]], places[facets.cell_b[inner]]], axis=1)
     n_layers = max(len(complex.network.widths), 1)
-    palette = layer_palette(n_layers)
+    palette = layer_inks(ax, n_layers)
     width, alpha = line_style(complex.n_cells)
     raster = complex.n_cells > _RASTER_FROM
     style = {"linewidth": max(1.4 * width, 0.1), "alpha": max(alpha, 0.4), "zorder": 2}
@@ -74,10 +73,10 @@ def plot_graph(complex: CellComplex, *, ax: Axes | None = None, axes: tuple[int,
     known = complex.volume_kind != "none"
     share = np.sqrt(complex.volumes / complex.volumes.max()) if known else np.full(complex.n_cells, 0.3)
     size = float(np.clip(900.0 / np.sqrt(complex.n_cells), 0.5, 60.0))
-    ax.scatter(
-        places[:, 0], places[:, 1], s=size * (0.05 + 0.95 * share), color="#222222", linewidths=0,
-        alpha=0.85, zorder=3, rasterized=raster,
-    )  # fmt: skip
+    ink = "#DDDDDD" if is_dark(ax) else "#222222"
+    sizes = size * (0.05 + 0.95 * share)
+    x, y = places.T
+    ax.scatter(x, y, s=sizes, color=ink, linewidths=0, alpha=0.85, zorder=3, rasterized=raster)
     _frame(ax, complex, axes)
     if n_layers > 1:
         layer_legend(ax, n_layers, "facet of")

@@ -220,11 +220,20 @@ def _draw_errors(
     usable = (errors > 0.0) & (costs > 0.0)
     if usable.any():
         ax.set(xscale="log", yscale="log")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(FuncFormatter(_two_or_five))
     if usable.any() and costs[usable].max() > costs[usable].min():
         low, high = costs[usable].min(), costs[usable].max()
         start = float(np.median(errors[usable] * np.sqrt(costs[usable])))
         line = np.array([low, high])
         ax.plot(line, start / np.sqrt(line), "--", color="0.6", linewidth=0.9, zorder=0)
+
+
+def _two_or_five(value: float, _: int | None = None) -> str:
+    """Return the label of a tick between powers of ten, of which all would not have room."""
+    power = math.floor(math.log10(value) + 1e-9)
+    digit = round(value / 10.0**power)
+    return rf"${digit}\times10^{{{power}}}$" if digit in (2, 5) else ""
 
 
 def _name_rows(ax: Axes, rows: list[Judgement]) -> None:

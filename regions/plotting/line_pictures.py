@@ -66,6 +66,7 @@ def draw_line(ax: Axes, complex: CellComplex, color: str, shades: Shades, decisi
     ]
     ax.set_ylabel("output")
     if shown > 1:
+        _number_lines(ax, ends[order].ravel(), values[order].reshape(-1, values.shape[2])[:, :shown])
         title = "output; strip:\nthe largest" if color == "class" else "output"
         legend_beside(ax, lines, [str(k) for k in range(shown)], title)
     elif color == "class":
@@ -76,6 +77,17 @@ def draw_line(ax: Axes, complex: CellComplex, color: str, shades: Shades, decisi
     if decision_boundary:
         for t in decisions:
             ax.axvline(t, color="black", lw=1.1, ls=(0, (4, 2)), zorder=4)
+
+
+def _number_lines(ax: Axes, t: Floats, outputs: Floats) -> None:
+    """Write on each line the number of its output, for colours of thin lines are hard to tell apart."""
+    n = outputs.shape[1]
+    for k in range(n):
+        # not one above the other where lines are close
+        x = t[0] + (0.5 + (3 * k) % n if n % 3 else 0.5 + k) / n * (t[-1] - t[0])
+        y = np.interp(x, t, outputs[:, k])
+        name = ax.text(x, y, str(k), color="black", fontsize=7, ha="center", va="center", zorder=5)
+        name.set_path_effects([patheffects.withStroke(linewidth=1.8, foreground="white")])
 
 
 def _class_strips(ends: Floats, values: Floats, decisions: Floats) -> tuple[Floats, Floats]:

@@ -99,7 +99,7 @@ def mark_points(
         if labels is not None:
             side = "center" if images is not None else "left" if offset[0] > 0 else "right"
             text = ax.annotate(labels[k], point, xytext=offset, textcoords="offset points", fontsize=8)
-            text.set(ha=side, va="center", zorder=12)
+            text.set(ha=side, va="center", zorder=12, color="black")
             text.set_bbox({"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.75})
 
 

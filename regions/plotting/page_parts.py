@@ -14,10 +14,11 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
-from regions.plotting.colors import ColorScale, layer_palette, tint
+from regions.plotting.colors import DARK, ColorScale, layer_palette, luminance, tint
 
 if TYPE_CHECKING:
     from regions.complexes import CellComplex
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _LONGEST, _SHORTEST = 4.4, 1.3  # inches of the sides of a frame
 _AROUND = 0.8
 _FLAT = 0.35
+_LIGHTER = 0.45
 _FLATTEST = 8.0  # sides of a domain at most so different are drawn to one scale
 _LEGEND_AT, _LEGEND_BEHIND_BAR = 1.01, 1.2
 
@@ -126,9 +128,27 @@ def legend_beside(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], ti
         ax.add_artist(first)
 
 
+def layer_inks(ax: Axes, n_layers: int) -> NDArray[np.float64]:
+    """Return the colours of layers, lighter where the axes are dark.
+
+    Examples
+    --------
+    >>> with plt.style.context("dark_background"):
+    ...     bool((layer_inks(plt.subplots()[1], 2) >= layer_palette(2)).all())
+    True
+    """
+    palette = layer_palette(n_layers)
+    return tint(palette, np.linspace(_LIGHTER, 0.0, n_layers)) if is_dark(ax) else palette
+
+
+def is_dark(ax: Axes) -> bool:
+    """Say whether the ground of axes is dark."""
+    return float(luminance(np.asarray(to_rgb(ax.get_facecolor())))) < DARK
+
+
 def layer_legend(ax: Axes, n_layers: int, title: str) -> None:
     """Add the colours of the layers as a legend."""
-    palette = layer_palette(n_layers)
+    palette = layer_inks(ax, n_layers)
     handles = [Line2D([], [], color=palette[k], lw=1.5) for k in range(n_layers)]
     legend_beside(ax, handles, [f"layer {k}" for k in range(n_layers)], title)
 

@@ -31,6 +31,7 @@ _LOG_FROM = 20.0
 _WIDTH, _HEIGHT = 3.5, 2.5
 _NINETY_FIVE = 1.959963984540054
 _LOCUS = "locus"
+_LONG = 22  # letters of a unit, beyond which they are smaller
 _WORDS = {
     "cells": ("cells", "number"),
     _LOCUS: ("locus, weighted by the density", "(d−1)-volume per d-volume"),
@@ -187,7 +188,7 @@ def _draw_panel(
             values.append(_draw_bounds(ax, history, domain, color))
     title, unit = _WORDS.get(kind, (kind, ""))
     ax.set_title(title, fontsize=10)
-    ax.set_ylabel(unit, fontsize=9)
+    ax.set_ylabel(unit, fontsize=9 if len(unit) < _LONG else 7.5)
     ax.set_xlabel("step", fontsize=9)
     ax.tick_params(labelsize=8)
     ax.grid(color="0.92", linewidth=0.6)

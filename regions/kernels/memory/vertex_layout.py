@@ -93,7 +93,7 @@ VERTEX_SEARCH = Layout(
         "n_nodes": "nodes on the stack",
         "out_halves": "half-facets in the output",
         "splits": "splits made",
-        "rough": "1: the last layer's maps are of single precision, as in `rough_maps`",
+        "rough": "1: the last layer's maps are of single precision, as in `single_maps`",
         "want_map": "1: carry the affine map through to the output",
         "guided": "1: follow the pattern in guide only",
         "answered": "exact signs available for the step under way",

@@ -42,7 +42,7 @@ from regions.kernels.vertices.polytope_steps import (
 )
 from regions.kernels.vertices.polytopes import report_not_simple, triangulate
 from regions.kernels.vertices.predicates import report_doubt, settle_doubt
-from regions.kernels.vertices.rough_maps import add_rough, open_rough, rebuild_map, start_rough
+from regions.kernels.vertices.single_maps import add_rough, open_rough, rebuild_map, start_rough
 from regions.kernels.volumes.faces_by_rank import measure_simple_3, measure_simple_4, measure_simple_5
 from regions.kernels.volumes.simple import measure_simple
 
