@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_network
+from networks import maxout, random_network
 
-from regions import Box, cell_halfspaces, enumerate_cells
+from regions import Box, Network, cell_halfspaces, enumerate_cells
 
 # after everything else: the package under test stays the one that is installed
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -19,20 +19,28 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from validation.experiments import (
     hanin_rolnick,
     kernel_regime,
+    lower_bounds,
     migration,
+    other_units,
     paired_effects,
+    robustness,
     three_measures,
 )
 from validation.experiments.hanin_rolnick import boundary_distances_of_points
 from validation.experiments.kernel_regime import complexity_by_unit, split
+from validation.experiments.other_units import as_relus, maxout_local_complexity
 from validation.experiments.paired_effects import difference_effect, judged, ratio_effect
+from validation.experiments.robustness import attacked
 from validation.experiments.three_measures import largest_cosine
 
 MODULES = (
     hanin_rolnick,
     kernel_regime,
+    lower_bounds,
     migration,
+    other_units,
     paired_effects,
+    robustness,
     three_measures,
 )
 
@@ -40,6 +48,28 @@ MODULES = (
 @pytest.mark.parametrize("module", MODULES)
 def test_docstrings_of_these_sections_run(module):
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("rank", [2, 3, 4])
+def test_closed_form_of_maxout_is_the_density_of_its_bends(rank):
+    network = maxout(rank, 1, (5,), rank)
+    # sigma 0 in one dimension: the normal density, summed over the points where the winner changes
+    t = np.linspace(-12.0, 12.0, 400_001)
+    heights = network.weights[0] * t + network.biases[0][:, None]
+    bends = 0.0
+    for unit in heights.reshape(5, rank, -1):
+        winner = unit.argmax(axis=0)
+        change = t[1:][winner[1:] != winner[:-1]]
+        bends += float(np.exp(-0.5 * change**2).sum()) / math.sqrt(2.0 * math.pi)
+    assert maxout_local_complexity(network, np.zeros(1), 1.0, 0.0) == pytest.approx(bends, rel=1e-4)
+
+
+def test_a_leaky_network_as_relus_is_the_same_function():
+    plain = random_network(0, (3, 5, 4, 2))
+    leaky = Network.from_arrays(plain.weights, plain.biases, slopes=[0.3, 0.3, None])
+    points = np.random.default_rng(0).normal(size=(40, 3))
+    assert np.allclose(as_relus(leaky, 0.3).forward(points), leaky.forward(points))
+    assert not np.allclose(as_relus(leaky, 0.2).forward(points), leaky.forward(points))
 
 
 def test_distance_to_the_boundary_of_a_cell_is_that_to_its_nearest_halfspace():
@@ -60,6 +90,21 @@ def test_the_largest_cosine_is_that_of_random_frames(dimension, directions):
     drawn = np.abs(frames[:, 0]).max(axis=1)
     error = float(drawn.std() / math.sqrt(len(drawn)))
     assert abs(largest_cosine(dimension, directions) - drawn.mean()) < 6 * error
+
+
+def test_an_attack_moves_no_point_farther_than_its_radius():
+    # a linear classifier: the exact distance is known
+    rng = np.random.default_rng(0)
+    network = Network.from_arrays([rng.normal(size=(2, 6))], [rng.normal(size=2)])
+    points = rng.normal(size=(200, 6))
+    labels = network.forward(points).argmax(axis=1)
+    gap = network.weights[0][0] - network.weights[0][1]
+    outputs = network.forward(points)
+    distance = np.abs(outputs[:, 0] - outputs[:, 1]) / np.linalg.norm(gap)
+    broken = attacked(network, points, labels, 0.5, 20)
+    assert not broken[distance > 0.5].any()
+    assert broken[distance < 0.49].all()
+    assert broken.any()
 
 
 def test_copies_of_units_are_the_same_function_at_the_same_cost():

@@ -364,7 +364,11 @@ def _draw(folder: Folder, config: dict[str, Any], initial: list[Row], training: 
     variances = sorted(config["variances"])
     least = min(v for v in variances if v > 0.0)
     places = [v if v > 0.0 else 0.01 * least for v in variances]
-    shares = {"share": "plane: cells / (N² / 2)", "line_share": "line: cells / N"}
+    shares = {
+        "share": "near digits: cells / (N² / 2)",
+        "far_share": "whole plane: cells / (N² / 2)",
+        "line_share": "line: cells / N",
+    }
     for color, (name, title) in enumerate(shares.items()):
         values = [_of_seed(own, "variance", v, name) for v in variances]
         left.errorbar(
@@ -386,7 +390,7 @@ def _draw(folder: Folder, config: dict[str, Any], initial: list[Row], training: 
     middle.set_yscale("log")
     middle.set_xlabel("units N")
     middle.set_ylabel("mean distance to the boundary")
-    shares |= {"distance_units": "distance · N"}
+    shares = {name: shares[name] for name in ("share", "line_share")} | {"distance_units": "distance · N"}
     for color, (name, title) in enumerate(shares.items()):
         for seed in sorted({row["seed"] for row in training}):
             mine = [row for row in training if row["seed"] == seed]
@@ -398,6 +402,7 @@ def _draw(folder: Folder, config: dict[str, Any], initial: list[Row], training: 
     right.set_xscale("symlog", linthresh=1.0)
     right.set_yscale("log")
     right.set_xlabel("step")
+    right.set_xlim(left=-0.2)
     for axis in (left, middle, right):
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
