@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import gamma
 
 import regions
 from regions import (
@@ -48,7 +48,7 @@ JUDGING = {
 DENSITIES = [
     ("uniform", "density is a str"),
     (lambda t: t, "density is a function"),
-    (norm(0.0, 1.0), "density is a rv_continuous_frozen"),
+    (gamma(2.0), "density is gamma of scipy, whose integrals"),
     (None, "density is a NoneType"),
     (UniformDensity, "density is the class UniformDensity"),
 ]

@@ -1,7 +1,8 @@
 """The one door to every linear, quadratic, conic and integer program; each answer is checked here.
 
 Modules, from the lowest: `highs` and `conic_programs` know the solvers; `linear_programs`, `box_programs`,
-`integer_programs`, `judged_programs` and `projections` choose one and check its answer. `feasibility` proves
+`integer_programs`, `judged_programs` and `projections` choose one and check its answer; `hulls` gives points
+whose place is all that is asked. `feasibility` proves
 in rational arithmetic; it is there for users of this room, and the rest of the package does not call it.
 """
 
@@ -15,6 +16,7 @@ from regions.optimize.feasibility import (
     certify_no_interior,
     has_interior,
 )
+from regions.optimize.hulls import nearest_in_hull
 from regions.optimize.integer_programs import BinarySolution, BinaryStatus, minimise_sum
 from regions.optimize.judged_programs import largest_ellipsoid, maximise_judged
 from regions.optimize.linear_programs import LPSolution, LPStatus, LPTolerances, Residuals, solve_lp
@@ -46,6 +48,7 @@ __all__ = [
     "largest_ellipsoid",
     "maximise_judged",
     "minimise_sum",
+    "nearest_in_hull",
     "project",
     "solve_lp",
 ]
