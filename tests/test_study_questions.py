@@ -12,6 +12,7 @@ import pytest
 from networks import maxout, random_network
 
 from regions import Box, Network, cell_halfspaces, enumerate_cells
+from regions.validation.tracking.data_distances import cell_distances
 
 # after everything else: the package under test stays the one that is installed
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -26,7 +27,6 @@ from validation.experiments import (
     robustness,
     three_measures,
 )
-from validation.experiments.hanin_rolnick import boundary_distances_of_points
 from validation.experiments.kernel_regime import complexity_by_unit, split
 from validation.experiments.other_units import as_relus, maxout_local_complexity
 from validation.experiments.paired_effects import difference_effect, judged, ratio_effect
@@ -76,7 +76,7 @@ def test_distance_to_the_boundary_of_a_cell_is_that_to_its_nearest_halfspace():
     network, rng = random_network(1, (2, 7, 6, 2)), np.random.default_rng(0)
     cells = enumerate_cells(network, Box([-9.0, -9.0], [9.0, 9.0]), workers=1)
     points = rng.normal(size=(8, 2))
-    found = boundary_distances_of_points(network, points)
+    found = cell_distances(network, points)
     for point, own in zip(points, found, strict=True):
         rows = cell_halfspaces(cells, int(cells.locate(point)))
         slack = (rows.b - rows.A @ point)[rows.side < 0]

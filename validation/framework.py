@@ -38,6 +38,7 @@ __all__ = [
     "case_rng",
     "load_config",
     "markdown_table",
+    "mean_and_spread",
     "prose",
 ]
 
@@ -271,6 +272,20 @@ def read_rows(path: Path) -> list[Row]:
     """Read what `write_rows` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
         return [{key: _read(text) for key, text in row.items()} for row in csv.DictReader(file)]
+
+
+def mean_and_spread(values: Iterable[float | None]) -> str:
+    """Mean and standard deviation of the values that are there, to be read in a table; a dash for none.
+
+    Examples
+    --------
+    >>> mean_and_spread([1.0, 2.0, None]), mean_and_spread([])
+    ('1.5 ± 0.7', '-')
+    """
+    there = [value for value in values if value is not None]
+    if not there:
+        return "-"
+    return f"{np.mean(there):.3g} ± {np.std(there, ddof=1) if len(there) > 1 else 0.0:.1g}"
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -402,6 +402,18 @@ def _vertex_radii(domain: Domain, radius: float, certified: bool) -> NDArray[np.
     return vertex_errors(domain) if certified else np.full(domain.vertices.shape[0], radius)
 
 
+def _rough_arrays(
+    network: Network,
+    weights: list[Matrix],
+    biases: list[NDArray[np.float64]],
+    arrays: dict[str, NDArray[Any]],
+) -> dict[str, NDArray[Any]]:
+    """Return the last layer's arrays in single precision, for dense networks of ReLUs with a layer below."""
+    plain = arrays["relus"][:-1].all() and all(pair is None for pair in network.slopes)
+    plain = plain and network.max_units is None and not arrays["sparse"].any()
+    return rough_arrays(weights[-2], biases[-2], arrays["extents"]) if plain and len(weights) > 2 else {}
+
+
 def _compiled(
     network: Network, domain: Domain, radius: float, certified: bool, planar: bool, vertices: bool
 ) -> CompiledNetwork:
@@ -445,9 +457,6 @@ def _compiled(
     arrays["roundings"] = arrays["gammas"] * (np.arange(n_layers + 1) >= exact)
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
-    only_relus = all(relu[:n_layers]) and all(pair is None for pair in network.slopes)
-    has_rough = planar and n_layers > 1 and only_relus and network.max_units is None
-    has_rough = has_rough and not arrays["sparse"].any()
     _check_magnitude(weights, biases, slopes, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
     factors = [arrays["weights"], arrays["biases"], first[: d + 1].ravel(), network.unit_slopes.ravel()]
     underflow = _underflow(factors, n_layers + int(arrays["sloped"].sum()))
@@ -471,5 +480,5 @@ def _compiled(
         jacobian_error=_jacobian_error(weights, slopes, domain),
         power=power,
         arrays=arrays,
-        rough=rough_arrays(weights[-2], biases[-2], arrays["extents"]) if has_rough else {},
+        rough=_rough_arrays(network, weights, biases, arrays) if planar else {},
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions import Network, Segment, Slice, count_cells, enumerate_cells, from_torch, locus_volume
+from regions.validation.tracking.data_distances import cell_distances
 from validation.experiments.paired_effects import (
     Effect,
     difference_effect,
@@ -18,11 +19,21 @@ from validation.experiments.paired_effects import (
     ratio_effect,
     slope_of_each,
 )
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import (
+    Check,
+    Experiment,
+    Folder,
+    Pool,
+    Section,
+    case_rng,
+    markdown_table,
+    mean_and_spread,
+    prose,
+)
 from validation.network_measures import accuracy
 from validation.training_data import make_data
 
-__all__ = ["EXPERIMENT", "boundary_distances_of_points"]
+__all__ = ["EXPERIMENT"]
 
 Row = dict[str, Any]
 FloatArray = NDArray[np.float64]
@@ -48,31 +59,6 @@ def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
     folder.write_csv("training", [row for part in rows for row in part])
 
 
-def boundary_distances_of_points(network: Network, points: FloatArray) -> FloatArray:
-    """Return the distance of each point from the boundary of its own cell: min_i |z_i| / ‖grad z_i‖.
-
-    A cell is convex and its rows are the units' hyperplanes, so the nearest of these is on its boundary. For
-    networks of ReLUs.
-
-    Examples
-    --------
-    >>> network = Network.from_arrays([[[3.0, 4.0]], [[1.0]]], [[0.0], [0.0]])
-    >>> boundary_distances_of_points(network, np.array([[1.0, 1.0], [0.0, 0.0]])).tolist()
-    [1.4, 0.0]
-    """
-    nearest = np.full(len(points), np.inf)
-    active = points
-    slopes = np.broadcast_to(np.eye(points.shape[1]), (len(points), points.shape[1], points.shape[1]))
-    for weights, biases in zip(network.weights[:-1], network.biases[:-1], strict=True):
-        heights, slopes = active @ weights.T + biases, weights @ slopes
-        lengths = np.linalg.norm(slopes, axis=2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            away = np.where(lengths > 0.0, np.abs(heights) / lengths, np.inf)
-        nearest = np.minimum(nearest, away.min(axis=1))
-        active, slopes = np.maximum(heights, 0.0), slopes * (heights > 0.0)[:, :, None]
-    return nearest
-
-
 def _initialised(width: int, depth: int, variance: float, seed: int) -> Network:
     """Normal weights of variance 2 / fan-in, the same for all variances of the biases."""
     rng = case_rng("Hanin and Rolnick", width, depth, seed)
@@ -94,7 +80,7 @@ def _geometry(network: Network, seed: int, points: FloatArray) -> Row:
     plane, segment = _domains(seed)
     cells = enumerate_cells(network, plane, workers=1)
     on_line = enumerate_cells(network, segment, workers=1)
-    distances, units = boundary_distances_of_points(network, points), network.n_units
+    distances, units = cell_distances(network, points), network.n_units
     return {
         "units": units,
         "cells": cells.n_cells,
@@ -271,11 +257,6 @@ def _effects(config: dict[str, Any], initial: list[Row], training: list[Row]) ->
     return effects
 
 
-def _mean(rows: list[Row], name: str) -> str:
-    values = [row[name] for row in rows]
-    return f"{np.mean(values):.3g} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.1g}"
-
-
 _COLUMNS = {
     "cells": "cells",
     "share": "cells / (N^2 / 2)",
@@ -294,7 +275,7 @@ def _table(key: str, title: str, rows: list[Row]) -> str:
     for value in dict.fromkeys(row[key] for row in rows):
         own = [row for row in rows if row[key] == value]
         shown = f"{value:,}" if key == "step" else f"{value:g}"
-        body.append([shown, *[_mean(own, name) for name in columns]])
+        body.append([shown, *[mean_and_spread(row[name] for row in own) for name in columns]])
     return markdown_table([title, *columns.values()], body)
 
 
@@ -303,7 +284,13 @@ def _shape_table(config: dict[str, Any], rows: list[Row]) -> str:
     body = []
     for width, depth in sorted({(row["width"], row["depth"]) for row in rows}):
         own = [r for r in rows if (r["width"], r["depth"], r["variance"]) == (width, depth, small)]
-        body.append([f"{width} x {depth}", str(own[0]["units"]), *[_mean(own, name) for name in _COLUMNS]])
+        body.append(
+            [
+                f"{width} x {depth}",
+                str(own[0]["units"]),
+                *[mean_and_spread(row[name] for row in own) for name in _COLUMNS],
+            ]
+        )
     return markdown_table([f"width x depth, variance {small:g}", "N", *_COLUMNS.values()], body)
 
 

@@ -18,7 +18,17 @@ from validation.experiments.paired_effects import (
     ratio_effect,
     slope_of_each,
 )
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import (
+    Check,
+    Experiment,
+    Folder,
+    Pool,
+    Section,
+    case_rng,
+    markdown_table,
+    mean_and_spread,
+    prose,
+)
 
 __all__ = ["EXPERIMENT", "complexity_by_unit", "split"]
 
@@ -302,10 +312,6 @@ def _effects(widths: list[Row], cost: list[Row], decay: list[Row]) -> list[Effec
     return effects
 
 
-def _mean(values: FloatArray | list[float]) -> str:
-    return f"{np.mean(values):.3g} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.1g}"
-
-
 def _width_table(rows: list[Row]) -> str:
     header = ["scaling", "m", "loss, start", "loss, end", "weights moved", "LC / m, start", "change of LC"]
     body = []
@@ -316,12 +322,12 @@ def _width_table(rows: list[Row]) -> str:
                 [
                     f"{scaling}, {title}",
                     f"{width:,}",
-                    _mean([row["loss_start"] for row in own]),
+                    mean_and_spread([row["loss_start"] for row in own]),
                     f"{np.exp(np.mean(np.log([row['loss_end'] for row in own]))):.2g}",
-                    _mean([row["moved"] for row in own]),
-                    _mean([row["lc_start"] / width for row in own]),
-                    _mean([row["change"] for row in own]),
-                    _mean([row["change_by_unit"] for row in own]),
+                    mean_and_spread([row["moved"] for row in own]),
+                    mean_and_spread([row["lc_start"] / width for row in own]),
+                    mean_and_spread([row["change"] for row in own]),
+                    mean_and_spread([row["change_by_unit"] for row in own]),
                 ]
             )
     return markdown_table([*header, "mean change of a unit's part"], body)
@@ -338,10 +344,10 @@ def _cost_table(rows: list[Row]) -> str:
             [
                 form,
                 f"{own[0]['units'] / own[0]['knots']:g}",
-                _mean([row["half_square"] / row["cost"] for row in own]),
-                _mean([row["lc"] / base[row["knots"], row["function"]] for row in own]),
-                _mean([row["bound"] / row["lc"] for row in own]),
-                _mean([row["bound_by_cost"] / row["lc"] for row in own]),
+                mean_and_spread([row["half_square"] / row["cost"] for row in own]),
+                mean_and_spread([row["lc"] / base[row["knots"], row["function"]] for row in own]),
+                mean_and_spread([row["bound"] / row["lc"] for row in own]),
+                mean_and_spread([row["bound_by_cost"] / row["lc"] for row in own]),
             ]
         )
     return markdown_table(header, body)
@@ -356,10 +362,10 @@ def _decay_table(rows: list[Row]) -> str:
             [
                 f"{lam:g}",
                 f"{np.mean([row['loss'] for row in own]):.2g}",
-                _mean([row["half_square"] / row["cost"] for row in own]),
-                _mean([row["lc_start"] for row in own]),
-                _mean([row["lc"] for row in own]),
-                _mean([row["bound"] / row["lc"] for row in own]),
+                mean_and_spread([row["half_square"] / row["cost"] for row in own]),
+                mean_and_spread([row["lc_start"] for row in own]),
+                mean_and_spread([row["lc"] for row in own]),
+                mean_and_spread([row["bound"] / row["lc"] for row in own]),
             ]
         )
     return markdown_table(header, body)

@@ -31,7 +31,17 @@ from validation.experiments.paired_effects import (
     ratio_effect,
     slope_of_each,
 )
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import (
+    Check,
+    Experiment,
+    Folder,
+    Pool,
+    Section,
+    case_rng,
+    markdown_table,
+    mean_and_spread,
+    prose,
+)
 from validation.network_measures import accuracy, jacobian_means
 from validation.training_data import make_data
 
@@ -240,8 +250,8 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         ),
         table="\n\n".join(
             [
-                _place_table(places),
-                _feature_table(features),
+                _means_by("step", "step", _PLACES, places),
+                _means_by("dimension", "features k", _FEATURES, features),
                 effect_table("ratio, slope or correlation", effects),
             ]
         ),
@@ -312,49 +322,37 @@ def _effects(places: list[Row], features: list[Row]) -> list[Effect]:
     return effects
 
 
-def _mean(rows: list[Row], name: str) -> str:
-    values = [row[name] for row in rows if row[name] is not None]
-    if not values:
-        return "-"
-    return f"{np.mean(values):.3g} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.1g}"
+_PLACES = {
+    "test_accuracy": "test accuracy",
+    "cells": "cells",
+    "locus_data": "locus, data",
+    "locus_uniform": "uniform",
+    "locus_hole": "hole",
+    "lc_data": "LC, data",
+    "lc_uniform": "uniform ",
+    "lc_hole": "hole ",
+    "locus_near": "locus near the boundary",
+    "cells_near": "cells near",
+    "distance_ratio": "distance of the locus / of area",
+}
+_FEATURES = {
+    "loss": "loss / variance",
+    "lc_start": "LC, start",
+    "lc_end": "LC, end",
+    "rank_start": "rank, start",
+    "rank_end": "rank, end",
+    "relative_rank_start": "relative rank, start",
+    "relative_rank_end": "relative rank, end",
+}
 
 
-def _place_table(rows: list[Row]) -> str:
-    columns = {
-        "test_accuracy": "test accuracy",
-        "cells": "cells",
-        "locus_data": "locus, data",
-        "locus_uniform": "uniform",
-        "locus_hole": "hole",
-        "lc_data": "LC, data",
-        "lc_uniform": "uniform ",
-        "lc_hole": "hole ",
-        "locus_near": "locus near the boundary",
-        "cells_near": "cells near",
-        "distance_ratio": "distance of the locus / of area",
-    }
+def _means_by(key: str, title: str, columns: dict[str, str], rows: list[Row]) -> str:
+    """A table of the means of some columns, with a row for each value of another one."""
     body = []
-    for step in sorted({row["step"] for row in rows}):
-        own = [row for row in rows if row["step"] == step]
-        body.append([f"{step:,}", *[_mean(own, name) for name in columns]])
-    return markdown_table(["step", *columns.values()], body)
-
-
-def _feature_table(rows: list[Row]) -> str:
-    columns = {
-        "loss": "loss / variance",
-        "lc_start": "LC, start",
-        "lc_end": "LC, end",
-        "rank_start": "rank, start",
-        "rank_end": "rank, end",
-        "relative_rank_start": "relative rank, start",
-        "relative_rank_end": "relative rank, end",
-    }
-    body = []
-    for dimension in sorted({row["dimension"] for row in rows}):
-        own = [row for row in rows if row["dimension"] == dimension]
-        body.append([str(dimension), *[_mean(own, name) for name in columns]])
-    return markdown_table(["features k", *columns.values()], body)
+    for value in sorted({row[key] for row in rows}):
+        own = [row for row in rows if row[key] == value]
+        body.append([f"{value:,}", *[mean_and_spread(row[name] for row in own) for name in columns]])
+    return markdown_table([title, *columns.values()], body)
 
 
 def _finding(effects: list[Effect]) -> str:
