@@ -1,4 +1,4 @@
-"""Laws of the distributions: what is advised can be installed, and the index shows a README without dead links."""
+"""Laws of the distributions: what is advised can be installed, and the index shows no dead links."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ def explore(
     max_cells: Annotated[
         int | None,
         typer.Option(
-            help="Cells to find all facets of; the result says TRUNCATED if more are left (default: 1000, and "
-            "10000 for the perturbation)."
+            help="Cells to find all facets of; the result says TRUNCATED if more are left (default: 1000, "
+            "and 10000 for the perturbation)."
         ),
     ] = None,
     max_seconds: MaxSecondsOption = None,
