@@ -22,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _PLACE = "REGIONS_DOCS_KERNELS"
+# pictures lay themselves out, so that nothing is beyond their edges; to look for it costs a third of each
+_UNCROPPED = "--InlineBackend.print_figure_kwargs={'bbox_inches': None}"
 _MODULES = """
     numpy scipy.linalg scipy.sparse scipy.optimize scipy.stats scipy.spatial networkx numba flint onnx
     torch torch.export torch._dynamo
@@ -105,7 +107,7 @@ def become_kernel(asked: socket.socket) -> None:
 
     code = 0
     try:
-        launch_new_instance(argv=wanted["arguments"])
+        launch_new_instance(argv=[*wanted["arguments"], _UNCROPPED])
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 0
     except BaseException:
