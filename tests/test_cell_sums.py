@@ -21,8 +21,6 @@ from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidDomainError, InvalidInputError
 from regions.network.relu_network import Network
 
-pytestmark = pytest.mark.kernels
-
 
 def single_unit(w=2.0, b=0.5, v=3.0):
     """v relu(w x + b) on [-1, 1]; with the defaults active on 5/8 of it."""
