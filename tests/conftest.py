@@ -14,16 +14,13 @@ from hypothesis import settings
 import regions
 from regions.cli import main
 from regions.enumeration.compile_ahead import warm_up
-from regions.kernels.memory.compiling import BOUNDS_CHECKED, JIT_DISABLED
+from regions.kernels.memory.compiling import JIT_DISABLED
 
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
 settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=50)
 settings.register_profile("short", settings.get_profile("all"), max_examples=6)
 
 MOST_PROCESSES = 4
-
-# as plain Python, and with bounds checks, kernels run what they run compiled, and half of the cases reach it
-AGAIN = JIT_DISABLED or BOUNDS_CHECKED
 
 HERE = Path(__file__).resolve().parent
 
@@ -83,7 +80,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     every, times = config.getoption("--all"), config.getoption("--times")
-    few = _beyond(items, lambda few, many=None: (few + 1) // 2 if AGAIN else few)
+    few = _beyond(items, lambda few, many=None: few)
     for item in items:
         slow = item.get_closest_marker("slow")
         scaled = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
