@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from hypothesis import settings
 
 import regions
@@ -19,6 +21,9 @@ from regions.kernels.memory.compiling import JIT_DISABLED
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
 settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=50)
 settings.register_profile("short", settings.get_profile("all"), max_examples=6)
+
+# typer builds all commands for each call, which takes 40 ms; they are the same in each
+typer.main.get_command = cache(typer.main.get_command)
 
 MOST_PROCESSES = 4
 

@@ -86,7 +86,7 @@ def test_units_that_cancel_are_not_good():
     assert_allclose(sums.not_good, [1.0, 0.0, 0.0])
 
 
-@pytest.mark.sweep(1)
+@pytest.mark.sweep(1, 5)
 @pytest.mark.parametrize("case", range(len(SAMPLED)))
 @pytest.mark.parametrize("gaussian", [False, True])
 def test_sums_agree_with_sampled_jacobians(case, gaussian):

@@ -80,7 +80,7 @@ def test_time_is_a_number_above_zero(value: Any) -> None:
 LARGE = [("planar", 2, (300, 300, 300)), ("cells", 3, (400, 400)), ("lp", 4, (200, 200))]
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(2, 4)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("engine", "dimension", "widths"), LARGE)
 def test_time_ends_a_search_and_what_was_found_is_kept(
