@@ -117,7 +117,7 @@ def test_both_finders_find_whole_spaces_with_ties(seed: int, monkeypatch: pytest
         assert found.n_cells == expected.n_cells and len(found.first) == expected.facets.interior.sum()
 
 
-@pytest.mark.sweep(5)
+@pytest.mark.sweep(5, 20)
 @pytest.mark.parametrize("seed", range(40))
 def test_ties_of_every_kind_leave_no_cell_out(seed: int) -> None:
     case = random_max_case(seed, dimension=2)

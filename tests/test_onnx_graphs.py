@@ -554,10 +554,10 @@ def test_what_would_not_fit_into_memory_is_refused_with_the_numbers(case: str) -
 
 
 @pytest.mark.slow
-def test_a_million_values_that_are_kept_apart_need_no_dense_matrix() -> None:
-    network = from_onnx(graph_model([make_node("Relu", ["x"], ["y"])], {}, (1, 10**6)))
-    assert network.n_units == network.operators[0].nnz == 10**6
-    with pytest.raises(BudgetExceededError, match="1,000,000,000,000 entries"):
+def test_many_values_that_are_kept_apart_need_no_dense_matrix() -> None:
+    network = from_onnx(graph_model([make_node("Relu", ["x"], ["y"])], {}, (1, 10**5)))
+    assert network.n_units == network.operators[0].nnz == 10**5
+    with pytest.raises(BudgetExceededError, match="10,000,000,000 entries"):
         _ = network.weights[0]
 
 

@@ -240,7 +240,6 @@ def factors_of(rows: np.ndarray, target: np.ndarray) -> list[Fraction] | None:
     return [row[-1] for row in system]
 
 
-@pytest.mark.small
 def test_sums_of_rows_are_proven_if_and_only_if_they_are_sums() -> None:
     rng = np.random.default_rng(0)
     proven = 0
@@ -258,7 +257,6 @@ def test_sums_of_rows_are_proven_if_and_only_if_they_are_sums() -> None:
     assert proven > 60
 
 
-@pytest.mark.small
 def test_nearly_dependent_rows_prove_nothing() -> None:
     for gap in (2.0**-52, 2.0**-45):
         rows = np.array([[1.0, 1.0], [1.0, 1.0 + gap]])
@@ -267,7 +265,6 @@ def test_nearly_dependent_rows_prove_nothing() -> None:
     assert not follows(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([3.0, 0.0]))
 
 
-@pytest.mark.small
 def test_a_sum_in_a_plane_of_space_is_told_in_integers() -> None:
     rows = [(1, 0, 2), (0, 1, 1)]
     for i, j in combinations(range(-1, 3), 2):
