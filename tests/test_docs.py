@@ -17,7 +17,7 @@ from regions import Box, Network, enumerate_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-# build/ is what `pip install .` leaves behind
+# build/ is what `.ci/docs` leaves behind
 PAGES = sorted(
     path
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/*/*.md")]
