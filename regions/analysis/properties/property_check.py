@@ -102,7 +102,7 @@ def check_property(
     A cell is looked at exactly if it has a point whose outputs are within a small distance of unsafe ones. A
     point with unsafe outputs is in the closure of such a cell, so that none is missed, and whether the closed
     cell holds one is decided by its exact vertices. Cost: about that of `count_cells` on what bounds leave;
-    for the share, 10 to 40 ms more for each violating cell of 5 inputs, and half a millisecond for an interval.
+    for the share, 10 to 40 ms more for each violating cell of 5 inputs, and 0.5 ms for an interval.
 
     References
     ----------
