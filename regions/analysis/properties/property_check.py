@@ -77,7 +77,7 @@ def check_property(
         bounded, of at most 12 dimensions unless bounds decide.
     volume : bool, whether to go on after a counterexample: all violating pieces, their exact volume, and the
         largest ball in them, with a bound that none exceeds; or "interval", which has the share alone, in an
-        interval that is proven with floats: some forty times sooner, to about five digits
+        interval that is proven with floats: some hundred times sooner, to about five digits
     max_seconds : float, after which what is not decided is UNKNOWN, and shares are intervals
     workers : number of threads, default one per core
     progress : called about ten times a second with cells found and the fraction of the search done
@@ -102,7 +102,7 @@ def check_property(
     A cell is looked at exactly if it has a point whose outputs are within a small distance of unsafe ones. A
     point with unsafe outputs is in the closure of such a cell, so that none is missed, and whether the closed
     cell holds one is decided by its exact vertices. Cost: about that of `count_cells` on what bounds leave;
-    for the share, 10 to 40 ms more for each violating cell of 5 inputs, and 0.5 ms for an interval.
+    for the share, 10 to 40 ms more for each violating cell of 5 inputs, and 0.1 ms for an interval.
 
     References
     ----------
