@@ -392,6 +392,35 @@ def test_the_minimal_perturbation_is_the_least_over_all_cells(seed: int) -> None
         assert (network.forward(center + steps).argmax(axis=1) == found.prediction).all()
 
 
+@pytest.mark.parametrize("norm", [2, INF])
+def test_a_unit_that_is_all_but_constant_changes_no_distance(norm: float) -> None:
+    """A unit of which training has left weights of 1e-14 has its hyperplane 1e13 away, beyond all others."""
+    network, box = random_network(1, (2, 5, 3)), Box([-2.0, -2.0], [2.0, 2.0])
+    more = Network.from_arrays(
+        [np.vstack([network.weights[0], [1e-14, -2e-14]]), np.pad(network.weights[1], ((0, 0), (0, 1)))],
+        [np.append(network.biases[0], 0.125), network.biases[1]],
+    )
+    center = np.array([0.3, -0.2])
+    one, other = (minimal_perturbation(net, center, box, norm=norm) for net in (network, more))
+    assert one.status.name == other.status.name == "COMPLETE" and one.n_cells == other.n_cells
+    assert other.upper == pytest.approx(one.upper, rel=1e-9)
+    assert other.lower == pytest.approx(one.lower, rel=1e-6) and other.lower > 0.0
+    assert other.new_prediction == one.new_prediction != one.prediction
+    near, far = (explore(net, center, box, radius=1.0).distances(norm) for net in (network, more))
+    assert np.sort(far.values) == pytest.approx(np.sort(near.values), rel=1e-9, abs=1e-12)
+
+
+def test_an_image_with_black_pixels_has_its_cell_in_the_cube_of_all_images() -> None:
+    from importlib.resources import files
+
+    stored = files("regions").joinpath("data/digits_64x32x32.npz")
+    network, image = Network.load(stored), np.load(stored)["images"][6]
+    assert (image == 0.0).any()
+    found = minimal_perturbation(network, image, Box([0.0] * 64, [1.0] * 64), max_cells=3)
+    assert found.undecided_rows == 0 and found.n_cells == 3
+    assert 0.0 < found.lower < found.upper < 0.25 and found.new_prediction != found.prediction
+
+
 def test_a_perturbation_cut_short_is_a_pair_of_bounds() -> None:
     network = random_network(6, (12, 16, 8, 3))
     center = np.random.default_rng(2).normal(size=12)
