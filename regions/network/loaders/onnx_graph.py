@@ -29,7 +29,7 @@ from regions.network.loaders.onnx_files import (
     sample_shape,
 )
 from regions.network.loaders.onnx_nodes import Operator
-from regions.network.loaders.onnx_operators import CURVED, HEADS, LARGEST, OPERATORS, RISING
+from regions.network.loaders.onnx_operators import CURVED, HEADS, JUMPING, LARGEST, OPERATORS, RISING
 from regions.network.loaders.onnx_runtime import source_forward
 from regions.network.relu_network import Network
 
@@ -164,6 +164,7 @@ class _GraphReader:
             results = OPERATORS[kind](operator, arguments)
         if results is None:
             reason = "is not piecewise linear" if kind in CURVED else "is not supported"
+            reason = "jumps, so it is not continuous" if kind in JUMPING else reason
             raise InvalidNetworkError(f"operator {where} {reason}; supported are {', '.join(OPERATORS)}")
         return results
 
