@@ -137,8 +137,12 @@ def _underflow(entries: list[NDArray[np.float64]], layers: int) -> float:
     A sum of products of floats is a multiple of the product of their last places; in a map that is at
     least (smallest nonzero entry * 2**-53) per layer, and rounding only makes it coarser.
     """
-    sizes = np.abs(np.concatenate(entries))
-    smallest = float(np.min(sizes, initial=1.0, where=sizes > 0.0))
+    smallest = 1.0
+    for part in entries:
+        sizes = np.abs(part)
+        if part.size and not sizes.min() > 0.0:
+            sizes = sizes[sizes > 0.0]
+        smallest = float(sizes.min(initial=smallest))
     return 0.0 if (layers + 2) * (np.log2(smallest) - 53.0) > -1000.0 else SMALLEST
 
 
