@@ -256,6 +256,9 @@ def torch_cases() -> dict[str, Callable[[Any, Any], Any]]:
             ],
             1,
         ),
+        "folded": lambda m, x: F.fold(
+            F.unfold(m.c(x), (2, 2), padding=1).relu(), (2, 3), (2, 2), padding=1
+        ).relu(),
         "put in place": lambda m, x: m.doubled(F.unfold(m.c(x), (2, 2), padding=(1, 0)).relu()),
         "sizes": lambda m, x: torch.linalg.vector_norm(m.c(x), 1, dim=(1, 3)) + m.c(x).abs().sum((1, 3)),
         "shrunk": lambda m, x: F.softshrink(m.c(x), 0.3) + F.adaptive_max_pool2d(x, (2, 3))[:, :2],
@@ -268,7 +271,9 @@ SLOW = [
 ]
 
 
-@pytest.mark.parametrize("case", ["around", "bends", "shrunk", "chosen", "put in place", "sizes", *SLOW])
+@pytest.mark.parametrize(
+    "case", ["around", "bends", "shrunk", "chosen", "put in place", "folded", "sizes", *SLOW]
+)
 def test_programs_of_pytorch_are_the_same_functions(case: str) -> None:
     torch = pytest.importorskip("torch", reason="needs torch")
     torch.manual_seed(0)

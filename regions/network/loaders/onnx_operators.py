@@ -36,7 +36,7 @@ from regions.network.loaders.onnx_windows import (
     largest_of_whole,
 )
 
-__all__ = ["CURVED", "HEADS", "JUMPING", "LARGEST", "MOVES", "OPERATORS", "RISING"]
+__all__ = ["HEADS", "LARGEST", "MOVES", "OPERATORS", "RISING"]
 
 # read up to, where they come last: they change the order of no two outputs, or depend on that alone
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus", "ArgMax", "ArgMin", "Hardmax")
@@ -44,20 +44,6 @@ HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus", "ArgMax", "ArgM
 # functions of single entries that nowhere fall, and what takes the largest of several: their order is free
 RISING = ("Relu", "LeakyRelu", "Clip")
 LARGEST = ("MaxPool", "GlobalMaxPool", "ReduceMax")
-
-# said to be what they are where they come earlier
-CURVED = (
-    *HEADS,
-    *("Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish", "HardSwish", "Erf", "Exp", "Log", "Pow"),
-    *("Sqrt", "Reciprocal", "Sin", "Cos", "LRN", "InstanceNormalization", "LayerNormalization"),
-    *("GroupNormalization", "LpNormalization", "ReduceL2", "ReduceLogSumExp", "ai.onnx.ml.Normalizer"),
-)
-# said to jump
-JUMPING = (
-    *("Sign", "Floor", "Ceil", "Round", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Mod"),
-    *("IsNaN", "IsInf", "QuantizeLinear", "DynamicQuantizeLinear", "NonZero", "ai.onnx.ml.Binarizer"),
-    *("ai.onnx.ml.TreeEnsembleClassifier", "ai.onnx.ml.TreeEnsembleRegressor", "ai.onnx.ml.TreeEnsemble"),
-)
 
 PADDINGS = ("constant", "reflect", "edge", "wrap")
 

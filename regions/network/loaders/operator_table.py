@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from regions.network.loaders.keras_activations import ACTIVATIONS, KERAS_HEADS
 from regions.network.loaders.keras_layers import KERAS_LAYERS, RANDOM
-from regions.network.loaders.onnx_constants import CONSTANT_OPERATORS
+from regions.network.loaders.onnx_constants import CONSTANT_OPERATORS, RUN_BY_ONNX
 from regions.network.loaders.onnx_operators import HEADS, OPERATORS
 from regions.network.loaders.pytorch import LAYERS
 from regions.network.loaders.scikit import ENSEMBLES
@@ -157,7 +157,7 @@ ROWS: dict[str, Row] = {
         (
             *("slice", "select", "split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"),
             *("getitem", "unbind", "index_select", "index", "_unsafe_index", "cat", "stack", "flip", "roll"),
-            *("pad", "constant_pad_nd", "im2col", *PADDED),
+            *("pad", "constant_pad_nd", "im2col", "col2im", *PADDED),
         ),
         (
             *("Concatenate", *_each("ZeroPadding"), *_each("Cropping")),
@@ -214,10 +214,9 @@ def operator_table() -> str:
     for kind, row in ROWS.items():
         cells = (", ".join(f"`{name}`" for name in names) for names in row)
         lines.append(f"| {kind} | {' | '.join(cells)} |")
-    folded = ", ".join(f"`{name}`" for name in sorted(CONSTANT_OPERATORS))
-    return "\n".join(
-        [*lines, "", f"On constants alone ONNX may also use {folded}; PyTorch may use anything."]
-    )
+    folded = ", ".join(f"`{name}`" for name in sorted((*CONSTANT_OPERATORS, *RUN_BY_ONNX)))
+    constants = f"On constants alone ONNX may also use {folded}; PyTorch may use anything."
+    return "\n".join([*lines, "", constants])
 
 
 if __name__ == "__main__":

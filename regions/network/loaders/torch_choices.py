@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import bends, moves
 from regions.network.loaders.affine_operators import reduced
+from regions.network.loaders.affine_tensors import check_entries
 from regions.network.loaders.contractions import contracted
 from regions.network.loaders.torch_calls import Call, computed, constant_of, spread
 from regions.network.loaders.torch_tensors import to_float64
 
-__all__ = ["contraction", "filled", "gathered", "patches", "replaced", "sum_of_sizes", "triangle", "where"]
+__all__ = [
+    "contraction",
+    "filled",
+    "gathered",
+    "patches",
+    "replaced",
+    "sum_of_sizes",
+    "summed_patches",
+    "triangle",
+    "where",
+]
 
 
 def contraction(call: Call) -> Any:
@@ -77,23 +91,39 @@ def filled(call: Call) -> Any:
 def patches(call: Call) -> Any:
     """Windows of an image as columns (`nn.Unfold`)."""
     x = call.x
+    rows, columns, padding = _windows(call, x.shape[2:])
+    around = (0, 0, *padding)
+    x = moves.padded(call.layering, x, around, around, 0.0)
+    moves.check_shape(call.where, (*x.shape[:2], rows.size, columns.size))
+    found = x.index[:, :, rows[:, None, :, None], columns[None, :, None, :]]
+    return x.moved(found.reshape(x.shape[0], -1, rows.shape[1] * columns.shape[1]))
+
+
+def summed_patches(call: Call) -> Any:
+    """Columns as windows of an image, whose values are summed where they overlap (`nn.Fold`)."""
+    x, sizes = call.x, [int(size) for size in call.arguments["output_size"]]
+    rows, columns, (up, left) = _windows(call, sizes)
+    height, width = sizes[0] + 2 * up, sizes[1] + 2 * left
+    channels = x.shape[1] // (rows.shape[0] * columns.shape[0])
+    image = np.arange(channels * height * width).reshape(channels, height, width)
+    target = image[:, rows[:, None, :, None], columns[None, :, None, :]].ravel()
+    check_entries("a sum of windows", image.size)
+    operator = csr_array((np.ones(target.size), (target, np.arange(target.size))), (image.size, target.size))
+    inner = image[:, up : height - up, left : width - left]
+    return call.layering.linear(x, csr_array(operator[inner.ravel()]), (1, *inner.shape))
+
+
+def _windows(call: Call, sizes: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any], tuple[int, ...]]:
+    """Rows and columns of an image's places, (kernel, windows) each, and the padding around the image."""
     kernel, dilation, padding, stride = (
         spread(call.get(name, default), 2)
         for name, default in (("kernel_size", 1), ("dilation", 1), ("padding", 0), ("stride", 1))
     )
-    around = (0, 0, *padding)
-    x = moves.padded(call.layering, x, around, around, 0.0)
-    counts = [
-        (n - d * (k - 1) - 1) // s + 1
-        for n, k, d, s in zip(x.shape[2:], kernel, dilation, stride, strict=True)
-    ]
     rows, columns = (
-        np.arange(k)[:, None] * d + np.arange(count) * s
-        for k, d, s, count in zip(kernel, dilation, stride, counts, strict=True)
+        np.arange(k)[:, None] * d + np.arange((n + 2 * p - d * (k - 1) - 1) // s + 1) * s
+        for n, k, d, p, s in zip(sizes, kernel, dilation, padding, stride, strict=True)
     )
-    moves.check_shape(call.where, (*x.shape[:2], rows.size, columns.size))
-    found = x.index[:, :, rows[:, None, :, None], columns[None, :, None, :]]
-    return x.moved(found.reshape(x.shape[0], -1, rows.shape[1] * columns.shape[1]))
+    return rows, columns, padding
 
 
 def sum_of_sizes(call: Call) -> Any:

@@ -47,7 +47,7 @@ TORCH_CURVED = (
         "hardshrink",
     ),
     *("glu", "erf", "exp", "log", "log_sigmoid", "logsumexp", "pow", "square", "sqrt", "rsqrt", "sin", "cos"),
-    *("std", "var", "norm", "addcmul", "bilinear", "reciprocal"),
+    *("lstm", "gru", "rnn_tanh", "std", "var", "norm", "addcmul", "bilinear", "reciprocal"),
     *("layer_norm", "group_norm", "native_layer_norm", "native_group_norm", "scaled_dot_product_attention"),
 )
 TORCH_JUMPING = (
@@ -298,6 +298,7 @@ TORCH_OPERATORS: dict[str, Handler] = {
     **_all(("select_scatter", "slice_scatter"), torch_choices.replaced),
     **_all(("copy", "fill"), torch_choices.filled),
     **_all(("im2col",), torch_choices.patches),
+    **_all(("col2im",), torch_choices.summed_patches),
     **_all(("einsum",), torch_choices.contraction),
     **_all(("linalg_vector_norm",), torch_choices.sum_of_sizes),
     **_all(("sym_size",), torch_moves.size_of),

@@ -208,7 +208,9 @@ class Program:
             kind = _operator_name(node)
             if kind in TORCH_HEADS:
                 return str(node.args[0].name), kind.strip("_")
-            if kind not in PASSIVE or not hasattr(node.args[0], "name"):
+            scaled = kind in ("mul", "div", "add", "sub") and isinstance(node.args[1], int | float)
+            scaled = scaled and (kind in ("add", "sub") or node.args[1] > 0)
+            if not (scaled or kind in PASSIVE) or not hasattr(node.args[0], "name"):
                 break
             node = node.args[0]
         return output, ""
