@@ -65,8 +65,10 @@ def serve() -> None:
     for name in _MODULES.split():
         with suppress(ImportError):
             importlib.import_module(name)
-    t0=time.process_time(); warm_up()
-    with open("/tmp/w-face-kernels.log","a") as f: f.write(f"server {t0:.1f} {time.process_time():.1f}\n")
+    t0 = time.process_time()
+    warm_up()
+    with open("/tmp/w-face-kernels.log", "a") as f:
+        f.write(f"server {t0:.1f} {time.process_time():.1f}\n")
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(f"{place}.new")
         door.listen()
@@ -115,7 +117,8 @@ def become_kernel(asked: socket.socket) -> None:
         code = 1
         raise
     finally:
-        with open("/tmp/w-face-kernels.log","a") as f: f.write(f"kernel {time.process_time():.1f} {wanted['folder']}\n")
+        with open("/tmp/w-face-kernels.log", "a") as f:
+            f.write(f"kernel {time.process_time():.1f} {wanted['folder']}\n")
         os._exit(code)
 
 

@@ -99,6 +99,9 @@ def test_very_many_rivals_are_explored_in_a_large_box_and_that_is_said(listed, m
     for point, pattern in zip(free.points, free.states(), strict=True):
         known = np.isfinite(point).all()
         assert not known or np.array_equal(network.activation_pattern(point), pattern)
+    # who gives the whole space by its name means it
+    space = WholeSpace(network.input_dim)
+    assert explore(network, center, space, max_cells=None).n_cells == enumerate_cells(network, space).n_cells
 
 
 @pytest.mark.sweep(4)

@@ -415,8 +415,8 @@ def _compiled(
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
     _check_magnitude(weights, biases, slopes, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
-    stored = [np.append(values_of(one).ravel(), bias) for one, bias in zip(weights, biases, strict=True)]
-    underflow = underflow_error(first[: d + 1], [*stored, *(pair for pair in slopes if pair is not None)])
+    layers = [(values_of(weight), bias) for weight, bias in zip(weights, biases, strict=True)]
+    underflow = underflow_error(first[: d + 1], [*layers, *((pair,) for pair in slopes if pair is not None)])
     return CompiledNetwork(
         network_ref=weakref.ref(network),
         dimension=d,

@@ -5,7 +5,7 @@ All terms of such a sum are multiples of one power of two, and so many times tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import ldexp
 
 import numpy as np
@@ -74,14 +74,29 @@ def exact_limits(
     return limits
 
 
-def underflow_error(first: NDArray[np.float64], entries: Iterable[NDArray[np.float64]]) -> float:
+def underflow_error(first: NDArray[np.float64], layers: Sequence[tuple[NDArray[np.float64], ...]]) -> float:
     """Bound what underflow may add to the error of a row; 0 where every product is far above it.
 
     A sum of products of floats is a multiple of the product of their last places, and rounding only makes
-    it coarser: in a map, of the last places of the first map, of each layer's weights and of slopes.
+    it coarser: in a map, of one place of the first map, and of one of each layer's entries or slopes.
     """
-    places = _last_place(first) + sum(min(_last_place(one), 0) for one in entries)
-    return 0.0 if places > -900 else SMALLEST
+    for place_of in (_lowest_place, _last_place):  # the second sees more, and takes longer
+        places = place_of(first)
+        for entries in layers:
+            places += min(0, *map(place_of, entries))
+            if places <= -900:
+                break
+        else:
+            return 0.0
+    return SMALLEST
+
+
+def _lowest_place(values: NDArray[np.float64]) -> int:
+    """Return an e, not the largest, such that all values are multiples of 2**e."""
+    sizes = np.abs(values)
+    if values.size and not sizes.min() > 0.0:
+        sizes = sizes[sizes > 0.0]
+    return int(np.frexp(sizes.min(initial=1.0))[1]) - 54
 
 
 def _last_place(values: NDArray[np.float64]) -> int:
