@@ -363,8 +363,8 @@ class _Search:
             return self.over()
 
         if volumes.by_floats:
-            for cells, packed in cells_in_turn(exact, part, members, TOGETHER, look):
-                yield packed, *volumes.of_cells(packed, cells)
+            for cells, packed in cells_in_turn(exact, part, members, look):
+                yield packed, *(volumes.of_cells(packed, cells) if cells else volumes.bounds(packed))
             return
         packed, _ = self._listed(exact, members, part, first_only=False)
         for start in range(0, len(packed), TOGETHER):
