@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from regions.analysis.properties.linear_relaxations import OutputBounds
 from regions.analysis.properties.property_spec import Case, output_polytope
 from regions.analysis.properties.vnnlib_files import parse_vnnlib
 from regions.errors import InvalidDomainError, InvalidInputError
+from regions.kernels.volumes.interval_volumes import measure_simple_polytopes
 from regions.rational import bounds
 
 ABSOLUTE = Network.from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
@@ -93,7 +95,7 @@ def random_unsafe(rng: np.random.Generator, outputs: int, integers: bool):
     return sets
 
 
-@pytest.mark.sweep(8)
+@pytest.mark.sweep(8, 20)
 @pytest.mark.parametrize("seed", range(40))
 def test_verdict_and_shares_are_those_of_brute_force(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -175,6 +177,47 @@ def test_certified_volumes_contain_the_exact_ones(d: int) -> None:
     some = list(range(0, cells.n_cells, 1 + cells.n_cells // 12))
     for k, exact in zip(some, volume_enclosures(cells, some), strict=True):
         assert low[k] <= bounds(exact)[1] and high[k] >= bounds(exact)[0]
+
+
+@pytest.mark.kernels
+@pytest.mark.small
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+def test_intervals_hold_the_volumes_of_boxes_and_simplices(d: int) -> None:
+    corners = np.array(list(product((0, 1), repeat=d)))
+    sides = np.arange(1, d + 1) / 4.0  # of the box; and the simplex x_i >= 0, sum x_i <= 1
+    incidence = [[sum(1 << (2 * i + side) for i, side in enumerate(corner))] for corner in corners.tolist()]
+    incidence += [[((1 << d + 1) - 1) & ~(1 << left)] for left in range(d, -1, -1)]
+    rows = [
+        [*(sign * unit), shift, 1e-12]
+        for unit, side in zip(np.eye(d), sides, strict=True)
+        for sign, shift in ((-1, 0), (1, -side))
+    ]
+    rows += [[*-unit, 0.0, 1e-12] for unit in np.eye(d)] + [[*np.ones(d), -1.0, 1e-12]]
+    points = np.vstack([corners * sides, np.zeros(d), np.eye(d)[::-1]])
+    bounds = np.zeros((2, 2))
+    measure_simple_polytopes(
+        np.array([0, 2**d, 2**d + d + 1]),
+        np.array([0, 2 * d, 3 * d + 1]),
+        np.array(incidence, np.uint64),
+        points,
+        np.full(len(points), 1e-11),
+        np.array(rows),
+        0.1,
+        bounds,
+    )
+    for (low, high), volume in zip(bounds.T, (sides.prod(), 1.0 / math.factorial(d)), strict=True):
+        assert low <= volume <= high < (1.0 + 1e-7) * low
+    measure_simple_polytopes(
+        np.array([0, 2**d]),
+        np.array([0, 2 * d]),
+        np.array(incidence[: 2**d], np.uint64) & np.uint64(2**64 - 2),
+        points,
+        np.zeros(len(points)),
+        np.array(rows),
+        0.1,
+        bounds[:, :1],
+    )
+    assert bounds[:, 0].tolist() == [0.0, math.inf]  # one facet is missing
 
 
 def test_intervals_of_shares_take_polytopes_and_touching_sets() -> None:

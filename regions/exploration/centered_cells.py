@@ -11,13 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.errors import SolverError
 from regions.exploration.search_frame import Frame
 from regions.network.relu_network import Network
 from regions.network.slopes import slopes_at
-from regions.optimize import Norm, Polyhedron, Projection, ProjectionStatus, Scales, project
+from regions.optimize import Norm, Polyhedron, Projection, ProjectionStatus, Scales, project, solve_lp
 
 FloatArray = NDArray[np.float64]
 LayerMaps = list[tuple[FloatArray, FloatArray]]
+
+NEAR = 4.0  # times the distance of the farthest row that must be crossed: which rows are taken first
+NOT_TINY = 1e-6  # of the rows' distances, what is surely more than rounding
 
 
 class Rows(NamedTuple):
@@ -119,7 +123,7 @@ class CenteredCells:
         SolverError
             If no solver's answer passes the check.
         """
-        found = project(self._polyhedron(rows), what, within=limit)
+        found = self._projected(rows, what, limit)
         return found if found.status is ProjectionStatus.NEAREST else None
 
     def nearest(self, rows: Rows, what: str) -> Projection:
@@ -130,7 +134,37 @@ class CenteredCells:
         SolverError
             If no solver's answer passes the check.
         """
-        return project(self._polyhedron(rows), what)
+        return self._projected(rows, what, np.inf)
+
+    def _projected(self, rows: Rows, what: str, limit: float) -> Projection:
+        """Project with the rows that come near alone, and with all only where the answer is farther.
+
+        A row beyond the answer does not bound it. Left in, it would set the scale of all tolerances: a unit
+        that is all but constant in a cell has a row of length 1 that is 1e13 away.
+        """
+        clear = self.clearances(rows)
+        reach = min(limit, self.far)
+        behind, size = -float(clear.min(initial=0.0)), float(np.abs(clear[clear <= reach]).max(initial=0.0))
+        near = (NEAR * behind,) if behind > NOT_TINY * size else ()
+        for distance in (*near, reach):
+            kept = clear <= distance
+            found = project(self._polyhedron(Rows(*(part[kept] for part in rows))), what, within=limit)
+            if found.status is ProjectionStatus.BEYOND or found.distance <= distance:
+                return found
+        return project(self._polyhedron(rows), what, within=limit)
+
+    def inner_point(self, rows: Rows) -> FloatArray | None:
+        """Return the centre of a largest ball in a cell of a bounded domain, None if none is found.
+
+        Rows beyond the domain are left out, as their sizes would spoil the program.
+        """
+        kept = self.clearances(rows) <= self.far
+        A, b = rows.A[kept], rows.b[kept]
+        try:
+            found = solve_lp(np.column_stack([A, np.ones(len(A))]), b, np.eye(A.shape[1] + 1)[-1])
+        except SolverError:
+            return None
+        return None if found.point is None or not found.value > 0.0 else found.point[:-1]
 
     def _polyhedron(self, rows: Rows) -> Polyhedron:
         size = 1.0 + float(np.abs(rows.b).max(initial=0.0))

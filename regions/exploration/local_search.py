@@ -249,7 +249,11 @@ class Search:
         """Find the facets of a cell; if rows stay undecided, from a point that its parent's facets give."""
         finder, states, parent = self._facets(), self.states(cell).tobytes(), self.parents[cell]
         if parent < 0:
-            return finder.find(states, self.frame.at)
+            found, inner = finder.find(states, self.frame.at), None
+            if found.undecided and not self.frame.endless:  # the centre may lie on the domain's border
+                inner = self.around.inner_point(self.around.rows(self.states(cell)))
+            again = found if inner is None else finder.find(states, self.frame.at + inner)
+            return again if again.undecided < found.undecided else found
         found = finder.find(states, np.full(self.frame.domain.dimension, np.nan))
         if found.undecided == 0:
             return found
