@@ -17,12 +17,13 @@ from strategies import Case, examples, float_networks, rational_networks, sloped
 from regions import Network, Slice, UniformDensity, count_cells, enumerate_cells
 from regions.analysis.cell_sums.jacobians import forward_maps, rest_maps
 from regions.complexes.cell_complex import CellComplex
-from regions.domain import Domain
+from regions.domain import Box, Domain
 from regions.estimators import Coarea, CroftonLines, CrossPolytope, DistinctPatterns, FiniteShell
 from regions.estimators.forward_passes import Chain
 from regions.estimators.products import without_false_entries
 from regions.network import layer_matrices
 from regions.rational import ExactNetwork, exact_jumps, map_residues
+from regions.rational.tree_rows import units_behind
 
 
 @contextmanager
@@ -96,9 +97,12 @@ def same_exact_maps(dense: Network, other: Network, domain: Domain, pattern: Any
     with by_non_zeros():
         rows = ExactNetwork(other, domain)
         assert rows.shifts == matrices.shifts and rows.output_shift == matrices.output_shift
+        without = ExactNetwork(other, domain)
+        without.__dict__["tree_rows"] = None  # which most of these networks have
         for layer, width in enumerate(dense.widths):
             for unit in range(width):
-                assert rows.unit_row(pattern, layer, unit) == matrices.unit_row(pattern, layer, unit)
+                row = matrices.unit_row(pattern, layer, unit)
+                assert rows.unit_row(pattern, layer, unit) == row == without.unit_row(pattern, layer, unit)
         assert rows.output_integers(pattern) == matrices.output_integers(pattern)
         np.testing.assert_array_equal(
             rows.unit_floats(bytes(pattern)), matrices.unit_floats(bytes(pattern)), strict=True
@@ -126,9 +130,46 @@ def test_a_row_of_a_convolution_needs_only_what_it_sees() -> None:
     pattern = np.ones(network.n_units, np.uint8)
     with by_non_zeros():
         exact = ExactNetwork(network, random_plane(12, 0))
+        exact.__dict__["tree_rows"] = None
         exact.unit_row(pattern, 1, 0)
     kept = exact._rows._kept  # type: ignore[union-attr]
     assert {layer: len(rows) for (layer, _), rows in kept.items()} == {0: 4, 1: 1}
+
+
+def least_of_lines(rng: np.random.Generator, n: int) -> Network:
+    """A tournament of minima of n = 2^k random lines: min(a, b) is half of a + b - |a - b|, of four units."""
+    line, offset = np.round(rng.normal(size=(n, 2)), 3), np.round(rng.normal(size=n), 3)
+    weights, biases = [], []
+    while n > 1:
+        units = np.kron(np.eye(n // 2), [[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])
+        weights.append(units @ line)
+        biases.append(units @ offset)
+        n //= 2
+        line, offset = np.kron(np.eye(n), [[0.5, -0.5, -0.5, -0.5]]), np.zeros(n)
+    return Network.from_arrays([*weights, line], [*biases, offset])
+
+
+def test_rows_kept_by_the_units_behind_them_are_those_of_all_units(rng: np.random.Generator) -> None:
+    network, plane = least_of_lines(rng, 16), Box([-1.0, -1.0], [1.0, 1.0])
+    assert units_behind(network) is not None
+    with by_non_zeros():
+        trees, rows = ExactNetwork(network, plane), ExactNetwork(network, plane)
+    rows.__dict__["tree_rows"] = None
+    assert trees.tree_rows is not None
+    for _ in range(4):
+        pattern = rng.integers(0, 2, network.n_units).astype(np.uint8)
+        for layer, width in enumerate(network.widths):
+            for unit in range(width):
+                assert trees.unit_row(pattern, layer, unit) == rows.unit_row(pattern, layer, unit)
+
+
+def test_the_least_of_lines_has_the_cells_of_its_smaller_form(rng: np.random.Generator) -> None:
+    network, box = least_of_lines(rng, 16), Box([-3.0, -3.0], [3.0, 3.0])
+    found = count_cells(network, box)
+    with by_non_zeros():
+        trees = count_cells(Network.from_arrays(network.weights, network.biases), box)
+    assert trees.n_cells == found.n_cells == count_cells(network, box, engine="lp").n_cells
+    assert trees.certificate.exact_signs == found.certificate.exact_signs > 0
 
 
 def test_kept_rows_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ from regions.rational.integer_rows import (
 )
 from regions.rational.row_enclosures import EnclosedRow, RowEnclosures
 from regions.rational.row_maps import RowMaps
+from regions.rational.tree_rows import TreeRows, units_behind
 
 Pattern = NDArray[np.bool_] | bytes
 ENCLOSED_DIGITS = (5, 8)  # of rows with errors, where floats leave a question open, and then the first ones
@@ -234,6 +235,8 @@ class ExactNetwork:
         """
         affine = self._layer_of[layer]
         key = self._bytes(pattern, self._units_before[affine])
+        if self.tree_rows is not None:
+            return tuple(map(fmpz, self.tree_rows.row(affine, np.frombuffer(key, np.uint8), unit)))
         if self._rows is not None:
             return tuple(map(fmpz, self._rows.rows(affine, key, np.array([unit]))[0]))
         if affine == 0:
@@ -335,10 +338,16 @@ class ExactNetwork:
         fixed = [RowEnclosures(self.network, start, digits) for digits in ENCLOSED_DIGITS]
         return [FloatRows(self.network, start), *fixed]
 
+    @cached_property
+    def tree_rows(self) -> TreeRows | None:
+        """The rows of a large network in which values depend on few units; None for others."""
+        behind = None if self._rows is None else units_behind(self.network)
+        return None if behind is None else TreeRows(self.network, cast(RowMaps, self._rows), behind)
+
     @property
     def encloses(self) -> int:
-        """How many precisions `enclosed_plane_row` has; 0 where networks are so small that rows are cheap."""
-        return 0 if self._rows is None else 1 + len(ENCLOSED_DIGITS)
+        """How many precisions `enclosed_plane_row` has; 0 where exact rows are cheap."""
+        return 0 if self._rows is None or self.tree_rows is not None else 1 + len(ENCLOSED_DIGITS)
 
     def enclosed_plane_row(self, pattern: bytes, plane: int, precision: int) -> EnclosedRow | None:
         """The row that `plane_row` has, with an error; None where there is no bound of it."""

@@ -43,7 +43,7 @@ class RowMaps:
 
     def __init__(self, network: Network, start: Sequence[int], shift: int, columns: int) -> None:
         self._network, self._columns = network, columns
-        self._start = [tuple(start[k : k + columns]) for k in range(0, len(start), columns)]
+        self.start = [tuple(start[k : k + columns]) for k in range(0, len(start), columns)]
         self._shift = shift
         sizes = [bias.size if relu else 0 for bias, relu in zip(network.biases, network.relu, strict=True)]
         self._units_before = [0, *accumulate(sizes)]
@@ -115,7 +115,7 @@ class RowMaps:
     def _inputs(self, layer: int, pattern: bytes, needed: NDArray[np.int64]) -> dict[int, IntRow]:
         """Return what a layer acts on, over `2**input_shifts[layer]`; entries that are 0 are left out."""
         if layer == 0:
-            return {k: self._start[k] for k in needed.tolist()}
+            return {k: self.start[k] for k in needed.tolist()}
         below = layer - 1
         if not self._network.relu[below]:
             return self._rows(below, pattern, needed)

@@ -71,7 +71,7 @@ class ExactSigns:
         points: dict[int, Row] = {}
         rows: dict[int, Row] = {}
         signs = 0
-        path = None if self._norms is None else self._norms.path(memory)
+        path = self._norms.path(memory) if self._norms is not None and self._exact.encloses else None
         for k, (vertex, unit) in enumerate(memory.questions[first:last].tolist(), first):
             signs += unit >= 0
             if vertex not in labels:
