@@ -8,6 +8,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+# matrices are small, and threads that wait for more work take the cores of the other processes; before numpy
+# ruff: noqa: E402
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 import numpy as np
 import pytest
 import typer
