@@ -6,13 +6,13 @@ bytes of the working tree, so that what passes in the tree passes in them.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
-REWRITTEN = {"setup.cfg"}  # by setuptools, in a source distribution
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -27,7 +27,11 @@ def tracked() -> set[str]:
 
 def _is_built(part: str) -> bool:
     hidden = part.startswith(".") and part not in (".ci", ".gitignore")
-    return hidden or part in ("__pycache__", "build", "dist") or part.endswith((".egg-info", ".pyc"))
+    return (
+        hidden
+        or part in ("__pycache__", "build", "dist", "reference")
+        or part.endswith((".egg-info", ".pyc"))
+    )
 
 
 def problems_of_wheel(path: Path, files: set[str]) -> list[str]:
@@ -35,9 +39,18 @@ def problems_of_wheel(path: Path, files: set[str]) -> list[str]:
     archive = zipfile.ZipFile(path)
     names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = {name for name in files if name.startswith("regions/")}
-    return differences({name: archive.read(name) for name in names}, package) + [
-        f"should not hold {name}" for name in sorted(names - package)
-    ]
+    beside = [f"should not hold {name}" for name in sorted(names - package)]
+    return differences({name: archive.read(name) for name in names}, package) + beside + dead_links(archive)
+
+
+def dead_links(archive: zipfile.ZipFile) -> list[str]:
+    """Return the links of the README in a wheel that lead nowhere on a package index, which has it alone."""
+    (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    description = archive.read(metadata).decode().partition("\n\n")[2]
+    if not description.startswith("# relu-regions"):
+        return ["has no README"]
+    links = re.findall(r"\]\(([^)]+)\)", description)
+    return [f"links to {link}" for link in links if "://" not in link]
 
 
 def problems_of_source(path: Path, files: set[str]) -> list[str]:
@@ -54,7 +67,7 @@ def problems_of_source(path: Path, files: set[str]) -> list[str]:
 def differences(found: dict[str, bytes], files: set[str]) -> list[str]:
     """Return which files are not among what was found, or not as they are in the working tree."""
     lacking = [f"lacks {name}" for name in sorted(files - found.keys())]
-    common = sorted(files & found.keys() - REWRITTEN)
+    common = sorted(files & found.keys())
     return lacking + [f"holds another {name}" for name in common if found[name] != (ROOT / name).read_bytes()]
 
 

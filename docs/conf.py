@@ -45,6 +45,8 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # REPORT.md skips a level
 
+smartquotes = False  # which reads all text once more
+
 # reference
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

@@ -22,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _PLACE = "REGIONS_DOCS_KERNELS"
+# pictures lay themselves out, so that nothing is beyond their edges; to look for it costs a third of each
+_UNCROPPED = "--InlineBackend.print_figure_kwargs={'bbox_inches': None}"
 _MODULES = """
     numpy scipy.linalg scipy.sparse scipy.optimize scipy.stats scipy.spatial networkx numba flint onnx
     torch torch.export torch._dynamo
@@ -63,6 +65,7 @@ def serve() -> None:
     for name in _MODULES.split():
         with suppress(ImportError):
             importlib.import_module(name)
+    draw_once()
     warm_up()
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(f"{place}.new")
@@ -80,6 +83,13 @@ def serve() -> None:
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
+
+
+def draw_once() -> None:
+    """Leave it to those who show figures to draw them: pyplot draws each at the end of its cell besides."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg.draw_idle = lambda canvas: None
 
 
 def warm_up() -> None:
@@ -105,7 +115,7 @@ def become_kernel(asked: socket.socket) -> None:
 
     code = 0
     try:
-        launch_new_instance(argv=wanted["arguments"])
+        launch_new_instance(argv=[*wanted["arguments"], _UNCROPPED])
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 0
     except BaseException:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from hypothesis import settings
 
 import regions
 from regions.cli import main
 from regions.enumeration.compile_ahead import warm_up
+from regions.kernels.memory.compiling import JIT_DISABLED
 
 # compiling a kernel inside the first example takes seconds, so no deadline; the same examples each run
 settings.register_profile("all", deadline=None, derandomize=True, print_blob=True, max_examples=50)
 settings.register_profile("short", settings.get_profile("all"), max_examples=6)
+
+# typer builds all commands for each call, which takes 40 ms; they are the same in each
+typer.main.get_command = cache(typer.main.get_command)
 
 MOST_PROCESSES = 4
 
@@ -53,7 +59,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def compile_what_all_need(processes: int) -> None:
     """Compile each kernel in one process; those that run the tests would all compile the same."""
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "1":
+    if not JIT_DISABLED:
         print("compiling the kernels ...", flush=True)
         try:
             warm_up(workers=processes)

@@ -171,7 +171,7 @@ def test_generic_arrangements_have_the_binomial_number_of_chambers() -> None:
         assert chambers(normals, n) == 2 * sum(comb(m - 1, k) for k in range(n))
 
 
-@pytest.mark.sweep(24, 48)
+@pytest.mark.sweep(24, 36)
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.small) if name[-1] in "23" else name for name in CASES]

@@ -37,7 +37,7 @@ def in_ball(offsets: np.ndarray, norm: float, radius: float) -> np.ndarray:
     return np.linalg.norm(offsets, ord=norm, axis=1) < radius
 
 
-@pytest.mark.sweep(1)
+@pytest.mark.sweep(1, 5)
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_samples_fall_in_the_cells_in_proportion(d: int, norm: float) -> None:
@@ -102,7 +102,6 @@ def exact_distance(corners: Sequence[Corner], norm: float) -> Fraction:
     return min(best)
 
 
-@pytest.mark.small
 @pytest.mark.parametrize("norm", NORMS)
 @given(rational_networks(max_dimension=2, max_layers=2, max_width=3))
 @examples(30, 4)
@@ -174,7 +173,6 @@ def farthest_rows(rows: Sequence[Sequence[int]]) -> float:
     return best
 
 
-@pytest.mark.small
 @pytest.mark.parametrize("seed", range(25))
 def test_exact_distances_are_those_of_the_nearest_faces(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -190,7 +188,6 @@ def test_exact_distances_are_those_of_the_nearest_faces(seed: int) -> None:
     assert squared_distance(rows, likely=list(range(len(rows)))) == found
 
 
-@pytest.mark.small
 def test_an_empty_polyhedron_has_no_distance() -> None:
     with pytest.raises(CertificateError):
         squared_distance([(1, 0, -1), (-1, 0, -1)])

@@ -36,7 +36,7 @@ def test_problems_are_named_once_and_have_values():
         assert one.domain is None or one.domain.input_dim == one.network.input_dim
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(3, 16)
 @pytest.mark.parametrize("at", range(31))
 def test_stored_exact_values_are_those_of_the_enumeration(at):
     one = benchmark_problems()[at]

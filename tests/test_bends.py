@@ -90,7 +90,6 @@ def test_units_compute_what_onnx_says(case: str) -> None:
     check_values(model, network, (1, 2))
 
 
-@pytest.mark.kernels
 def test_a_skip_adds_no_cell() -> None:
     nodes = UNITS["skip"][0]
     box = Box([-1.0, -1.0], [1.0, 1.0])

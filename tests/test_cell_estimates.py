@@ -25,7 +25,6 @@ PROBLEMS = [
 ]
 
 
-@pytest.mark.small
 def test_what_can_be_counted_in_the_time_is_exact(rng: np.random.Generator) -> None:
     network, box = network_on_box(2, (12, 8))
     found = estimate_cells(network, box, rng=rng, seconds=30.0)
@@ -82,7 +81,6 @@ def test_intervals_cover() -> None:
     assert abs(np.mean(ratios) - 1.0) < 0.1
 
 
-@pytest.mark.small
 def test_arguments_are_checked(rng: np.random.Generator) -> None:
     network, box = network_on_box(2, (3, 2))
     for options, says in [({"engine": "both"}, "one engine"), ({"seconds": 0.0}, "above 0")]:

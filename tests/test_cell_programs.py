@@ -39,8 +39,6 @@ from regions.complexes.cell_complex import CellComplex
 from regions.errors import InvalidInputError, RegionsError, SolverError
 from regions.optimize.conic_programs import CONIC, MAX_GAP, MAX_VIOLATION, solve_checked
 
-pytestmark = pytest.mark.kernels
-
 ROUNDING = 1e-13
 
 
@@ -114,6 +112,7 @@ def nearest_by_vertices(vertices: np.ndarray, point: np.ndarray) -> np.ndarray:
 # halfspaces
 
 
+@pytest.mark.kernels
 def test_facet_rows_are_as_many_as_facets_and_touch_d_vertices(cells: CellComplex) -> None:
     for i in chosen(cells):
         rows, vertices = cell_halfspaces(cells, i), cells.vertices(i)

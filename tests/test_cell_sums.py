@@ -21,8 +21,6 @@ from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidDomainError, InvalidInputError
 from regions.network.relu_network import Network
 
-pytestmark = pytest.mark.kernels
-
 
 def single_unit(w=2.0, b=0.5, v=3.0):
     """v relu(w x + b) on [-1, 1]; with the defaults active on 5/8 of it."""
@@ -88,7 +86,7 @@ def test_units_that_cancel_are_not_good():
     assert_allclose(sums.not_good, [1.0, 0.0, 0.0])
 
 
-@pytest.mark.sweep(1)
+@pytest.mark.sweep(1, 5)
 @pytest.mark.parametrize("case", range(len(SAMPLED)))
 @pytest.mark.parametrize("gaussian", [False, True])
 def test_sums_agree_with_sampled_jacobians(case, gaussian):

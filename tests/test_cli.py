@@ -490,7 +490,6 @@ def test_commands_on_a_problem_share_its_options():
         ).parameters.keys()
 
 
-@pytest.mark.small
 def test_a_full_disk_names_the_file_and_leaves_the_answer_on_the_screen(run, net, tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
@@ -529,7 +528,6 @@ def test_cells_of_three_dimensions_are_drawn_apart_and_cut_open(run, tmp_path):
     assert_fails_in_one_line(run(*paper, "--cut", "2=7"), "misses the domain")
 
 
-@pytest.mark.small
 def test_a_page_to_turn_shows_points_and_boundary_and_refuses_what_it_cannot(run, tmp_path):
     pytest.importorskip("plotly")
     net, cells, page = tmp_path / "net.npz", tmp_path / "out.regions", tmp_path / "out.html"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from numba import config
@@ -69,11 +71,6 @@ def result(running: subprocess.Popen) -> list:
     return json.loads(out)
 
 
-def test_what_one_process_compiles_the_next_one_loads(tmp_path: Path) -> None:
-    assert result(start(SMALL, tmp_path)) == [[True, False], 0, []]
-    assert result(start(SMALL, tmp_path)) == [[True, False], 1, []]
-
-
 @pytest.mark.slow
 def test_bounds_checks_are_not_taken_from_a_cache_without_them(tmp_path: Path) -> None:
     checked = {"NUMBA_BOUNDSCHECK": "0" if config.BOUNDSCHECK else "1"}
@@ -113,54 +110,83 @@ print(json.dumps([status, memory.asked, "numba" in sys.modules, cache_problems()
 """
 
 
+BOTH = SMALL.replace("print(json.dumps(", "first = ((") + STEP.replace("json.dumps([", "json.dumps([first, ")
+
+
+def days_old(path: Path, days: float) -> Path:
+    path.touch()
+    os.utime(path, (time.time() - 86400 * days,) * 2)
+    return path
+
+
 def kept_step(cache: Path) -> Path:
-    (file,) = cache.glob("*.step")
+    (file,) = (path for path in cache.glob("*.step") if path.stat().st_size)
     return file
 
 
-def test_a_kept_step_is_called_without_numba(tmp_path: Path) -> None:
-    first = result(start(STEP, tmp_path))
+# files of earlier versions, and the days since anybody used them
+EARLIER = {
+    "predicates.report_doubt-0123.step": 61,
+    "predicates.report_doubt-4567.step": 59,
+    "predicates.other-0123.step": 61,
+    "predicates.report_doubt-0123.nbi": 61,
+}
+
+
+class Kept(NamedTuple):
+    """What the first process to compile anything says, and the folder with what it keeps."""
+
+    answer: list[Any]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Both a kernel that Python calls and a step, compiled beside files of earlier versions."""
+    folder = tmp_path_factory.mktemp("kept")
+    for name, days in EARLIER.items():
+        days_old(folder / name, days)
+    return Kept(result(start(BOTH, folder)), folder)
+
+
+def test_what_one_process_compiles_the_next_one_loads(kept: Kept) -> None:
+    assert kept.answer[0] == [[True, False], 0, []]
+    assert result(start(SMALL, kept.folder)) == [[True, False], 1, []]
+
+
+def test_a_kept_step_is_called_without_numba(kept: Kept, tmp_path: Path) -> None:
+    first = kept.answer[1:]
     assert first[2:] == [True, []]
-    assert result(start(STEP, tmp_path)) == [*first[:2], False, []]
+    assert result(start(STEP, kept.folder)) == [*first[:2], False, []]
+    shutil.copy(kept_step(kept.folder), tmp_path)
     checked = {"NUMBA_BOUNDSCHECK": "0" if config.BOUNDSCHECK else "1"}
     assert result(start(STEP, tmp_path, **checked))[2]
 
 
 @pytest.mark.slow
-def test_a_damaged_step_is_compiled_again(tmp_path: Path) -> None:
-    first = result(start(STEP, tmp_path))
-    file = kept_step(tmp_path)
+def test_a_damaged_step_is_compiled_again(kept: Kept, tmp_path: Path) -> None:
+    file = Path(shutil.copy(kept_step(kept.folder), tmp_path))
     whole = file.read_bytes()
     for damaged in (whole[:-9], whole[:-1] + bytes([whole[-1] ^ 1]), b"", b"[]"):
         file.write_bytes(damaged)
-        assert result(start(STEP, tmp_path)) == first
+        assert result(start(STEP, tmp_path)) == kept.answer[1:]
         assert kept_step(tmp_path).read_bytes()[-100:] == whole[-100:]
     assert not result(start(STEP, tmp_path))[2]
 
 
-def test_steps_of_earlier_versions_are_removed_when_nobody_has_used_them_for_long(tmp_path: Path) -> None:
-    def days_old(name: str, days: float) -> Path:
-        path = tmp_path / name
-        path.touch()
-        os.utime(path, (time.time() - 86400 * days,) * 2)
-        return path
-
-    unused = days_old("predicates.report_doubt-0123.step", 61)
-    stay = [
-        days_old("predicates.report_doubt-4567.step", 59),
-        days_old("predicates.other-0123.step", 61),
-        days_old("predicates.report_doubt-0123.nbi", 61),
-    ]
-    before = time.time()
-    result(start(STEP, tmp_path))
+def test_steps_of_earlier_versions_are_removed_when_nobody_has_used_them_for_long(kept: Kept) -> None:
+    unused, *stay = (kept.folder / name for name in EARLIER)
     assert not unused.exists() and all(path.exists() for path in stay)
-    (kept,) = (path for path in tmp_path.glob("*.step") if path.stat().st_size)
-    days_old(kept.name, 30)
+
+
+def test_that_a_step_is_used_is_noted_once_a_day(kept: Kept, tmp_path: Path) -> None:
+    file, before = Path(shutil.copy(kept_step(kept.folder), tmp_path)), time.time()
+    days_old(file, 30)
     assert not result(start(STEP, tmp_path))[2]
-    assert kept.stat().st_mtime > before - 60.0
-    noted = days_old(kept.name, 0.5).stat().st_mtime
+    assert file.stat().st_mtime > before - 60.0
+    noted = days_old(file, 0.5).stat().st_mtime
     assert not result(start(STEP, tmp_path))[2]
-    assert kept.stat().st_mtime == noted
+    assert file.stat().st_mtime == noted
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
@@ -178,10 +204,9 @@ def test_the_second_count_by_programs_needs_no_numba(small_nets: Path) -> None:
 
 @pytest.mark.slow
 def test_four_processes_on_one_empty_cache_do_not_disturb_each_other(tmp_path: Path) -> None:
-    for code in (SMALL, STEP):
-        started = [start(code, tmp_path) for _ in range(4)]
-        answers = [result(running) for running in started]
-        assert all(answer[0] == answers[0][0] and answer[-1] == [] for answer in answers)
+    answers = [result(running) for running in [start(BOTH, tmp_path) for _ in range(4)]]
+    for (found, _, unkept), status, *_, problems in answers:
+        assert (found, status, unkept, problems) == ([True, False], answers[0][1], [], [])
     assert result(start(SMALL, tmp_path)) == [[True, False], 1, []]
     assert not result(start(STEP, tmp_path))[2]
     assert not list(tmp_path.glob("*.part"))

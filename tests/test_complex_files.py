@@ -63,8 +63,6 @@ def assert_same_bits(mine: CellComplex, theirs: CellComplex) -> None:
                 assert value == again, field.name
 
 
-@pytest.mark.kernels
-@pytest.mark.small
 @pytest.mark.parametrize("name", list(CASES))
 @pytest.mark.parametrize("relu_at_end", [False, True])
 def test_loading_gives_back_what_was_saved_bit_for_bit(tmp_path: Path, name: str, relu_at_end: bool) -> None:

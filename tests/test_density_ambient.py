@@ -40,7 +40,7 @@ def ambient_densities(rng, n=3):
     ]
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(3, 10)
 @pytest.mark.parametrize("which", range(6))
 @pytest.mark.parametrize("domain", [SLICE, SEGMENT, FRAME], ids=["slice", "segment", "frame box"])
 def test_conditional_is_the_pdf_on_the_plane_over_its_integral(domain, which):

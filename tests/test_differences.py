@@ -135,7 +135,7 @@ def naive_of_joint(first: Network, second: Network, d: int) -> NaiveComplex:
     return naive_complex(weights, biases, first.relu, naive_box([-1.0] * d, [1.0] * d))
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(3, 12)
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_the_largest_difference_is_that_of_brute_force(d: int, seed: int) -> None:

@@ -17,7 +17,7 @@ from regions import Box, Network, enumerate_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-# build/ is what `pip install .` leaves behind
+# build/ is what `.ci/docs` leaves behind
 PAGES = sorted(
     path
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/*/*.md")]
@@ -127,7 +127,6 @@ def of_docs(name: str):
         sys.path.pop(0)
 
 
-@pytest.mark.kernels
 def test_the_readmes_first_look_prints_what_it_says(capsys) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     code, said = re.findall(r"```python\n(.*?)```\n\nprints `([^`]*)`", text, re.DOTALL)[0]

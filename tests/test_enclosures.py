@@ -34,8 +34,6 @@ from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import CertificateError, InvalidDomainError, InvalidInputError
 from regions.network.relu_network import Network
 
-pytestmark = pytest.mark.kernels
-
 
 def enclosure_of(cells: CellComplex, *arguments: Any, **options: Any) -> LocusEnclosure:
     found = locus_volume(cells, *arguments, enclosure=True, **options).enclosure

@@ -110,7 +110,6 @@ def test_a_path_through_units_that_vanish_leads_nowhere():
     assert abs(lines.mean - 1.0) < 4 * lines.stderr
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("seed", range(6))
 def test_distinct_patterns_never_exceed_the_cells(seed):
     network = lattice(seed)

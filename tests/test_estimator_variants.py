@@ -184,7 +184,6 @@ def distances_to_segments(points, segments):
     return np.linalg.norm(points[:, None] - nearest, axis=2).min(axis=1)
 
 
-@pytest.mark.kernels
 def test_distance_is_that_to_the_nearest_facet():
     network, inner, outer = random_network(6, (2, 7, 5, 2)), cube(2), Box([-3.0, -3.0], [3.0, 3.0])
     density, eps, n = UniformDensity(inner), 0.15, 1000
@@ -199,7 +198,6 @@ def test_distance_is_that_to_the_nearest_facet():
 
 
 @pytest.mark.sweep(3)
-@pytest.mark.kernels
 @pytest.mark.parametrize("cls", [FiniteShell, BoundaryDistance])
 @pytest.mark.parametrize("widths", [(2, 6, 4, 1), (2, 5, 1, 1), (3, 4, 3, 1)])
 def test_thin_shells_agree_with_the_locus_of_deep_networks(cls, widths):
@@ -221,7 +219,6 @@ def test_shells_around_units_that_reach_no_output_count_in_the_activation_locus_
     assert cls(0.1, kind="activation").estimate(network, density, rng, 100).mean > 0.0
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("directions", [0, 1, 2])
 def test_sign_changes_never_exceed_the_units_that_meet_the_hull(directions):
     plane = Slice.around(np.zeros(5), directions=np.random.default_rng(1).normal(size=(2, 5)), half_width=1.0)
@@ -251,7 +248,6 @@ def test_sign_changes_never_exceed_the_units_that_meet_the_hull(directions):
     assert counted == Estimate.from_draws(np.array(expected, dtype=float))
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("d", [2, 3])
 def test_in_one_hidden_layer_sign_changes_are_the_hyperplanes_that_meet_the_hull(d):
     network, rng = random_network(2, (d, 9, 1)), np.random.default_rng(3)
@@ -274,7 +270,6 @@ def test_frames_are_orthonormal_and_have_no_preferred_direction(d, count):
         assert_allclose(moments, np.eye(d) / d, atol=4 / math.sqrt(20_000))
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("n", [30, 300])
 def test_distinct_patterns_miss_the_cells_that_theory_says(n):
     network, box = random_network(5, (2, 9, 6, 1)), cube(2)

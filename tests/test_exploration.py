@@ -48,6 +48,13 @@ def listed(request: pytest.FixtureRequest) -> tuple[Network, Box, CellComplex, n
     return network, box, enumerate_cells(network, box), center
 
 
+@pytest.fixture(scope="module")
+def distances(listed) -> np.ndarray:
+    """Euclidean distance of the center from each listed cell."""
+    _, _, cells, center = listed
+    return np.array([project_onto_cell(cells, cell, center).distance for cell in range(cells.n_cells)])
+
+
 @pytest.mark.kernels
 def test_all_that_can_be_reached_is_the_enumeration(listed) -> None:
     network, box, cells, center = listed
@@ -78,20 +85,19 @@ def test_hops_are_graph_distances(listed, hops: int) -> None:
 
 @pytest.mark.sweep(2)
 @pytest.mark.parametrize("radius", [0.2, 0.9])
-def test_a_ball_holds_the_cells_that_meet_it_in_order(listed, radius: float) -> None:
+def test_a_ball_holds_the_cells_that_meet_it_in_order(listed, distances, radius: float) -> None:
     network, box, cells, center = listed
-    names = complex_patterns(cells)
-    true = {names[cell]: project_onto_cell(cells, cell, center).distance for cell in range(cells.n_cells)}
+    true = dict(zip(complex_patterns(cells), distances.tolist(), strict=True))
     found = explore(network, center, box, max_cells=None, radius=radius)
     assert found.order == "distance"
     assert found.status.name == "COMPLETE"
     assert pattern_set(found) == {name for name, distance in true.items() if distance <= radius}
-    distances = found.distances()
-    assert (np.diff(distances.values) >= -1e-9).all()
+    measured = found.distances()
+    assert (np.diff(measured.values) >= -1e-9).all()
     expected = [true[row.tobytes()] for row in found.states()]
-    assert distances.values == pytest.approx(expected, abs=1e-6)
-    assert (distances.lower <= distances.values).all()
-    assert distances.lower == pytest.approx(distances.values, rel=1e-5, abs=1e-9)
+    assert measured.values == pytest.approx(expected, abs=1e-6)
+    assert (measured.lower <= measured.values).all()
+    assert measured.lower == pytest.approx(measured.values, rel=1e-5, abs=1e-9)
     stepwise = explore(network, center, box, max_cells=None, radius=radius, max_hops=100)
     assert stepwise.order == "hops"
     assert pattern_set(stepwise) == pattern_set(found)
@@ -248,15 +254,12 @@ def test_inputs_that_no_unit_sees_change_nothing() -> None:
 
 
 @pytest.mark.sweep(1)
-def test_the_nearest_facet_is_the_nearest_other_cell(listed) -> None:
+def test_the_nearest_facet_is_the_nearest_other_cell(listed, distances) -> None:
     network, box, cells, center = listed
     found = explore(network, center, box, max_cells=1)
-    start = int(cells.locate(center[None])[0])
-    others = [
-        project_onto_cell(cells, cell, center).distance for cell in range(cells.n_cells) if cell != start
-    ]
+    others = np.delete(distances, int(cells.locate(center[None])[0]))
     assert found.nearest_facet is not None
-    assert found.nearest_facet.distance == pytest.approx(min(others), abs=1e-6)
+    assert found.nearest_facet.distance == pytest.approx(others.min(), abs=1e-6)
 
 
 @pytest.mark.sweep(3)
@@ -610,7 +613,6 @@ def test_what_cannot_be_used_is_an_error(monkeypatch) -> None:
         explore(network, [0.0, 0.0], box, max_cells=1).distances(1)
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("norm", [2, INF])
 def test_turned_coordinates_of_the_domain_change_no_distance(norm: float) -> None:
     """A square given as a slice of two inputs, in turned coordinates, and as a polytope of the inputs."""

@@ -20,8 +20,6 @@ from regions import Box, CellComplex, Network, count_cells, enumerate_cells, exp
 from regions.domain import FixedBox, domain_from_dict
 from regions.errors import InvalidDomainError
 
-pytestmark = pytest.mark.kernels
-
 HALVES = [0.0, 0.5, -0.75]  # sums with these do not round in the networks below
 
 
@@ -55,7 +53,7 @@ def box_with(box: Box, free: list[int], n: int, values: list[float]) -> Box:
     return Box(low, high)
 
 
-@pytest.mark.small
+@pytest.mark.kernels
 @given(rational_networks(max_dimension=3, max_layers=2, max_width=4))
 @examples(60, 6)
 def test_fixed_inputs_are_as_good_as_folded(case: Case) -> None:

@@ -195,7 +195,7 @@ def test_the_search_leaves_time_for_the_joining(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(spool, "SECONDS_TO_JOIN", (0.0, 0.01, 0.0))
     network, domain = network_on_box(4, (60, 60))  # some minutes
     try:
-        stored = enumerate_cells(network, domain, output=tmp_path / "cells", max_seconds=0.5)
+        stored = enumerate_cells(network, domain, output=tmp_path / "cells", max_seconds=0.25)
     except BudgetExceededError:  # on a machine that has other things to do
         stored = join_listing(tmp_path / "cells")
     assert stored.certificate.stopped_by == "max_seconds" and stored.n_cells > 0

@@ -41,7 +41,6 @@ def test_max_units_are_named_with_what_refuses_them(facts) -> None:
     assert "inequalities" in found["unsupported"]
 
 
-@pytest.mark.kernels
 def test_a_small_network_on_a_box_is_counted_to_the_end(facts, capsys, tmp_path) -> None:
     rng = np.random.default_rng(3)
     network = Network.from_arrays([rng.normal(size=(6, 2)), rng.normal(size=(1, 6))], [np.zeros(6), [0.0]])

@@ -32,7 +32,6 @@ from regions.validation.local_complexity import ValidationReport
 
 BOX = Box([-1.0, -1.0], [1.0, 1.0])
 DENSITY = UniformDensity(BOX)
-pytestmark = pytest.mark.small
 
 
 def network():

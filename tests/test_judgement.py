@@ -14,7 +14,6 @@ from regions import Box, Comparison, Judgement, Network, UniformDensity, Validat
 from regions.errors import InvalidInputError
 from regions.estimators import Estimate, Target
 
-pytestmark = pytest.mark.small
 SPREAD = 0.5
 
 

@@ -28,7 +28,13 @@ def after_head(network: Network, outputs: Any) -> Any:
     return outputs
 
 
-@pytest.mark.parametrize("file", ["cnn.keras", "conv1d.h5", "more.h5", "causal.keras", "shared.keras"])
+FILES = [
+    *("cnn.keras", "conv1d.h5", "more.h5", "causal.keras", "shared.keras"),
+    *("within.keras", "within.h5", "rare.keras", "rare.h5", "operations.keras", "operations.h5"),
+]
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_outputs_are_those_that_keras_gave(file: str) -> None:
     network = from_keras_file(FOLDER / file, output="first" if "shared" in file else None)
     stored = np.load((FOLDER / file).with_suffix(".npz"))
@@ -79,10 +85,46 @@ def test_a_residual_model_of_keras_2_is_read(tmp_path: Path) -> None:
     assert network.name == "net (before softmax)"
 
 
+@pytest.mark.parametrize("version", [b"2.15.0", b"3.4.1"])
+def test_a_hard_sigmoid_is_that_of_the_version_that_wrote_the_file(version: bytes, tmp_path: Path) -> None:
+    layers = [
+        layer("Dense", "d", units=2, batch_input_shape=[None, 2], use_bias=False),
+        layer("Activation", "h", activation="hard_sigmoid"),
+        layer("Dense", "o", units=1, use_bias=False),
+    ]
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    file = keras_2_file(tmp_path / "net.h5", config, {"d": [np.eye(2)], "o": [[[1.0], [2.0]]]})
+    with pytest.raises(InvalidNetworkError, match="does not say which wrote it"):
+        load_network(file)
+    with h5py.File(file, "a") as opened:
+        opened.attrs["keras_version"] = version
+    x = np.random.default_rng(0).normal(scale=3.0, size=(20, 2))
+    slope = 1 / 5 if version.startswith(b"2") else 1 / 6
+    expected = np.clip(x * slope + 0.5, 0.0, 1.0) @ [[1.0], [2.0]]
+    np.testing.assert_allclose(load_network(file).forward(x), expected, rtol=1e-6)
+
+
+def test_a_number_that_is_added_is_no_layer_of_sums(tmp_path: Path) -> None:
+    """In an `.h5` file of Keras 3 `x + 3` and the layer `Add` have the same name."""
+    history = {"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}}
+    x = layer("InputLayer", "x", batch_shape=[None, 2])
+    shifted = {"class_name": "Add", "config": {"name": "a"}, "name": "a"}
+    shifted["inbound_nodes"] = [{"args": [history, 3.0], "kwargs": {}}]
+    network = load_network(keras_2_file(tmp_path / "net.h5", functional([x, shifted], ["a"]), {}))
+    assert network.forward(np.array([[1.0, -2.0]])).tolist() == [[4.0, 1.0]]
+
+
 SEQUENTIAL = [layer("Dense", "d", units=2, batch_input_shape=[None, 2], use_bias=False)]
 X = layer("InputLayer", "x", batch_input_shape=[None, 2])
 REFUSED: dict[str, tuple[Any, str]] = {
-    "a layer that nobody knows": ([*SEQUENTIAL, layer("Lambda", "f")], r"Lambda \(f\) is not supported"),
+    "a layer that nobody knows": ([*SEQUENTIAL, layer("Resizing", "f")], r"Resizing \(f\) is not supported"),
+    "a layer with code": ([*SEQUENTIAL, layer("Lambda", "f")], r"Lambda \(f\) holds code of Python"),
+    "a curved layer": ([*SEQUENTIAL, layer("ELU", "f")], r"ELU \(f\) is not piecewise linear"),
+    "a layer that jumps": ([*SEQUENTIAL, layer("ThresholdedReLU", "f")], "jumps, so it is not continuous"),
+    "a class of one's own": (
+        [*SEQUENTIAL, {**layer("ReLU", "f"), "module": "mine", "registered_name": "mine>ReLU"}],
+        "a class of one's own, from mine",
+    ),
     "a curved activation": (
         [*SEQUENTIAL, layer("Activation", "f", activation="gelu"), layer("ReLU", "r")],
         "'gelu' of Activation .* is not piecewise linear",
@@ -222,17 +264,36 @@ def test_outputs_are_named() -> None:
         from_keras_file(FOLDER / "shared.keras", output="third")
 
 
+def kinds_in(config: Any) -> set[str]:
+    """The kinds of layers of a model, those within others too, and its operations."""
+    found = set()
+    for one in config["layers"]:
+        found |= {one["class_name"], f"keras.ops.{one['class_name']}"}
+        found |= kinds_in(one["config"]) if "layers" in one["config"] else set()
+    return found
+
+
 def test_every_layer_that_moves_or_averages_is_tried() -> None:
     used = set()
     for file in FOLDER.glob("*.keras"):
         with zipfile.ZipFile(file) as archive:
-            used |= {one["class_name"] for one in json.loads(archive.read("config.json"))["config"]["layers"]}
+            used |= kinds_in(json.loads(archive.read("config.json"))["config"])
     for file in FOLDER.glob("*.h5"):
         with h5py.File(file) as opened:
-            used |= {
-                one["class_name"] for one in json.loads(opened.attrs["model_config"])["config"]["layers"]
-            }
-    alike = ("3D", "Dropout", "Noise", "Regularization", "Identity")  # the same code as a kind that is tried
+            used |= kinds_in(json.loads(opened.attrs["model_config"])["config"])
+    # the same code as a kind that is tried
+    alike = (
+        "3D",
+        "Dropout",
+        "Noise",
+        "Regularization",
+        "Identity",
+        "Random",
+        ".Abs",
+        ".Amax",
+        ".Amin",
+        ".Divide",
+    )
     written = {"MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"}  # by hand, above
     written |= {"Average", "RepeatVector"}
     left = {kind for kind in KERAS_LAYERS if not any(word in kind for word in alike)} - used - written

@@ -39,7 +39,6 @@ def assert_limits_keep_as_many_cells_as_they_allow(network: Network, box: Box) -
 
 @pytest.mark.kernels
 @examples(12, 4)
-@pytest.mark.small
 @given(case=rational_networks() | float_networks(2, 2, 3))
 def test_every_limit_means_the_same_to_all_engines(case: Case) -> None:
     network = Network.from_arrays(case.weights, case.biases, case.relu)
@@ -68,7 +67,6 @@ def test_thin_subtrees_of_many_cells_are_cut_where_the_limit_says(steps: int) ->
     assert_limits_keep_as_many_cells_as_they_allow(network, Box([0.0, -0.5], [1.0, 0.5]))
 
 
-@pytest.mark.small
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, "3", [1.0]])
 def test_time_is_a_number_above_zero(value: Any) -> None:
     network, box = network_on_box(2, (3,))
@@ -82,8 +80,7 @@ def test_time_is_a_number_above_zero(value: Any) -> None:
 LARGE = [("planar", 2, (300, 300, 300)), ("cells", 3, (400, 400)), ("lp", 4, (200, 200))]
 
 
-@pytest.mark.sweep(2)
-@pytest.mark.kernels
+@pytest.mark.sweep(2, 4)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("engine", "dimension", "widths"), LARGE)
 def test_time_ends_a_search_and_what_was_found_is_kept(
@@ -105,7 +102,6 @@ def test_time_ends_a_search_and_what_was_found_is_kept(
     assert np.array_equal(active[:100], listed.unpacked_patterns()[:100])
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("engine", ["cells", "lp", "both"])
 def test_time_enough_changes_nothing(engine: str) -> None:
     network, box = network_on_box(3, (6, 5))
@@ -117,7 +113,6 @@ def test_time_enough_changes_nothing(engine: str) -> None:
     assert plain.engine_reason == timed.engine_reason
 
 
-@pytest.mark.kernels
 def test_two_engines_are_compared_only_if_time_was_enough() -> None:
     network, box = network_on_box(3, (300, 300))
     found = count_cells(network, box, engine="both", max_seconds=0.2)
@@ -125,7 +120,6 @@ def test_two_engines_are_compared_only_if_time_was_enough() -> None:
     assert "nothing is compared" in found.engine_reason
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("engine", ["cells", "lp"])
 def test_an_interrupt_while_threads_share_the_tree_keeps_what_was_found(
     monkeypatch: pytest.MonkeyPatch, engine: str
@@ -175,7 +169,6 @@ LISTED: list[tuple[Callable[..., Any], dict[str, Any]]] = [
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.kernels
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("function", "options"), LISTED)
 @pytest.mark.parametrize("moments", [4, pytest.param(20, marks=pytest.mark.slow)])
@@ -205,7 +198,6 @@ def test_an_interrupt_at_any_moment_of_a_search_gives_a_valid_result(
             assert part == (found.cells < whole.cells)
 
 
-@pytest.mark.kernels
 def test_a_late_interrupt_of_short_work_comes_out_and_handlers_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -225,7 +217,6 @@ def test_a_late_interrupt_of_short_work_comes_out_and_handlers_come_back(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.small
 def test_searches_inside_of_searches_share_an_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt), interrupts_raised_after():
         with Stop() as within:
@@ -243,7 +234,6 @@ def test_searches_inside_of_searches_share_an_interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.small
 def test_a_second_interrupt_is_the_same_at_once_and_gives_up_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with Stop() as stop:
         os.kill(os.getpid(), signal.SIGINT)

@@ -40,7 +40,6 @@ from regions.enumeration import facet_files, spool, stored_listing
 from regions.enumeration.search import Budget
 
 pytest.importorskip("pyarrow")
-pytestmark = pytest.mark.kernels
 
 CELLS = ("patterns", "volumes", "centroids", "witnesses", "n_vertices", "n_facets", "rings")
 FACETS = ("cell_a", "cell_b", "side", "layer", "unit", "volume", "jump", "place")
@@ -106,6 +105,7 @@ def assert_same(found: CellComplex, expected: CellComplex) -> None:
     assert (found.status, found.certificate) == (expected.status, expected.certificate)
 
 
+@pytest.mark.kernels
 @pytest.mark.sweep(2)
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_folder_holds_what_memory_does_to_the_last_bit(name: str, tmp_path: Path) -> None:
@@ -138,6 +138,7 @@ def bytes_of(stored: StoredComplex) -> list[bytes]:
     return [(stored.folder / name).read_bytes() for name in ("cells.parquet", "facets.parquet")]
 
 
+@pytest.mark.kernels
 def test_no_byte_depends_on_who_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regions.enumeration.threads.ALONE_SECONDS", 0.0)
     network, domain = network_on_box(3, (12, 8))

@@ -193,7 +193,6 @@ def test_arguments_that_do_not_fit_are_refused(arguments, message):
 
 
 @pytest.mark.sweep(3)
-@pytest.mark.kernels
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
 def test_a_box_cut_in_two_has_the_locus_of_its_halves(d, kind):
@@ -209,7 +208,6 @@ def test_a_box_cut_in_two_has_the_locus_of_its_halves(d, kind):
         assert_allclose(parts[0].by_unit, parts[1].by_unit + parts[2].by_unit, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("d", [2, 3])
 def test_turning_input_and_weights_together_keeps_a_radial_locus(d):
     rng = np.random.default_rng(d)
@@ -222,7 +220,6 @@ def test_turning_input_and_weights_together_keeps_a_radial_locus(d):
     assert_allclose(first.by_unit, second.by_unit, rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.kernels
 def test_permuting_units_permutes_their_volumes():
     network, box = random_network(1, (2, 6, 4, 1), bias_scale=0.3), Box([-1.0, -1.0], [1.0, 1.0])
     order = np.random.default_rng(0).permutation(6)
@@ -233,7 +230,6 @@ def test_permuting_units_permutes_their_volumes():
     assert_allclose(second.by_unit[6:], first.by_unit[6:], rtol=1e-12)
 
 
-@pytest.mark.kernels
 def test_the_gradient_locus_is_part_of_the_activation_locus():
     # with one unit in the last layer, first-layer facets vanish where that unit is inactive
     network, box = random_network(7, (2, 4, 1, 1), bias_scale=0.3), Box([-1.0, -1.0], [1.0, 1.0])
@@ -243,7 +239,6 @@ def test_the_gradient_locus_is_part_of_the_activation_locus():
     assert gradient.total < activation.total
 
 
-@pytest.mark.kernels
 def test_a_hyperplane_through_a_box_has_its_known_section():
     # the plane x + y + z = 0 cuts the cube in a regular hexagon of side sqrt 2
     network = Network.from_arrays([[[1.0, 1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])

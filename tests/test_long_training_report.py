@@ -160,7 +160,7 @@ def test_the_text_follows_the_numbers(tmp_path: Path, rounding: bool, raises: bo
         last |= {("4x2", 1.0): 1.5, ("8x2", 1.0): 1.5}
     if rounding:
         last |= {("4x2:float32", 0.0): 0.4}
-    folder = Folder(tmp_path, "long_training")
+    folder = Folder(tmp_path, "long_training", rough=True)
     folder.write_csv("records", made_up(last, architectures=("4x2", "8x2", "4x2:float32")))
     section = long_training.report(CONFIG, folder)
     assert ("comes from rounding" in section.finding) is rounding
@@ -173,6 +173,6 @@ def test_the_text_follows_the_numbers(tmp_path: Path, rounding: bool, raises: bo
 @pytest.mark.slow
 def test_a_missing_record_fails_the_check(tmp_path: Path):
     config = CONFIG | {"seeds": 7}
-    folder = Folder(tmp_path, "long_training")
+    folder = Folder(tmp_path, "long_training", rough=True)
     folder.write_csv("records", made_up({}, architectures=("4x2", "8x2", "4x2:float32")))
     assert not long_training.report(config, folder).checks[0].passed

@@ -23,8 +23,6 @@ from regions.enumeration.compiled_network import compile_network
 from regions.enumeration.programs.program_search import ProgramSearch
 from regions.kernels.memory.states import Mode, Status
 
-pytestmark = pytest.mark.kernels
-
 
 def count(network: Network, box: Box, **options: Any) -> int:
     found = count_cells(network, box, engine="lp", **options)
@@ -67,6 +65,7 @@ def assert_exact(case: Case) -> None:
                 assert exact_pattern(network, witness) == states.tolist()
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @examples(80, 8)
 @given(rational_networks(max_dimension=4))
@@ -74,6 +73,7 @@ def test_degenerate_networks_have_the_cells_of_exact_splitting(case: Case) -> No
     assert_exact(case)
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @examples(40, 4)
 @given(nearly_parallel_networks())
@@ -81,12 +81,14 @@ def test_slivers_are_found(case: Case) -> None:
     assert_exact(case)
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @pytest.mark.parametrize("lines", [3, 7])
 def test_lines_through_one_point_up_to_rounding(lines: int) -> None:
     assert_exact(concurrent_fan(lines))
 
 
+@pytest.mark.kernels
 @examples(25, 2)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_vertices_and_programs_count_the_same(d: int, seed: int) -> None:
@@ -101,6 +103,7 @@ def cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
     share_at_once(monkeypatch)
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @pytest.mark.parametrize(("d", "widths"), [(1, (9, 5)), (3, (5, 4)), (6, (5, 3))])
 def test_workers_change_nothing(cut_up: None, d: int, widths: tuple[int, ...]) -> None:
@@ -110,6 +113,7 @@ def test_workers_change_nothing(cut_up: None, d: int, widths: tuple[int, ...]) -
     assert alone.certificate == two.certificate == three.certificate
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_limit_truncates(cut_up: None, workers: int) -> None:
     network, box = network_on_box(4, (6, 4), 1)
@@ -120,6 +124,7 @@ def test_a_limit_truncates(cut_up: None, workers: int) -> None:
         assert (found.cells, found.status) == (min(limit, n), expected)
 
 
+@pytest.mark.kernels
 def test_long_paths_need_no_rational_arithmetic() -> None:
     """A witness that only ever lost slack would be within rounding after forty splits."""
     network, box = network_on_box(16, (24, 24), 3)
@@ -154,6 +159,7 @@ def test_ctrl_c_keeps_what_was_found(workers: int) -> None:
     assert status == "TRUNCATED" and cells > 2_000
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @pytest.mark.parametrize("count", [1, 3, 10])
 @pytest.mark.parametrize("n", [8, 16, 40])
@@ -171,6 +177,7 @@ def test_blocks_compute_what_numpy_computes(count: int, n: int) -> None:
     np.testing.assert_allclose(moved, slacks - 0.25 * speeds, atol=1e-14)
 
 
+@pytest.mark.kernels
 def test_no_row_is_met_where_none_is_approached() -> None:
     zeros = np.zeros(8)
     arrays = (np.zeros((1, 8)), np.zeros(1), zeros, zeros.copy(), zeros.copy(), np.ones(8), -np.ones(8))

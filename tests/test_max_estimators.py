@@ -54,7 +54,7 @@ def exact_locus(case: MaxCase, kind: LocusKind) -> float:
     return math.fsum(float(facet.volume) for facet in facets) / SQUARE.volume
 
 
-@pytest.mark.sweep(2)
+@pytest.mark.sweep(2, 12)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", ["gradient", "activation"])
 def test_lines_and_shells_have_the_locus_of_the_brute_force(seed: int, kind: LocusKind) -> None:
@@ -116,7 +116,6 @@ def test_of_three_candidates_only_the_two_on_top_count() -> None:
         assert abs(estimate.mean - bends.mean()) < 4 * error
 
 
-@pytest.mark.kernels
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_local_complexity_is_the_exact_one(seed: int) -> None:
@@ -215,7 +214,6 @@ def test_distinct_patterns_are_the_cells() -> None:
     assert cells - 3 <= found.mean <= cells
 
 
-@pytest.mark.kernels
 def test_a_max_unit_counts_once_in_a_neighbourhood() -> None:
     rng, radius = np.random.default_rng(0), 0.3
     W, b = rng.normal(size=(8, 3)), 0.2 * rng.normal(size=8)

@@ -99,6 +99,9 @@ def test_very_many_rivals_are_explored_in_a_large_box_and_that_is_said(listed, m
     for point, pattern in zip(free.points, free.states(), strict=True):
         known = np.isfinite(point).all()
         assert not known or np.array_equal(network.activation_pattern(point), pattern)
+    # who gives the whole space by its name means it
+    space = WholeSpace(network.input_dim)
+    assert explore(network, center, space, max_cells=None).n_cells == enumerate_cells(network, space).n_cells
 
 
 @pytest.mark.sweep(4)
@@ -117,7 +120,7 @@ def test_both_finders_find_whole_spaces_with_ties(seed: int, monkeypatch: pytest
         assert found.n_cells == expected.n_cells and len(found.first) == expected.facets.interior.sum()
 
 
-@pytest.mark.sweep(5)
+@pytest.mark.sweep(5, 20)
 @pytest.mark.parametrize("seed", range(40))
 def test_ties_of_every_kind_leave_no_cell_out(seed: int) -> None:
     case = random_max_case(seed, dimension=2)

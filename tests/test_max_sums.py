@@ -21,15 +21,13 @@ from regions.validation.inequalities import check_inequalities
 from regions.validation.tracking import track
 from regions.validation.tracking.records import QUANTITIES
 
-pytestmark = pytest.mark.kernels
-
 
 def centre(geometry: ExactGeometry, face: tuple[int, ...]) -> list[Fraction]:
     points = [[Fraction(x, own[-1]) for x in own[:-1]] for own in (geometry.points[k] for k in face)]
     return [sum(own, Fraction(0)) / len(points) for own in zip(*points, strict=True)]
 
 
-@pytest.mark.sweep(8)
+@pytest.mark.sweep(8, 20)
 @pytest.mark.parametrize("seed", range(40))
 def test_faces_have_the_patterns_of_their_points(seed: int) -> None:
     case = random_max_case(seed, dimension=2)

@@ -28,7 +28,7 @@ def proof_of(cells: CellComplex, folder: Path) -> Proof:
     return prove(str(folder / "cells.regions"))
 
 
-@pytest.mark.sweep(6)
+@pytest.mark.sweep(6, 30)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("options", [{}, {"engine": "lp"}, {"engine": "lp", "volumes": False}])
 def test_a_truncated_list_is_verified(seed: int, options: dict[str, Any]) -> None:

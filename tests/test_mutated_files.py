@@ -229,7 +229,7 @@ def check_mutations(
     assert peak - limit < MOST_MEMORY
 
 
-@pytest.mark.sweep(2 * len(FORMATS), 10 * len(FORMATS))
+@pytest.mark.sweep(2 * len(FORMATS), 6 * len(FORMATS))
 @pytest.mark.parametrize("block", range(MUTATIONS // BLOCK))
 @pytest.mark.parametrize("format", FORMATS)
 def test_damaged_files_are_read_or_refused(format: str, block: int, tmp_path: Path) -> None:

@@ -362,6 +362,32 @@ def test_a_last_monotone_function_is_read_up_to_and_named(head: str) -> None:
     np.testing.assert_array_equal(network.weights[0], numbers(3, 4).T)
 
 
+@pytest.mark.parametrize("factor", [2.0, -2.0])
+def test_a_last_tanh_may_be_scaled_by_a_number_above_0(factor: float) -> None:
+    node = make_node
+    nodes = [node("Relu", ["x"], ["h"]), node("Gemm", ["h", "w"], ["z"]), node("Tanh", ["z"], ["t"])]
+    nodes.append(node("Mul", ["t", "f"], ["y"]))
+    model = graph_model(nodes, {"w": numbers(3, 2), "f": np.array([factor], np.float32)}, (1, 3))
+    if factor > 0.0:
+        assert from_onnx(model).name.endswith("(before Tanh)")
+    else:
+        with pytest.raises(InvalidNetworkError, match=r"Tanh .* is not piecewise linear"):
+            from_onnx(model)
+
+
+def test_other_operators_on_constants_are_run_by_the_onnx_package() -> None:
+    node = make_node
+    nodes = [node("Gemm", ["a", "w"], ["g"]), node("Sin", ["g"], ["s"]), node("Add", ["x", "s"], ["z"])]
+    nodes.append(node("Relu", ["z"], ["y"]))
+    w = numbers(3, 3)
+    network = from_onnx(graph_model(nodes, {"w": w, "a": np.ones((1, 3), np.float32)}, (3,)))
+    expected = np.maximum(np.sin(w.sum(axis=0)), 0.0)
+    np.testing.assert_allclose(network.forward(np.zeros((1, 3)))[0], expected, rtol=1e-6)
+    drawn = [node("RandomNormal", [], ["r"], shape=[1, 3]), node("Add", ["x", "r"], ["y"])]
+    with pytest.raises(InvalidNetworkError, match=r"RandomNormal .* is not supported"):
+        from_onnx(graph_model(drawn, {}, (3,)))
+
+
 def test_an_argmax_behind_a_softmax_is_read_up_to_both() -> None:
     nodes = [
         make_node("Gemm", ["x", "A"], ["z"]),
@@ -554,10 +580,10 @@ def test_what_would_not_fit_into_memory_is_refused_with_the_numbers(case: str) -
 
 
 @pytest.mark.slow
-def test_a_million_values_that_are_kept_apart_need_no_dense_matrix() -> None:
-    network = from_onnx(graph_model([make_node("Relu", ["x"], ["y"])], {}, (1, 10**6)))
-    assert network.n_units == network.operators[0].nnz == 10**6
-    with pytest.raises(BudgetExceededError, match="1,000,000,000,000 entries"):
+def test_many_values_that_are_kept_apart_need_no_dense_matrix() -> None:
+    network = from_onnx(graph_model([make_node("Relu", ["x"], ["y"])], {}, (1, 10**5)))
+    assert network.n_units == network.operators[0].nnz == 10**5
+    with pytest.raises(BudgetExceededError, match="10,000,000,000 entries"):
         _ = network.weights[0]
 
 

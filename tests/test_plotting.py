@@ -580,3 +580,14 @@ def test_a_slider_moves_a_plane_through_the_cells(solid):
         a, b, c = (corners[np.asarray(mesh[k])] for k in "ijk")
         assert 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() == pytest.approx(4.0, rel=1e-4)
         assert sum(step.args[1][: 2 * 13]) == 2
+
+
+@pytest.mark.parametrize("color", ["volume", "jacobian", "class", "layer", "graph"])
+def test_nothing_is_cut_off_where_a_picture_is_not_cropped(color):
+    complex = enumerated(random_network(0, (2, 8, 8, 3)), Box([-1.0, -1.0], [1.0, 1.0]))
+    ax = plot_graph(complex) if color == "graph" else plot_cells(complex, color)
+    figure = ax.figure
+    figure.canvas.draw()
+    drawn = figure.get_tightbbox()
+    assert (drawn.min >= -0.02).all() and (drawn.max <= figure.get_size_inches() + 0.02).all()
+    plt.close(figure)

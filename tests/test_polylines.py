@@ -13,8 +13,6 @@ import pytest
 from regions import Network, Segment, count_cells, polyline_cells
 from regions.errors import InvalidDomainError
 
-pytestmark = pytest.mark.kernels
-
 
 def wide(n: int = 64, seed: int = 0) -> tuple[Network, np.ndarray]:
     rng = np.random.default_rng(seed)

@@ -95,7 +95,7 @@ def random_unsafe(rng: np.random.Generator, outputs: int, integers: bool):
     return sets
 
 
-@pytest.mark.sweep(8)
+@pytest.mark.sweep(8, 20)
 @pytest.mark.parametrize("seed", range(40))
 def test_verdict_and_shares_are_those_of_brute_force(seed: int) -> None:
     rng = np.random.default_rng(seed)

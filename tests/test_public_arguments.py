@@ -26,7 +26,6 @@ from regions.errors import InvalidInputError
 from regions.estimators import local_complexity
 from regions.plotting import interactive_figure, plot_cells, plot_graph
 
-pytestmark = pytest.mark.small
 NETWORK = Network.from_arrays([[[1.0, 0.5], [0.2, 1.0]], [[1.0, 1.0]]], [[0.1, 0.0], [0.0]])
 BOX = Box([-1.0, -1.0], [1.0, 1.0])
 DENSITY = UniformDensity(BOX)

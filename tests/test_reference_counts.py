@@ -58,7 +58,7 @@ def reference_entries() -> list[Any]:
     return entries
 
 
-@pytest.mark.sweep(20)
+@pytest.mark.sweep(14)
 @pytest.mark.parametrize("entry", reference_entries())
 def test_reference_counts_are_reproduced(entry: dict[str, Any]) -> None:
     path = reference_folder() / entry["network"]

@@ -19,12 +19,15 @@ IMAGE = [1, 2, 4, 5]
 
 
 def model(kind: str, shape: list[int], inputs: dict[str, Any], opset: int, **attributes: Any) -> Any:
-    """One operator behind a ReLU, with constants; a name without value is an input left out."""
+    """One operator behind a ReLU, with constants; a name without value is an input left out.
+
+    A constant `first` comes before the value.
+    """
     given = {name: np.asarray(value) for name, value in inputs.items() if value is not None}
     names = [name if name in given else "" for name in inputs]
     nodes = [
         helper.make_node("Relu", ["x"], ["h"]),
-        helper.make_node(kind, ["h", *names], ["y"], **attributes),
+        helper.make_node(kind, sorted(["h", *names], key=lambda name: name != "first"), ["y"], **attributes),
     ]
     graph = helper.make_graph(
         nodes,
@@ -59,6 +62,9 @@ def test_images_are_resized_as_onnxruntime_does(rule: str) -> None:
     settings = {"coordinate_transformation_mode": rule, "mode": "linear"}
     assert from_onnx(resized(11, None, [1, 2, 7, 3], **settings)).output_dim == 2 * 7 * 3
     assert from_onnx(resized(19, [1, 1, 1.5, 0.6], **settings)).output_dim == 2 * 6 * 3
+    for more in ({}, {"cubic_coeff_a": -0.5, "exclude_outside": 1}):
+        cubic = {"coordinate_transformation_mode": rule, "mode": "cubic", **more}
+        assert from_onnx(resized(13, [1, 1, 1.5, 0.6], **cubic)).output_dim == 2 * 6 * 3
 
 
 @pytest.mark.parametrize("mode", ["nearest", "linear"])
@@ -84,6 +90,45 @@ CASES: dict[str, tuple[Any, int]] = {
     "reflected": (("Pad", IMAGE, {"p": np.array([0, 0, 1, 2, 0, 0, 2, 1])}, 13, {"mode": "reflect"}), 112),
     "edges": (("Pad", IMAGE, {}, 7, {"mode": "edge", "pads": [0, 0, 1, 2, 0, 0, 2, 1]}), 112),
     "around": (("Pad", IMAGE, {"p": np.array([0, 0, 1, 2, 0, 0, 2, -1])}, 19, {"mode": "wrap"}), 84),
+    "sums of products": (
+        (
+            "Einsum",
+            [2, 4, 5],
+            {"w": np.arange(12.0, dtype="f4").reshape(3, 4)},
+            13,
+            {"equation": "bij,ki->bjk"},
+        ),
+        15,
+    ),
+    "the rest of the axes": (
+        ("Einsum", IMAGE, {"w": np.arange(15.0, dtype="f4").reshape(3, 5)}, 13, {"equation": "b...c, dc"}),
+        24,
+    ),
+    "a diagonal": (("Einsum", [1, 3, 3], {}, 13, {"equation": "bii->bi"}), 3),
+    "by a mask": (("Where", IMAGE, {"first": np.arange(5) % 2 == 0, "o": np.full(1, 2.5, "f4")}, 16, {}), 40),
+    "above the diagonal": (("Trilu", IMAGE, {"k": np.array(1)}, 14, {"upper": 1}), 40),
+    "below the diagonal": (("Trilu", IMAGE, {"k": np.array(-1)}, 14, {"upper": 0}), 40),
+    "entries along an axis": (
+        ("GatherElements", IMAGE, {"i": np.array([[[[0, -1], [3, 1]]]])}, 13, {"axis": 2}),
+        4,
+    ),
+    "entries by coordinates": (("GatherND", IMAGE, {"i": np.array([[0, 1, 2, 3], [0, 0, 3, 4]])}, 13, {}), 2),
+    "others in place": (
+        ("ScatterND", IMAGE, {"i": np.array([[0, 1, 2]]), "u": np.ones((1, 5), "f4")}, 13, {}),
+        40,
+    ),
+    "others along an axis": (
+        (
+            *("ScatterElements", IMAGE, {"i": np.array([[[[0, -1]]]]), "u": np.full((1, 1, 1, 2), 7, "f4")}),
+            *(13, {"axis": 3}),
+        ),
+        40,
+    ),
+    "running sums": (
+        ("CumSum", IMAGE, {"a": np.array(2)}, 14, {"reverse": 1, "exclusive": 1}),
+        40,
+    ),
+    "sums of sizes": (("ReduceL1", IMAGE, {}, 13, {"axes": [1, 3]}), 4),
     "threshold at 0": (("ThresholdedRelu", IMAGE, {}, 10, {"alpha": 0.0}), 40),
     "towards 0": (("Shrink", IMAGE, {}, 10, {"lambd": 0.25, "bias": 0.25}), 40),
 }
@@ -100,7 +145,7 @@ def test_operators_compute_what_onnxruntime_computes(case: str) -> None:
     [
         (lambda: model("ThresholdedRelu", IMAGE, {}, 10), "jumps from 0 to 1"),
         (lambda: model("Shrink", IMAGE, {}, 10, lambd=0.25), "jumps by 0.25"),
-        (lambda: resized(13, [1, 1, 2, 2], mode="cubic"), "interpolates by mode 'cubic'"),
+        (lambda: model("Round", IMAGE, {}, 11), "jumps, so it is not continuous"),
         (lambda: resized(18, [1, 1, 0.5, 0.5], mode="linear", antialias=1), "antialiasing"),
         (lambda: resized(13, [1, 1, 2, 2], coordinate_transformation_mode="tf_crop_and_resize"), "tf_crop"),
     ],
@@ -198,6 +243,24 @@ def torch_cases() -> dict[str, Callable[[Any, Any], Any]]:
             .cumsum(3)
         ),
         "bends": lambda m, x: F.hardsigmoid(m.c(x)) + F.threshold(m.c(x), 0.25, 0.25) + F.rrelu(m.c(x)),
+        "chosen": lambda m, x: torch.cat(
+            [
+                torch.where(m.mask, m.c(x).relu(), 0.5),
+                m.c(x).masked_fill(m.mask, -1.0).triu(1),
+                m.c(x).gather(3, torch.tensor([[[[2, 0, 0], [1, 1, 0]], [[0, 1, 2], [2, 2, 2]]]])).tril(),
+                F.interpolate(m.c(x), size=(2, 3), mode="bicubic"),
+                F.interpolate(m.c(x), scale_factor=(1.7, 1.3), mode="bicubic", align_corners=True)[
+                    :, :, :2, :3
+                ],
+                torch.einsum("bchw,dc->bdhw", m.c(x).relu(), m.w)[:, :2],
+            ],
+            1,
+        ),
+        "folded": lambda m, x: F.fold(
+            F.unfold(m.c(x), (2, 2), padding=1).relu(), (2, 3), (2, 2), padding=1
+        ).relu(),
+        "put in place": lambda m, x: m.doubled(F.unfold(m.c(x), (2, 2), padding=(1, 0)).relu()),
+        "sizes": lambda m, x: torch.linalg.vector_norm(m.c(x), 1, dim=(1, 3)) + m.c(x).abs().sum((1, 3)),
         "shrunk": lambda m, x: F.softshrink(m.c(x), 0.3) + F.adaptive_max_pool2d(x, (2, 3))[:, :2],
         "written in simpler ones": lambda m, x: torch.einsum("bchw,dc->bdhw", m.c(x).relu(), m.w),
     }
@@ -208,7 +271,9 @@ SLOW = [
 ]
 
 
-@pytest.mark.parametrize("case", ["around", "bends", "shrunk", *SLOW])
+@pytest.mark.parametrize(
+    "case", ["around", "bends", "shrunk", "chosen", "put in place", "folded", "sizes", *SLOW]
+)
 def test_programs_of_pytorch_are_the_same_functions(case: str) -> None:
     torch = pytest.importorskip("torch", reason="needs torch")
     torch.manual_seed(0)
@@ -219,6 +284,13 @@ def test_programs_of_pytorch_are_the_same_functions(case: str) -> None:
             super().__init__()
             self.c = torch.nn.Conv2d(4, 2, 3)
             self.w = torch.nn.Parameter(torch.randn(3, 2))
+            self.register_buffer("mask", torch.arange(6).reshape(2, 3) % 2 == 0)
+
+        def doubled(self, x: Any) -> Any:
+            x = x.clone()
+            x[:, 0] = 2.0 * x[:, 1]
+            x[:, 2:6, ::2] = 0.25
+            return x
 
         def forward(self, x: Any) -> Any:
             return call(self, x)
@@ -226,7 +298,7 @@ def test_programs_of_pytorch_are_the_same_functions(case: str) -> None:
     written = Written().eval()
     network = from_torch(written, example_input=torch.zeros(1, 4, 4, 5))
     x = torch.randn(3, 4, 4, 5)
-    expected = written(x).detach().numpy().reshape(3, -1)
+    expected = np.concatenate([written(row[None]).detach().numpy().reshape(1, -1) for row in x])
     np.testing.assert_allclose(network.forward(x.reshape(3, -1).numpy()), expected, rtol=1e-4, atol=1e-5)
 
 

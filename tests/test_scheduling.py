@@ -183,7 +183,6 @@ else:
 
 @pytest.mark.sweep(1)
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("call", "dimension", "widths", "workers"),
     [("count", 2, (500, 500, 500, 500), 2), ("enumerate", 2, (500, 500, 500, 500), 2)]

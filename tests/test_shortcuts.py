@@ -136,7 +136,6 @@ def test_planes_in_general_position_make_as_many_cells_as_they_have_flats(d: int
     assert count_cells(network, Box([-1e6] * d, [1e6] * d), engine="cells").cells == everything
 
 
-@pytest.mark.small
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(2, 9),

@@ -114,7 +114,6 @@ def test_slices_have_the_cells_of_the_brute_force(d: int) -> None:
     assert ours.volume_sum == pytest.approx(float(truth.volume), rel=1e-12)
 
 
-@pytest.mark.small
 @pytest.mark.parametrize("d", [1, 2, 3, 5, 8])
 def test_volumes_are_those_of_the_image(d: int) -> None:
     rng = np.random.default_rng(d)
@@ -135,7 +134,6 @@ def test_volumes_are_those_of_the_image(d: int) -> None:
     assert np.abs(z).max() < 4.5
 
 
-@pytest.mark.small
 @pytest.mark.parametrize("d", [3, 4])
 def test_a_parallelotope_has_the_vertices_and_volume_of_the_double_description(d: int) -> None:
     domain = Slice.spanned(np.zeros(6), np.random.default_rng(d).normal(size=(6, d)))
@@ -193,7 +191,6 @@ def test_everything_that_takes_boxes_takes_slices_of_three_dimensions(tmp_path: 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.small
 @pytest.mark.parametrize(
     "domain",
     [
@@ -211,7 +208,6 @@ def test_slices_come_back_from_pickles_and_json(domain: Domain) -> None:
         assert again == domain and again.volume == domain.volume and again.side_names == domain.side_names
 
 
-@pytest.mark.small
 def test_a_clip_in_three_dimensions_counts_each_bound_once() -> None:
     # two inputs that are the same but for rounding make one side
     points = np.array([[0.0, 0, 0, 0], [1, 0, 0, 0.1], [0, 1, 0, 0.2], [0, 0, 1, 0.3]])
@@ -239,7 +235,6 @@ REFUSED: dict[str, tuple[Callable[[], Domain], str]] = {
 }
 
 
-@pytest.mark.small
 @pytest.mark.parametrize("what", list(REFUSED))
 def test_bad_slices_are_refused_with_the_reason(what: str) -> None:
     make, message = REFUSED[what]
@@ -248,7 +243,6 @@ def test_bad_slices_are_refused_with_the_reason(what: str) -> None:
     assert message in str(caught.value)
 
 
-@pytest.mark.small
 def test_principal_axes_of_any_number() -> None:
     cloud = np.random.default_rng(0).normal(size=(50, 6)) * [5, 4, 3, 0.1, 0.1, 0.1]
     domain = Slice.pca(cloud, half_width=1.0, dimension=3)
@@ -273,7 +267,6 @@ def test_the_command_line_takes_as_many_points(run, tmp_path: Path, n_points: in
         assert code == 0 and json.loads(out)["cells"] == wanted
 
 
-@pytest.mark.small
 def test_points_of_a_slice_are_the_words_that_follow_it() -> None:
     assert with_each_point(["count", "NET", "--slice", "a", "b", "--json"]) == [
         *["count", "NET", "--slice", "a", "--slice", "b", "--json"]

@@ -56,8 +56,6 @@ from regions.validation.exact_targets import exact_value
 from regions.validation.inequalities import check_inequalities
 from regions.validation.local_complexity import exact_local_complexity
 
-pytestmark = pytest.mark.kernels
-
 KINDS = st.one_of(sloped(rational_networks()), sloped(float_networks()), sloped(nearly_parallel_networks()))
 
 
@@ -160,6 +158,7 @@ def test_files_of_complexes_and_explorations_keep_slopes(tmp_path: Path) -> None
     assert Exploration.load(tmp_path / "found.npz").network == cells.network
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @given(sloped(rational_networks(max_layers=2)))
 @examples(60, 8)
@@ -175,6 +174,7 @@ def test_saved_lists_are_proven_by_the_independent_check(case: Case) -> None:
 # The cells, by every engine
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @given(KINDS)
 @examples(90, 12)
@@ -198,6 +198,7 @@ def test_all_engines_agree_with_the_oracle(case: Case) -> None:
             assert_allclose(np.column_stack([c, J]), exact, rtol=1e-9, atol=1e-12 * (1 + np.abs(exact).max()))
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @given(sloped(float_networks(max_dimension=1)), st.integers(0, 2**32 - 1))
 @examples(60, 8)
@@ -209,6 +210,7 @@ def test_slices_agree_with_the_oracle(case: Case, seed: int) -> None:
     assert_same_combinatorics(enumerate_cells(network, domain), solve_naively(network, domain))
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @given(KINDS)
 @examples(100, 10)
@@ -248,6 +250,7 @@ def _states(net: Any, words: np.ndarray) -> bytes:
     )
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("scale", [2.0**-90, 2.0**-30, 2.0**30, 2.0**90])
 def test_slopes_of_any_scale_change_nothing(scale: float) -> None:
     plain, box = problem_of(random_case(2, (4, 4), seed=2))
@@ -263,6 +266,7 @@ def test_slopes_of_any_scale_change_nothing(scale: float) -> None:
 # The same function, written otherwise
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("slopes", [0.1, (-1.0, 1.0), (2.0, -3.0), (1.0, 0.0)])
 @pytest.mark.parametrize("dimension", [1, 2, 3])
 def test_slopes_do_not_matter_to_the_cells_of_one_layer(dimension: int, slopes: Any) -> None:
@@ -273,6 +277,7 @@ def test_slopes_do_not_matter_to_the_cells_of_one_layer(dimension: int, slopes: 
     )
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @given(float_networks(max_layers=2), st.sampled_from([0.25, -1.0, -0.5, 2.0]))
 @examples(60, 8)
@@ -295,6 +300,7 @@ def test_a_leaky_unit_is_a_linear_one_and_a_relu(case: Case, slope: float) -> No
             assert_allclose(mine, same, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("engine", ["planar", "lp"])
 def test_values_that_pass_through_cost_no_cells(engine: str) -> None:
     """A skip past a layer of units adds no cell: h + W relu(V h), with h carried by linear units."""
@@ -319,6 +325,7 @@ def test_values_that_pass_through_cost_no_cells(engine: str) -> None:
     assert cells.unpacked_patterns()[:, ~residual.cutting].all()
 
 
+@pytest.mark.kernels
 def test_a_network_of_linear_units_is_one_cell() -> None:
     linear = with_units(random_network(0, (2, 5, 4, 1)), (0.3, 0.3))
     box = Box([-1.0, -1.0], [1.0, 1.0])
@@ -333,6 +340,7 @@ def test_a_network_of_linear_units_is_one_cell() -> None:
         assert estimate.mean == 0.0
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("layers", [1, 2, 3, 6, 9])
 @pytest.mark.parametrize("engine", ["cells", "lp"])
 def test_sawtooth_of_absolute_values_has_two_to_the_layers_cells(layers: int, engine: str) -> None:
@@ -364,6 +372,7 @@ def test_absolute_values_fold_a_square_as_two_relus_do() -> None:
     assert count_cells(folded, box).cells == count_cells(relus, box).cells == 4 * quarter.cells
 
 
+@pytest.mark.kernels
 @pytest.mark.small
 @given(sloped(float_networks()), st.integers(-3, 3))
 @examples(60, 8)
@@ -378,6 +387,7 @@ def test_positive_factors_of_units_change_nothing(case: Case, exponent: int) -> 
     assert np.array_equal(found.facets.jump, same.facets.jump, equal_nan=True)
 
 
+@pytest.mark.kernels
 def test_turning_a_unit_around_flips_its_state_only() -> None:
     """s(z) = t(-z), where t has the slopes of s with both signs and sides exchanged."""
     network = sloped_network(5, (2, 5, 4, 1))

@@ -129,6 +129,16 @@ def test_a_last_softmax_is_read_up_to() -> None:
     assert network == from_torch(nn.Sequential(model.a, nn.ReLU(), model.b))
 
 
+def test_a_last_tanh_may_be_scaled_by_a_number_above_0() -> None:
+    model = two_layers(lambda m, x: 2.0 * torch.tanh(m.b(torch.relu(m.a(x)))) + 0.5)
+    network = from_torch(model, name="net")
+    assert network.name == "net (before tanh)"
+    assert network == from_torch(nn.Sequential(model.a, nn.ReLU(), model.b))
+    turned = two_layers(lambda m, x: -2.0 * torch.tanh(m.b(torch.relu(m.a(x)))))
+    with pytest.raises(InvalidNetworkError, match=r"tanh .* is not piecewise linear"):
+        from_torch(turned)
+
+
 def test_a_last_argmax_is_read_up_to() -> None:
     model = two_layers(lambda m, x: m.b(torch.relu(m.a(x))).argmax(dim=1))
     network = from_torch(model, name="net")

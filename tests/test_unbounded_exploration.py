@@ -27,6 +27,7 @@ from regions import (
 from regions.exploration import endless_margins, local_search
 from regions.exploration.cone_program_finder import ConeProgramFinder
 from regions.exploration.cone_proofs import follows, follows_exactly
+from regions.exploration.cone_rows import near_pairs
 from regions.exploration.search_frame import frame_of
 from regions.rational import ExactNetwork, cell_cone
 
@@ -240,7 +241,6 @@ def factors_of(rows: np.ndarray, target: np.ndarray) -> list[Fraction] | None:
     return [row[-1] for row in system]
 
 
-@pytest.mark.small
 def test_sums_of_rows_are_proven_if_and_only_if_they_are_sums() -> None:
     rng = np.random.default_rng(0)
     proven = 0
@@ -258,7 +258,6 @@ def test_sums_of_rows_are_proven_if_and_only_if_they_are_sums() -> None:
     assert proven > 60
 
 
-@pytest.mark.small
 def test_nearly_dependent_rows_prove_nothing() -> None:
     for gap in (2.0**-52, 2.0**-45):
         rows = np.array([[1.0, 1.0], [1.0, 1.0 + gap]])
@@ -267,10 +266,34 @@ def test_nearly_dependent_rows_prove_nothing() -> None:
     assert not follows(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([3.0, 0.0]))
 
 
-@pytest.mark.small
 def test_a_sum_in_a_plane_of_space_is_told_in_integers() -> None:
     rows = [(1, 0, 2), (0, 1, 1)]
     for i, j in combinations(range(-1, 3), 2):
         target = [i * x + j * y for x, y in zip(*rows, strict=True)]
         assert follows_exactly(rows, target) is (i > 0 and j > 0)
     assert not follows_exactly(rows, [1, 1, 4])
+
+
+@pytest.mark.parametrize("columns", [1, 2, 9, 60])
+def test_rows_that_are_nearly_the_same_are_found_without_all_products(columns: int) -> None:
+    rng = np.random.default_rng(columns)
+    rows = rng.normal(size=(80, columns))
+    rows[rng.integers(80, size=30)] = rows[rng.integers(80, size=30)]
+    rows += 1e-5 * rng.normal(size=rows.shape) * (rng.random((80, 1)) < 0.3)
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    near = np.argwhere(np.triu(rows @ rows.T > 1.0 - 1e-9, 1))
+    assert len(near) and sorted(near_pairs(rows)) == [tuple(pair) for pair in near.tolist()]
+
+
+def test_programs_over_known_facets_find_those_of_all_rows(monkeypatch) -> None:
+    """In six directions with more rows than facets, the facets are those that programs over all rows find."""
+    network = generic(6, 24)
+    frame = frame_of(network, somewhere(6), None)
+    finder = ConeProgramFinder(network, frame)
+    pattern = finder.pattern_at(frame.at)
+    assert pattern is not None
+    found = finder.find(pattern, frame.at)
+    monkeypatch.setattr(ConeProgramFinder, "_is_decided_by_facets", lambda *_: False)
+    again = finder.find(pattern, frame.at)
+    assert found.labels == again.labels and found.neighbours == again.neighbours
+    assert found.undecided == again.undecided == 0 and 0 < len(found.labels) < 24

@@ -108,7 +108,7 @@ def test_bias_draws_do_not_depend_on_their_number_nor_on_workers():
 @pytest.mark.slow
 def test_exact_value_of_one_hidden_layer_equals_the_closed_form():
     # so wide a box that the Gaussian has no mass outside
-    network, box = random_network(3, (2, 5, 1)), Box([-9.0, -9.0], [9.0, 9.0])
+    network, box = random_network(3, (2, 3, 1)), Box([-9.0, -9.0], [9.0, 9.0])
     mean, cov = [0.2, -0.1], [[1.0, 0.3], [0.3, 0.6]]
     density, rng = GaussianDensity(mean, cov), np.random.default_rng(0)
     exact = exact_local_complexity(network, box, density, 0.0, 1, rng)

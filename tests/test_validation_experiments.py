@@ -138,7 +138,7 @@ def test_law_of_the_count_is_told_from_other_powers():
 
 
 def test_report_on_initialisation_is_made_from_its_table_alone(tmp_path: Path):
-    folder = Folder(tmp_path, "initialisation")
+    folder = Folder(tmp_path, "initialisation", rough=True)
     folder.write_csv("networks", made_up_networks(2.0))
     config = {"seeds": 4, "bias_std": 0.5, "samples": 100}
     section = initialisation.report(config, folder)

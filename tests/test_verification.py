@@ -24,10 +24,15 @@ def generic() -> CellComplex:
     return complex_of(random_case(2, (8, 8), seed=1))
 
 
+def folded(folds: int) -> CellComplex:
+    """Lines through one point, unfolded so many times."""
+    weights, biases, relu = folding(2, folds, CONCURRENT_LINES)
+    return enumerate_cells(Network.from_arrays(weights, biases, relu), Box([0, 0], [1, 1]))
+
+
 @pytest.fixture(scope="module")
 def degenerate() -> CellComplex:
-    weights, biases, relu = folding(2, 2, CONCURRENT_LINES)
-    return enumerate_cells(Network.from_arrays(weights, biases, relu), Box([0, 0], [1, 1]))
+    return folded(2)
 
 
 @pytest.fixture(params=["generic", "degenerate"])
@@ -98,7 +103,9 @@ def test_one_cell_removed_fails(cells: CellComplex) -> None:
 
 
 @pytest.mark.slow
-def test_one_pattern_bit_flipped_fails(cells: CellComplex) -> None:
+@pytest.mark.parametrize("name", ["generic", "degenerate"])
+def test_one_pattern_bit_flipped_fails(name: str) -> None:
+    cells = complex_of(random_case(2, (5, 4), seed=1)) if name == "generic" else folded(1)
     for cell in range(0, cells.n_cells, max(1, cells.n_cells // 3)):
         for unit in range(cell % 3, cells.network.n_units, 3):
             patterns = cells.patterns.copy()
@@ -181,7 +188,6 @@ def test_a_witness_that_only_rounding_puts_outside_is_repaired(generic: CellComp
     assert found.tolist() == [2, 4]
 
 
-@pytest.mark.kernels
 def test_listings_by_programs_without_volumes_pass() -> None:
     for options in ({"volumes": False}, {"volumes": np.random.default_rng(0)}, {}):
         report = verify(complex_of(random_case(2, (4, 3), seed=1), engine="lp", **options))

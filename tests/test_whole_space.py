@@ -204,7 +204,6 @@ def test_degenerate_arrangements_have_the_cells_of_whitney(seed: int) -> None:
     assert cells == deleted + on_last
 
 
-@pytest.mark.small
 @pytest.mark.kernels
 @given(rational_networks(max_dimension=3, max_layers=2, max_width=3))
 @examples(36, 4)

@@ -155,8 +155,12 @@ class Folder:
         path.parent.mkdir(parents=True, exist_ok=True)
         # without the version of matplotlib, equal pictures are equal files
         if self.rough:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+
             figure.set_layout_engine("none")
-            figure.savefig(path, dpi=40, metadata={"Software": None})
+            figure.set_dpi(40)
+            # `savefig` would draw everything twice, the first time to find out how much room it takes
+            FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
         else:
             figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
         plt.close(figure)

@@ -47,7 +47,7 @@ def compare(
     eps: Annotated[float, typer.Option(help="Width of the shells of shell and distance.")] = 0.01,
     radius: Annotated[float, typer.Option(help="Radius of the neighbourhoods of cross-polytope.")] = 0.1,
     directions: Annotated[int, typer.Option(help="Their number of directions; 0: all.")] = 0,
-    budgets: Annotated[str, typer.Option(metavar="N,...", help="Draws of each run.")] = "100,1000",
+    budgets: Annotated[str, typer.Option(metavar="N,...", help="Draws of each run.")] = "1000",
     seeds: Annotated[int, typer.Option(help="Runs of each estimator at each budget.")] = 100,
     exact_draws: Annotated[
         int, typer.Option(help="Draws of exact values that are averages, one enumeration each.")

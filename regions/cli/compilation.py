@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
-_BLAS = "scipy.linalg.cython_blas"
+# what modules of numba look for, and no kernel uses
+_UNUSED = {"numba.np.arraymath": "scipy.linalg.cython_blas", "numba.core.typing.cffi_utils": "cffi"}
 _LONG_SECONDS = 1.0  # what takes less is not worth a word
 _said_uncached: list[bool] = []  # whether this process has said that kernels are not kept
 
@@ -29,7 +31,7 @@ def announced_compilation() -> Iterator[None]:
     watches: list[Any] = []
 
     def watch() -> None:
-        _leave_blas()
+        _leave_unused()
         from numba.core import event
 
         watches.append(_watcher())
@@ -46,18 +48,19 @@ def announced_compilation() -> Iterator[None]:
             one.close()
 
 
-def _leave_blas() -> None:
-    """Load numba's array functions without SciPy's BLAS, which costs a third of a second and no kernel uses.
+def _leave_unused() -> None:
+    """Load modules of numba without SciPy's BLAS and without cffi, which cost some tenths of a second.
 
-    Only here, in a process of our own: numba then knows no matrix products.
+    Only here, in a process of our own: numba then knows no matrix products, and no functions of cffi.
     """
-    if "numba.np.arraymath" in sys.modules or _BLAS in sys.modules:
-        return
-    sys.modules[_BLAS] = None  # type: ignore[assignment]
-    try:
-        import numba.np.arraymath  # noqa: F401
-    finally:
-        del sys.modules[_BLAS]
+    for module, unused in _UNUSED.items():
+        if module in sys.modules or unused in sys.modules:
+            continue
+        sys.modules[unused] = None  # type: ignore[assignment]
+        try:
+            import_module(module)
+        finally:
+            del sys.modules[unused]
 
 
 def _watcher() -> Any:

@@ -66,8 +66,12 @@ def explore(
     reading: ReadingWords,
     place: PlaceWords,
     max_cells: Annotated[
-        int, typer.Option(help="Cells to find all facets of; the result says TRUNCATED if more are left.")
-    ] = 1000,
+        int | None,
+        typer.Option(
+            help="Cells to find all facets of; the result says TRUNCATED if more are left (default: 1000, "
+            "and 10000 for the perturbation)."
+        ),
+    ] = None,
     max_seconds: MaxSecondsOption = None,
     max_hops: Annotated[int | None, typer.Option(help="Facets to cross at most.")] = None,
     radius: Annotated[
@@ -100,7 +104,9 @@ def explore(
     network = reading.load(net)
     point = read_point(center, network.input_dim)
     domain = place.build(network)
-    effort: dict[str, Any] = {"max_cells": max_cells, "max_seconds": max_seconds, "arithmetic": arithmetic}
+    effort: dict[str, Any] = {"max_seconds": max_seconds, "arithmetic": arithmetic}
+    if max_cells is not None:
+        effort["max_cells"] = max_cells
     with watched("cells around the point") as progress:
         found = exploration.explore(
             network, point, domain, max_hops=max_hops, radius=radius, progress=progress, **effort

@@ -90,11 +90,10 @@ def plot(
     marked = None if points is None else read_points(points, complex.network.input_dim)
     facts = {"file": str(output), "cells": complex.n_cells, "status": complex.status.name}
     if html:
-        drawn = complex.dimension == 2 if boundary is None else boundary
         meaning: Any = None if color is None else color.value
         axis = None if cut is None else _plane(cut, html)[0]
         figure = plotting.interactive_figure(
-            complex, meaning, points=marked, decision_boundary=drawn, cut=axis
+            complex, meaning, points=marked, decision_boundary=boundary, cut=axis
         )
     elif graph:
         axes = plotting.plot_graph(complex)

@@ -17,7 +17,7 @@ from regions.cli.options import (
     DomainWords,
     EngineOption,
     NetworkPath,
-    TrustCode,
+    ReadingWords,
     WorkersOption,
 )
 from regions.cli.session import leave_if, print_facts, print_json, watched
@@ -31,6 +31,7 @@ def create(
     net: NetworkPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
     where: DomainWords,
+    reading: ReadingWords,
     engine: EngineOption = "auto",
     arithmetic: ArithmeticOption = "certified",
     check_volumes: Annotated[
@@ -42,14 +43,12 @@ def create(
         ),
     ] = None,
     mode: Annotated[str, typer.Option(help="What the run does: count, or list for `run merge`.")] = "count",
-    trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> None:
     """Make a run: a folder with a network and a domain, of which no cell is counted yet."""
-    from regions.network.loaders import load_network
     from regions.runs import Run
 
-    network = load_network(net, allow_code=trust_code)
+    network = reading.load(net)
     run = Run.create(
         output,
         network,

@@ -16,6 +16,7 @@ from regions.domain.starting_polytope import exact_polytope
 from regions.enumeration.buffer_pool import Recent
 from regions.enumeration.facet_keys import facet_words
 from regions.enumeration.rough_weights import rough_arrays
+from regions.enumeration.unrounded_sums import exact_layers, exact_limits, underflow_error
 from regions.errors import InvalidDomainError, InvalidNetworkError, SolverError
 from regions.kernels.memory.bits import SMALLEST
 from regions.kernels.memory.layouts import aligned_zeros
@@ -131,17 +132,6 @@ def balanced(
     return new_weights, new_biases, power
 
 
-def _underflow(entries: list[NDArray[np.float64]], layers: int) -> float:
-    """Bound what underflow may add to the error of a row; 0 where every product is far above it.
-
-    A sum of products of floats is a multiple of the product of their last places; in a map that is at
-    least (smallest nonzero entry * 2**-53) per layer, and rounding only makes it coarser.
-    """
-    sizes = np.abs(np.concatenate(entries))
-    smallest = float(np.min(sizes, initial=1.0, where=sizes > 0.0))
-    return 0.0 if (layers + 2) * (np.log2(smallest) - 53.0) > -1000.0 else SMALLEST
-
-
 def _check_magnitude(
     weights: list[Matrix],
     biases: list[NDArray[np.float64]],
@@ -158,40 +148,6 @@ def _check_magnitude(
             f"pre-activations may exceed {LARGEST_VALUE:g} on this domain, where floating point ends; "
             "rescale the network or take a smaller domain"
         )
-
-
-def _last_place(values: NDArray[np.float64]) -> int:
-    """Return the largest e such that all values are multiples of 2**e."""
-    fractions, exponents = np.frexp(values[values != 0.0])
-    if fractions.size == 0:
-        return 0
-    mantissas = np.ldexp(fractions, 53).astype(np.int64)
-    zeros = np.frexp((mantissas & -mantissas).astype(np.float64))[1] - 1
-    return int((exponents + zeros).min()) - 53
-
-
-def _exact_layers(weights: list[Matrix], biases: list[NDArray[np.float64]], slopes: list[Slopes]) -> int:
-    """Count the layers, from the input on, whose maps are computed without rounding.
-
-    All terms of such a layer's sums are multiples of one power of two, and the sums of their sizes are
-    below 2**53 times that; so is every partial sum (networks of small integers or short fractions). Slopes
-    below a layer are factors of its terms, and their products must be exact already.
-    """
-    unit, size = 0, 1.0  # the identity
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        pair = slopes[layer - 1] if layer else None
-        if pair is not None:
-            unit += _last_place(pair)
-            size *= float(np.abs(pair).max())
-            if not size < 2.0 ** (53 + max(unit, -1000)):
-                return layer
-        rows = abs(weight).sum(axis=1) if layer else np.abs(values_of(weight)).max(initial=0.0)
-        size = float((rows * size + np.abs(bias)).max(initial=0.0))
-        products = unit + _last_place(values_of(weight))
-        unit = min(products, _last_place(bias)) if bias.any() else products
-        if not size < 2.0 ** (53 + max(unit, -1000)):
-            return layer
-    return len(weights)
 
 
 def _jacobian_error(weights: list[Matrix], slopes: list[Slopes], domain: Domain) -> float:
@@ -453,13 +409,14 @@ def _compiled(
         "gammas": _gammas(weights, slopes),
     }
     plain = domain.is_identity
-    exact = _exact_layers(weights, biases, slopes) if plain else 0
+    exact = exact_layers(weights, biases, slopes) if plain else 0
     arrays["roundings"] = arrays["gammas"] * (np.arange(n_layers + 1) >= exact)
+    arrays["exact_limits"] = exact_limits(weights, biases, slopes) * plain
     first = first_map(weights[0], biases[0], domain)
     d = domain.dimension
     _check_magnitude(weights, biases, slopes, np.abs(first[:d].T) @ arrays["extents"] + np.abs(first[d]))
-    factors = [arrays["weights"], arrays["biases"], first[: d + 1].ravel(), network.unit_slopes.ravel()]
-    underflow = _underflow(factors, n_layers + int(arrays["sloped"].sum()))
+    layers = [(values_of(weight), bias) for weight, bias in zip(weights, biases, strict=True)]
+    underflow = underflow_error(first[: d + 1], [*layers, *((pair,) for pair in slopes if pair is not None)])
     return CompiledNetwork(
         network_ref=weakref.ref(network),
         dimension=d,

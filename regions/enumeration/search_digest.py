@@ -24,7 +24,12 @@ SEARCH_FORMAT = 1
 
 _KERNELS = Path(regions.kernels.__file__).parent
 _ROOT = _KERNELS.parent
-_SHARED = ("enumeration/search.py", "enumeration/compiled_network.py", "domain/starting_polytope.py")
+_SHARED = (
+    "enumeration/search.py",
+    "enumeration/compiled_network.py",
+    "enumeration/unrounded_sums.py",
+    "domain/starting_polytope.py",
+)
 _VERTICES = (
     *_SHARED,
     "enumeration/rough_weights.py",

@@ -8,9 +8,7 @@ cone is told by its part in a cube. Rays and programs propose; points beyond one
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from math import lcm
 
 import numpy as np
@@ -20,6 +18,16 @@ from regions.domain import FrameBox, Unbounded
 from regions.enumeration.programs.cell_facets import CellFacets
 from regions.errors import BudgetExceededError, SolverError
 from regions.exploration.cone_proofs import follows, follows_exactly, surely_positive
+from regions.exploration.cone_rows import (
+    SECONDS,
+    Cone,
+    ExactRows,
+    IntegerRow,
+    KnownFacets,
+    first_met,
+    is_beyond,
+    near_pairs,
+)
 from regions.exploration.search_frame import Frame
 from regions.network.patterns import unit_places
 from regions.network.relu_network import Network
@@ -38,55 +46,19 @@ from regions.rational.affine_maps import float_row
 from regions.rational.exact_cells import OrientedRows
 
 FloatArray = NDArray[np.float64]
-IntegerRow = tuple[int, ...]
 
 MOST_EXACT_DIRECTIONS = 8  # a rational program takes milliseconds there, and hours in 64
-MARGIN = 1e-9  # how much farther, relative, the second row on a ray must be than the first
-ALIKE = 1e-9  # rows of length 1 closer than this may be the same
 SMALLEST_FACTORS = (1e-6, 1e-10)  # of the rows that a sum is made of, over the largest
 NOTHING = 1e-7  # of a program whose variables are of size 1
 RAISED_BITS = 30  # a function is raised by so small a part of its largest coefficient, and then not above 0
-SECONDS = 600.0  # of one program; a row that takes longer stays open
-
-
-@dataclass
-class Cone:
-    """The cone over a cell: rows of length 1, >= 0 in it.
-
-    Attributes
-    ----------
-    rows : (m, d + 1) float64: those of `units` (of a candidate that loses in a max unit, what the winner
-        leads by), the domain's sides, and s itself
-    units : (k,) int64, the unit of each of the first rows
-    exact : list of m integer rows
-    levels : (m,) int64, how many affine layers there are whose values the row is a function of
-    rooms : list of int, for each level a bound on the dimension of the space of all such rows
-    alike : for each of `units`, all units with its hyperplane, and the winners that candidates trail there
-    zero_units : the units that are 0 on the whole cell
-    beyond : set of int, rows of facets
-    """
-
-    rows: FloatArray
-    units: NDArray[np.int64]
-    exact: list[IntegerRow]
-    levels: NDArray[np.int64]
-    rooms: list[int]
-    alike: list[tuple[int, ...]]
-    zero_units: tuple[int, ...]
-    beyond: set[int] = field(default_factory=set)
-
-    @cached_property
-    def programs(self) -> BoxPrograms:
-        """Programs over the cone, in the cube."""
-        m, n = self.rows.shape
-        return BoxPrograms(-self.rows, np.zeros(m), -np.ones(n), np.ones(n), seconds=SECONDS)
+TOGETHER = 1 << 22  # entries of what is computed for several rays at once
 
 
 class ConeProgramFinder:
     """Finds the facets of cells of an unbounded domain, one at a time; one thread uses it at a time.
 
-    Cost for m rows in d directions: m rays, and a program in d + 1 variables for each row that no ray meets
-    first; the rows of the cell in integers.
+    Cost for m rows in d directions: m rays, and a program in d + 1 variables over the facets for each row
+    that no ray meets first. Keeps 8 m d bytes, and no matrix of m by m.
 
     Parameters
     ----------
@@ -167,14 +139,13 @@ class ConeProgramFinder:
                     continue
                 floats[unit] = float_row(row)
             chosen.append(unit)
-        units = np.array(chosen, np.int64)
-        exact = [oriented(unit) for unit in chosen]
-        rows = self._normalised(floats[units])
-        units, alike = self._distinct(rows, units, exact)
-        kept = [chosen.index(unit) for unit in units.tolist()]
+        every_unit = np.array(chosen, np.int64)
+        rows = self._normalised(floats[every_unit])
+        kept, alike = self._distinct(rows, every_unit, ExactRows(oriented, chosen, []))
+        units = every_unit[kept]
         sides = self._normalised(np.array([float_row(row) for row in self._sides]).reshape(-1, rows.shape[1]))
         last = np.eye(rows.shape[1])[-1:]
-        own = [exact[k] for k in kept] + self._sides + [(0,) * (rows.shape[1] - 1) + (1,)]
+        own = ExactRows(oriented, units.tolist(), [*self._sides, (0,) * (rows.shape[1] - 1) + (1,)])
         passes = self._passes(pattern)
         rooms = self._rooms(passes)
         levels = np.concatenate(
@@ -235,22 +206,21 @@ class ConeProgramFinder:
         scaled = scaled / np.maximum(np.abs(scaled).max(axis=1, initial=0.0), np.finfo(float).tiny)[:, None]
         return np.asarray(scaled / np.linalg.norm(scaled, axis=1)[:, None])
 
+    @staticmethod
     def _distinct(
-        self, rows: FloatArray, units: NDArray[np.int64], exact: Sequence[IntegerRow]
-    ) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
-        """Return the first unit of each hyperplane, and all units of each."""
-        products = rows @ rows.T
-        firsts: list[int] = []
-        alike: list[list[int]] = []
+        rows: FloatArray, units: NDArray[np.int64], exact: ExactRows
+    ) -> tuple[list[int], list[tuple[int, ...]]]:
+        """Return the number of the first row of each hyperplane, and all units of each."""
+        near: dict[int, list[int]] = {}
+        for i, k in near_pairs(rows):
+            near.setdefault(k, []).append(i)
+        group: dict[int, list[int]] = {}  # by its first row
         for k in range(units.size):
-            near = [i for i, first in enumerate(firsts) if products[k, first] > 1.0 - ALIKE]
-            same = [i for i in near if primitive(exact[firsts[i]]) == primitive(exact[k])]
-            if same:
-                alike[same[0]].append(int(units[k]))
-            else:
-                firsts.append(k)
-                alike.append([int(units[k])])
-        return units[firsts], [tuple(group) for group in alike]
+            # only rows that are nearly the same are compared in integers
+            firsts = (i for i in sorted(near.get(k, ())) if i in group)
+            own = next((i for i in firsts if primitive(exact[i]) == primitive(exact[k])), k)
+            group.setdefault(own, []).append(int(units[k]))
+        return list(group), [tuple(own) for own in group.values()]
 
     def _passes(self, pattern: bytes) -> NDArray[np.bool_]:
         """Tell which units put out something else than 0 in a cell."""
@@ -317,22 +287,11 @@ class ConeProgramFinder:
         rows, directions = cone.rows, -cone.rows[:k]
         if k <= rows.shape[1]:  # moves that change the value of one row only
             directions = np.concatenate([directions, -np.linalg.pinv(cone.rows[:k]).T])
-        if k == 0:
-            return
-        slack = rows @ start
-        with np.errstate(divide="ignore", invalid="ignore"):
-            speed = -directions @ rows.T
-            times = np.where(speed > 0.0, slack / speed, np.inf)
-        first = times.argmin(axis=1)
-        every = np.arange(len(directions))
-        at = times[every, first]
-        times[every, first] = np.inf
-        second = np.minimum(times.min(axis=1), 4.0 * at)
-        for ray in np.flatnonzero((first < k) & (second > at * (1.0 + MARGIN))).tolist():
-            row = int(first[ray])
-            if row not in cone.beyond:
-                middle = 0.5 * at[ray] + 0.5 * second[ray]
-                if _is_beyond(cone.rows, row, start + middle * directions[ray]):
+        step = max(1, TOGETHER // max(1, len(rows)))
+        for begin in range(0, len(directions) if k else 0, step):
+            part = directions[begin : begin + step]
+            for row, point in first_met(rows, start, part):
+                if row < k and row not in cone.beyond and is_beyond(rows, row, point):
                     cone.beyond.add(row)
 
     def _ask_programs(
@@ -340,8 +299,13 @@ class ConeProgramFinder:
     ) -> tuple[int, int]:
         """Decide about all rows that no ray has met; return how many rational arithmetic did, and none."""
         exact = undecided = 0
+        facets = None if deep is None else KnownFacets(cone, deep)
         for row in range(cone.units.size):
-            if row in cone.beyond or (deep is not None and self._is_decided(cone, row, deep)):
+            if row in cone.beyond:
+                continue
+            if facets is not None and (
+                self._is_decided_by_facets(facets, row) or self._is_decided(cone, row, facets.deep)
+            ):
                 continue
             answer = self._decide_exactly(cone, row, start)
             exact += answer is not None
@@ -349,6 +313,37 @@ class ConeProgramFinder:
             if answer:
                 cone.beyond.add(row)
         return exact, undecided
+
+    def _is_decided_by_facets(self, facets: KnownFacets, row: int) -> bool:
+        """Decide whether a row is a facet by programs over the facets that are known; True if it is proven.
+
+        A point beyond the row and inside these shows a facet that is not known yet, the first row on the way
+        there, until the row itself is that or is a sum of them (Clarkson 1994).
+        """
+        cone, deep = facets.cone, facets.deep
+        while True:
+            try:
+                found = facets.programs.maximise(-cone.rows[row])
+            except SolverError:
+                return False
+            if found.point is None:
+                return False
+            if found.value <= NOTHING:
+                factors = np.zeros(len(cone.rows))
+                factors[facets.numbers] = found.multipliers
+                return self._is_sum(cone, row, factors)
+            met = first_met(cone.rows, deep, (found.point - deep)[None])
+            if not met or met[0][0] in facets.numbers:
+                return False
+            first, point = met[0]
+            if first in cone.beyond:
+                facets.renew()
+            elif is_beyond(cone.rows, first, point):
+                cone.beyond.add(first)
+                if first == row:
+                    return True
+            else:
+                return False
 
     def _is_decided(self, cone: Cone, row: int, deep: FloatArray) -> bool:
         """Decide by a program whether a row is a facet: True if a point, or a sum of rows, proves it."""
@@ -361,7 +356,7 @@ class ConeProgramFinder:
         if found.value > 0.0:
             inner = float(cone.rows[row] @ deep)
             share = 0.5 * found.value / (found.value + inner)
-            if _is_beyond(cone.rows, row, found.point + share * (deep - found.point)):
+            if is_beyond(cone.rows, row, found.point + share * (deep - found.point)):
                 cone.beyond.add(row)
                 return True
         return self._is_sum(cone, row, found.multipliers)
@@ -383,13 +378,6 @@ class ConeProgramFinder:
             return decide_interior(_as_bounds([*others, beyond]), start)[0] is not None
         except BudgetExceededError:
             return None
-
-
-def _is_beyond(rows: FloatArray, row: int, point: FloatArray) -> bool:
-    """Prove that a point is beyond one row and inside all others."""
-    signed = rows.copy()
-    signed[row] *= -1.0
-    return bool(surely_positive(signed, point).all())
 
 
 def _as_bounds(rows: Sequence[IntegerRow]) -> list[IntegerRow]:

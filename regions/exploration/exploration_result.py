@@ -323,8 +323,8 @@ class Exploration(Shown):
         if _leaves_the_frame(self.frame, self.order):
             width = f"{self.frame.half_width:.3g}"
             found.append(
-                f"only the box of {width} to either side of the center was searched, not the whole space, as "
-                "there are so many rivals in max units: give a radius, or the Box that is meant"
+                f"only the box of {width} to either side of the center was searched, as there are so many "
+                "rivals in max units: give a radius, a Box, or the WholeSpace, where a cell takes minutes"
             )
         if self.undecided.any():
             found.append(

@@ -40,7 +40,8 @@ def explore(
         Default: the whole space, or name it; a Polyhedron has no end either. Nothing is cut off: cells are
         what they are without a box, and `Exploration.bounded` tells which of them end. Without a domain the
         directions that count are those of the row space of the first layer's weights, as many as they have
-        rank.
+        rank. With more than 2,048 units and candidates of max units a large box is searched, and said to be,
+        unless a WholeSpace is given.
     max_cells : int or None, how many cells to enter, that is to find all facets of; default 1000
     max_seconds : float or None, how long to search
     max_hops : int or None, how many facets to cross at most

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from regions.errors import SolverError
-from regions.exploration.cone_program_finder import Cone, ConeProgramFinder
+from regions.exploration.cone_program_finder import ConeProgramFinder
 from regions.exploration.cone_proofs import follows, follows_exactly, surely_positive
+from regions.exploration.cone_rows import Cone
 from regions.exploration.search_frame import Frame
 from regions.network.relu_network import Network
 from regions.optimize import BoxPrograms

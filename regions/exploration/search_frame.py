@@ -30,7 +30,7 @@ FloatArray = NDArray[np.float64]
 WIDTH = 100.0  # default half-width of the frame, over the length scale of the problem
 CLEAR_RANK = 1e-9  # singular values below this part of the largest are in doubt
 MOST_DIRECTIONS = 256  # of dense linear programs; beyond, boxes have programs of their own
-MOST_RIVALS = 2048  # units and candidates of a network with max units, for programs over cones
+MOST_RIVALS = 2048  # units and candidates of a network with max units that is searched whole unasked
 OFF_DOMAIN = 1e-9  # how far, relative, the centre may be off a slice
 
 
@@ -119,11 +119,15 @@ def frame_of(network: Network, center: FloatArray, domain: Domain | None, radius
     BudgetExceededError
         If a domain whose sides are not axis-parallel has more than 256 directions.
     """
+    whole = searched_whole(network)
     if isinstance(domain, Unbounded):
         check_inputs(network, domain)
         if not domain.n_sides:
-            domain = None
-    frame = _free_frame(network, center, radius) if domain is None else _given_frame(network, center, domain)
+            domain, whole = None, True
+    if domain is None:
+        frame = _free_frame(network, center, radius, whole)
+    else:
+        frame = _given_frame(network, center, domain)
     if frame.whole:
         return frame
     d = frame.domain.dimension
@@ -150,10 +154,9 @@ def _given_frame(network: Network, center: FloatArray, domain: Domain) -> Frame:
     return Frame(domain, at, False, _half_width(network, center) if whole else np.inf, whole)
 
 
-def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
+def _free_frame(network: Network, center: FloatArray, radius: float, whole: bool) -> Frame:
     basis = row_space(network.weights[0])
     half = max(_half_width(network, center), 2.0 * radius)
-    whole = searched_whole(network)
     if basis is None:
         return Frame(Box(center - half, center + half), center, True, half, whole)
     d = basis.shape[1]
@@ -164,8 +167,8 @@ def _free_frame(network: Network, center: FloatArray, radius: float) -> Frame:
 def searched_whole(network: Network) -> bool:
     """Tell whether explorations without a domain are of the whole space: all but those of very many rivals.
 
-    Every candidate of a max unit has a row in the programs over a cone, however far behind it is; in a box
-    most are behind everywhere, so that networks with large max pooling are explored in a large box.
+    Every candidate of a max unit has a row in the programs over a cone, however far behind it is, so that a
+    cell takes a minute; in a large box it takes seconds. Whoever gives the WholeSpace by its name means it.
     """
     return network.max_units is None or network.n_units <= MOST_RIVALS
 

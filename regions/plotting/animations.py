@@ -27,6 +27,7 @@ from regions.network.relu_network import Network
 from regions.plotting.cell_colors import CellColor, common_colors
 from regions.plotting.cell_pictures import check_cells, draw_cells
 from regions.plotting.marks import Marks, intrinsic_points, mark_points
+from regions.plotting.page_parts import draw_grid, ink
 from regions.plotting.training import plot_history, scale_steps
 from regions.reports import check_writable, replacing
 from regions.validation.tracking.tracker import read_model
@@ -142,8 +143,8 @@ def animate_history(
     for ax in figure.axes:
         low, high = ax.get_xlim()
         ax.set_xlim(low, high)  # which stays
-        veil = ax.axvspan(low, high, facecolor="white", alpha=_VEIL, edgecolor="none", zorder=8)
-        line = ax.axvline(low, color="0.3", linewidth=0.8, zorder=9)
+        veil = ax.axvspan(low, high, facecolor=ax.get_facecolor(), alpha=_VEIL, edgecolor="none", zorder=8)
+        line = ax.axvline(low, color=ink(ax), linewidth=0.8, zorder=9)
         veils.append((veil, line, high))
     title = figure.supxlabel(f"step {steps[0]:,}", fontsize=10)
 
@@ -249,9 +250,9 @@ def _draw_counts(ax: Axes, steps: list[int | float], counts: list[int]) -> Any:
     ax.set_title("cells", fontsize=10)
     ax.set_xlabel("step", fontsize=9)
     ax.tick_params(labelsize=8)
-    ax.grid(color="0.92", linewidth=0.6)
+    draw_grid(ax)
     scale_steps(ax, steps)
-    return ax.plot(steps[:1], counts[:1], "o", color="black", markersize=6, zorder=2)[0]
+    return ax.plot(steps[:1], counts[:1], "o", color=ink(ax), markersize=6, zorder=2)[0]
 
 
 def _movie(figure: Figure, draw: Any, n: int) -> FuncAnimation:

@@ -43,7 +43,7 @@ def interactive_figure(
     *,
     opacity: float = 0.35,
     points: ArrayLike | None = None,
-    decision_boundary: bool = False,
+    decision_boundary: bool | None = None,
     cmap: str | None = None,
     cut: int | None = None,
     **marks: Unpack[Marks],
@@ -61,8 +61,9 @@ def interactive_figure(
     opacity : of the facets in three dimensions, in (0, 1]
     points : (k, input_dim), optional
         Points of the input space to mark, projected onto a slice.
-    decision_boundary : bool
-        Draw where the largest output changes, or the sign of the only one; in two dimensions only.
+    decision_boundary : bool, optional
+        Draw where the largest output changes, or the sign of the only one; in two dimensions only, where it
+        is the default.
     cmap : name of a matplotlib colour map for "volume" and "jacobian", optional
     cut : 0, 1 or 2, optional
         In three dimensions: show the cells on a plane across this coordinate, which a slider moves.
@@ -91,10 +92,11 @@ def interactive_figure(
         import plotly.graph_objects as go
     except ImportError as error:
         raise InvalidInputError(
-            "interactive figures need plotly, which is not installed: pip install plotly"
+            "interactive figures need plotly, which is not installed: pip install 'relu-regions[plotly]'"
         ) from error
     check_complex(complex)
-    _check(complex, opacity, decision_boundary, marks)
+    boundary = complex.dimension == 2 if decision_boundary is None else decision_boundary
+    _check(complex, opacity, boundary, marks)
     if cut is not None and (complex.dimension != 3 or cut not in range(3)):
         raise InvalidInputError(f"cut is {cut!r}; it names one of three coordinates, 0, 1 or 2")
     color = color or ("layer" if complex.dimension == 3 and cut is None else "pattern")
@@ -103,7 +105,7 @@ def interactive_figure(
     marked = None if points is None else intrinsic_points(complex, points)
     match complex.dimension:
         case 2:
-            figure = _plane(go, complex, color, cmap, decision_boundary)
+            figure = _plane(go, complex, color, cmap, boundary)
         case 3 if color == "class":
             raise InvalidInputError("classes are drawn in two dimensions only: enumerate a Slice")
         case 3 if cut is not None:

@@ -16,12 +16,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter, SymmetricalLogLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, SymmetricalLogLocator
 from numpy.typing import NDArray
 
 from regions.errors import InvalidInputError
 from regions.plotting.colors import class_palette
 from regions.plotting.figure_files import figure_path, save_figure
+from regions.plotting.page_parts import draw_grid, ink
 from regions.reports import truncation
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _MARKERS = "osD^vP*X<>"
+_MOST_TICKS = 6
 _NINETY_FIVE = 1.959963984540054
 _LARGEST_Z = 5.0
 # a bias of so many standard errors is no chance, among dozens of rows either
@@ -213,8 +215,8 @@ def _draw_errors(
         ends.append((cheap, errors))
     ax.set_xlabel(cost)
     ax.xaxis.label.set_fontsize(9)
-    ax.tick_params(labelsize=8)
-    ax.grid(which="major", color="0.9", linewidth=0.6)
+    ax.tick_params(which="both", labelsize=8)
+    draw_grid(ax)
     costs = np.concatenate([cheap for cheap, _ in ends])
     errors = np.concatenate([values for _, values in ends])
     usable = (errors > 0.0) & (costs > 0.0)
@@ -222,6 +224,10 @@ def _draw_errors(
         ax.set(xscale="log", yscale="log")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_minor_formatter(FuncFormatter(_two_or_five))
+        budgets = sorted({row.budget for row in rows})
+        if cost.startswith("draws") and len(budgets) <= _MOST_TICKS:
+            ax.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+            ax.xaxis.set_minor_locator(NullLocator())
     if usable.any() and costs[usable].max() > costs[usable].min():
         low, high = costs[usable].min(), costs[usable].max()
         start = float(np.median(errors[usable] * np.sqrt(costs[usable])))
@@ -250,7 +256,7 @@ def _name_rows(ax: Axes, rows: list[Judgement]) -> None:
 def _separate(ax: Axes, rows: list[Judgement]) -> None:
     for place in range(1, len(rows)):
         if rows[place].estimator != rows[place - 1].estimator:
-            ax.axhline(place - 0.5, color="0.85", linewidth=0.6, zorder=0)
+            ax.axhline(place - 0.5, color=ink(ax), alpha=0.15, linewidth=0.6, zorder=0)
     ax.tick_params(axis="y", length=0)
     ax.tick_params(axis="x", labelsize=8)
 
@@ -295,7 +301,7 @@ def _draw_scores(ax: Axes, rows: list[Judgement], styles: dict[str, dict[str, An
             place + 0.42 - scale * density, edges, baseline=place + 0.42, fill=True,
             color=styles[row.estimator]["color"], alpha=0.55,
         )  # fmt: skip
-        ax.plot(curve, place + 0.42 - scale * normal, color="black", linewidth=0.8)
+        ax.plot(curve, place + 0.42 - scale * normal, color=ink(ax), linewidth=0.8)
     ax.set_xlim(edges[0], edges[-1])
     ticks = [-_LARGEST_Z, -2.0, 0.0, 2.0, _LARGEST_Z]
     ax.set_xticks(ticks, [f"≤ −{_LARGEST_Z:g}", "−2", "0", "2", f"≥ {_LARGEST_Z:g}"])
@@ -312,8 +318,8 @@ def _draw_coverage(ax: Axes, rows: list[Judgement], styles: dict[str, dict[str, 
             low, high = row.coverage_range
             ax.text(0.02, place, "not judged", fontsize=6, va="center")
         spread = [[row.coverage - low], [high - row.coverage]]
-        ax.errorbar(row.coverage, place, xerr=spread, fmt="none", ecolor="black", capsize=3, linewidth=1.0)
-    ax.axvline(0.95, color="black", linewidth=0.9, linestyle="--")
+        ax.errorbar(row.coverage, place, xerr=spread, fmt="none", ecolor=ink(ax), capsize=3, linewidth=1.0)
+    ax.axvline(0.95, color=ink(ax), linewidth=0.9, linestyle="--")
     ax.set_xlim(0.0, 1.02)
     ax.set_xticks([0.0, 0.5, 0.95], ["0", "50 %", "95 %"])
     ax.set_xlabel("coverage of stated 95 % intervals", fontsize=8)

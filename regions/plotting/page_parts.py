@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from regions.complexes import CellComplex
 
 _LONGEST, _SHORTEST = 4.4, 1.3  # inches of the sides of a frame
-_AROUND = 0.8
+_BESIDE, _BELOW = 1.25, 0.4  # inches for names, legends and bars
 _FLAT = 0.35
 _LIGHTER = 0.45
 _FLATTEST = 8.0  # sides of a domain at most so different are drawn to one scale
@@ -40,15 +40,15 @@ def new_axes(complex: CellComplex) -> Axes:
     >>> cross = Network.from_arrays([np.eye(2), [[1.0, 1.0]]], [np.zeros(2), np.zeros(1)])
     >>> wide = enumerate_cells(cross, Box([-4.0, -1.0], [4.0, 1.0]))
     >>> new_axes(wide).figure.get_size_inches().round(1).tolist()
-    [5.2, 1.7]
+    [5.6, 1.7]
     """
-    size = (6.0, 3.6) if complex.dimension == 1 else (5.2, 4.4)
+    size = (6.0, 3.6) if complex.dimension == 1 else (_LONGEST + _BESIDE, _LONGEST)
     if complex.dimension == 2:
         width, height = _sides(complex)
         if max(width, height) > _FLATTEST * min(width, height):
             width = height = 1.0
         sides = np.maximum(_LONGEST * np.array([width, height]) / max(width, height), _SHORTEST)
-        size = (float(sides[0]) + _AROUND, float(sides[1]) + 0.5 * _AROUND * (sides[1] < _LONGEST))
+        size = (float(sides[0]) + _BESIDE, float(sides[1]) + _BELOW * (sides[1] < _LONGEST))
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
@@ -144,6 +144,23 @@ def layer_inks(ax: Axes, n_layers: int) -> NDArray[np.float64]:
 def is_dark(ax: Axes) -> bool:
     """Say whether the ground of axes is dark."""
     return float(luminance(np.asarray(to_rgb(ax.get_facecolor())))) < DARK
+
+
+def ink(ax: Axes) -> Any:
+    """Return the colour of lines and curves that are no data: that of the words around the axes.
+
+    Examples
+    --------
+    >>> with plt.style.context("dark_background"):
+    ...     ink(plt.subplots()[1])
+    'white'
+    """
+    return ax.xaxis.label.get_color()
+
+
+def draw_grid(ax: Axes) -> None:
+    """Add a faint grid, on light and on dark ground."""
+    ax.grid(which="major", color=ink(ax), alpha=0.1, linewidth=0.6)
 
 
 def layer_legend(ax: Axes, n_layers: int, title: str) -> None:

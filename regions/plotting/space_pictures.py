@@ -18,7 +18,7 @@ from regions.analysis.arguments import check_complex
 from regions.errors import InvalidInputError, check_choice
 from regions.plotting.cell_colors import CellColor, cell_colors
 from regions.plotting.colors import DARK, layer_palette, luminance
-from regions.plotting.page_parts import axis_names, colour_bar, layer_legend
+from regions.plotting.page_parts import axis_names, colour_bar, ink, layer_legend
 from regions.plotting.shown_part import in_view
 from regions.plotting.solids import Faces, back_to_front, cell_faces, clipped, facet_polygons, section
 
@@ -205,14 +205,20 @@ class _View:
         along = (line[1] - line[0]) / max(float(np.linalg.norm(line[1] - line[0])), 1e-300)
         out = np.array([-along[1], along[0]])
         out *= np.sign(out @ (line.mean(axis=0) - centre)) or 1.0
-        ax.plot(*line.T, color="0.3", linewidth=0.8, zorder=0.6)
+        ax.plot(*line.T, color=ink(ax), alpha=0.8, linewidth=0.8, zorder=0.6)
         side = "center" if abs(out[0]) < 0.3 else "right" if out[0] < 0.0 else "left"
         ticks = MaxNLocator(4).tick_values(self.low[axis], self.high[axis])
         for tick in ticks[(ticks >= self.low[axis]) & (ticks <= self.high[axis])]:
             point = ends[0].copy()
             point[axis] = tick
             start = self(self.at(point))
-            ax.plot(*np.stack([start, start + _TICK * size * out]).T, color="0.3", linewidth=0.8, zorder=0.6)
+            ax.plot(
+                *np.stack([start, start + _TICK * size * out]).T,
+                color=ink(ax),
+                alpha=0.8,
+                linewidth=0.8,
+                zorder=0.6,
+            )
             x, y = (start + 2.0 * _TICK * size * out).tolist()
             ax.text(x, y, f"{tick:g}", fontsize=7, ha=side, va="center")
         x, y = (line.mean(axis=0) + 6.0 * _TICK * size * out).tolist()

@@ -21,6 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter, Symmet
 from regions.errors import InvalidInputError
 from regions.plotting.colors import class_palette
 from regions.plotting.figure_files import figure_path, save_figure
+from regions.plotting.page_parts import draw_grid, ink
 
 if TYPE_CHECKING:
     from regions.validation.tracking import History
@@ -170,7 +171,7 @@ def _style(rank: int, sampled: bool, hollow: bool) -> dict[str, Any]:
     """Line and markers of the k-th curve of its sort in a panel."""
     if not sampled:
         return {"linestyle": _LINES[rank % len(_LINES)], "marker": "o"}
-    face = {"markerfacecolor": "white"} if hollow else {}
+    face = {"markerfacecolor": plt.rcParams["axes.facecolor"]} if hollow else {}
     return {"linestyle": "", "marker": _MARKERS[(rank + 1) % len(_MARKERS)], **face}
 
 
@@ -183,7 +184,7 @@ def _draw_panel(
             if curve.shared and domain != next(iter(colors)):
                 continue
             if any(record.value(curve.name) is not None for record in history.of(domain)):
-                values.append(_draw_curve(ax, history, domain, curve, "0.25" if curve.shared else color))
+                values.append(_draw_curve(ax, history, domain, curve, ink(ax) if curve.shared else color))
         if kind == "cells":
             values.append(_draw_bounds(ax, history, domain, color))
     title, unit = _WORDS.get(kind, (kind, ""))
@@ -191,7 +192,7 @@ def _draw_panel(
     ax.set_ylabel(unit, fontsize=9 if len(unit) < _LONG else 7.5)
     ax.set_xlabel("step", fontsize=9)
     ax.tick_params(labelsize=8)
-    ax.grid(color="0.92", linewidth=0.6)
+    draw_grid(ax)
     scale_steps(ax, history.steps)
     found = np.concatenate([*values, np.zeros(0)])
     found = found[np.isfinite(found)]
@@ -202,7 +203,7 @@ def _draw_panel(
         ax.tick_params(axis="y", which="minor", labelsize=7)
     if len(curves) > 1:
         handles = [
-            Line2D([], [], color="0.3", markersize=4, linewidth=1.2, label=curve.label, **curve.style)
+            Line2D([], [], color=ink(ax), markersize=4, linewidth=1.2, label=curve.label, **curve.style)
             for curve in curves
         ]
         # below the panel, where it hides nothing
@@ -238,7 +239,7 @@ def _draw_bounds(ax: Axes, history: History, domain: str, color: tuple[float, ..
     if cut:
         steps = [record.step for record in cut]
         ax.plot(steps, least, "^", markersize=6, markerfacecolor="none", color=color)
-        ax.annotate("△ at least", (0.03, 0.95), xycoords="axes fraction", fontsize=7, va="top", color="0.3")
+        ax.annotate("△ at least", (0.03, 0.95), xycoords="axes fraction", fontsize=7, va="top")
     return least
 
 

@@ -315,7 +315,7 @@ def _write_parquet(graph: nx.Graph, path: Path, beside: Path) -> None:
     except ImportError as error:
         raise InvalidInputError(
             "Parquet needs pyarrow, which is not installed: "
-            "pip install pyarrow, or write csv, graphml, json or npz"
+            "pip install 'relu-regions[parquet]', or write csv, graphml, json or npz"
         ) from error
     edge_names, edges, node_names, nodes = _tables(graph)
     metadata = {name: str(value) for name, value in graph.graph.items()}

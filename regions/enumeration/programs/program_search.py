@@ -54,6 +54,7 @@ def _arrays(net: CompiledNetwork, sides: int, collect: bool) -> dict[str, NDArra
     cells = OUT_CELLS if collect else 0
     return {
         "slots": np.zeros((net.n_layers + 1, d + 5, widest)),
+        "unrounded": np.zeros(net.n_layers + 1, np.int64),
         "units": np.zeros(widest + 1, i64),
         "columns": np.zeros((d, rows)),
         "right": np.zeros(rows),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,29 +240,26 @@ def spectral_bound(matrix: Matrix) -> float:
     >>> 5.0 <= bound < 5.1
     True
     """
-    from scipy.sparse import csr_array
-
-    W = csr_array(matrix) if is_sparse(matrix) else csr_array(np.asarray(matrix))
-    if W.shape[0] > W.shape[1]:
-        W = csr_array(W.T)
-    G = csr_array(W @ W.T)
+    W: Matrix = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    W = W.tocsr() if is_sparse(matrix) else np.asarray(W)
+    G = W @ W.T
     size = float(_absolute_bound(W) ** 2)  # at least the norm of |W| |W'|
     computed = rounding(most_terms(W) + 2) * size
     crude = float(np.asarray(abs(G).sum(axis=1)).max(initial=0.0))
     best = min(crude + computed, size)
-    tried = _factorised(G, best)
+    tried = _in_bands(G.tocsr(), best) if is_sparse(W) else _whole(G, best)
     if tried is not None:
         best = min(best, tried + computed)
     return float(np.sqrt(best)) * ENLARGED + SMALLEST
 
 
-def _factorised(G: Matrix, crude: float) -> float | None:
+def _in_bands(G: Matrix, crude: float) -> float | None:
     """Bound the largest eigenvalue of a symmetric matrix by Cholesky factorisations of it in narrow bands."""
-    from scipy.linalg import LinAlgError, cholesky_banded
+    from scipy.linalg import cholesky_banded
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
     n = G.shape[0]
-    order = reverse_cuthill_mckee(G.tocsr(), symmetric_mode=True)
+    order = reverse_cuthill_mckee(G, symmetric_mode=True)
     places = np.empty(n, np.int64)
     places[order] = np.arange(n)
     entries = G.tocoo()
@@ -272,7 +270,42 @@ def _factorised(G: Matrix, crude: float) -> float | None:
     below = row >= column
     bands = np.zeros((band + 1, n))
     bands[row[below] - column[below], column[below]] = -entries.data[below]
-    vector = np.random.default_rng(0).random(n)
+
+    def factorise(s: float) -> float:
+        shifted = bands.copy()
+        shifted[0] += s
+        cholesky_banded(shifted, overwrite_ab=True, lower=True, check_finite=False)
+        return float(np.abs(bands[0] + s).sum())
+
+    return _shifted(G, factorise, band, crude)
+
+
+def _whole(G: FloatArray, crude: float) -> float | None:
+    """Bound the largest eigenvalue of a symmetric matrix by Cholesky factorisations of all of it."""
+    from scipy.linalg import cholesky
+
+    n = len(G)
+    if float(n) ** 3 > MOST_WORK:
+        return None
+
+    def factorise(s: float) -> float:
+        shifted = -G
+        shifted.flat[:: n + 1] += s
+        diagonal = float(np.abs(shifted.diagonal()).sum())
+        cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+        return diagonal
+
+    return _shifted(G, factorise, n - 1, crude)
+
+
+def _shifted(G: Matrix, factorise: Callable[[float], float], band: int, crude: float) -> float | None:
+    """Find an s for which s I - G has a Cholesky factorisation; bound the largest eigenvalue by it.
+
+    `factorise` returns the sum of the sizes of the diagonal of s I - G, or raises LinAlgError.
+    """
+    from scipy.linalg import LinAlgError
+
+    vector = np.random.default_rng(0).random(G.shape[0])
     for _ in range(POWER_STEPS):
         vector = G @ vector
         vector /= np.linalg.norm(vector) or 1.0
@@ -281,12 +314,10 @@ def _factorised(G: Matrix, crude: float) -> float | None:
         s = margin * largest
         if not 0.0 < s < crude:
             return None
-        shifted = bands.copy()
-        shifted[0] += s
         try:
-            cholesky_banded(shifted, lower=True)
+            diagonal = factorise(s)
         except LinAlgError:
             continue
         # its rounding, and that of the diagonal
-        return s + rounding(band + 4) * 2.0 * float(np.abs(shifted[0]).sum()) + 4.0 * 2.0**-53 * s
+        return s + rounding(band + 4) * 2.0 * diagonal + 4.0 * 2.0**-53 * s
     return None

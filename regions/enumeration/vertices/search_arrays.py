@@ -35,6 +35,7 @@ def stacks_of(net: CompiledNetwork, sizes: Sizes) -> dict[str, NDArray[Any]]:
         "alive": np.zeros((sizes.nodes, words if net.maxed else 0), u64),
         "keys": np.zeros(sizes.nodes, u64),
         "slots": aligned_zeros(slots, d + 5, widest),
+        "unrounded": np.zeros(slots, i64),
         "rough_slots": aligned_zeros(slots if net.rough else 0, 3, net.rough_length, dtype=np.float32),
         "rough_spreads": np.zeros(slots if net.rough else 0),
         "points": np.zeros((d, vertices)),

@@ -55,7 +55,7 @@ VOLUME_LIMBS = 70  # of 32 bits, from the smallest float to the sum of 2**62 of 
 PRODUCTS_PER_CALL = 1 << 30  # at most, so that limits are looked at in large networks too
 SLOW_ANSWER = 0.1  # seconds
 LARGEST_ERROR = 2.0**-16  # of a vertex's position, as a fraction of the domain's largest coordinate
-LARGEST_WHERE_EXACT_IS_SLOW = 2.0**-12  # only signs that are open ask for what takes so long
+LARGEST_WHERE_EXACT_IS_SLOW = 2.0**-8  # only signs that are open ask for what takes so long
 
 STATUSES = tuple(Status)  # by their numbers
 CONSTANT_TABLES = {"ranks_below"}  # of the arrays that a search makes

@@ -89,10 +89,15 @@ class Kernel:
         from regions.kernels.memory import layout_types  # noqa: F401  # numba learns what kernels take
 
         options = dict(self._options)
-        if self._inside:
-            from regions.kernels.memory.part_libraries import PartCompiler
+        borrowing = "_nrt" in options
+        if self._inside or borrowing:
+            from regions.kernels.memory import part_libraries as compilers
 
-            options["pipeline_class"] = PartCompiler
+            options["pipeline_class"] = {
+                (True, True): compilers.BorrowingPartCompiler,
+                (True, False): compilers.BorrowingCompiler,
+                (False, True): compilers.AllocatingPartCompiler,
+            }[borrowing, self._inside]
         dispatcher = _one_type(njit(**options)(self.py_func))
         return _keep(dispatcher) if self._kept else dispatcher
 

@@ -1,8 +1,10 @@
-"""The machine code of parts: linked into what calls them as it was written, and optimised there only.
+"""How numba compiles kernels: without the passes that they do not need, and parts in their callers only.
 
 numba optimises and emits every function on its own before it links it into its callers, where it is
 optimised again. A part is never called from outside, so the first time is for nothing: some quarter of
-all that a first count compiles. This module leans on how numba's code libraries work inside.
+all that a first count compiles. Passes that look for closures, `with` blocks, literals or expressions over
+whole arrays would find none in a kernel, and take a tenth of the time. This module leans on how numba's
+passes and code libraries work inside.
 """
 
 from __future__ import annotations
@@ -12,7 +14,39 @@ from typing import Any
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import LoweringPass, register_pass
-from numba.core.typed_passes import AnnotateTypes
+from numba.core.typed_passes import (
+    AnnotateTypes,
+    DumpParforDiagnostics,
+    InlineOverloads,
+    IRLegalization,
+    NopythonRewrites,
+)
+from numba.core.untyped_passes import (
+    FindLiterallyCalls,
+    InlineClosureLikes,
+    InlineInlinables,
+    LiteralPropagationSubPipelinePass,
+    LiteralUnroll,
+    MakeFunctionToJitFunction,
+    RewriteDynamicRaises,
+    WithLifting,
+)
+
+# what these look for is in no kernel that borrows its arrays
+_NOT_NEEDED = {
+    WithLifting,
+    InlineClosureLikes,
+    RewriteDynamicRaises,
+    MakeFunctionToJitFunction,
+    InlineInlinables,
+    FindLiterallyCalls,
+    LiteralUnroll,
+    LiteralPropagationSubPipelinePass,
+    InlineOverloads,
+    NopythonRewrites,
+    IRLegalization,
+    DumpParforDiagnostics,
+}
 
 
 class _Codegen:
@@ -62,12 +96,36 @@ class _UsePartLibrary(LoweringPass):  # type: ignore[misc]
         return True
 
 
-class PartCompiler(CompilerBase):  # type: ignore[misc]
-    """numba's compiler, with a `PartLibrary` to write to."""
+def _passes(state: Any, *, borrowing: bool, part: bool) -> list[Any]:
+    """The passes of numba's that a kernel needs; a part has its library chosen before the lowering."""
+    passes = DefaultPassBuilder.define_nopython_pipeline(state)
+    if borrowing:
+        passes.passes = [(one, name) for one, name in passes.passes if one not in _NOT_NEEDED]
+    if part:
+        passes.add_pass_after(_UsePartLibrary, AnnotateTypes)
+    passes.finalize()
+    return [passes]
+
+
+class BorrowingCompiler(CompilerBase):  # type: ignore[misc]
+    """numba's compiler of a kernel that borrows all its arrays."""
 
     def define_pipelines(self) -> list[Any]:
-        """Return the passes of a kernel, with the choice of the library before the lowering."""
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(_UsePartLibrary, AnnotateTypes)
-        passes.finalize()
-        return [passes]
+        """Return the passes of a kernel."""
+        return _passes(self.state, borrowing=True, part=False)
+
+
+class BorrowingPartCompiler(CompilerBase):  # type: ignore[misc]
+    """The same for a part: with a `PartLibrary` to write to."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the passes of a kernel."""
+        return _passes(self.state, borrowing=True, part=True)
+
+
+class AllocatingPartCompiler(CompilerBase):  # type: ignore[misc]
+    """numba's compiler of a part that makes arrays of its own."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the passes of a kernel."""
+        return _passes(self.state, borrowing=False, part=True)

@@ -39,6 +39,7 @@ PROGRAM_SEARCH = Layout(
         **NETWORK_ARRAYS,
         **SHARING_ARRAYS,
         "slots": floats("layers, d + 3, widest", "maps: coefficients, constant, error, error passed on"),
+        "unrounded": ints("layers", "1 where sums over a map do not round"),
         "units": ints("widest", "a list of units; ~unit: one left of its breakpoint"),
         # the polytope in hand
         "columns": floats("d, rows", "coefficients"),

@@ -28,6 +28,7 @@ NETWORK_ARRAYS = {
     "extents": floats("d", "largest |coordinate| in the domain"),
     "gammas": floats("layers", "rounding of a sum over the layer below"),
     "roundings": floats("layers", "the same, but 0.0 where sums do not round"),
+    "exact_limits": floats("layers", "sums over a map below of no larger numbers do not round either"),
 }
 
 NETWORK_COUNTERS = {
@@ -127,6 +128,7 @@ VERTEX_SEARCH = Layout(
         "slots": floats(
             "slots, d + 5, widest", "maps: coefficients, constant, error, error passed on, bound, 1-norm"
         ),
+        "unrounded": ints("slots", "1 where sums over a map do not round"),
         "rough_slots": singles("slots, 3, last layer", "the last layer's maps: coefficients, constant"),
         "rough_spreads": floats("slots", "of a map: its part in the error of rough maps that are made of it"),
         "points": floats("d, vertices", "coordinates"),

@@ -304,7 +304,7 @@ def enter_next_layer(search: SearchMemory) -> None:
             search.units[count] = ~k
             count += 1 if search.states[start + k] == 0 and search.slopes[0, start + k] != 0.0 else 0
     pass_on(search, layer, layer)
-    start_map(search, layer + 1, layer + 1)
+    start_map(search, layer + 1, layer, layer + 1)
     search.add_units(layer + 1, layer, layer + 1, count)
     if search.maxed[layer + 1] > 0:
         search.set_pairs(layer + 1, layer + 1)

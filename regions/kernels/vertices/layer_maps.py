@@ -12,7 +12,7 @@ from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.map_rows import add_columns, begin_rows, copy_adding, copy_adding_sizes
 from regions.kernels.memory.states import Mode, Status
 from regions.kernels.vertices.max_winners import plain_bits, set_active
-from regions.kernels.vertices.predicates import pass_on, screen_layer, set_bound
+from regions.kernels.vertices.predicates import pass_on, rounding_over, screen_layer, set_bound
 from regions.kernels.vertices.vertex_signs import clear_signs, decide_vertex_signs
 from regions.kernels.vertices.weight_columns import add_sparse_column
 
@@ -26,8 +26,8 @@ def map_at(search: SearchMemory, slot: int) -> int:
 
 
 @part
-def start_map(search: SearchMemory, layer: int, slot: int) -> None:
-    """Set a slot to the map of `layer` when no unit below is active: its biases."""
+def start_map(search: SearchMemory, layer: int, below: int, slot: int) -> None:
+    """Set a slot to the map of `layer` when no unit of the map in slot `below` is active: its biases."""
     length = search.slots.shape[2]
     begin_rows(
         search.flat_slots,
@@ -36,7 +36,7 @@ def start_map(search: SearchMemory, layer: int, slot: int) -> None:
         search.dimension,
         search.flat_biases,
         search.bias_starts[layer],
-        search.roundings[layer],
+        rounding_over(search, layer - 1, below),
         search.underflow,
         search.widths[layer],
     )

@@ -243,7 +243,7 @@ def open_layer(search: SearchMemory, top: int, active: int) -> None:
         if is_rough(search, following):
             search.start_rough(top, active)
             return
-        start_map(search, following, node.next_slot)
+        start_map(search, following, node.map_slot, node.next_slot)
         search.add_units(following, node.map_slot, node.next_slot, active)
 
 

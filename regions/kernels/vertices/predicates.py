@@ -66,6 +66,26 @@ def screen_layer(search: SearchMemory, layer: int, slot: int, extent: float, rad
 
 
 @part
+def sums_without_rounding(search: SearchMemory, layer: int, slot: int) -> bool:
+    """Whether the map of `layer` has no error, and so small entries that no sum over it rounds."""
+    limit = search.exact_limits[layer + 1]
+    if limit == 0.0 or search.roundings[layer + 1] == 0.0:
+        return False
+    largest, error = 0.0, 0.0
+    for k in range(search.widths[layer]):
+        error = max(error, search.slots[slot, search.dimension + 1, k])
+        for i in range(search.dimension + 1):
+            largest = max(largest, abs(search.slots[slot, i, k]))
+    return error == 0.0 and largest <= limit
+
+
+@inlined
+def rounding_over(search: SearchMemory, layer: int, slot: int) -> float:
+    """Return the relative rounding of sums over the map of `layer` in a slot."""
+    return 0.0 if search.unrounded[slot] == 1 else search.roundings[layer + 1]
+
+
+@part
 def pass_on(search: SearchMemory, layer: int, slot: int) -> None:
     """Set row d + 2: the error that each unit passes on when it is added to the next layer's map.
 
@@ -76,7 +96,8 @@ def pass_on(search: SearchMemory, layer: int, slot: int) -> None:
     extent = search.extents[0]
     for i in range(1, d):
         extent = max(extent, search.extents[i])
-    gamma = search.roundings[layer + 1] * 1.000000001
+    search.unrounded[slot] = 1 if sums_without_rounding(search, layer, slot) else 0
+    gamma = rounding_over(search, layer, slot) * 1.000000001
     length = search.slots.shape[2]
     at = slot * search.slots.shape[1] * length
     pass_errors(search.flat_slots, at, length, d, gamma, extent * gamma, search.widths[layer])

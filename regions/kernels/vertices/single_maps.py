@@ -187,7 +187,7 @@ def open_rough(search: SearchMemory, top: int, radius: float) -> int:
 def rebuild_map(search: SearchMemory, top: int, _: int) -> int:
     """Compute the last layer's map of a node in double precision, which is to be split by its units."""
     node = search.nodes[top]
-    start_map(search, node.layer + 1, node.next_slot)
+    start_map(search, node.layer + 1, node.map_slot, node.next_slot)
     count = list_pattern_units(search, top, 1)
     add_active(search, node.layer + 1, node.map_slot, node.next_slot, count)
     return Status.DONE

@@ -5,37 +5,34 @@ What layers do is left to `keras_layers`. No code runs: layers are those of the 
 
 from __future__ import annotations
 
-import io
-import json
-import re
-import zipfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders.affine_tensors import AffineTensor, Layering, check_entries
+from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray, check_against_source, optional_import, reading
 from regions.network.loaders.graph_ends import chosen_output, fixed_value, free_input
 from regions.network.loaders.graph_steps import Bend, Step, maxima_first, needed_steps, run_steps
-from regions.network.loaders.keras_layers import (
-    KERAS_HEADS,
-    KERAS_LARGEST,
-    KERAS_LAYERS,
-    KERAS_RISING,
-    KerasLayer,
-    activation_of,
+from regions.network.loaders.keras_activations import KERAS_HEADS, KERAS_RISING, KerasLayer, activation_of
+from regions.network.loaders.keras_arrays import (
+    NESTED,
+    LayerPath,
+    Weights,
+    is_operation,
+    layers_of,
+    read_model,
 )
+from regions.network.loaders.keras_layers import KERAS_CURVED, KERAS_JUMPING, KERAS_LARGEST, KERAS_LAYERS
 from regions.network.relu_network import Network
 
 __all__ = ["from_keras_file"]
 
-MOST_BYTES = 1 << 30  # of one entry of a .keras file
+HEAD_OPERATIONS = {f"keras.ops.{name.title().replace('_', '')}": name for name in KERAS_HEADS}
 _PASSIVE = ("Flatten", "Reshape", "Dropout", "Identity")
 
 
@@ -67,13 +64,17 @@ def from_keras_file(
     """
     h5py = optional_import("h5py", "keras", f"reading {path.name!r}")
     with reading(str(path)):
-        config, weights = _read(h5py, path)
-        model = _Model(config, weights, output, inputs or {})
+        config, weights, version = read_model(h5py, path)
+        model = _Model(config, weights, version, output, inputs or {})
         network = model.network(path.stem)
     if not compare:
         return network
     keras = optional_import("keras", "keras", f"comparing {path.name!r} with Keras")
-    original = keras.models.load_model(path, compile=False)
+    try:
+        original = keras.models.load_model(path, compile=False)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InvalidNetworkError(f"Keras itself cannot load {path.name!r}: {reason}") from error
 
     def forward(x: FloatArray) -> Any:
         y = original.predict(x.astype(np.float32).reshape(-1, *model.shape), verbose=0)
@@ -86,100 +87,21 @@ def from_keras_file(
     )
 
 
-def _read(h5py: Any, path: Path) -> tuple[dict[str, Any], Mapping[str, Sequence[FloatArray]]]:
-    """Return a model's configuration, and the arrays of its layers by their names."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                parts = [_member(archive, name) for name in ("config.json", "model.weights.h5")]
-            config = json.loads(parts[0])
-            with h5py.File(io.BytesIO(parts[1]), "r") as file:
-                return config, _weights_by_kind(h5py, file, config)
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
-                raise InvalidNetworkError(
-                    f"{path.name} holds weights only, not the layers; save the model: model.save('net.keras')"
-                )
-            config = json.loads(file.attrs["model_config"])
-            return config, _weights_by_name(h5py, file)
-    except (OSError, zipfile.BadZipFile, json.JSONDecodeError, RuntimeError) as error:
-        raise InvalidNetworkError(f"{str(path)!r} is no readable Keras model: {error}") from error
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    size = archive.getinfo(name).file_size
-    if size > MOST_BYTES:
-        raise InvalidNetworkError(f"{name} would expand to {size:,} bytes; at most {MOST_BYTES:,} are read")
-    return archive.read(name)
-
-
-def _array(h5py: Any, group: Any, name: str) -> FloatArray:
-    """Read an array that is stored in this file; a link or another file is not followed."""
-    *folders, last = [part for part in name.split("/") if part]
-    for part in (*folders, last):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise InvalidNetworkError(f"{name} is not stored in the file itself")
-        group = group[part]
-    if not isinstance(group, h5py.Dataset) or group.is_virtual or group.external:
-        raise InvalidNetworkError(f"{name} is no array that is stored in the file itself")
-    check_entries(f"the array {name}", prod(group.shape))
-    if group.dtype.kind != "f" or group.dtype.itemsize > 8:
-        raise InvalidNetworkError(f"{name} has numbers of type {group.dtype}; expected are floats")
-    return np.asarray(group[()], dtype=np.float64)
-
-
-def _weights_by_name(h5py: Any, file: Any) -> dict[str, list[FloatArray]]:
-    """The arrays in an `.h5` file, whose groups list them by layer."""
-    root = file.get("model_weights", file)
-    found = {}
-    for layer in (_text(name) for name in root.attrs["layer_names"]):
-        group = root[layer]
-        found[layer] = [_array(h5py, group, _text(name)) for name in group.attrs["weight_names"]]
-    return found
-
-
-def _weights_by_kind(h5py: Any, file: Any, config: dict[str, Any]) -> dict[str, list[FloatArray]]:
-    """The arrays in a `.keras` file, whose groups have the kinds of layers as names, counted."""
-    seen: Counter[str] = Counter()
-    found = {}
-    for layer in config["config"]["layers"]:
-        kind = _snake_case(layer["class_name"])
-        group = f"layers/{kind}_{seen[kind]}" if seen[kind] else f"layers/{kind}"
-        seen[kind] += 1
-        names = sorted(file[f"{group}/vars"], key=int) if f"{group}/vars" in file else []
-        found[layer["config"]["name"]] = [_array(h5py, file, f"{group}/vars/{name}") for name in names]
-    return found
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _snake_case(name: str) -> str:
-    """Keras's own way to write the name of a class."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
 class _Model:
     """A model's layers as steps on affine tensors."""
 
     def __init__(
         self,
         config: dict[str, Any],
-        weights: Mapping[str, Sequence[FloatArray]],
+        weights: Weights,
+        version: int,
         output: str | None,
         fixed: Mapping[str, Any],
     ) -> None:
         kind, inner = config["class_name"], config["config"]
-        if kind not in ("Sequential", "Functional", "Model"):
-            raise InvalidNetworkError(
-                f"a Keras model of class {kind} is not supported; Sequential and Functional are"
-            )
-        self._weights, self._values = weights, dict[str, Any]()
+        self._weights, self._version, self._values = weights, version, dict[str, Any]()
         # input size is known only once the first layer is read
-        layers = inner["layers"] if isinstance(inner, dict) else inner
-        self._calls = list(_chained(layers) if kind == "Sequential" else _called(layers))
+        self._calls = list(_calls_of(kind, inner))
         inputs, outputs = self._ends(kind, inner)
         ends = [{name.partition(":")[0]: name for name in names} for names in (inputs, outputs)]
         free = free_input("the Keras model", list(ends[0]), fixed)
@@ -193,7 +115,7 @@ class _Model:
 
     def network(self, name: str) -> Network:
         """Run the layers, and return the network of the output."""
-        steps = [step for call in self._calls for step in self._steps(*call)]
+        steps = [step for call in self._calls for step in self._steps(call)]
         needed = [steps[k] for k in needed_steps(steps, [self._wanted])]
         needed, moved = maxima_first(needed, self._wanted)
         for key, value in self._fixed.items():
@@ -208,44 +130,50 @@ class _Model:
         order = " (maxima taken before what rises)" if moved else ""
         return self.layering.network(found, f"{name}{self.remark}{before}{order}")
 
-    def _steps(self, kind: str, config: dict[str, Any], inputs: list[str], made: str) -> Iterator[Step]:
+    def _steps(self, call: Call) -> Iterator[Step]:
         """The steps of a layer: an activation that nowhere falls is a step of its own."""
-        if kind == "InputLayer":
+        if call.kind == "InputLayer":
             return
-        where, between = f"{kind} ({config['name']})", f"{made} before its activation"
-        name = activation_of(self._layer(kind, config))
-        role = "maximum" if kind in KERAS_LARGEST else ""
+        where, between = f"{call.kind} ({call.config['name']})", f"{call.made} before its activation"
+        name = activation_of(self._layer(call))
+        role = "maximum" if call.kind in KERAS_LARGEST else ""
         if name not in KERAS_RISING:
-            yield Step(where, inputs, [made], partial(self._run, kind, config), role)
+            yield Step(where, call.inputs, [call.made], partial(self._run, call), role)
             return
-        if kind != "Activation":
-            plain = {**config, "activation": "linear"}
-            yield Step(where, inputs, [between], partial(self._run, kind, plain))
+        inputs = call.inputs
+        if call.kind != "Activation":
+            plain = call._replace(config={**call.config, "activation": "linear"})
+            yield Step(where, inputs, [between], partial(self._run, plain))
             inputs = [between]
-        alone = {"name": config["name"], "activation": name}
-        yield Step(where, inputs, [made], partial(self._run, "Activation", alone), "rising")
+        alone = call._replace(kind="Activation", config={"name": call.config["name"], "activation": name})
+        yield Step(where, inputs, [call.made], partial(self._run, alone), "rising")
 
-    def _layer(self, kind: str, config: dict[str, Any]) -> KerasLayer:
-        return KerasLayer(kind, config["name"], config, self._weights.get(config["name"], ()), self.layering)
+    def _layer(self, call: Call) -> KerasLayer:
+        arrays = self._weights.get(call.path, ())
+        return KerasLayer(call.kind, call.config["name"], call.config, arrays, self.layering, self._version)
 
-    def _run(self, kind: str, config: dict[str, Any], values: list[Any]) -> Sequence[Any] | Bend:
-        if kind not in KERAS_LAYERS:
+    def _run(self, call: Call, values: list[Any]) -> Sequence[Any] | Bend:
+        if call.kind not in KERAS_LAYERS:
+            curved = (*KERAS_CURVED, *HEAD_OPERATIONS)
+            reason = "is not piecewise linear" if call.kind in curved else "is not supported"
+            reason = "holds code of Python, which is not read" if call.kind == "Lambda" else reason
+            reason = "jumps, so it is not continuous" if call.kind in KERAS_JUMPING else reason
             raise InvalidNetworkError(
-                f"layer {kind} ({config['name']}) is not supported; supported are {', '.join(KERAS_LAYERS)}"
+                f"layer {call.kind} ({call.config['name']}) {reason}; supported are {', '.join(KERAS_LAYERS)}"
             )
-        result = KERAS_LAYERS[kind](self._layer(kind, config), values)
+        result = KERAS_LAYERS[call.kind](self._layer(call), values)
         return result if isinstance(result, Bend) else [result]
 
     def _ends(self, kind: str, inner: Any) -> tuple[list[str], list[str]]:
         if kind == "Sequential":
-            return [self._calls[0][2][0] if self._calls[0][2] else self._calls[0][3]], [self._calls[-1][3]]
+            return [FIRST], [_last_of(inner)]
         return [_names(inner[key]) for key in ("input_layers", "output_layers")]  # type: ignore[return-value]
 
     def _input_shape(self, name: str) -> tuple[int, ...]:
         """Shape of one sample, from the input layer or the first layer that states it."""
-        for _, config, inputs, made in self._calls:
-            shape = config.get("batch_shape", config.get("batch_input_shape"))
-            if shape is not None and name in (made, *inputs):
+        for call in self._calls:
+            shape = call.config.get("batch_shape", call.config.get("batch_input_shape"))
+            if shape is not None and name in (call.made, *call.inputs):
                 sizes = tuple(shape[1:])
                 if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
                     raise InvalidNetworkError(
@@ -260,45 +188,121 @@ class _Model:
         """Take the monotone function at the end out, if there is one, and return its name."""
         wanted = self._wanted
         while True:
-            at = next((k for k, call in enumerate(self._calls) if call[3] == wanted), None)
+            at = next((k for k, call in enumerate(self._calls) if call.made == wanted), None)
             if at is None:
                 return ""
-            kind, config, inputs, made = self._calls[at]
-            name = activation_of(self._layer(kind, config))
+            call = self._calls[at]
+            name = HEAD_OPERATIONS.get(call.kind) or activation_of(self._layer(call))
             if name in KERAS_HEADS:
-                plain = {**config, "activation": "linear"}
-                self._calls[at] = ("Activation" if kind == "Softmax" else kind, plain, inputs, made)
+                plain = {**call.config, "activation": "linear"}
+                kind = "Activation" if call.kind in ("Softmax", *HEAD_OPERATIONS) else call.kind
+                self._calls[at] = call._replace(kind=kind, config=plain)
                 return name
-            if kind not in _PASSIVE or not inputs:
+            if call.kind not in _PASSIVE or not call.inputs:
                 return ""
-            wanted = inputs[0]
+            wanted = call.inputs[0]
 
 
-Call = tuple[str, dict[str, Any], list[str], str]
+class Call(NamedTuple):
+    """One call of a layer: its kind, settings, the values that it takes and makes, and its path."""
+
+    kind: str
+    config: dict[str, Any]
+    inputs: list[str]
+    made: str
+    path: LayerPath
 
 
-def _chained(layers: Sequence[dict[str, Any]]) -> Iterator[Call]:
+FIRST = "input:0"  # what the first layer of a Sequential takes
+
+
+def _calls_of(kind: str, inner: Any, path: LayerPath = (), scope: str = "") -> Iterator[Call]:
+    """The calls of a model's layers, those of models within it in their places.
+
+    `scope` begins the names of the values of a model within, of which each call has its own.
+    """
+    layers = layers_of(inner)
+    for call in _chained(layers, path) if kind == "Sequential" else _called(layers, path):
+        call = call._replace(inputs=[scope + name for name in call.inputs], made=scope + call.made)
+        if call.kind in NESTED:
+            yield from _called_within(call)
+        else:
+            yield call
+
+
+def _called_within(call: Call) -> Iterator[Call]:
+    """The calls of a model that is a layer: its inputs are what the layer takes, its output what it makes."""
+    scope, model = f"{call.made}/", call.config
+    if call.kind == "Sequential":
+        starts, (end,) = [FIRST], [_last_of(model)]
+    else:
+        starts, ends = (_names(model[key]) for key in ("input_layers", "output_layers"))
+        if len(ends) != 1:
+            raise InvalidNetworkError(
+                f"the model {call.config['name']!r} within the model has {len(ends)} outputs; supported is 1"
+            )
+        end = ends[0]
+    renamed = {scope + start: given for start, given in zip(starts, call.inputs, strict=True)}
+    renamed[scope + end] = call.made
+    for inner in _calls_of(call.kind, model, call.path, scope):  # an input layer tells the input's shape
+        yield inner._replace(
+            inputs=[renamed.get(name, name) for name in inner.inputs],
+            made=renamed.get(inner.made, inner.made),
+        )
+
+
+def _last_of(model: Any) -> str:
+    """The name of what a Sequential makes."""
+    return f"{layers_of(model)[-1]['config']['name']}:0"
+
+
+def _chained(layers: Sequence[dict[str, Any]], path: LayerPath) -> Iterator[Call]:
     """The layers of a Sequential: each takes what the one before gives."""
-    before = "input:0"
+    before = FIRST
     for layer in layers:
         kind, config = layer["class_name"], layer["config"]
         if kind == "InputLayer":
-            yield kind, config, [], before
+            yield Call(kind, config, [], before, (*path, config["name"]))
             continue
         made = f"{config['name']}:0"
-        yield kind, config, [before], made
+        yield Call(kind, config, [before], made, (*path, config["name"]))
         before = made
 
 
-def _called(layers: Sequence[dict[str, Any]]) -> Iterator[Call]:
+def _called(layers: Sequence[dict[str, Any]], path: LayerPath) -> Iterator[Call]:
     """The layers of a Functional model, once for each time that they are called."""
     for layer in layers:
         kind, config = layer["class_name"], layer["config"]
         config = {"name": layer.get("name"), **config}
+        own = (*path, config["name"])
         if kind == "InputLayer":
-            yield kind, config, [], f"{config['name']}:0"
+            yield Call(kind, config, [], f"{config['name']}:0", own)
         for number, node in enumerate(layer["inbound_nodes"]):
-            yield kind, config, list(_sources(node)), f"{config['name']}:{number}"
+            if is_operation(layer):
+                kind = f"keras.ops.{layer['class_name']}"
+                config = {**config, "operands": _operands(node)}
+            yield Call(kind, config, list(_sources(node)), f"{config['name']}:{number}", own)
+
+
+def _operands(node: Any) -> dict[str, Any]:
+    """What a call of an operation gives: places and names of arguments, None where values come."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            kind, inner = value.get("class_name"), value.get("config")
+            if kind == "__keras_tensor__":
+                return None
+            if kind in ("__numpy__", "__tensor__") and isinstance(inner, dict):
+                return np.asarray(inner["value"], inner["dtype"])
+            if kind == "__slice__" and isinstance(inner, dict):
+                return slice(*(inner[end] for end in ("start", "stop", "step")))
+            if kind == "__ellipsis__":
+                return Ellipsis
+            raise InvalidNetworkError(f"an operation of Keras takes a {kind}, which is not supported")
+        return [plain(part) for part in value] if isinstance(value, list) else value
+
+    places = {str(k): plain(value) for k, value in enumerate(node.get("args", ()))}
+    return places | {name: plain(value) for name, value in node.get("kwargs", {}).items()}
 
 
 def _sources(node: Any) -> Iterator[str]:
@@ -307,7 +311,7 @@ def _sources(node: Any) -> Iterator[str]:
         if node.get("class_name") == "__keras_tensor__":
             yield _value(node["config"]["keras_history"])
             return
-        for part in node.get("args", ()):
+        for part in (*node.get("args", ()), *node.get("kwargs", {}).values()):
             yield from _sources(part)
     elif isinstance(node, list):
         if len(node) >= 3 and isinstance(node[0], str):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from regions.errors import InvalidNetworkError
 from regions.network.loaders import moves
 from regions.network.loaders.affine_operators import matrix_product, reduced
-from regions.network.loaders.affine_tensors import AffineTensor, Layering, check_shape
-from regions.network.loaders.bends import bent, clipped, largest, largest_along, largest_of, maximum
+from regions.network.loaders.affine_tensors import AffineTensor, check_shape
+from regions.network.loaders.bends import (
+    bent,
+    clipped,
+    largest,
+    largest_along,
+    largest_of,
+    maximum,
+)
 from regions.network.loaders.checks import FloatArray
+from regions.network.loaders.contractions import contracted
 from regions.network.loaders.convolutions import (
     Window,
     average,
@@ -26,99 +34,28 @@ from regions.network.loaders.convolutions import (
     window_groups,
 )
 from regions.network.loaders.graph_steps import Bend
+from regions.network.loaders.keras_activations import KerasLayer, Result, activated, number_of
+from regions.network.loaders.keras_operations import KERAS_OPERATIONS, operation
 from regions.network.loaders.resampling import interpolated
 
-__all__ = ["KERAS_HEADS", "KERAS_LARGEST", "KERAS_LAYERS", "KERAS_RISING", "KerasLayer", "activation_of"]
+__all__ = [
+    "KERAS_CURVED",
+    "KERAS_JUMPING",
+    "KERAS_LARGEST",
+    "KERAS_LAYERS",
+]
 
-# functions of single entries that nowhere fall, and what takes the largest of several: their order is free
-KERAS_RISING = ("relu", "relu6", "leaky_relu", "hard_tanh")
+SMALLEST_DEVIATION = 1e-7  # that Keras divides by
+# what takes the largest of several entries
 KERAS_LARGEST = (*(f"{kind}{k}D" for kind in ("MaxPooling", "GlobalMaxPooling") for k in (1, 2, 3)),)
-KERAS_HEADS = ("softmax", "log_softmax", "sigmoid", "tanh", "softplus")
+KERAS_CURVED = (
+    *("ELU", "Multiply", "Dot", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
+    *("RMSNormalization", "Attention", "MultiHeadAttention", "AdditiveAttention", "LSTM", "GRU", "SimpleRNN"),
+)
+KERAS_JUMPING = ("ThresholdedReLU", "Discretization", "Embedding", "Hashing", "CategoryEncoding")
 
 
-class KerasLayer(NamedTuple):
-    """A layer as a file describes it, with its arrays in Keras's order."""
-
-    kind: str
-    name: str
-    config: dict[str, Any]
-    arrays: Sequence[FloatArray]
-    layering: Layering
-
-    @property
-    def where(self) -> str:
-        """The layer in messages."""
-        return f"{self.kind} ({self.name})"
-
-    @property
-    def channels_first(self) -> bool:
-        """Whether the channels of an image are its first axis."""
-        return bool(self.config.get("data_format") == "channels_first")
-
-    def sizes(self, key: str, axes: int, default: Any = 1) -> tuple[int, ...]:
-        """A setting that is one number or one for each axis."""
-        given = self.config.get(key, default)
-        given = default if given is None else given
-        sizes = (given,) * axes if isinstance(given, int) else tuple(int(size) for size in given)
-        if len(sizes) != axes:
-            raise InvalidNetworkError(f"{self.where} has {key}={given!r}; expected are {axes} numbers")
-        return sizes
-
-    def array(self, number: int) -> FloatArray:
-        """One of its arrays."""
-        if number >= len(self.arrays):
-            raise InvalidNetworkError(
-                f"{self.where} has {len(self.arrays)} stored arrays; its settings need more"
-            )
-        return self.arrays[number]
-
-
-Result = AffineTensor | Bend
 Apply = Callable[[KerasLayer, list[Any]], Result]
-
-
-def activation_of(layer: KerasLayer) -> str:
-    """Name of a layer's activation; "linear" if it has none.
-
-    Raises
-    ------
-    InvalidNetworkError
-        If it is a function without a name.
-    """
-    given = layer.config.get("activation", "linear")
-    if isinstance(given, dict):
-        given = given.get("config") if given.get("class_name") == "function" else given.get("class_name")
-    if layer.kind == "Softmax":
-        return "softmax"
-    if given is None:
-        return "linear"
-    if not isinstance(given, str):
-        raise InvalidNetworkError(f"{layer.where} has an activation that is no function of Keras's")
-    return given.lower()
-
-
-def _activated(layer: KerasLayer, x: AffineTensor) -> Result:
-    """Apply a layer's activation."""
-    name = activation_of(layer)
-    if name == "linear":
-        return x
-    if name == "relu":
-        return bent(layer.layering, x)
-    if name == "relu6":
-        return clipped(layer.layering, x, 0.0, 6.0)
-    if name == "hard_tanh":
-        return clipped(layer.layering, x, -1.0, 1.0)
-    if name == "leaky_relu":
-        return bent(layer.layering, x, _number(0.2))
-    raise InvalidNetworkError(
-        f"activation {name!r} of {layer.where} is not piecewise linear, or not supported; supported are "
-        f"linear, relu, relu6, leaky_relu, hard_tanh, and at the end {', '.join(KERAS_HEADS)}"
-    )
-
-
-def _number(value: Any) -> float:
-    """A setting as the float32 that Keras computes with."""
-    return float(np.float32(value))
 
 
 def _channels_first(layer: KerasLayer, x: AffineTensor) -> AffineTensor:
@@ -166,7 +103,7 @@ def dense(layer: KerasLayer, values: list[Any]) -> Result:
     y = matrix_product(layer.layering, values[0], layer.array(0))
     if layer.config.get("use_bias", True):
         y = layer.layering.shifted(y, layer.array(1))
-    return _activated(layer, y)
+    return activated(layer, y)
 
 
 def _convolved(layer: KerasLayer, x: AffineTensor, kernel: FloatArray, groups: int) -> AffineTensor:
@@ -181,7 +118,7 @@ def convolved(layer: KerasLayer, values: list[Any]) -> Result:
     kernel = layer.array(0)
     x = _image(layer, values[0], kernel.ndim - 2)
     y = _convolved(layer, x, kernel, int(layer.config.get("groups", 1)))
-    return _activated(layer, _back(layer, _biased(layer, y, 1)))
+    return activated(layer, _back(layer, _biased(layer, y, 1)))
 
 
 def convolved_by_depth(layer: KerasLayer, values: list[Any]) -> Result:
@@ -193,8 +130,8 @@ def convolved_by_depth(layer: KerasLayer, values: list[Any]) -> Result:
         points = layer.array(1)
         single = layer._replace(config={})
         y = _convolved(single, y, points, 1)
-        return _activated(layer, _back(layer, _biased(layer, y, 2)))
-    return _activated(layer, _back(layer, _biased(layer, y, 1)))
+        return activated(layer, _back(layer, _biased(layer, y, 2)))
+    return activated(layer, _back(layer, _biased(layer, y, 1)))
 
 
 def convolved_back(layer: KerasLayer, values: list[Any]) -> Result:
@@ -213,7 +150,7 @@ def convolved_back(layer: KerasLayer, values: list[Any]) -> Result:
     weight = np.moveaxis(kernel, (-1, -2), (0, 1))
     window = Window(strides, before, after, dilation)
     matrix, shape = transposed_convolution(weight, window, 1, x.shape, more, layer.where)
-    return _activated(layer, _back(layer, _biased(layer, layer.layering.linear(x, matrix, shape), 1)))
+    return activated(layer, _back(layer, _biased(layer, layer.layering.linear(x, matrix, shape), 1)))
 
 
 def averaged(layer: KerasLayer, values: list[Any]) -> Result:
@@ -286,17 +223,20 @@ def _axis(axis: int, rank: int, layer: KerasLayer) -> int:
 
 
 def rectified(layer: KerasLayer, values: list[Any]) -> Result:
-    top, slope = layer.config.get("max_value"), _number(layer.config.get("negative_slope") or 0.0)
+    top, slope = layer.config.get("max_value"), number_of(layer.config.get("negative_slope") or 0.0)
     if layer.config.get("threshold") or (top is not None and slope):
-        raise InvalidNetworkError(f"{layer.where} has a threshold, or a slope and a largest value")
+        raise InvalidNetworkError(
+            f"{layer.where} has a threshold, where it jumps, or a slope and a largest value; supported is "
+            "one of these two, and no threshold"
+        )
     if top is not None:
-        return clipped(layer.layering, values[0], 0.0, _number(top))
+        return clipped(layer.layering, values[0], 0.0, number_of(top))
     return bent(layer.layering, values[0], slope)
 
 
 def leaky(layer: KerasLayer, values: list[Any]) -> Result:
     slope = layer.config.get("negative_slope", layer.config.get("alpha", 0.3))
-    return bent(layer.layering, values[0], _number(slope))
+    return bent(layer.layering, values[0], number_of(slope))
 
 
 def parametric(layer: KerasLayer, values: list[Any]) -> Result:
@@ -304,7 +244,7 @@ def parametric(layer: KerasLayer, values: list[Any]) -> Result:
 
 
 def activation(layer: KerasLayer, values: list[Any]) -> Result:
-    return _activated(layer, values[0])
+    return activated(layer, values[0])
 
 
 def flattened(layer: KerasLayer, values: list[Any]) -> Result:
@@ -384,7 +324,8 @@ def upsampled(layer: KerasLayer, values: list[Any]) -> Result:
     how = layer.config.get("interpolation", "nearest")
     if how not in ("nearest", "bilinear"):
         raise InvalidNetworkError(
-            f"{layer.where} interpolates by {how!r}; supported are 'nearest' and 'bilinear'"
+            f"{layer.where} interpolates by {how!r}, where Keras's backends disagree; supported are "
+            "'nearest' and 'bilinear'"
         )
     x = _image(layer, values[0], axes)
     index: NDArray[np.int64] = x.index
@@ -412,10 +353,44 @@ def rescaled(layer: KerasLayer, values: list[Any]) -> Result:
     )
 
 
+def standardised(layer: KerasLayer, values: list[Any]) -> Result:
+    """Normalisation of inputs by a stored mean and variance, or those of its settings; or what undoes it."""
+    x, rank = values[0], len(values[0].shape)
+    given = layer.config.get("axis", -1)
+    axes = [] if given is None else [given] if isinstance(given, int) else list(given)
+    kept = [_axis(int(axis), rank, layer) for axis in axes]
+    shape = [n if axis in kept else 1 for axis, n in enumerate(x.shape)]
+    if layer.config.get("mean") is not None:
+        given = [np.asarray(layer.config[key], np.float32) for key in ("mean", "variance")]
+        pair = [part.astype(np.float64) for part in given]
+    else:
+        pair = [layer.array(0), layer.array(1)]
+    mean, variance = (part.reshape(shape) if part.size > 1 else part.reshape(()) for part in pair)
+    deviation = np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
+    if layer.config.get("invert", False):
+        return layer.layering.shifted(layer.layering.scaled(x, deviation), mean)
+    return layer.layering.scaled(layer.layering.shifted(x, 0.0 - mean), 1.0 / deviation)
+
+
+def dense_by_indices(layer: KerasLayer, values: list[Any]) -> Result:
+    """A product by indices with a stored array; the first index is that of the batch."""
+    x = values[0].moved(values[0].index[None])
+    y = contracted(layer.layering, str(layer.config["equation"]), [x, layer.array(0)], layer.where)
+    y = y.moved(y.index[0])
+    if layer.config.get("bias_axes"):
+        y = layer.layering.shifted(y, layer.array(1))
+    return activated(layer, y)
+
+
 def _each(kind: str, *axes: int) -> tuple[str, ...]:
     return tuple(f"{kind}{k}D" for k in axes)
 
 
+# what is done in training only
+RANDOM = tuple(
+    f"Random{kind}"
+    for kind in ("Flip", "Rotation", "Zoom", "Translation", "Contrast", "Brightness", "Shear", "Hue")
+)
 _KINDS: list[tuple[tuple[str, ...], Apply]] = [
     (("Dense",), dense),
     (_each("Conv", 1, 2, 3), convolved),
@@ -426,6 +401,8 @@ _KINDS: list[tuple[tuple[str, ...], Apply]] = [
     (_each("MaxPooling", 1, 2, 3), largest_in_windows),
     (_each("GlobalMaxPooling", 1, 2, 3), largest_of_whole),
     (("BatchNormalization",), normalised),
+    (("Normalization",), standardised),
+    (("EinsumDense",), dense_by_indices),
     (("Add", "Subtract", "Average"), summed),
     (("Maximum", "Minimum"), larger),
     (("Concatenate",), joined),
@@ -444,6 +421,7 @@ _KINDS: list[tuple[tuple[str, ...], Apply]] = [
         ("Dropout", *_each("SpatialDropout", 1, 2, 3), "GaussianDropout", "GaussianNoise", "AlphaDropout"),
         unchanged,
     ),
-    (("ActivityRegularization", "Identity"), unchanged),
+    (("ActivityRegularization", "Identity", *RANDOM), unchanged),
+    (KERAS_OPERATIONS, operation),
 ]
 KERAS_LAYERS: dict[str, Apply] = {kind: apply for kinds, apply in _KINDS for kind in kinds}

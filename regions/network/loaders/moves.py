@@ -16,6 +16,7 @@ from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, check_shape
 
 __all__ = [
+    "chosen",
     "concatenated",
     "expanded",
     "gathered_places",
@@ -23,6 +24,7 @@ __all__ = [
     "padded",
     "padded_by_copies",
     "repeated",
+    "replaced",
     "reshaped",
     "shape_of",
     "sliced",
@@ -125,6 +127,39 @@ def concatenated(layering: Any, parts: Sequence[Any], axis: int) -> Any:
         return parts[0].moved(np.concatenate([part.index for part in parts], axis=axis))
     rows, indices = layering.joined(parts)
     return AffineTensor(rows, np.concatenate(indices, axis=axis), tensors[0].dtype)
+
+
+def chosen(layering: Any, mask: Array, x: Any, y: Any) -> Any:
+    """Entries of x where a constant mask is true, of y elsewhere, of shapes that broadcast."""
+    if not (isinstance(x, AffineTensor) or isinstance(y, AffineTensor)):
+        return np.where(mask, x, y)
+    shape = np.broadcast_shapes(mask.shape, shape_of(x), shape_of(y))
+    check_shape("a value chosen from two", shape)
+    rows, (first, second), dtype = _together(layering, x, y)
+    return AffineTensor(rows, np.where(mask, first, second), dtype)
+
+
+def replaced(layering: Any, x: Any, places: tuple[Any, ...], y: Any) -> Any:
+    """Put y in the place of some entries of x, as numpy's `x[places] = y`."""
+    if not (isinstance(x, AffineTensor) or isinstance(y, AffineTensor)):
+        new = np.array(x)
+        new[places] = y
+        return new
+    rows, (index, other), dtype = _together(layering, x, y)
+    index = np.array(index)
+    index[places] = other
+    return AffineTensor(rows, index, dtype)
+
+
+def _together(layering: Any, *parts: Any) -> tuple[Any, list[Array], str]:
+    """Affine tensors and constants over one list of functions: that, their indices, and their type."""
+    dtype = str(next(part.dtype for part in parts if isinstance(part, AffineTensor)))
+    tensors = [
+        part if isinstance(part, AffineTensor) else layering.constant(np.asarray(part), dtype)
+        for part in parts
+    ]
+    rows, indices = layering.joined(tensors)
+    return rows, indices, dtype
 
 
 def padded(layering: Any, x: Any, before: Sequence[int], after: Sequence[int], value: float) -> Any:

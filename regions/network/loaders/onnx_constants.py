@@ -6,6 +6,7 @@ A number computed in float32 is rounded to float32, as any runtime does: it is t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,20 @@ from regions.network.loaders import moves
 from regions.network.loaders.onnx_nodes import Operator
 from regions.network.loaders.onnx_operators import MOVES
 
-__all__ = ["CONSTANT_OPERATORS", "folded"]
+__all__ = ["CONSTANT_OPERATORS", "RUN_BY_ONNX", "computed_alone", "folded"]
 
 Array = NDArray[Any]
 # of TensorProto's numbers for types, those that shapes and weights have
 TYPES = {1: "f4", 2: "u1", 3: "i1", 5: "i2", 6: "i4", 7: "i8", 9: "?", 11: "f8", 12: "u4", 13: "u8"}
+
+
+# what gives no more numbers than it takes, and draws none
+RUN_BY_ONNX = (
+    *("Gemm", "DequantizeLinear", "Pow", "Log", "Exp", "Erf", "Sin", "Cos", "Tanh", "Sigmoid", "Softplus"),
+    *("Softmax", "LogSoftmax", "LeakyRelu", "PRelu", "Elu", "Clip", "Sign", "Round", "And", "Or", "Xor"),
+    *("GreaterOrEqual", "LessOrEqual", "Mod", "HardSigmoid", "ReduceL1", "ReduceL2", "ReduceSumSquare"),
+    *("CumSum", "LpNormalization", "BatchNormalization", "LayerNormalization", "Sum", "Mean", "CastLike"),
+)
 
 
 def folded(node: Operator, arguments: Sequence[Any]) -> list[Any] | None:
@@ -33,6 +43,27 @@ def folded(node: Operator, arguments: Sequence[Any]) -> list[Any] | None:
         moves.check_shape(node.where, np.broadcast_shapes(*(np.shape(value) for value in arguments)))
     with np.errstate(all="ignore"):
         return [np.asarray(CONSTANT_OPERATORS[node.kind](node, *arguments))]
+
+
+def computed_alone(onnx: Any, node: Any, arguments: Sequence[Any], opset: int) -> list[Any] | None:
+    """The results of an operator of `RUN_BY_ONNX` on constants, by the onnx package; None of another one."""
+    if node.domain not in ("", "ai.onnx") or node.op_type not in RUN_BY_ONNX:
+        return None
+    if node.op_type == "Gemm":  # the others' results are no larger than what they take
+        moves.check_shape(node.op_type, [max(np.shape(x)) for x in arguments[:2]])
+    given = {name: np.asarray(x) for name, x in zip(node.input, arguments, strict=True) if name}
+    describe = onnx.helper.make_tensor_value_info
+    inputs = [
+        describe(name, onnx.helper.np_dtype_to_tensor_dtype(x.dtype), x.shape) for name, x in given.items()
+    ]
+    graph = onnx.helper.make_graph([node], "alone", inputs, [describe(name, 0, None) for name in node.output])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    try:
+        reference = import_module("onnx.reference").ReferenceEvaluator(model)
+        results: list[Any] = reference.run(None, given)
+    except Exception:
+        return None
+    return results
 
 
 def _constant(node: Operator) -> Array:

@@ -18,7 +18,7 @@ from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import check_against_source, optional_import
 from regions.network.loaders.graph_ends import chosen_output, fixed_value, free_input
 from regions.network.loaders.graph_steps import Bend, Step, maxima_first, needed_steps, run_steps
-from regions.network.loaders.onnx_constants import folded
+from regions.network.loaders.onnx_constants import computed_alone, folded
 from regions.network.loaders.onnx_files import (
     array_of,
     attributes_of,
@@ -29,7 +29,8 @@ from regions.network.loaders.onnx_files import (
     sample_shape,
 )
 from regions.network.loaders.onnx_nodes import Operator
-from regions.network.loaders.onnx_operators import CURVED, HEADS, LARGEST, OPERATORS, RISING
+from regions.network.loaders.onnx_operators import HEADS, LARGEST, OPERATORS, RISING
+from regions.network.loaders.onnx_refusals import CURVED, JUMPING
 from regions.network.loaders.onnx_runtime import source_forward
 from regions.network.relu_network import Network
 
@@ -160,10 +161,12 @@ class _GraphReader:
         results: Sequence[Any] | Bend | None = None
         if not any(isinstance(value, AffineTensor) for value in arguments):
             results = folded(operator, arguments)
+            results = computed_alone(self._onnx, node, arguments, self.opset) if results is None else results
         elif kind in OPERATORS:
             results = OPERATORS[kind](operator, arguments)
         if results is None:
-            reason = "is not piecewise linear" if kind in CURVED else "is not supported"
+            reason = "is not piecewise linear" if kind in (*HEADS, *CURVED) else "is not supported"
+            reason = "jumps, so it is not continuous" if kind in JUMPING else reason
             raise InvalidNetworkError(f"operator {where} {reason}; supported are {', '.join(OPERATORS)}")
         return results
 
@@ -193,6 +196,7 @@ def _before_head(graph: Any, wanted: str) -> tuple[str, str]:
     """What the last nonlinear functions take, and their names in order, if there are monotone ones."""
     producer = {name: node for node in graph.node for name in node.output}
     stored = {tensor.name for tensor in graph.initializer}
+    numbers = {tensor.name: tensor for tensor in graph.initializer if prod(tensor.dims) == 1}
     heads: list[str] = []
     passed: tuple[str, ...] = PASSIVE
     seen, current = set(), wanted
@@ -206,11 +210,30 @@ def _before_head(graph: Any, wanted: str) -> tuple[str, str]:
             wanted, passed = str(current), BETWEEN_HEADS
         elif kind == "ArrayFeatureExtractor" and node.input[0] in stored:
             current = node.input[1]  # names of classes, by their numbers
+        elif passed == PASSIVE and own and _keeps_order(node, producer, numbers):
+            pass  # it stands behind a head, or else in the network
         elif kind == "Concat" and (share := _share_of_two(node, producer)):
             current = share
         elif kind not in (*passed, "ZipMap"):
             break
     return wanted, ", ".join(heads)
+
+
+def _keeps_order(node: Any, producer: Mapping[str, Any], numbers: Mapping[str, Any]) -> bool:
+    """Tell whether a node multiplies by one number above 0, or adds one."""
+    import onnx
+
+    if node.op_type not in ("Mul", "Div", "Add", "Sub"):
+        return False
+    tensor, made = numbers.get(node.input[1]), producer.get(node.input[1])
+    if made is not None and made.op_type == "Constant":
+        tensor = next(
+            (one.t for one in made.attribute if one.name == "value" and prod(one.t.dims) == 1), None
+        )
+    if tensor is None:
+        return False
+    number = float(array_of(onnx, tensor).ravel()[0])
+    return node.op_type in ("Add", "Sub") or number > 0.0
 
 
 def _share_of_two(node: Any, producer: Mapping[str, Any]) -> str | None:

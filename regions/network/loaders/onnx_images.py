@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from regions.network.loaders import moves
 from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.onnx_nodes import Operator
-from regions.network.loaders.resampling import ROUNDINGS, interpolated, taken
+from regions.network.loaders.resampling import ROUNDINGS, cubic, interpolated, taken
 
 __all__ = ["resized", "shuffled"]
 
@@ -21,9 +22,11 @@ def resized(node: Operator, arguments: list[Any]) -> list[Any]:
     sizes, scales = _sizes_and_scales(node, arguments)
     mode = node.get("mode", "nearest")
     odd = node.get("antialias", 0) and min(scales) < 1.0
-    if mode not in ("nearest", "linear", "bilinear", "trilinear") or odd:
+    if mode not in ("nearest", "linear", "bilinear", "trilinear", "cubic") or odd:
         how = "with antialiasing" if odd else f"by mode {mode!r}"
-        raise InvalidNetworkError(f"{node.where} interpolates {how}; supported are 'nearest' and 'linear'")
+        raise InvalidNetworkError(
+            f"{node.where} interpolates {how}; supported are 'nearest', 'linear' and 'cubic'"
+        )
     rule = node.get("coordinate_transformation_mode", "half_pixel")
     if node.opset < 11:
         rule = "asymmetric"
@@ -41,6 +44,9 @@ def resized(node: Operator, arguments: list[Any]) -> list[Any]:
             own = rounding if node.opset >= 11 else "ceil" if scales[axis] < 1.0 else "floor"
             x = taken(x, {axis: wanted}, own)
         return [x]
+    if mode == "cubic":
+        a, inside = float(node.get("cubic_coeff_a", -0.75)), bool(node.get("exclude_outside", 0))
+        return [interpolated(node.layering, x, places, partial(cubic, a=a, inside_only=inside))]
     return [interpolated(node.layering, x, places)]
 
 

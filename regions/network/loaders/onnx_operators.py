@@ -17,6 +17,14 @@ from regions.network.loaders.affine_operators import normalised, product, reduce
 from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.checks import FloatArray
 from regions.network.loaders.graph_steps import Bend
+from regions.network.loaders.onnx_choices import (
+    contraction,
+    gathered,
+    running_sum,
+    scattered,
+    triangle,
+    where,
+)
 from regions.network.loaders.onnx_files import float_type
 from regions.network.loaders.onnx_images import resized, shuffled
 from regions.network.loaders.onnx_nodes import Operator, floats
@@ -28,7 +36,7 @@ from regions.network.loaders.onnx_windows import (
     largest_of_whole,
 )
 
-__all__ = ["CURVED", "HEADS", "LARGEST", "MOVES", "OPERATORS", "RISING"]
+__all__ = ["HEADS", "LARGEST", "MOVES", "OPERATORS", "RISING"]
 
 # read up to, where they come last: they change the order of no two outputs, or depend on that alone
 HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus", "ArgMax", "ArgMin", "Hardmax")
@@ -36,15 +44,6 @@ HEADS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Softplus", "ArgMax", "ArgM
 # functions of single entries that nowhere fall, and what takes the largest of several: their order is free
 RISING = ("Relu", "LeakyRelu", "Clip")
 LARGEST = ("MaxPool", "GlobalMaxPool", "ReduceMax")
-
-# said to be what they are where they come earlier
-CURVED = (
-    *HEADS,
-    *("Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish", "HardSwish", "Erf", "Exp", "Log", "Pow"),
-    *("Sqrt", "Reciprocal", "Sin", "Cos", "LRN", "InstanceNormalization", "LayerNormalization"),
-    *("GroupNormalization", "LpNormalization", "ReduceL2", "ReduceLogSumExp", "ai.onnx.ml.Normalizer"),
-)
-
 
 PADDINGS = ("constant", "reflect", "edge", "wrap")
 
@@ -207,6 +206,15 @@ def _one(result: AffineTensor | Bend) -> list[Any] | Bend:
 
 def _relu(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
     return _one(bends.bent(node.layering, arguments[0]))
+
+
+def _sum_of_sizes(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
+    """The sum of absolute values along axes."""
+    chosen, keep = _axes(node, arguments), bool(node.get("keepdims", 1))
+    result = bends.bent(node.layering, arguments[0], -1.0)
+    if not chosen:
+        return _one(result)
+    return _one(bends.then(result, lambda x: reduced(node.layering, x, chosen, keep=keep, mean=False)))
 
 
 def _leaky(node: Operator, arguments: list[Any]) -> list[Any] | Bend:
@@ -426,6 +434,11 @@ MOVES: dict[str, Handler] = {
     "Expand": _expand,
     "Tile": _tiled,
     "Shape": _shape,
+    "Trilu": triangle,
+    "GatherElements": gathered,
+    "GatherND": gathered,
+    "ScatterElements": scattered,
+    "ScatterND": scattered,
 }
 OPERATORS: dict[str, Handler] = {
     "Gemm": _gemm,
@@ -445,6 +458,10 @@ OPERATORS: dict[str, Handler] = {
     "ai.onnx.ml.Scaler": _rescaled,
     "ReduceSum": _reduce,
     "ReduceMean": _reduce,
+    "ReduceL1": _sum_of_sizes,
+    "CumSum": running_sum,
+    "Einsum": contraction,
+    "Where": where,
     "Relu": _relu,
     "LeakyRelu": _leaky,
     "PRelu": _leaky,

@@ -18,7 +18,7 @@ from regions.errors import InvalidNetworkError
 from regions.network.loaders.chain import Chain
 from regions.network.loaders.checks import FloatArray, check_against_source, optional_import
 from regions.network.loaders.convolutions import average, convolution, window
-from regions.network.loaders.torch_program import Program
+from regions.network.loaders.torch_program import Program, changes_in_place
 from regions.network.loaders.torch_tensors import linear_arrays, pair, source_dtype
 from regions.network.relu_network import Network
 
@@ -133,8 +133,10 @@ Ends = tuple[str | None, Mapping[str, Any] | None]  # the output that is read, v
 def _from_program(torch: Any, exported: Any, name: str, source: str, ends: Ends) -> Network:
     """Read a program; operators that are not known are written in simpler ones, if PyTorch can do that."""
     program = Program(torch, exported, *ends)
+    if changes_in_place(exported):  # written without that
+        exported = exported.run_decompositions({})
     try:
-        network = program.network(name)
+        network = Program(torch, exported, *ends).network(name)
     except InvalidNetworkError as error:
         if "is not supported" not in str(error):
             raise

@@ -1,36 +1,48 @@
-"""scikit-learn's multilayer perceptrons with ReLU activation, alone or behind scalers of their inputs."""
+"""scikit-learn's multilayer perceptrons with ReLU activation: alone, in pipelines, searches and ensembles.
+
+What the steps of a pipeline do is left to `scikit_steps`.
+"""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders.chain import Chain
+from regions.network.loaders import bends, moves
+from regions.network.loaders.affine_operators import matrix_product
+from regions.network.loaders.affine_tensors import AffineTensor, Layering
 from regions.network.loaders.checks import FloatArray, check_against_source, optional_import
+from regions.network.loaders.graph_steps import Bend, Step, run_steps
+from regions.network.loaders.scikit_steps import JOINED, STEPS, back, parts_of, refused, transformed
 from regions.network.relu_network import Network
 
-__all__ = ["from_sklearn"]
+__all__ = ["ENSEMBLES", "from_sklearn"]
 
-SCALERS = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler")
+# regressors whose answer is the mean of those of several, or their answers side by side
+ENSEMBLES = ("VotingRegressor", "BaggingRegressor", "MultiOutputRegressor")
 
 
 def from_sklearn(model: Any, *, name: str = "") -> Network:
     """Network of a fitted `MLPClassifier` or `MLPRegressor` with `activation="relu"`, alone or in a pipeline.
 
-    A pipeline may scale the inputs by StandardScaler, MinMaxScaler or MaxAbsScaler: they become layers of
-    their own, where a division multiplies by the float64 nearest to 1 / scale. Of a search, such as
-    GridSearchCV, the best estimator is read. The outputs are the logits: the values before a classifier's
-    softmax or logistic function, which are not piecewise affine. For two classes there is one logit, of
-    `classes_[1]`.
+    A pipeline may scale the inputs, project them (PCA and others without a curve), choose among them and put
+    parts side by side (ColumnTransformer, FeatureUnion): these become layers of their own, where a division
+    multiplies by the float64 nearest to 1 / scale. A regressor may scale its target too, and several
+    regressors may be averaged. Of a search, such as GridSearchCV, the best estimator is read. The outputs are
+    the logits: the values before a classifier's softmax or logistic function, which are not piecewise affine.
+    For two classes there is one logit, of `classes_[1]`.
 
     Parameters
     ----------
-    model : fitted MLPClassifier or MLPRegressor, a Pipeline that ends in one, or a search over them
+    model : fitted MLPClassifier or MLPRegressor, a Pipeline that ends in one, a search over them, a
+        TransformedTargetRegressor, VotingRegressor, BaggingRegressor or MultiOutputRegressor of them
     name : str, for reports; default the class name
 
     Returns
@@ -53,77 +65,221 @@ def from_sklearn(model: Any, *, name: str = "") -> Network:
     >>> bool(np.allclose(network.forward(x)[:, 0], model.predict(x)))
     True
     """
-    neural = optional_import("sklearn.neural_network", "sklearn", "reading a scikit-learn model")
-    scalers, perceptron = _parts(model)
-    kind = type(perceptron).__name__
-    if not isinstance(perceptron, neural.MLPClassifier | neural.MLPRegressor):
-        raise InvalidNetworkError(
-            f"cannot read a {type(perceptron).__module__}.{kind}; supported are scikit-learn's MLPClassifier "
-            f"and MLPRegressor, pipelines that scale their inputs, and searches over them"
-        )
-    if perceptron.activation != "relu":
-        raise InvalidNetworkError(
-            f"the {kind} has activation={perceptron.activation!r}; supported is activation='relu'"
-        )
-    if not hasattr(perceptron, "coefs_"):
-        raise InvalidNetworkError(f"the {kind} is not fitted; call its fit(X, y) first")
-    weights = [np.asarray(coefficients, np.float64).T for coefficients in perceptron.coefs_]
-    chain = Chain(weights[0].shape[1])
-    for scaler in scalers:
-        _append_scaler(chain, scaler)
-    for layer, (weight, bias) in enumerate(zip(weights, perceptron.intercepts_, strict=True)):
-        chain.affine(weight, np.asarray(bias, np.float64))
-        if layer < len(weights) - 1:
-            chain.relu()
-    dtype = "float64" if perceptron.coefs_[0].dtype == np.float64 else "float32"
+    optional_import("sklearn.neural_network", "sklearn", "reading a scikit-learn model")
+    reader = _Reader(model)
+    perceptrons = reader.perceptrons
+    kind = "model" if len(perceptrons) > 1 else type(perceptrons[0]).__name__
+    dtype = "float64" if any(p.coefs_[0].dtype == np.float64 for p in perceptrons) else "float32"
 
     def forward(x: FloatArray) -> NDArray[Any]:
-        value: NDArray[Any] = x.astype(dtype)
         with warnings.catch_warnings():
             # fitted on a table, they warn about missing column names
             warnings.simplefilter("ignore", UserWarning)
-            for scaler in scalers:
-                value = np.asarray(scaler.transform(value))
-            return _logits(perceptron, value)
+            return _values(model, _as_fitted(model, x.astype(dtype)))
 
-    return check_against_source(chain.network(name or type(model).__name__), forward, f"the {kind}", dtype)
-
-
-def _parts(model: Any) -> tuple[list[Any], Any]:
-    """The steps before the last one and the last one, of pipelines in searches in pipelines."""
-    scalers: list[Any] = []
-    while True:
-        if hasattr(model, "best_estimator_"):
-            model = model.best_estimator_
-        elif hasattr(model, "steps") and hasattr(model, "named_steps"):
-            steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
-            if not steps:
-                return scalers, model
-            scalers, model = scalers + steps[:-1], steps[-1]
-        else:
-            return scalers, model
+    network = reader.network(name or type(model).__name__)
+    return check_against_source(network, forward, f"the {kind}", dtype)
 
 
-def _append_scaler(chain: Chain, scaler: Any) -> None:
-    """Append what a scaler does to each input."""
-    kind = type(scaler).__name__
-    clips = bool(getattr(scaler, "clip", False))
-    if kind not in SCALERS or clips:
-        raise InvalidNetworkError(
-            f"the pipeline has a {kind}{' that clips' if clips else ''} before the perceptron; supported are "
-            f"{', '.join(SCALERS)}, without clipping"
-        )
-    if not hasattr(scaler, "scale_"):
-        raise InvalidNetworkError(f"the {kind} of the pipeline is not fitted; call its fit(X, y) first")
-    scale = np.ones(chain.width) if scaler.scale_ is None else np.asarray(scaler.scale_, np.float64)
-    if kind == "StandardScaler" and scaler.with_mean:
-        chain.shift(0.0 - np.asarray(scaler.mean_, np.float64))
-    chain.scale(scale if kind == "MinMaxScaler" else 1.0 / scale)
-    if kind == "MinMaxScaler":
-        chain.shift(np.asarray(scaler.min_, np.float64))
+class _Reader:
+    """A model as steps on affine tensors."""
+
+    def __init__(self, model: Any) -> None:
+        self.perceptrons: list[Any] = []
+        self._steps: list[Step] = []
+        self._values: dict[str, Any] = {}
+        self._layering = Layering(0, self._values)
+        self._wanted = self._read(model, "input")
+        self._width = _width(model)
+
+    def network(self, name: str) -> Network:
+        """Run the steps, and return the network of the output."""
+        layering = self._layering
+        layering.input_dim = layering.width = self._width
+        self._values["input"] = layering.inputs((1, self._width), "float64")
+        found = run_steps(self._steps, self._values, layering, self._wanted)
+        assert isinstance(found, AffineTensor)
+        self._values.clear()
+        return layering.network(found, name)
+
+    def _then(self, where: str, inputs: Sequence[str], run: Callable[[list[Any]], Any]) -> str:
+        """Append a step, and return the name of what it makes."""
+
+        def one(values: list[Any]) -> Any:
+            result = run(values)
+            return result if isinstance(result, Bend) else [result]
+
+        made = f"value {len(self._steps)}"
+        self._steps.append(Step(where, list(inputs), [made], one))
+        return made
+
+    def _read(self, model: Any, given: str) -> str:
+        """Append the steps of a model on a value, and return the name of its output."""
+        model = _best(model)
+        kind = type(model).__name__
+        if _is_pipeline(model):
+            for step in _steps_of(model)[:-1]:
+                given = self._transform(step, given)
+            return self._read(_steps_of(model)[-1], given)
+        if kind == "TransformedTargetRegressor":
+            _check_fitted(model, "regressor_")
+            found = self._read(model.regressor_, given)
+            return self._then(
+                kind, [found], lambda values: back(self._layering, model.transformer_, values[0])
+            )
+        if kind in ENSEMBLES:
+            return self._ensemble(model, given)
+        return self._perceptron(model, given)
+
+    def _transform(self, step: Any, given: str) -> str:
+        """Append what a step of a pipeline does, and return the name of what it gives."""
+        step = _best(step)
+        if _is_pipeline(step):
+            for part in _steps_of(step):
+                given = self._transform(part, given)
+            return given
+        kind = type(step).__name__
+        if kind in JOINED:
+            found = []
+            for part, columns in parts_of(step):
+                own = given
+                if columns is not None:
+                    own = self._then(kind, [given], partial(_columns, columns))
+                found.append(own if part is None else self._transform(part, own))
+            return self._then(kind, found, lambda values: moves.concatenated(self._layering, values, 1))
+        if kind not in STEPS and not hasattr(step, "get_support"):
+            raise InvalidNetworkError(refused(kind))
+        return self._then(kind, [given], lambda values: transformed(self._layering, step, values[0]))
+
+    def _ensemble(self, model: Any, given: str) -> str:
+        """Append several regressors, and their mean, or their answers side by side."""
+        kind = type(model).__name__
+        _check_fitted(model, "estimators_")
+        found = []
+        for number, part in enumerate(model.estimators_):
+            own = given
+            if kind == "BaggingRegressor":
+                columns = np.asarray(model.estimators_features_[number])
+                own = self._then(kind, [given], partial(_columns, columns))
+            found.append(self._read(part, own))
+        joined = self._then(kind, found, lambda values: moves.concatenated(self._layering, values, 1))
+        if kind == "MultiOutputRegressor":
+            return joined
+        n = len(found)
+        given_weights = getattr(model, "weights", None)
+        weights = np.ones(n) if given_weights is None else np.asarray(given_weights, np.float64)
+
+        def mean(values: list[Any]) -> AffineTensor:
+            outputs = values[0].shape[1] // n
+            shares = np.kron((weights / weights.sum())[:, None], np.eye(outputs))
+            return matrix_product(self._layering, values[0], shares)
+
+        return self._then(kind, [joined], mean)
+
+    def _perceptron(self, model: Any, given: str) -> str:
+        """Append the layers of a perceptron."""
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+        kind = type(model).__name__
+        if not isinstance(model, MLPClassifier | MLPRegressor):
+            raise InvalidNetworkError(
+                f"cannot read a {type(model).__module__}.{kind}; supported are scikit-learn's MLPClassifier "
+                f"and MLPRegressor, pipelines that scale their inputs, searches over them, "
+                f"TransformedTargetRegressor, {', '.join(ENSEMBLES)}"
+            )
+        if model.activation != "relu":
+            reason = "" if model.activation == "identity" else ", which is not piecewise linear"
+            raise InvalidNetworkError(
+                f"the {kind} has activation={model.activation!r}{reason}; supported is activation='relu'"
+            )
+        _check_fitted(model, "coefs_")
+        self.perceptrons.append(model)
+        layering, last = self._layering, len(model.coefs_) - 1
+        for layer, (weight, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+            W, b = np.asarray(weight, np.float64), np.asarray(bias, np.float64)
+            given = self._then(
+                kind,
+                [given],
+                partial(_dense, layering, W, b),
+            )
+            if layer < last:
+                given = self._then(kind, [given], lambda values: bends.bent(layering, values[0]))
+        return given
 
 
-def _logits(model: Any, x: NDArray[Any]) -> NDArray[Any]:
+def _columns(chosen: NDArray[np.int64], values: list[Any]) -> AffineTensor:
+    x: AffineTensor = values[0]
+    return x.moved(x.index[:, chosen])
+
+
+def _dense(layering: Layering, weight: FloatArray, bias: FloatArray, values: list[Any]) -> AffineTensor:
+    return layering.shifted(matrix_product(layering, values[0], weight), bias)
+
+
+def _best(model: Any) -> Any:
+    """The model itself, or the best one of a search."""
+    while hasattr(model, "best_estimator_"):
+        model = model.best_estimator_
+    return model
+
+
+def _is_pipeline(model: Any) -> bool:
+    return hasattr(model, "steps") and hasattr(model, "named_steps")
+
+
+def _steps_of(pipeline: Any) -> list[Any]:
+    """The steps that do something."""
+    steps = [step for _, step in pipeline.steps if step is not None and not isinstance(step, str)]
+    if not steps:
+        raise InvalidNetworkError("the pipeline has no step")
+    return steps
+
+
+def _check_fitted(model: Any, attribute: str) -> None:
+    if not hasattr(model, attribute):
+        raise InvalidNetworkError(f"the {type(model).__name__} is not fitted; call its fit(X, y) first")
+
+
+def _width(model: Any) -> int:
+    """Number of inputs of a fitted model."""
+    model = _best(model)
+    candidates = [model, *(_steps_of(model) if _is_pipeline(model) else ())]
+    for part in (_best(candidate) for candidate in candidates):
+        if hasattr(part, "n_features_in_"):
+            return int(part.n_features_in_)
+    raise InvalidNetworkError(f"the {type(model).__name__} does not say how many inputs it takes")
+
+
+def _as_fitted(model: Any, x: NDArray[Any]) -> Any:
+    """Inputs as a table with the names of the columns that a model was fitted on, where it had any."""
+    model = _best(model)
+    parts = [model, *(_steps_of(model)[:1] if _is_pipeline(model) else ())]
+    names = next((part.feature_names_in_ for part in parts if hasattr(part, "feature_names_in_")), None)
+    if names is None:
+        return x
+    pandas = optional_import("pandas", "sklearn", "comparing a model that was fitted on a table")
+    return pandas.DataFrame(x, columns=list(names))
+
+
+def _values(model: Any, x: Any) -> NDArray[Any]:
+    """A model's own forward pass, of classifiers the logits; (n, outputs)."""
+    model = _best(model)
+    kind = type(model).__name__
+    if _is_pipeline(model):
+        *steps, last = _steps_of(model)
+        for step in steps:
+            x = step.transform(x)
+        return _values(last, x)
+    if kind == "TransformedTargetRegressor":
+        # predictions of one target have one axis, and go through as a column
+        found = _values(model.regressor_, x)
+        return np.asarray(model.transformer_.inverse_transform(found)).reshape(len(found), -1)
+    if kind in ENSEMBLES:
+        return np.asarray(model.predict(x)).reshape(len(x), -1)
+    return _logits(model, x)
+
+
+def _logits(model: Any, x: Any) -> NDArray[Any]:
     """The model's own forward pass with its last nonlinearity switched off in a shallow copy."""
     bare = copy.copy(model)
     bare.out_activation_ = "identity"
@@ -131,4 +287,4 @@ def _logits(model: Any, x: NDArray[Any]) -> NDArray[Any]:
         # one logit comes back as the two columns 1 - z and z
         columns = np.asarray(bare.predict_proba(x))
         return columns[:, 1:] if model.n_outputs_ == 1 else columns
-    return np.asarray(bare.predict(x)).reshape(len(x), -1)
+    return np.asarray(bare.predict(x)).reshape(x.shape[0], -1)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_array, kron
 
 from regions.errors import InvalidNetworkError
-from regions.network.loaders import moves, torch_bends, torch_moves
+from regions.network.loaders import moves, torch_bends, torch_choices, torch_moves
 from regions.network.loaders.affine_operators import matrix_product, normalised, product, reduced
 from regions.network.loaders.affine_tensors import AffineTensor
 from regions.network.loaders.convolutions import average, convolution, transposed_convolution, window
@@ -21,7 +21,7 @@ from regions.network.loaders.torch_images import resampled
 from regions.network.loaders.torch_maxima import images, largest, largest_in_parts, largest_in_windows
 from regions.network.loaders.torch_tensors import to_float64
 
-__all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_LARGEST", "TORCH_OPERATORS", "TORCH_RISING"]
+__all__ = ["TORCH_CURVED", "TORCH_HEADS", "TORCH_JUMPING", "TORCH_LARGEST", "TORCH_OPERATORS", "TORCH_RISING"]
 
 # functions of single entries that nowhere fall, and what takes the largest of several: their order is free
 TORCH_RISING = ("relu", "relu_", "leaky_relu", "leaky_relu_", "hardtanh", "relu6")
@@ -47,8 +47,12 @@ TORCH_CURVED = (
         "hardshrink",
     ),
     *("glu", "erf", "exp", "log", "log_sigmoid", "logsumexp", "pow", "square", "sqrt", "rsqrt", "sin", "cos"),
-    *("std", "var", "norm", "linalg_vector_norm", "addcmul", "bilinear", "reciprocal"),
+    *("lstm", "gru", "rnn_tanh", "std", "var", "norm", "addcmul", "bilinear", "reciprocal"),
     *("layer_norm", "group_norm", "native_layer_norm", "native_group_norm", "scaled_dot_product_attention"),
+)
+TORCH_JUMPING = (
+    *("sign", "floor", "ceil", "round", "trunc", "frac", "heaviside", "bucketize", "gt", "lt", "ge", "le"),
+    *("eq", "ne", "fmod", "remainder", "quantize_per_tensor", "quantize_per_channel"),
 )
 
 
@@ -236,7 +240,7 @@ def _all(names: Sequence[str], handler: Handler) -> dict[str, Handler]:
 RESAMPLED = (
     *(f"upsample_nearest{k}d" for k in (1, 2, 3)),
     *(f"_upsample_nearest_exact{k}d" for k in (1, 2, 3)),
-    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
 )
 PADDED = tuple(f"{kind}_pad{k}d" for kind in ("reflection", "replication") for k in (1, 2, 3))
 TORCH_OPERATORS: dict[str, Handler] = {
@@ -288,6 +292,15 @@ TORCH_OPERATORS: dict[str, Handler] = {
     **_all(("flip", "roll"), torch_moves.turned),
     **_all(("pad", "constant_pad_nd"), torch_moves.padded),
     **_all(PADDED, torch_moves.padded),
+    **_all(("where", "masked_fill", "masked_fill_"), torch_choices.where),
+    **_all(("tril", "triu"), torch_choices.triangle),
+    **_all(("gather",), torch_choices.gathered),
+    **_all(("select_scatter", "slice_scatter"), torch_choices.replaced),
+    **_all(("copy", "fill"), torch_choices.filled),
+    **_all(("im2col",), torch_choices.patches),
+    **_all(("col2im",), torch_choices.summed_patches),
+    **_all(("einsum",), torch_choices.contraction),
+    **_all(("linalg_vector_norm",), torch_choices.sum_of_sizes),
     **_all(("sym_size",), torch_moves.size_of),
     **_all(("getitem",), torch_moves.item_of),
 }

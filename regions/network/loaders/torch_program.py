@@ -21,6 +21,7 @@ from regions.network.loaders.graph_steps import Bend, Step, maxima_first, needed
 from regions.network.loaders.torch_operators import (
     TORCH_CURVED,
     TORCH_HEADS,
+    TORCH_JUMPING,
     TORCH_LARGEST,
     TORCH_OPERATORS,
     TORCH_RISING,
@@ -29,7 +30,7 @@ from regions.network.loaders.torch_operators import (
 from regions.network.loaders.torch_tensors import source_dtype
 from regions.network.relu_network import Network
 
-__all__ = ["Program"]
+__all__ = ["Program", "changes_in_place"]
 
 WHAT = "the exported PyTorch program"
 
@@ -186,6 +187,7 @@ class Program:
                 return [node.target(*positional, **named)]
         if call.kind not in TORCH_OPERATORS:
             reason = "is not piecewise linear" if call.kind in TORCH_CURVED else "is not supported"
+            reason = "jumps, so it is not continuous" if call.kind in TORCH_JUMPING else reason
             raise InvalidNetworkError(
                 f"operator {call.where} {reason}; supported are {', '.join(TORCH_OPERATORS)}"
             )
@@ -206,7 +208,9 @@ class Program:
             kind = _operator_name(node)
             if kind in TORCH_HEADS:
                 return str(node.args[0].name), kind.strip("_")
-            if kind not in PASSIVE or not hasattr(node.args[0], "name"):
+            scaled = kind in ("mul", "div", "add", "sub") and isinstance(node.args[1], int | float)
+            scaled = scaled and (kind in ("add", "sub") or node.args[1] > 0)
+            if not (scaled or kind in PASSIVE) or not hasattr(node.args[0], "name"):
                 break
             node = node.args[0]
         return output, ""
@@ -233,6 +237,17 @@ class Program:
                 f"batch axis and then fixed sizes"
             )
         return shape
+
+
+def changes_in_place(program: Any) -> bool:
+    """Tell whether an operator changes a value that something else sees too."""
+    for node in program.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if node.op == "call_function" and getattr(schema, "is_mutable", False) and node.args:
+            others = set(getattr(node.args[0], "users", ())) - {node}
+            if others or not node.users:
+                return True
+    return False
 
 
 def _names_of_outputs(torch: Any, program: Any) -> dict[str, str]:
