@@ -62,7 +62,7 @@ def test_a_progress_bar_shows_the_part_of_the_estimate(monkeypatch: pytest.Monke
             time.sleep(0.01)
         bar(100, 0.9)
         (task,) = bar._bar.tasks
-        assert (task.completed, task.fields["done"]) == (0.25, "100 of about 4e+02")
+        assert (task.completed, task.fields["done"]) == (0.25, "100 of about 400")
         assert "cells/s, " in task.fields["pace"] and task.fields["pace"].endswith(" left")
         bar(500, 0.95)  # more than were expected
         assert (task.completed, task.fields["done"]) == (0.95, "500")

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -115,7 +115,6 @@ class _LateBar:
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f} %  {task.fields[done]} " + self._unit),
                 TextColumn("{task.fields[pace]}"),
-                TimeElapsedColumn(),
                 console=self._console,
                 transient=True,
             )
@@ -126,7 +125,7 @@ class _LateBar:
         assert self._task is not None
         done, expected = f"{cells_so_far:,}", self._expected
         if expected > cells_so_far:
-            done, fraction_done = f"{done} of about {expected:,.2g}", cells_so_far / expected
+            done, fraction_done = f"{done} of about {float(f'{expected:.2g}'):,.0f}", cells_so_far / expected
         pace = pace_in_words(cells_so_far, fraction_done, time.monotonic() - self._start, self._unit)
         self._bar.update(self._task, completed=fraction_done, done=done, pace=pace)
 

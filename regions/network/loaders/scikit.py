@@ -257,7 +257,7 @@ def _as_fitted(model: Any, x: NDArray[Any]) -> Any:
     names = next((part.feature_names_in_ for part in parts if hasattr(part, "feature_names_in_")), None)
     if names is None:
         return x
-    pandas = optional_import("pandas", "sklearn", "comparing a model that was fitted on a table")
+    pandas = optional_import("pandas", "tables", "comparing a model that was fitted on a table")
     return pandas.DataFrame(x, columns=list(names))
 
 
