@@ -30,6 +30,7 @@ from regions import (
     preimage,
     volume_enclosures,
 )
+from regions.analysis.properties import cells_in_turn
 from regions.analysis.properties.backward_bounds import lines_of
 from regions.analysis.properties.box_branching import BoxBranching, undecided_boxes
 from regions.analysis.properties.box_contraction import contracted, weighted_sums
@@ -218,6 +219,22 @@ def test_intervals_hold_the_volumes_of_boxes_and_simplices(d: int) -> None:
         bounds[:, :1],
     )
     assert bounds[:, 0].tolist() == [0.0, math.inf]  # one facet is missing
+
+
+@pytest.mark.parametrize(("rare", "together"), [(0, 1), (1, 2), (64, 3), (10_000, 256)])
+def test_violating_cells_are_the_same_by_stops_and_by_patterns(
+    rare: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, box = random_network(8, (3, 5, 4, 3)), Box([-1.0] * 3, [1.0] * 3)
+    unsafe = [(np.array([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]), np.zeros(2)), ([[1.0, 0.0, 0.0]], [-1.0])]
+    exact = check_property(network, (box, unsafe), volume=True, workers=1)
+    monkeypatch.setattr(cells_in_turn, "RARE", rare)
+    monkeypatch.setattr(cells_in_turn, "TOGETHER", together)
+    found = check_property(network, (box, unsafe), volume="interval", workers=1, most_boxes=0)
+    assert found.violating_cells == exact.violating_cells > 5
+    assert found.share.low <= exact.share.low <= found.share.high < (1 + Fraction(1, 10**6)) * found.share.low
+    for one, other in zip(found.by_disjunct[0], exact.by_disjunct[0], strict=True):
+        assert one.low <= other.low <= one.high
 
 
 def test_intervals_of_shares_take_polytopes_and_touching_sets() -> None:

@@ -204,7 +204,7 @@ class PropertyReport(Shown):
         facts = {"property": self.name or "given", "verdict": f"{self.verdict.value}{stopped}"}
         if self.counterexample is not None:
             one = self.counterexample
-            facts["at"] = ", ".join(f"{x:.17g}" for x in one.rounded.tolist())
+            facts["at"] = ", ".join(map(repr, one.rounded.tolist()))
             facts["outputs there"] = ", ".join(f"{float(y):.9g}" for y in one.outputs)
             facts["rounded to floats"] = (
                 f"float64: {'unsafe' if one.float64 else 'not unsafe'}, "
