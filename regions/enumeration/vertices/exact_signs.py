@@ -77,6 +77,9 @@ class ExactSigns:
             if vertex not in labels:
                 labels[vertex] = self._labels(memory, vertex, planar)
             plane = None if unit < 0 else self._plane(memory, layer, unit)
+            if plane in rows and not any(rows[plane]):  # as it was at another vertex
+                memory.answers[k] = 0
+                continue
             if path is not None and self._normed(memory, k, path, plane, labels[vertex]):
                 continue
             if self._enclosed(memory, k, key, plane, labels[vertex]):
