@@ -14,7 +14,7 @@ from regions.density import GaussianDensity, UniformDensity
 from regions.domain import Box, Segment
 from regions.enumeration.enumerate import enumerate_cells
 from regions.errors import InvalidInputError
-from regions.estimators import Estimate, local_complexity
+from regions.estimators import Coarea, Estimate, local_complexity
 from regions.network.relu_network import Network
 from regions.validation.closed_form import one_hidden_layer_local_complexity
 from regions.validation.local_complexity import (
@@ -212,10 +212,12 @@ def test_settings_that_do_not_fit_are_refused():
     density, rng = UniformDensity(box), np.random.default_rng(0)
     with pytest.raises(InvalidInputError, match="needs n_bias, n_samples"):
         validate(local_complexity, network, box, density, rng=rng, sigma=0.1)
-    with pytest.raises(InvalidInputError, match="does not know samples"):
+    with pytest.raises(InvalidInputError, match="^validate does not know samples; its settings"):
         validate(
             local_complexity, network, box, density, rng=rng, sigma=0.1, n_samples=9, n_bias=3, samples=1
         )
+    with pytest.raises(InvalidInputError, match="compare_estimators judges objects"):
+        validate(Coarea(0.1), network, box, density, rng=rng, sigma=0.1, n_samples=9, n_bias=3)
     with pytest.raises(InvalidInputError, match="must return an Estimate"):
         validate(lambda *a, **k: 1.0, network, box, density, rng=rng, sigma=0.1, n_samples=9, n_bias=3)
     for sigma, n_bias, kind in [(-1.0, 5, "gradient"), (0.1, 1, "gradient"), (0.1, 5, "other")]:

@@ -366,9 +366,13 @@ def validate(
     missing = sorted(ValidationSettings.__required_keys__ - settings.keys())
     unknown = sorted(settings.keys() - known)
     if missing or unknown:
+        said = [f"needs {', '.join(missing)}"] if missing else []
+        said += [f"does not know {', '.join(unknown)}"] if unknown else []
+        raise InvalidInputError(f"validate {' and '.join(said)}; its settings are {', '.join(sorted(known))}")
+    if isinstance(estimator, type) or not callable(estimator):
         raise InvalidInputError(
-            f"validate needs {', '.join(missing) or 'nothing more'} and does not know "
-            f"{', '.join(unknown) or 'nothing'}; its settings are {', '.join(sorted(known))}"
+            f"the estimator is {estimator!r}, and validate calls it as it calls local_complexity: give a "
+            "function; compare_estimators judges objects with an estimate method"
         )
     check_objects(network, density, domain, rng)
     domain = part_with_mass(domain, density)
