@@ -212,7 +212,7 @@ def test_settings_that_do_not_fit_are_refused():
     density, rng = UniformDensity(box), np.random.default_rng(0)
     with pytest.raises(InvalidInputError, match="needs n_bias, n_samples"):
         validate(local_complexity, network, box, density, rng=rng, sigma=0.1)
-    with pytest.raises(InvalidInputError, match="^validate does not know samples; its settings"):
+    with pytest.raises(InvalidInputError, match=r"^validate does not know samples; its settings"):
         validate(
             local_complexity, network, box, density, rng=rng, sigma=0.1, n_samples=9, n_bias=3, samples=1
         )
