@@ -39,6 +39,7 @@ from regions.rational.tree_rows import TreeRows, units_behind
 
 Pattern = NDArray[np.bool_] | bytes
 ENCLOSED_DIGITS = (5, 8)  # of rows with errors, where floats leave a question open, and then the first ones
+FEW_UNITS = 200  # of which whole layers as matrices are found sooner than row after row
 _EXACT_BITS = 1000  # integers up to here are converted to floats directly
 
 
@@ -91,16 +92,20 @@ class ExactNetwork:
         self._maps: OrderedDict[tuple[int, bytes], Any] = OrderedDict()
         self._float_maps: OrderedDict[tuple[int, bytes], NDArray[np.float64]] = OrderedDict()
         self._rows: RowMaps | None = None
-        start, shift = dyadic_integers(np.column_stack([domain.basis, domain.origin]))
-        self._lower(start, shift)
+        self._lower()
 
-    def _lower(self, start: list[int], shift: int) -> None:
+    def _row_maps(self) -> RowMaps:
+        start, shift = dyadic_integers(np.column_stack([self.domain.basis, self.domain.origin]))
+        return RowMaps(self.network, start, shift, self.dimension + 1)
+
+    def _lower(self) -> None:
         """Note the powers of two of inputs and values; the weights follow layer by layer, when asked for."""
+        start, shift = dyadic_integers(np.column_stack([self.domain.basis, self.domain.origin]))
         columns = self.dimension + 1
         self._matrices: dict[int, Any] = {}
         self._unit_matrices: dict[tuple[int, int], Any] = {}
         if are_large(self.network.operators):
-            self._rows = RowMaps(self.network, start, shift, columns)
+            self._rows = self._row_maps()
             return
         self.__dict__.update(input_shifts=[shift], shifts=[], _slopes={})
         for layer, (weight, bias) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
@@ -340,9 +345,11 @@ class ExactNetwork:
 
     @cached_property
     def tree_rows(self) -> TreeRows | None:
-        """The rows of a large network in which values depend on few units; None for others."""
-        behind = None if self._rows is None else units_behind(self.network)
-        return None if behind is None else TreeRows(self.network, cast(RowMaps, self._rows), behind)
+        """The rows of a network of many units in which values depend on few of them; None for others."""
+        if self._rows is None and self.network.n_units < FEW_UNITS:
+            return None
+        behind = units_behind(self.network)
+        return None if behind is None else TreeRows(self.network, self._rows or self._row_maps(), behind)
 
     @property
     def encloses(self) -> int:
