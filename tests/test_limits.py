@@ -77,7 +77,7 @@ def test_time_is_a_number_above_zero(value: Any) -> None:
             function(network, box, max_second=1.0)  # type: ignore[call-arg]
 
 
-LARGE = [("planar", 2, (300, 300, 300)), ("cells", 3, (400, 400)), ("lp", 4, (200, 200))]
+LARGE = [("planar", 2, (900, 900, 900)), ("cells", 3, (400, 400)), ("lp", 4, (200, 200))]
 
 
 @pytest.mark.sweep(2, 4)
