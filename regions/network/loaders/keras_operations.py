@@ -108,9 +108,7 @@ def _of_one(layer: KerasLayer, kind: str, x: AffineTensor) -> Result:
 
 
 def _along_axes(layer: KerasLayer, kind: str, x: AffineTensor) -> Result:
-    given, rank = _setting(layer, "axis", 1, None), len(x.shape)
-    axes = range(rank) if given is None else [given] if isinstance(given, int) else given
-    chosen = tuple(sorted({moves.axis_of(int(axis), rank) for axis in axes}))
+    chosen = moves.axes_of(_setting(layer, "axis", 1, None), len(x.shape))
     if 0 in chosen or layer.config.get("initial") is not None:
         raise InvalidNetworkError(f"{layer.where} joins samples, or has a first value; supported is neither")
     keep = bool(layer.config.get("keepdims", False))

@@ -5,7 +5,7 @@ The meaning of the numbers is that of ONNX and PyTorch: negative axes count from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -16,9 +16,11 @@ from regions.errors import InvalidNetworkError
 from regions.network.loaders.affine_tensors import AffineTensor, check_shape
 
 __all__ = [
+    "axes_of",
     "chosen",
     "concatenated",
     "expanded",
+    "gathered_along",
     "gathered_places",
     "moved",
     "padded",
@@ -31,6 +33,7 @@ __all__ = [
     "split",
     "spread_channels",
     "squeezed",
+    "triangle",
 ]
 
 Array = NDArray[Any]
@@ -139,6 +142,20 @@ def chosen(layering: Any, mask: Array, x: Any, y: Any) -> Any:
     return AffineTensor(rows, np.where(mask, first, second), dtype)
 
 
+def triangle(layering: Any, x: Any, k: int, *, upper: bool) -> Any:
+    """Entries of matrices on diagonal k and below it, or above it; 0 elsewhere."""
+    rows, columns = shape_of(x)[-2:]
+    mask = np.tri(rows, columns, k - 1 if upper else k, dtype=np.bool_)
+    zero = np.zeros((), np.float64 if isinstance(x, AffineTensor) else x.dtype)
+    return chosen(layering, ~mask if upper else mask, x, zero)
+
+
+def gathered_along(x: Any, axis: int, places: Array) -> Any:
+    """Entries by places along an axis, of as many along the others as the places have."""
+    cut = tuple(slice(None) if k == axis else slice(n) for k, n in enumerate(places.shape))
+    return moved(x, lambda entries: np.take_along_axis(entries[cut], places, axis))
+
+
 def replaced(layering: Any, x: Any, places: tuple[Any, ...], y: Any) -> Any:
     """Put y in the place of some entries of x, as numpy's `x[places] = y`."""
     if not (isinstance(x, AffineTensor) or isinstance(y, AffineTensor)):
@@ -222,6 +239,12 @@ def gathered_places(x: Any, block: int, *, channels_first: bool) -> Any:
             .reshape(count, channels * block * block, rows, columns)
         ),
     )
+
+
+def axes_of(axes: Iterable[int] | int | None, rank: int) -> tuple[int, ...]:
+    """Return axes counted from the beginning, each once and in order; None: all of them."""
+    every = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
+    return tuple(sorted({axis_of(int(axis), rank) for axis in every}))
 
 
 def axis_of(axis: int, rank: int) -> int:

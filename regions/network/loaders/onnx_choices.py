@@ -32,11 +32,7 @@ def where(node: Operator, arguments: list[Any]) -> list[Any]:
 
 def triangle(node: Operator, arguments: list[Any]) -> list[Any]:
     x, k = arguments[0], _constant(node, arguments[1], 0) if len(arguments) > 1 else 0
-    shape = moves.shape_of(x)
-    mask = np.tri(shape[-2], shape[-1], int(k) - (1 if node.get("upper", 1) else 0), dtype=np.bool_)
-    mask = ~mask if node.get("upper", 1) else mask
-    zero = np.zeros((), np.float64 if isinstance(x, AffineTensor) else x.dtype)
-    return [moves.chosen(node.layering, mask, x, zero)]
+    return [moves.triangle(node.layering, x, int(k), upper=bool(node.get("upper", 1)))]
 
 
 def running_sum(node: Operator, arguments: list[Any]) -> list[Any]:
@@ -56,8 +52,7 @@ def gathered(node: Operator, arguments: list[Any]) -> list[Any]:
     shape = moves.shape_of(x)
     if node.kind == "GatherElements":
         axis = moves.axis_of(int(node.get("axis", 0)), len(shape))
-        cut = tuple(slice(None) if k == axis else slice(n) for k, n in enumerate(index.shape))
-        return [moves.moved(x, lambda entries: np.take_along_axis(entries[cut], index % shape[axis], axis))]
+        return [moves.gathered_along(x, axis, index % shape[axis])]
     if node.get("batch_dims", 0):
         if shape[0] != 1 or index.shape[0] != 1 or node.get("batch_dims") != 1:
             raise InvalidNetworkError(f"{node.where} has batch_dims, which is supported for one sample only")

@@ -190,11 +190,10 @@ def _reduce(node: Operator, arguments: list[Any]) -> list[Any]:
 
 def _axes(node: Operator, arguments: list[Any]) -> tuple[int, ...]:
     """The axes that are reduced; none where nothing is."""
-    rank = len(moves.shape_of(arguments[0]))
     axes = node.integers("axes", arguments, 1)
     if not axes:
-        axes = [] if node.get("noop_with_empty_axes", 0) else list(range(rank))
-    return tuple(sorted({moves.axis_of(axis, rank) for axis in axes}))
+        axes = [] if node.get("noop_with_empty_axes", 0) else None
+    return moves.axes_of(axes, len(moves.shape_of(arguments[0])))
 
 
 # ---------------------------------------------------------------- bends

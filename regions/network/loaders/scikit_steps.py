@@ -185,15 +185,13 @@ def parts_of(step: Any) -> Iterator[tuple[Any, NDArray[np.int64] | None]]:
         If weights are given to them, or it is not fitted.
     """
     kind = type(step).__name__
+    if step.transformer_weights:
+        raise InvalidNetworkError(f"the {kind} of the pipeline has weights; supported is none")
     if kind == "FeatureUnion":
-        if step.transformer_weights:
-            raise InvalidNetworkError(f"the {kind} of the pipeline has weights; supported is none")
         for _, part in step.transformer_list:
             if not (isinstance(part, str) and part == "drop"):
                 yield (None if isinstance(part, str) or part is None else part), None
         return
-    if step.transformer_weights:
-        raise InvalidNetworkError(f"the {kind} of the pipeline has weights; supported is none")
     names = [str(name) for name in getattr(step, "feature_names_in_", ())]
     width = int(_fitted(step, "n_features_in_"))
     for _, part, columns in _fitted(step, "transformers_"):

@@ -50,10 +50,7 @@ def where(call: Call) -> Any:
 
 
 def triangle(call: Call) -> Any:
-    x, k = call.x, int(call.get("diagonal", 0))
-    upper = call.kind == "triu"
-    mask = np.tri(x.shape[-2], x.shape[-1], k - 1 if upper else k, dtype=np.bool_)
-    return moves.chosen(call.layering, ~mask if upper else mask, x, np.zeros(()))
+    return moves.triangle(call.layering, call.x, int(call.get("diagonal", 0)), upper=call.kind == "triu")
 
 
 def gathered(call: Call) -> Any:
@@ -61,9 +58,7 @@ def gathered(call: Call) -> Any:
     index, axis = call.arguments["index"], moves.axis_of(int(call.arguments["dim"]), len(call.x.shape))
     if computed(index):
         raise InvalidNetworkError(f"{call.where} has computed indices; supported are constant ones")
-    places = np.asarray(index, np.int64)
-    cut = tuple(slice(None) if k == axis else slice(n) for k, n in enumerate(places.shape))
-    return moves.moved(call.x, lambda entries: np.take_along_axis(entries[cut], places, axis))
+    return moves.gathered_along(call.x, axis, np.asarray(index, np.int64))
 
 
 def replaced(call: Call) -> Any:
@@ -133,9 +128,7 @@ def sum_of_sizes(call: Call) -> Any:
             f"{call.where} of order {call.get('ord', 2)} is not piecewise linear, or not supported; "
             "supported is order 1"
         )
-    rank, given = len(call.x.shape), call.get("dim")
-    axes = range(rank) if given is None else [given] if isinstance(given, int) else list(given)
-    chosen = tuple(sorted({moves.axis_of(axis, rank) for axis in axes}))
+    chosen = moves.axes_of(call.get("dim"), len(call.x.shape))
     keep = bool(call.get("keepdim", False))
     result = bends.bent(call.layering, call.x, -1.0)
     return bends.then(result, lambda x: reduced(call.layering, x, chosen, keep=keep, mean=False))

@@ -70,10 +70,8 @@ def _with_places(result: AffineTensor | Bend) -> Any:
 
 def largest(call: Call) -> Any:
     """The largest or smallest entries along some axes, or of all."""
-    x, rank = call.x, len(call.x.shape)
-    given = call.get("dim", [])
-    axes = [given] if isinstance(given, int) else list(given)
-    chosen = tuple(sorted({moves.axis_of(axis, rank) for axis in axes or range(rank)}))
+    x, given = call.x, call.get("dim", [])
+    chosen = moves.axes_of(given if isinstance(given, int) or given else None, len(x.shape))
     sign = -1.0 if call.kind in ("amin", "min") else 1.0
     result = bends.largest_along(call.layering, x, chosen, keep=bool(call.get("keepdim", False)), sign=sign)
     return _with_places(result) if call.kind in ("max", "min") and isinstance(given, int) else result

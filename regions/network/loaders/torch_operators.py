@@ -215,10 +215,8 @@ def _negative(call: Call) -> Any:
 
 
 def _reduce(call: Call) -> Any:
-    x, rank = call.x, len(call.x.shape)
-    given = call.get("dim", [])
-    axes = [given] if isinstance(given, int) else list(given)
-    chosen = tuple(sorted({moves.axis_of(axis, rank) for axis in axes or range(rank)}))
+    x, given = call.x, call.get("dim", [])
+    chosen = moves.axes_of(given if isinstance(given, int) or given else None, len(x.shape))
     keep = bool(call.get("keepdim", False))
     return reduced(call.layering, x, chosen, keep=keep, mean=call.kind == "mean")
 
