@@ -5,7 +5,7 @@ All terms of such a sum are multiples of one power of two, and so many times tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ldexp
 
 import numpy as np
@@ -23,6 +23,18 @@ def _largest(unit: int) -> float:
     return ldexp(1.0, 53 + min(max(unit, -1000), 900))
 
 
+def _units(
+    weights: list[Matrix], biases: list[NDArray[np.float64]], slopes: list[Slopes]
+) -> Iterator[tuple[int, int]]:
+    """Yield for each layer exponents of two, of which all its inputs and all its values are multiples."""
+    unit = 0  # of the identity
+    for weight, bias, pair in zip(weights, biases, [None, *slopes], strict=False):
+        inputs = unit if pair is None else unit + _last_place(pair)
+        products = inputs + _last_place(values_of(weight))
+        unit = min(products, _last_place(bias)) if bias.any() else products
+        yield inputs, unit
+
+
 def exact_layers(weights: list[Matrix], biases: list[NDArray[np.float64]], slopes: list[Slopes]) -> int:
     """Count the layers, from the input on, whose maps are computed without rounding.
 
@@ -30,18 +42,15 @@ def exact_layers(weights: list[Matrix], biases: list[NDArray[np.float64]], slope
     below 2**53 times that; so is every partial sum (networks of small integers or short fractions). Slopes
     below a layer are factors of its terms, and their products must be exact already.
     """
-    unit, size = 0, 1.0  # the identity
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        pair = slopes[layer - 1] if layer else None
+    size = 1.0  # of the identity
+    for layer, (inputs, unit) in enumerate(_units(weights, biases, slopes)):
+        weight, bias, pair = weights[layer], biases[layer], slopes[layer - 1] if layer else None
         if pair is not None:
-            unit += _last_place(pair)
             size *= float(np.abs(pair).max())
-            if not size < _largest(unit):
+            if not size < _largest(inputs):
                 return layer
         rows = abs(weight).sum(axis=1) if layer else np.abs(values_of(weight)).max(initial=0.0)
         size = float((rows * size + np.abs(bias)).max(initial=0.0))
-        products = unit + _last_place(values_of(weight))
-        unit = min(products, _last_place(bias)) if bias.any() else products
         if not size < _largest(unit):
             return layer
     return len(weights)
@@ -56,21 +65,18 @@ def exact_limits(
     those of a network that folds its input grow by the product of its slopes only. 0.0 where none is exact.
     """
     limits = np.zeros(len(weights))
-    unit = min(_last_place(values_of(weights[0])), _last_place(biases[0]))
-    for layer in range(1, len(weights)):
-        weight, bias, pair, below = weights[layer], biases[layer], slopes[layer - 1], unit
-        steepest, limit = 1.0, np.inf
-        if pair is not None:
-            unit += _last_place(pair)
-            steepest = max(float(np.abs(pair).max()), 1.0)
-            limit = _largest(unit) / steepest
-        unit = min(unit + _last_place(values_of(weight)), _last_place(bias) if bias.any() else 0)
-        sizes = float(abs(weight).sum(axis=1).max(initial=0.0)) * steepest
-        left = _largest(unit) - float(np.abs(bias).max(initial=0.0))
-        limit = min(limit, left / max(sizes, 2.0**-1000)) * (1.0 - 1e-9)
-        if unit < -1000 or limit < _largest(below - 53):
-            break
-        limits[layer] = limit
+    below = 0
+    for layer, (inputs, unit) in enumerate(_units(weights, biases, slopes)):
+        if layer:
+            pair = slopes[layer - 1]
+            steepest = 1.0 if pair is None else max(float(np.abs(pair).max()), 1.0)
+            sizes = float(abs(weights[layer]).sum(axis=1).max(initial=0.0)) * steepest
+            left = _largest(unit) - float(np.abs(biases[layer]).max(initial=0.0))
+            limit = min(_largest(inputs) / steepest, left / max(sizes, 2.0**-1000)) * (1.0 - 1e-9)
+            if unit < -1000 or limit < _largest(below - 53):
+                break
+            limits[layer] = limit
+        below = unit
     return limits
 
 

@@ -94,19 +94,22 @@ class ExactNetwork:
         self._rows: RowMaps | None = None
         self._lower()
 
+    @cached_property
+    def _start(self) -> NDArray[np.float64]:
+        """The rows of the inputs, the constant last in each."""
+        return np.column_stack([self.domain.basis, self.domain.origin])
+
     def _row_maps(self) -> RowMaps:
-        start, shift = dyadic_integers(np.column_stack([self.domain.basis, self.domain.origin]))
-        return RowMaps(self.network, start, shift, self.dimension + 1)
+        return RowMaps(self.network, *dyadic_integers(self._start), self.dimension + 1)
 
     def _lower(self) -> None:
         """Note the powers of two of inputs and values; the weights follow layer by layer, when asked for."""
-        start, shift = dyadic_integers(np.column_stack([self.domain.basis, self.domain.origin]))
-        columns = self.dimension + 1
         self._matrices: dict[int, Any] = {}
         self._unit_matrices: dict[tuple[int, int], Any] = {}
         if are_large(self.network.operators):
             self._rows = self._row_maps()
             return
+        start, shift = dyadic_integers(self._start)
         self.__dict__.update(input_shifts=[shift], shifts=[], _slopes={})
         for layer, (weight, bias) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
             own = max(dyadic_shift(weight), dyadic_shift(bias))
@@ -118,7 +121,7 @@ class ExactNetwork:
                 self._slopes[layer] = slopes[: bias.size], slopes[bias.size :]
                 self.input_shifts[-1] += own
         last = [0] * self.dimension + [1 << shift]
-        self._inputs_of_first = fmpz_mat(self.network.input_dim + 1, columns, start + last)
+        self._inputs_of_first = fmpz_mat(self.network.input_dim + 1, self.dimension + 1, start + last)
 
     @cached_property
     def input_shifts(self) -> list[int]:
@@ -339,9 +342,8 @@ class ExactNetwork:
 
     @cached_property
     def _enclosures(self) -> list[FloatRows | RowEnclosures]:
-        start = np.column_stack([self.domain.basis, self.domain.origin])
-        fixed = [RowEnclosures(self.network, start, digits) for digits in ENCLOSED_DIGITS]
-        return [FloatRows(self.network, start), *fixed]
+        fixed = [RowEnclosures(self.network, self._start, digits) for digits in ENCLOSED_DIGITS]
+        return [FloatRows(self.network, self._start), *fixed]
 
     @cached_property
     def tree_rows(self) -> TreeRows | None:

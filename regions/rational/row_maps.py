@@ -46,7 +46,7 @@ class RowMaps:
         self.start = [tuple(start[k : k + columns]) for k in range(0, len(start), columns)]
         self._shift = shift
         sizes = [bias.size if relu else 0 for bias, relu in zip(network.biases, network.relu, strict=True)]
-        self._units_before = [0, *accumulate(sizes)]
+        self.units_before = [0, *accumulate(sizes)]
         self._kept: OrderedDict[tuple[int, bytes], dict[int, IntRow]] = OrderedDict()
 
     @cached_property
@@ -96,7 +96,7 @@ class RowMaps:
 
     def _rows(self, layer: int, pattern: bytes, units: NDArray[np.int64]) -> dict[int, IntRow]:
         """Return the rows that are known of a layer, after finding those of these units."""
-        key = (layer, pattern[: self._units_before[layer]])
+        key = (layer, pattern[: self.units_before[layer]])
         known = self._kept.setdefault(key, {})
         self._kept.move_to_end(key)
         missing = np.array([unit for unit in units.tolist() if unit not in known], np.int64)
@@ -119,7 +119,7 @@ class RowMaps:
         below = layer - 1
         if not self._network.relu[below]:
             return self._rows(below, pattern, needed)
-        states = np.frombuffer(pattern, np.uint8)[self._units_before[below] : self._units_before[layer]]
+        states = np.frombuffer(pattern, np.uint8)[self.units_before[below] : self.units_before[layer]]
         if below not in self.slopes:
             needed = needed[states[needed] != 0]
             found = self._rows(below, pattern, needed)

@@ -59,7 +59,7 @@ class TreeRows:
     Parameters
     ----------
     network : Network
-    maps : RowMaps, whose inputs' rows and powers of two are taken
+    maps : RowMaps, whose inputs' rows, places of units and powers of two are taken
     behind : as `units_behind` returns them
     """
 
@@ -114,13 +114,7 @@ class TreeRows:
             return 1, self._start[column]
         below, factor = layer - 1, 1
         if self._network.relu[below]:
-            right = states[self._network.unit_offsets[self._layer_number[below]] + column]
+            right = states[self._maps.units_before[below] + column]
             pair = self._maps.slopes.get(below)
             factor = int(right) if pair is None else pair[1 if right else 0][column]
         return (factor, self.row(below, states, column)) if factor else (0, ())
-
-    @cached_property
-    def _layer_number(self) -> dict[int, int]:
-        """The number among the layers of units that an affine layer has."""
-        layers = [layer for layer, relu in enumerate(self._network.relu) if relu]
-        return {layer: number for number, layer in enumerate(layers)}
