@@ -87,18 +87,10 @@ class Kernel:
         from numba import njit
 
         from regions.kernels.memory import layout_types  # noqa: F401  # numba learns what kernels take
+        from regions.kernels.memory.part_libraries import compiler
 
-        options = dict(self._options)
-        borrowing = "_nrt" in options
-        if self._inside or borrowing:
-            from regions.kernels.memory import part_libraries as compilers
-
-            options["pipeline_class"] = {
-                (True, True): compilers.BorrowingPartCompiler,
-                (True, False): compilers.BorrowingCompiler,
-                (False, True): compilers.AllocatingPartCompiler,
-            }[borrowing, self._inside]
-        dispatcher = _one_type(njit(**options)(self.py_func))
+        passes = compiler(borrowing="_nrt" in self._options, part=self._inside)
+        dispatcher = _one_type(njit(pipeline_class=passes, **self._options)(self.py_func))
         return _keep(dispatcher) if self._kept else dispatcher
 
     @property

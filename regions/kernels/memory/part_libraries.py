@@ -9,6 +9,7 @@ passes and code libraries work inside.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from numba.core.codegen import JITCodeLibrary
@@ -96,36 +97,24 @@ class _UsePartLibrary(LoweringPass):  # type: ignore[misc]
         return True
 
 
-def _passes(state: Any, *, borrowing: bool, part: bool) -> list[Any]:
-    """The passes of numba's that a kernel needs; a part has its library chosen before the lowering."""
-    passes = DefaultPassBuilder.define_nopython_pipeline(state)
-    if borrowing:
-        passes.passes = [(one, name) for one, name in passes.passes if one not in _NOT_NEEDED]
-    if part:
-        passes.add_pass_after(_UsePartLibrary, AnnotateTypes)
-    passes.finalize()
-    return [passes]
+@cache
+def compiler(borrowing: bool, part: bool) -> type[CompilerBase]:
+    """Return numba's compiler with the passes that a kernel needs.
 
+    Parameters
+    ----------
+    borrowing : whether it makes no arrays of its own
+    part : whether it exists inside other kernels only, so that its code goes to a `PartLibrary`
+    """
 
-class BorrowingCompiler(CompilerBase):  # type: ignore[misc]
-    """numba's compiler of a kernel that borrows all its arrays."""
+    class Compiler(CompilerBase):  # type: ignore[misc]
+        def define_pipelines(self) -> list[Any]:
+            passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            if borrowing:
+                passes.passes = [(one, name) for one, name in passes.passes if one not in _NOT_NEEDED]
+            if part:
+                passes.add_pass_after(_UsePartLibrary, AnnotateTypes)  # before the lowering
+            passes.finalize()
+            return [passes]
 
-    def define_pipelines(self) -> list[Any]:
-        """Return the passes of a kernel."""
-        return _passes(self.state, borrowing=True, part=False)
-
-
-class BorrowingPartCompiler(CompilerBase):  # type: ignore[misc]
-    """The same for a part: with a `PartLibrary` to write to."""
-
-    def define_pipelines(self) -> list[Any]:
-        """Return the passes of a kernel."""
-        return _passes(self.state, borrowing=True, part=True)
-
-
-class AllocatingPartCompiler(CompilerBase):  # type: ignore[misc]
-    """numba's compiler of a part that makes arrays of its own."""
-
-    def define_pipelines(self) -> list[Any]:
-        """Return the passes of a kernel."""
-        return _passes(self.state, borrowing=False, part=True)
+    return Compiler

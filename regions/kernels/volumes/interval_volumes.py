@@ -8,6 +8,7 @@ from math import frexp, inf, ldexp
 import numpy as np
 from numpy.typing import NDArray
 
+from regions.kernels.memory.bits import ONE, ZERO, trailing_zeros
 from regions.kernels.memory.compiling import allocating, allocating_part
 
 FloatArray = NDArray[np.float64]
@@ -72,13 +73,13 @@ def list_facets(incidence: NDArray[np.uint64], places: IntArray) -> bool:
     for v in range(n):
         found = 0
         for word in range(incidence.shape[1]):
-            bits = incidence[v, word]
-            for bit in range(64):
-                if (bits >> np.uint64(bit)) & np.uint64(1) != np.uint64(0):
-                    if found == d:
-                        return False
-                    places[v, found] = 64 * word + bit
-                    found += 1
+            rest = incidence[v, word]
+            while rest != ZERO:
+                if found == d:
+                    return False
+                places[v, found] = 64 * word + trailing_zeros(rest)
+                rest &= rest - ONE
+                found += 1
         if found < d:
             return False
     return True
