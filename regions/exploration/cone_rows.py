@@ -84,8 +84,7 @@ class Cone:
     @cached_property
     def programs(self) -> BoxPrograms:
         """Programs over the cone, in the cube."""
-        m, n = self.rows.shape
-        return BoxPrograms(-self.rows, np.zeros(m), -np.ones(n), np.ones(n), seconds=SECONDS)
+        return _programs(self.rows)
 
 
 class KnownFacets:
@@ -105,9 +104,13 @@ class KnownFacets:
         """Take in the facets that were found since; programs begin from nothing then."""
         others = range(self.cone.units.size, len(self.cone.rows))
         self.numbers = [*sorted(self.cone.beyond), *others]
-        rows = self.cone.rows[self.numbers]
-        m, n = rows.shape
-        self.programs = BoxPrograms(-rows, np.zeros(m), -np.ones(n), np.ones(n), seconds=SECONDS)
+        self.programs = _programs(self.cone.rows[self.numbers])
+
+
+def _programs(rows: FloatArray) -> BoxPrograms:
+    """Programs over the points of the cube at which rows are >= 0."""
+    m, n = rows.shape
+    return BoxPrograms(-rows, np.zeros(m), -np.ones(n), np.ones(n), seconds=SECONDS)
 
 
 def first_met(rows: FloatArray, start: FloatArray, directions: FloatArray) -> list[tuple[int, FloatArray]]:
