@@ -2,6 +2,7 @@
 
     python benchmarks/scaling.py prepare FOLDER
     python benchmarks/scaling.py measure FOLDER --csv threads.csv [--workers 1,2,4,8,16] [--seconds 200]
+    python benchmarks/scaling.py compare FOLDER --csv executors.csv [--workers 2] [--rounds 5]
     python benchmarks/scaling.py simulate FOLDER --csv simulated.csv [--workers 1,16,64,256,1024]
 
 `prepare` copies the networks that the others need from `REGIONS_REFERENCE_DATA` or `../shared/data` to a
@@ -13,6 +14,9 @@ cpu : CPU seconds of the process
 tasks : subtrees that were given away, and one
 locked : CPU milliseconds of the workers' threads outside of compiled code, most of it with Python's lock
 serial : milliseconds of the call before and after its workers, joining facets included
+
+`compare` times one thread, and workers of each kind: threads, processes, Dask's on this machine.
+All take turns, and the least wall time of the rounds counts; pools and kernels are there before.
 
 `simulate` records a tree as tasks of a millisecond, with their own times, and plays the sharing of `threads`:
 a worker that has run dry gets the oldest subtree of the one whose oldest is nearest the root, `--delay`
@@ -30,7 +34,10 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -191,6 +198,44 @@ def timings(
         yield [*case, count, cells, *numbers, round(locked, 1), round(serial, 1)]
 
 
+def compare(folder: Path, path: Path, workers: int, rounds: int, only: str) -> None:
+    """Time all cases that executors take with one thread and with each kind of workers, in turn."""
+    warm_up()
+    with ExitStack() as pools, path.open("w", newline="") as file:
+        kinds: dict[str, dict[str, Any]] = {"one thread": {"workers": 1}, "threads": {"workers": workers}}
+        kinds["processes"] = {"executor": pools.enter_context(ProcessPoolExecutor(workers))}
+        if find_spec("distributed") is not None:
+            from distributed import Client, LocalCluster
+
+            local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            client = pools.enter_context(Client(pools.enter_context(local)))
+            kinds["dask"] = {"executor": client.get_executor()}
+        table = csv.writer(file)
+        table.writerow(["call", "network", "engine", "cells", "kind", "workers", "seconds", "speedup"])
+        for call, name, engine in CASES:
+            if (call == "list" and engine == "lp") or (only and only not in f"{call} {name} {engine}"):
+                continue
+            network, box = problem(folder, name)
+            function: Any = count_cells if call == "count" else enumerate_cells
+            best, cells = dict.fromkeys(kinds, np.inf), set()
+            for attempt in range(rounds + 1):  # the first one compiles, and sends the network to the workers
+                for kind, options in kinds.items():
+                    begin = time.perf_counter()
+                    found = function(network, box, engine=engine, **options)
+                    spent = time.perf_counter() - begin
+                    best[kind] = min(best[kind], spent if attempt else np.inf)
+                    cells.add(int(found.n_cells))
+                    del found
+            if len(cells) != 1:
+                raise SystemExit(f"{call} {name}: not all found the same number of cells: {sorted(cells)}")
+            for kind, seconds in best.items():
+                count = 1 if kind == "one thread" else workers
+                row = [call, name, engine, *cells, kind, count, round(seconds, 4)]
+                table.writerow([*row, round(best["one thread"] / seconds, 2)])
+                print(*row, round(best["one thread"] / seconds, 2), sep="\t", flush=True)
+            file.flush()
+
+
 @dataclass
 class Node:
     """A recorded task: its own CPU seconds, and the subtrees that it gave back, in the search's order."""
@@ -294,10 +339,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["prepare", "measure", "simulate"])
+    parser.add_argument("what", choices=["prepare", "measure", "compare", "simulate"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--csv", type=Path, default=Path("scaling.csv"))
     parser.add_argument("--workers", default="")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=200.0)
     parser.add_argument("--arithmetic", default="certified", choices=["certified", "float"])
     parser.add_argument("--only", default="", help="cases whose name has this in it")
@@ -310,6 +356,8 @@ def main() -> None:
     elif words.what == "measure":
         workers = [int(k) for k in (words.workers or "1,2,4,8,16").split(",")]
         measure(words.folder, words.csv, workers, words.seconds, words.arithmetic, words.only)
+    elif words.what == "compare":
+        compare(words.folder, words.csv, int(words.workers or usable_cores()), words.rounds, words.only)
     else:
         workers = [int(k) for k in (words.workers or "1,16,64,256,1024").split(",")]
         milli = 1e-3

@@ -252,12 +252,12 @@ class Network(Shown):
         """Number of outputs."""
         return int(self.operators[-1].shape[0])
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Number of units of each ReLU layer."""
         return tuple(bias.size for bias, relu in zip(self.biases, self.relu, strict=True) if relu)
 
-    @property
+    @cached_property
     def n_units(self) -> int:
         """Number of units of all ReLU layers."""
         return sum(self.widths)

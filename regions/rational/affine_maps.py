@@ -25,14 +25,8 @@ from regions.network.patterns import state_bytes, unit_place
 from regions.network.relu_network import Network
 from regions.rational.exact_polytope import RationalPolytope
 from regions.rational.float_rows import FloatRows
-from regions.rational.integer_rows import (
-    Row,
-    dyadic_integers,
-    dyadic_shift,
-    integers_over,
-    primitive,
-    solve_vertex,
-)
+from regions.rational.integer_layers import integer_layers
+from regions.rational.integer_rows import Row, dyadic_integers, primitive, solve_vertex
 from regions.rational.row_enclosures import EnclosedRow, RowEnclosures
 from regions.rational.row_maps import RowMaps
 from regions.rational.tree_rows import TreeRows, units_behind
@@ -103,22 +97,19 @@ class ExactNetwork:
         return RowMaps(self.network, *dyadic_integers(self._start), self.dimension + 1)
 
     def _lower(self) -> None:
-        """Note the powers of two of inputs and values; the weights follow layer by layer, when asked for."""
-        self._matrices: dict[int, Any] = {}
-        self._unit_matrices: dict[tuple[int, int], Any] = {}
+        """Note the powers of two of inputs and values."""
         if are_large(self.network.operators):
             self._rows = self._row_maps()
             return
         start, shift = dyadic_integers(self._start)
+        self._integers = integers = integer_layers(self.network)
         self.__dict__.update(input_shifts=[shift], shifts=[], _slopes={})
-        for layer, (weight, bias) in enumerate(zip(self.network.weights, self.network.biases, strict=True)):
-            own = max(dyadic_shift(weight), dyadic_shift(bias))
+        for layer, own in enumerate(integers.shifts):
             self.shifts.append(self.input_shifts[-1] + own)
             self.input_shifts.append(self.shifts[-1])
-            pair = self.network.slopes[layer]
-            if pair is not None:
-                slopes, own = dyadic_integers(pair)
-                self._slopes[layer] = slopes[: bias.size], slopes[bias.size :]
+            if layer in integers.slopes:
+                left, right, own = integers.slopes[layer]
+                self._slopes[layer] = left, right
                 self.input_shifts[-1] += own
         last = [0] * self.dimension + [1 << shift]
         self._inputs_of_first = fmpz_mat(self.network.input_dim + 1, self.dimension + 1, start + last)
@@ -136,27 +127,6 @@ class ExactNetwork:
     @cached_property
     def _slopes(self) -> dict[int, tuple[list[int], list[int]]]:
         return cast(RowMaps, self._rows).slopes
-
-    def _matrix(self, layer: int) -> Any:
-        """[W | b] of a layer as integers, made when asked for; the row (0, ..., 0, 1) comes last."""
-        found = self._matrices.get(layer)
-        if found is None:
-            weight, bias = self.network.weights[layer], self.network.biases[layer]
-            rows = np.zeros((bias.size + 1, weight.shape[1] + 1))
-            rows[:-1, :-1], rows[:-1, -1], rows[-1, -1] = weight, bias, 1.0
-            own = self.shifts[layer] - self.input_shifts[layer]
-            found = self._matrices[layer] = fmpz_mat(*rows.shape, integers_over(rows.ravel(), own))
-        return found
-
-    def _unit_matrix(self, layer: int, unit: int) -> Any:
-        """One row of `_matrix`, for layers of which only some units are asked for."""
-        found = self._unit_matrices.get((layer, unit))
-        if found is None:
-            row = np.append(self.network.weights[layer][unit], self.network.biases[layer][unit])
-            own = self.shifts[layer] - self.input_shifts[layer]
-            found = fmpz_mat(1, row.size, integers_over(row, own))
-            self._unit_matrices[layer, unit] = found
-        return found
 
     def _bytes(self, pattern: Pattern | Sequence[bool], needed: int) -> bytes:
         key = state_bytes(pattern)
@@ -221,7 +191,7 @@ class ExactNetwork:
         if found is not None:
             self._maps.move_to_end(key)
             return found
-        return self._keep(self._maps, key, self._matrix(layer) * self._input(layer, pattern))
+        return self._keep(self._maps, key, self._integers.matrix(layer) * self._input(layer, pattern))
 
     def unit_row(self, pattern: Pattern | Sequence[bool], layer: int, unit: int) -> Row:
         """Exact pre-activation of a unit where the layers before have this pattern.
@@ -253,7 +223,7 @@ class ExactNetwork:
             known = self._maps.get((affine, key[: self._units_before[affine]]))
         if known is not None:
             return tuple(known[unit, j] for j in range(self.dimension + 1))
-        return tuple((self._unit_matrix(affine, unit) * self._input(affine, key)).entries())
+        return tuple((self._integers.row(affine, unit) * self._input(affine, key)).entries())
 
     def output_integers(self, pattern: Pattern | Sequence[bool]) -> tuple[int, ...]:
         """The output map as one tuple of integers: equal for two patterns iff the maps are equal."""
@@ -307,7 +277,9 @@ class ExactNetwork:
         [(2, 1), (-1, 2)]
         """
         A, b = self.domain.halfspaces
-        return [primitive(dyadic_integers([*(-a), bound])[0]) for a, bound in zip(A, b, strict=True)]
+        integers, _ = dyadic_integers(np.column_stack([-A, b]))
+        width = self.dimension + 1
+        return [primitive(integers[k : k + width]) for k in range(0, len(integers), width)]
 
     @cached_property
     def domain_polytope(self) -> RationalPolytope:
