@@ -39,6 +39,8 @@ LOGGER = logging.getLogger(__name__)
 SENT_ALONG = 1 << 12  # bytes of a problem that go with every order; a larger one where a worker lacks it
 KEPT_PROBLEMS = 4  # in a worker
 LEAST_SECONDS, MOST_SECONDS = 0.05, 2.0  # of an order
+FIRST_SECONDS = 0.01  # while there are fewer tasks than workers
+WAITING = 1  # orders for each worker beside the one in hand, so that none waits for the next
 PART_OF_TIME = 10  # an order takes this part of the time so far
 MOST_TASKS = 64  # of an order
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -267,7 +269,7 @@ class _Office:
 
     def _give_out(self, stop: Stop) -> None:
         """Fill the slots that are free, each with its share of half the tasks, the largest subtrees first."""
-        free = self.slots - len(self.out)
+        free = (1 + WAITING) * self.slots - len(self.out)
         if free <= 0 or not self.todo:
             return
         first = self.ledger.limit != NO_LIMIT  # the first cells of the search are wanted
@@ -279,7 +281,9 @@ class _Office:
             self._send(taken[k::free], stop, len(self.payload) <= SENT_ALONG)
 
     def _send(self, paths: list[bytes], stop: Stop, with_payload: bool) -> None:
-        seconds = min(MOST_SECONDS, max(LEAST_SECONDS, stop.seconds / PART_OF_TIME))
+        few = len(self.todo) + len(self.out) < self.slots
+        least = min(FIRST_SECONDS, LEAST_SECONDS) if few else LEAST_SECONDS
+        seconds = min(MOST_SECONDS, max(least, stop.seconds / PART_OF_TIME))
         seconds = min(seconds, stop.left() or seconds)
         payload = self.payload if with_payload else None
         order = Order(self.version, self.key, payload, self.mode, paths, seconds, self.ledger.limit)
