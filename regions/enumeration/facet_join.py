@@ -101,7 +101,7 @@ def facet_table(
     number: type[Any] = np.int32 if count < 2**31 else np.int64
     firsts = np.concatenate([[0], np.cumsum(found.n_facets)])
     halves = facet_kernels.Halves(
-        found.label, found.measure, np.empty(count, number), np.empty(count, number)
+        found.label, found.measure, np.empty(count, number), np.empty(count, number), firsts
     )
     troubles = _pair(halves, found.match, workers)
     on_threads(
@@ -122,14 +122,15 @@ def facet_table(
     table, n_units = net.network.max_units, max(1, net.n_units)
     units = facet_kernels.Units(
         starts,
+        np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts)),
         np.full(n_units, -1) if table is None else table.first,
         np.ones(n_units, np.int64) if table is None else table.size,
     )
 
     def fill(first: int, last: int, begin: int, end: int) -> tuple[int, float, float]:
         part = facet_kernels.Rows._make(column[first:last] for column in rows)
-        other_side = np.empty(last - first)
-        wrong = facet_kernels.list_facets(halves, found.pattern, firsts, units, part, other_side, begin, end)
+        other_side, earlier = np.empty(last - first), np.empty(last - first + 1, number)
+        wrong = facet_kernels.list_facets(halves, found.pattern, units, part, other_side, earlier, begin, end)
         check_sides(wrong)
         return _differing(part.volume, other_side, domain, tolerances)
 
@@ -193,13 +194,15 @@ def jumps_of(
     shared = NETWORK.make(net.arrays)
     shared.dimension, shared.n_layers = net.dimension, net.n_layers
     first = np.ascontiguousarray(net.first[: net.dimension])
+    widest = int(net.arrays["widths"].max())
 
     def measure(begin: int, end: int) -> None:
         a, b, part = cell_a[begin:end], cell_b[begin:end], jump[begin:end]
         scale = np.empty(end - begin)
         facet_kernels.jump_norms(found.jacobian, a, b, part, scale)
         uncertain[begin:end] = (b >= 0) & ~(part > 2.5 * net.jacobian_error)
-        facet_kernels.refine_jumps(shared, first, found.pattern, a, b, part, scale)
+        room = facet_kernels.Scratch(*(np.zeros((k, widest)) for k in (len(first), len(first), 4)))
+        facet_kernels.refine_jumps(shared, first, found.pattern, a, b, part, scale, room)
 
     rows = cell_a.shape[0]
     on_threads(workers, measure, shares(rows, max(workers, rows // HALVES_AT_ONCE)))

@@ -207,5 +207,6 @@ def rows_in(rows: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.boo
         return np.full(rows.shape[0], table.shape[0] > 0)
     found = np.empty(rows.shape[0], np.bool_)
     room = np.full(1 << (4 * rows.shape[0]).bit_length(), -1)
+    rows, table = np.ascontiguousarray(rows), np.ascontiguousarray(table)
     pattern_lookup.find_rows(rows, table, room, np.empty(rows.shape[0], np.int64), found)
     return found

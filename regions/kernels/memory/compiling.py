@@ -1,11 +1,12 @@
 """How kernels are compiled and kept: each large step once, on its own; small ones into whatever calls them.
 
-numba optimises a function again inside each of its callers. So only what Python calls (`entry`) and the
-steps of a search (`step`, called through their addresses, see `layouts`) are kept; the functions that
-these are made of (`part`, `inlined`) exist inside them only.
+numba optimises a function again inside each of its callers. So only what Python calls (`entry`, see
+`entries`) and the steps of a search (`step`, called through their addresses, see `layouts`) are kept; the
+functions that these are made of (`part`, `inlined`) exist inside them only.
 
-numba itself is imported when the first kernel is compiled or an `entry` is called: to import it and to set
-it up takes longer than most counts, and steps that are kept in files (`step_files`) do without it.
+numba itself is imported when the first kernel is compiled, or one is called that makes arrays of its own
+(`allocating`): to import it and to set it up takes longer than most counts, and what is kept in files
+(`step_files`) does without it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # without reference counts: kernels borrow all arrays, and none allocates; division by 0 gives inf or nan
 _BORROWING: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _INSIDE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INSIDE = {**_BORROWING, **_INSIDE}  # of all that is called through its address, or not from outside
 
 _problems: list[str] = []
 _before_numba: list[Callable[[], None]] = []
@@ -73,9 +75,10 @@ class Kernel:
     """
 
     def __init__(
-        self, function: Callable[..., Any], options: dict[str, Any], *, inside: bool, kept: bool
+        self, function: Callable[..., Any], options: dict[str, Any], *, inside: bool, kept: bool = False
     ) -> None:
         update_wrapper(self, function)
+        self.__name__ = function.__name__
         self.py_func = function
         self._options, self._inside, self._kept = options, inside, kept
 
@@ -121,12 +124,12 @@ class Operation:
 
 def part(function: Function) -> Function:
     """A kernel that other kernels call."""
-    return _kernel(function, {**_BORROWING, **_INSIDE}, inside=True)
+    return _kernel(function, INSIDE, inside=True)
 
 
 def inlined(function: Function) -> Function:
     """A short kernel that is to be part of the machine code of its callers."""
-    return _kernel(function, {"forceinline": True, **_BORROWING, **_INSIDE}, inside=True)
+    return _kernel(function, {"forceinline": True, **INSIDE}, inside=True)
 
 
 def allocating_part(function: Function) -> Function:
@@ -136,12 +139,7 @@ def allocating_part(function: Function) -> Function:
 
 def step(function: Function) -> Function:
     """A large step of a search, compiled on its own and kept in a file (see `layouts` and `step_files`)."""
-    return _kernel(function, {**_BORROWING, **_INSIDE})
-
-
-def entry(function: Function) -> Function:
-    """A kernel that Python calls, kept."""
-    return _kernel(function, _BORROWING, kept=True)
+    return _kernel(function, INSIDE)
 
 
 def allocating(function: Function) -> Function:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
@@ -31,6 +33,7 @@ class MemoryType(types.Type):
 
 
 _types: dict[str, MemoryType] = {}
+_NUMBERS = {"int": types.int64, "float": types.float64, "bool": types.boolean}
 
 
 def type_of(layout: Layout) -> MemoryType:
@@ -48,9 +51,31 @@ def step_signature(layout: Layout, name: str) -> Any:
     return signature(types.int64, type_of(layout), *arguments)
 
 
-def compile_step(kernel: Any, layout: Layout, name: str) -> tuple[Any, int]:
-    """Compile a step; returns what numba made of it, and the address of its machine code."""
-    wanted = step_signature(layout, name)
+def entry_signature(kinds: Sequence[Any], results: Sequence[str], several: bool) -> Any:
+    """The numba signature of a kernel that Python calls (see `entries`).
+
+    Parameters
+    ----------
+    kinds : types of the arguments: Python's, a memory's, (dtype, axes), or (named tuple, kinds of its fields)
+    results : names of the types that it returns
+    several : bool, whether these are a tuple
+    """
+    found = [_NUMBERS[name] for name in results]
+    result = types.BaseTuple.from_types(found) if several else found[0] if found else types.none
+    return signature(result, *map(_entry_type, kinds))
+
+
+def _entry_type(kind: Any) -> types.Type:
+    if isinstance(kind, type):
+        return _NUMBERS.get(kind.__name__) or type_of(kind.layout)  # type: ignore[attr-defined]
+    first, *rest = kind
+    if isinstance(first, str):
+        return ViewType(from_dtype(np.dtype(first)), rest[0])
+    return types.BaseTuple.from_types([_entry_type(one) for one in rest], first)
+
+
+def compile_for(kernel: Any, wanted: Any) -> tuple[Any, int]:
+    """Compile a kernel for a signature; returns what numba made of it, and the address of its code."""
     dispatcher = kernel.dispatcher
     if wanted.args not in dispatcher.overloads:
         dispatcher.compile(wanted)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from regions.kernels.memory.compiling import JIT_DISABLED, Kernel
-from regions.kernels.memory.step_files import NativeStep, find_step, keep_step
+from regions.kernels.memory.step_files import NativeStep, machine_code
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
@@ -366,12 +366,11 @@ def address_of(kernel: Any, layout: Layout, name: str) -> int:
     key = (kernel, layout.name, name)
     if key not in _addresses:
         wanted = f"{layout.name}#{layout.digest:08x}({layout.steps[name]})"
-        where = (kernel.__module__, kernel.__name__, wanted)
-        found = find_step(*where)
-        if found is None:
-            from regions.kernels.memory.layout_types import compile_step
-
-            compiled, found = compile_step(kernel, layout, name)
-            keep_step(*where, compiled)
-        _addresses[key] = found
+        _addresses[key] = machine_code(kernel, wanted, partial(_signature, layout, name))
     return _addresses[key]
+
+
+def _signature(layout: Layout, name: str) -> Any:
+    from regions.kernels.memory.layout_types import step_signature
+
+    return step_signature(layout, name)

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from regions.kernels.memory.compiling import entry, part
+from regions.kernels.memory.compiling import part
+from regions.kernels.memory.entries import entry
 from regions.kernels.memory.layouts import I64
 
 U8 = NDArray[np.uint8]

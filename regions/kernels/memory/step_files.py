@@ -1,9 +1,10 @@
 """Machine code of steps in files: the next process loads it in milliseconds, without numba.
 
 A step is a closed piece of machine code: it takes addresses and numbers, allocates nothing, and calls
-other steps through the memory of its search. So one file holds all of it, and LLVM alone makes it
-callable. A file is named by a digest of all that its code depends on, and begins with one of its content.
-Where a step is kept, files of the same kernel that nobody has used for two months are removed.
+other steps through the memory of its search. So are the kernels that Python calls (`entries`). So one file
+holds all of it, and LLVM alone makes it callable. A file is named by a digest of all that its code depends
+on, and begins with one of its content. Where a step is kept, files of the same kernel that nobody has used
+for two months are removed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -23,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from regions.kernels.memory.compiling import kernels_digest, note_problem
+from regions.kernels.memory.compiling import Kernel, kernels_digest, note_problem
 
 # what the code of a step may ask of the C library; with any other name it is not kept
 C_LIBRARY = frozenset(
@@ -62,6 +63,25 @@ class NativeStep:
         if self._function(*self._before, *arguments):  # only NUMBA_BOUNDSCHECK=1 makes kernels raise
             raise IndexError(f"step {self._name}: an index is out of bounds")
         return self._result.value
+
+
+def machine_code(kernel: Kernel, wanted: str, signature: Callable[[], Any]) -> int:
+    """Return the address of a kernel's machine code, from its file, or compiled now and kept.
+
+    Parameters
+    ----------
+    kernel : the kernel
+    wanted : what it is compiled for, as it names the file
+    signature : gives what it is compiled for as numba takes it; called only if it must be compiled
+    """
+    where = (kernel.__module__, kernel.__name__, wanted)
+    found = find_step(*where)
+    if found is None:
+        from regions.kernels.memory.layout_types import compile_for
+
+        compiled, found = compile_for(kernel, signature())
+        keep_step(*where, compiled)
+    return found
 
 
 def find_step(module: str, kernel: str, wanted: str) -> int | None:

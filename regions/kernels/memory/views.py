@@ -156,7 +156,10 @@ def _lower_getitem(context, builder, sig, args):  # type: ignore[no-untyped-def]
     place, left, bounds = _place(context, builder, sig.args[0], args[0], sig.args[1], args[1])
     if isinstance(sig.return_type, ViewType):
         return make_view(context, builder, sig.return_type, place, left if bounds is None else [bounds])
-    return place if isinstance(sig.return_type, RecordType) else builder.load(place)
+    if isinstance(sig.return_type, RecordType):
+        return place
+    stored = context.data_model_manager[sig.return_type]
+    return stored.from_data(builder, builder.load(place))
 
 
 @lower_builtin(operator.setitem, ViewType, types.Any, types.Any)
@@ -166,7 +169,8 @@ def _lower_setitem(context, builder, sig, args):  # type: ignore[no-untyped-def]
         for k in range(len(sig.args[2].fields)):
             builder.store(builder.load(builder.gep(args[2], [WORD(k)])), builder.gep(place, [WORD(k)]))
     else:
-        builder.store(args[2], place)
+        stored = context.data_model_manager[sig.args[2]]
+        builder.store(stored.as_data(builder, args[2]), place)
     return context.get_dummy_value()
 
 

@@ -11,7 +11,8 @@ what they leave open is left to rational arithmetic.
 import numpy as np
 
 from regions.kernels.memory.bits import SMALLEST
-from regions.kernels.memory.compiling import entry, inlined, part
+from regions.kernels.memory.compiling import inlined, part
+from regions.kernels.memory.entries import entry
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import RowStatus
 from regions.kernels.programs.depth_first_by_programs import enter_next_layer, is_linear, row_of_pair

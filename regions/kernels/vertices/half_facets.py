@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO
-from regions.kernels.memory.compiling import allocating, entry, part
+from regions.kernels.memory.compiling import part
+from regions.kernels.memory.entries import entry
 from regions.kernels.memory.layouts import F64, I64, U64, SearchMemory
 from regions.kernels.vertices.weight_columns import add_sizes_to_vector, add_to_vector
 
@@ -26,20 +27,33 @@ class Rows(NamedTuple):
 
 
 class Units(NamedTuple):
-    """First unit of each layer that has any, and the total; of each unit the first rival, and how many."""
+    """First unit of each layer that has any, and the total; of each unit layer, first rival, and how many."""
 
     starts: I64
+    layer: I32
     first_rival: I64
     rivals: I64
 
 
 class Halves(NamedTuple):
-    """Half-facets, listed cell by cell; of each the number of the other half, and of its cell."""
+    """Half-facets, listed cell by cell; of each the number of the other half, and of its cell.
+
+    `firsts` numbers the first half of each cell, and the total.
+    """
 
     label: I64
     measure: F64
     mate: I32
     cell_of: I32
+    firsts: I64
+
+
+class Scratch(NamedTuple):
+    """Room for gradients on a cell, (d, widest layer) twice, and for columns, (4, widest layer)."""
+
+    a: F64
+    b: F64
+    v: F64
 
 
 @entry
@@ -111,14 +125,14 @@ def name_cells(firsts: I64, cell_of: I32, begin: int, end: int) -> None:
             cell_of[h] = cell
 
 
-@allocating
+@entry
 def list_facets(
     halves: Halves,
     patterns: U64,
-    firsts: I64,
     units: Units,
     rows: Rows,
     other_side: F64,
+    earlier: I32,
     begin: int,
     end: int,
 ) -> int:
@@ -126,17 +140,12 @@ def list_facets(
 
     Returns how many have both cells on one side of the unit (0 unless keys collide).
 
-    The half on the active side comes first in a row. `firsts` numbers the first half of each cell, and the
-    total. `other_side` gets the volume seen from `cell_b`, or -1. Where candidates of a max unit tie, the
-    unit is the earlier one of the two that win.
+    The half on the active side comes first in a row. `other_side` gets the volume seen from `cell_b`, or -1.
+    `earlier` is scratch, one entry longer than the rows. Where candidates of a max unit tie, the unit is the
+    earlier one of the two that win.
     """
     label, mate, measure, cell_of = halves.label, halves.mate, halves.measure, halves.cell_of
-    starts = units.starts
-    layer_of = np.full(starts[-1] + 1, -1, np.int32)
-    for layer in range(starts.shape[0] - 1):
-        layer_of[starts[layer] : starts[layer + 1]] = layer
     # no branch below depends on which half is which: the processor would guess wrong every other time
-    earlier = np.empty(rows.volume.shape[0] + 1, mate.dtype)
     wrong = 0
     row = 0
     for h in range(begin, end):
@@ -164,12 +173,12 @@ def list_facets(
             other_side[row] = measure[second]
             a = a if active else b
         rows.cell_a[row] = a
-        rows.place[row] = first - firsts[a]
+        rows.place[row] = first - halves.firsts[a]
         rows.volume[row] = measure[first]
         interior = unit >= 0
-        layer = layer_of[unit if interior else starts[-1]]
+        layer = units.layer[unit] if interior else -1
         rows.layer[row] = layer
-        rows.unit[row] = unit - starts[layer] if interior else -1
+        rows.unit[row] = unit - units.starts[layer] if interior else -1
         rows.side[row] = -1 if interior else -1 - unit
     return wrong
 
@@ -301,9 +310,16 @@ def rest_column(search: SearchMemory, patterns: U64, cell: int, layer: int, unit
     return np.sqrt(total)
 
 
-@allocating
+@entry
 def refine_jumps(
-    search: SearchMemory, first: F64, patterns: U64, cell_a: I64, cell_b: I64, jump: F64, scale: F64
+    search: SearchMemory,
+    first: F64,
+    patterns: U64,
+    cell_a: I64,
+    cell_b: I64,
+    jump: F64,
+    scale: F64,
+    scratch: Scratch,
 ) -> None:
     """Recompute the jumps that a difference of Jacobians cannot tell from zero.
 
@@ -312,14 +328,10 @@ def refine_jumps(
     leads from the unit to the output, or when the sum over the paths is within its rounding error. Where
     several units flip at once, a difference within the rounding of both Jacobians is 0.0.
     """
-    widest = 0
     gamma = 0.0
     for step in range(search.widths.shape[0]):
-        widest = max(widest, search.widths[step])
         gamma += search.gammas[step]
-    a = np.zeros((first.shape[0], widest))
-    b = np.zeros((first.shape[0], widest))
-    v = np.zeros((4, widest))
+    a, b, v = scratch.a, scratch.b, scratch.v
     for f in range(cell_a.shape[0]):
         if cell_b[f] < 0 or jump[f] > 1e-7 * scale[f]:
             continue

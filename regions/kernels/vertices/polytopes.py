@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regions.kernels.memory.bits import ONE, ZERO, popcount, trailing_zeros
-from regions.kernels.memory.compiling import entry, part, step
+from regions.kernels.memory.compiling import part, step
+from regions.kernels.memory.entries import entry
 from regions.kernels.memory.layouts import SearchMemory
 from regions.kernels.memory.states import Status
 from regions.kernels.vertices.cell_output import add_half
