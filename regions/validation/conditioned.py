@@ -57,8 +57,8 @@ def conditioned_activation_locus(
 
     For one draw of the noises s that is the integral over the domain, against the density, of sum_i
     |grad z_i| rho(z_i - s_i): z_i - s_i is the pre-activation with unit i's own noise left out, and rho the
-    density of N(0, sigma^2). Its mean over draws is that of the activation locus, by the co-area formula, and for each
-    draw it is at most max rho times the integral of sum_i |grad z_i|.
+    density of N(0, sigma^2). Its mean over draws is that of the activation locus, by the co-area formula,
+    and for each draw it is at most max rho times the integral of sum_i |grad z_i|.
 
     Parameters
     ----------
