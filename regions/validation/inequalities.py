@@ -281,8 +281,8 @@ def check_inequalities(
     *Less noise.* Under uniform and Gaussian densities, and mixtures of the latter, the LC of a draw is not
     its locus but has the mean over units' own noise in it: the integral of sum_i ||grad z_i|| rho(z_i), less
     the part of the draw's activation locus that is not of the nonlinear one. It has the same mean over draws.
-    As rho <= C_bias, the upper bounds of corollary 3 and theorem 5 then hold for each draw and not only in the
-    mean.
+    As rho <= C_bias, the upper bounds of corollary 3 and theorem 5 then hold for each draw and not only in
+    the mean.
 
     *Relative noise.* With noise of sigma times the spread s_i, theorem 2 reads LC = E sum_i ||grad u_i||
     rho(u_i) 1[i good] for u_i = z_i / s_i, rho as before, and the proofs hold word for word with u_i for z_i:
