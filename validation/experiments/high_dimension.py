@@ -42,7 +42,8 @@ _BOOTSTRAP = """\
 interval supposes a normal law of the draws: where single draws are at hand, the means have those of the
 studentised bootstrap, which follow a lopsided tail, else Student's t over the means of independent batches.
 Differences combine the two intervals side by side (Zou and Donner 2008). Variances, on which costs
-depend, suffer most from heavy tails: their ratios have intervals from how the variances of independent batches differ."""
+depend, suffer most from heavy tails: their ratios have intervals from how the variances of independent
+batches differ."""
 # standard deviations of the Gaussian that are enumerated; beyond is less than rounding
 _REACH = 8.5
 
