@@ -154,6 +154,7 @@ def test_report_on_inequalities_names_violations(tmp_path: Path):
             "data": "wave", "decay": 0.0, "seed": 0, "step": step, "loss": 0.1, "sigma": 0.1, "eta": 1.0,
             "eps": 0.1, "widths": "4", "lc": 1.0, "lc_stderr": 0.1, "tv": 1.0, "inequality": name,
             "left": 1.0, "right": 2.0, "slack": 1.0, "stderr": 0.1, "error": 0.0, "holds": True,
+            "draws": 4, "least": 0.9, "low": 1.9, "high": 2.1,
         }
         for step in (0, 10)
         for name in names
@@ -168,6 +169,11 @@ def test_report_on_inequalities_names_violations(tmp_path: Path):
         section = inequality_slack.report(config, folder)
         assert section.checks[0].passed is holds
         assert ("fail" in section.headline) is not holds
+        assert section.checks[1].passed
+    assert "2 (1.9 to 2.1)" in section.table
+    rows[0] |= {"least": -0.1}
+    folder.write_csv("sides", rows)
+    assert not inequality_slack.report(config, folder).checks[1].passed
 
 
 def test_an_experiment_says_which_packages_it_lacks():

@@ -16,7 +16,7 @@ from regions.analysis.cell_sums.jacobians import forward_maps, unpack_states
 from regions.analysis.cell_sums.simplex_pieces import cell_pieces
 from regions.analysis.locus import locus_volume
 from regions.complexes import CellComplex
-from regions.density import UniformDensity
+from regions.density import Density, UniformDensity
 from regions.density.integrals.simplex_integrals import simplex_volumes
 from regions.domain import Domain
 from regions.errors import InvalidInputError
@@ -25,10 +25,16 @@ from regions.estimators.estimates import check_above_zero
 from regions.inputs import seeded
 from regions.network import check_kind
 from regions.network.relu_network import Network
+from regions.validation.bells_under_gaussians import is_gaussian, weighted_bells
 from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells, finished_draws
 from regions.validation.local_complexity import with_bias_noise
 
-__all__ = ["conditioned_activation_locus", "mean_bell", "sharp_local_complexity"]
+__all__ = [
+    "conditioned_activation_locus",
+    "conditioned_under_gaussians",
+    "mean_bell",
+    "sharp_local_complexity",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,19 +50,27 @@ _TOGETHER = 1 << 14
 _WORKING_SET = 1 << 20
 
 
-def conditioned_activation_locus(cells: CellComplex, sigma: float, noise: ArrayLike) -> float:
-    """Return the activation locus of a noisy network, uniformly weighted, in the mean over units' own noise.
+def conditioned_activation_locus(
+    cells: CellComplex, sigma: float, noise: ArrayLike, density: Density | None = None
+) -> float:
+    """Return a noisy network's activation locus in the mean over units' own noise, weighted by a density.
 
-    For one draw of the noises s that is the integral over the domain of sum_i |grad z_i| rho(z_i - s_i), over
-    its volume: z_i - s_i is the pre-activation with unit i's own noise left out, and rho the density of
-    N(0, sigma^2). Its mean over draws is that of the activation locus, by the co-area formula, and for each
-    draw it is at most max rho times the integral of sum_i |grad z_i|.
+    For one draw of the noises s that is the integral over the domain, against the density, of sum_i
+    |grad z_i| rho(z_i - s_i): z_i - s_i is the pre-activation with unit i's own noise left out, and rho the
+    density of N(0, sigma^2). Its mean over draws is that of the activation locus, by the co-area formula,
+    and for each draw it is at most max rho times the integral of sum_i |grad z_i|.
 
     Parameters
     ----------
-    cells : CellComplex, COMPLETE, of the network with noise s on its biases
+    cells : CellComplex, COMPLETE, of the network with noise s on its biases; of a bounded domain
     sigma : float > 0
     noise : (n_units,) array s, in flat order
+    density : uniform, Gaussian or a mixture of Gaussians; None for the uniform one on the domain
+
+    Raises
+    ------
+    InvalidInputError : if the density is of another kind, or the domain is unbounded
+    BudgetExceededError : if a cubature (Gaussian densities, d >= 2) does not reach the density's tolerance
 
     Examples
     --------
@@ -65,17 +79,44 @@ def conditioned_activation_locus(cells: CellComplex, sigma: float, noise: ArrayL
     >>> round(conditioned_activation_locus(cells, 1.0, [0.0]), 9)  # (Phi(2) - Phi(-2)) / 2
     0.477249868
     """
-    shift = np.broadcast_to(np.asarray(noise, dtype=np.float64), cells.network.n_units)
+    if density is None or isinstance(density, UniformDensity):
+        whole = (cells.domain if density is None else density.domain).volume
+        return _uniform(cells, sigma, noise) / whole
+    return conditioned_under_gaussians(cells, sigma, noise, density)[0]
+
+
+def _uniform(cells: CellComplex, sigma: float, noise: ArrayLike) -> float:
+    """The integral over the domain, by volume."""
     totals = []
-    for simplices, heights, slopes in _layers(cells, shift):
-        volumes = simplex_volumes(simplices)[0]
+    for simplices, heights, gradients in _layers(cells, noise):
+        volumes, slopes = simplex_volumes(simplices)[0], np.linalg.norm(gradients, axis=2)
         simplex, unit = np.nonzero(slopes > 0.0)
         for start in range(0, len(unit), _TOGETHER):
             part = slice(start, start + _TOGETHER)
             own, which = simplex[part], unit[part]
             bells = mean_bell(heights[own, :, which], sigma)
             totals.append(float((volumes[own] * slopes[own, which] * bells).sum()))
-    return math.fsum(totals) / cells.domain.volume
+    return math.fsum(totals)
+
+
+def conditioned_under_gaussians(
+    cells: CellComplex, sigma: float, noise: ArrayLike, density: Density
+) -> tuple[float, float]:
+    """Return `conditioned_activation_locus` under a Gaussian or a mixture of them, and the cubature's error.
+
+    Raises
+    ------
+    InvalidInputError : if the density is of another kind, or the domain is unbounded
+    BudgetExceededError : if a cubature does not reach the density's tolerance
+    """
+    if not is_gaussian(density):
+        raise InvalidInputError(
+            f"the mean over own noise is not known under {density.describe()}; give a uniform density, a "
+            "Gaussian one or a mixture of these"
+        )
+    parts = [weighted_bells(*layer, sigma, density) for layer in _layers(cells, noise)]
+    value, error = (math.fsum(numbers) for numbers in zip(*parts, strict=True))
+    return value, error
 
 
 @seeded
@@ -146,8 +187,16 @@ def sharp_local_complexity(
     return Estimate.from_draws(np.array(draws), complete)
 
 
-def _layers(cells: CellComplex, shift: FloatArray) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
-    """Simplices `(K, d+1, d)`, heights at their corners `(K, d+1, n)` and slopes `(K, n)`, layer by layer."""
+def _layers(cells: CellComplex, noise: ArrayLike) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+    """Simplices `(K, d+1, d)`, heights at corners `(K, d+1, n)` and gradients `(K, n, d)`, layer by layer.
+
+    Heights are without units' own noise; the gradients of units without a bend are 0.
+    """
+    if cells.clipped is not None:
+        raise InvalidInputError(
+            f"{cells.domain.describe()} is unbounded; give the part of it that has the density's mass"
+        )
+    shift = np.broadcast_to(np.asarray(noise, dtype=np.float64), cells.network.n_units)
     offsets = cells.network.unit_offsets
     batch = max(1, _WORKING_SET // (max(cells.network.n_units, 1) * (cells.dimension + 1)))
     pieces = (
@@ -163,7 +212,7 @@ def _layers(cells: CellComplex, shift: FloatArray) -> Iterator[tuple[FloatArray,
             own = shift[offsets[layer] : offsets[layer + 1]]
             heights = simplices @ A.transpose(0, 2, 1)[row] + (c[row] - own)[:, None]
             cutting = cells.network.cutting[offsets[layer] : offsets[layer + 1]]
-            yield simplices, heights, np.where(cutting, np.linalg.norm(A, axis=2)[row], 0.0)
+            yield simplices, heights, np.where(cutting[:, None], A[row], 0.0)
 
 
 def mean_bell(heights: FloatArray, sigma: float) -> FloatArray:

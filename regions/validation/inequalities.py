@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Unpack
 
@@ -28,7 +29,7 @@ from regions.inputs import seeded
 from regions.network.relu_network import Network
 from regions.reports import heading, save_json, truncation
 from regions.showing import Shown
-from regions.validation.draws import Deadline, EnumerationOptions, Progress, finished_draws
+from regions.validation.draws import Deadline, EnumerationOptions, OutOfTime, Progress, finished_draws
 from regions.validation.inequality_draws import DrawTerms, DrawWork, terms_of_draw
 from regions.validation.local_complexity import with_bias_noise
 from regions.validation.unit_scaling import over_spreads
@@ -40,20 +41,30 @@ __all__ = [
     "InequalityReport",
     "check_inequalities",
     "compare_sides",
+    "sides_of_draws",
 ]
 
 FloatArray = NDArray[np.float64]
 
 # an inequality of means counts as violated only beyond this many standard errors of its slack
 _STANDARD_ERRORS = 4.0
+_LOWER = "c_eta ({} - xi_eta) - C_bias E[B C_grad] <= LC"
+_STATEMENTS = {
+    "corollary 3, upper": "LC <= C_bias E sum_i ||grad z_i||",
+    "corollary 3, lower": _LOWER.format("E sum_i ||grad z_i||"),
+    "theorem 5": "LC <= C_bias E sum_l sqrt(n_l M (C_grad^2 LR_l + eps^2 n_l M))",
+    "theorem 5, lower": _LOWER.format("eps E sum_l LR_l / sqrt(min(n_l, d))"),
+    "theorem 7": _LOWER.format("E[L TV / max_l C_l]"),
+}
 # rounding of the sums themselves, relative to the sides
 _ROUNDING = 1e-12
 
 
 class InequalityOptions(EnumerationOptions, total=False):
-    """The kind of noise, and what is passed on to the enumerations."""
+    """The kind of noise, whether draws come in opposite pairs, and what is passed on to the enumerations."""
 
     noise: Noise
+    antithetic: bool
 
 
 @dataclass(frozen=True)
@@ -215,9 +226,11 @@ def check_inequalities(
     eps : float > 0, singular values of layer Jacobians above it count towards the local rank LR
     eta : float >= 0, height up to which pre-activations count in the lower bounds (the paper: 1)
     n_bias : int >= 2, bias draws
-    rng : seed or numpy Generator; the draws are those of `exact_local_complexity`
+    rng : seed or numpy Generator; the draws are those of `exact_local_complexity`, if not antithetic
     noise : "absolute" (default), of standard deviation sigma for every unit, or "relative", sigma times each
         unit's spread over the data; then eps and eta are in units of spreads too (see Notes)
+    antithetic : bool, default False; whether every second draw has the noise of the one before it with the
+        opposite sign, so that means over draws vary less; n_bias is even then, and at least 4
     **options : engine, arithmetic, max_cells, workers and progress, as for `enumerate_cells`;
         progress(draws_done, fraction_done); max_seconds, for all draws together
 
@@ -265,10 +278,11 @@ def check_inequalities(
 
     LC, C_grad, C_l and B differ from draw to draw; products and quotients are taken draw by draw.
 
-    *Less noise.* Under a uniform density the LC of a draw is not its locus but has the mean over units' own
-    noise in it: the integral of sum_i ||grad z_i|| rho(z_i), less the part of the draw's activation locus
-    that is not of the nonlinear one. It has the same mean over draws. As rho <= C_bias, the upper bounds of
-    corollary 3 and theorem 5 then hold for each draw and not only in the mean.
+    *Less noise.* Under uniform and Gaussian densities, and mixtures of the latter, the LC of a draw is not
+    its locus but has the mean over units' own noise in it: the integral of sum_i ||grad z_i|| rho(z_i), less
+    the part of the draw's activation locus that is not of the nonlinear one. It has the same mean over draws.
+    As rho <= C_bias, the upper bounds of corollary 3 and theorem 5 then hold for each draw and not only in
+    the mean.
 
     *Relative noise.* With noise of sigma times the spread s_i, theorem 2 reads LC = E sum_i ||grad u_i||
     rho(u_i) 1[i good] for u_i = z_i / s_i, rho as before, and the proofs hold word for word with u_i for z_i:
@@ -297,9 +311,12 @@ def check_inequalities(
     enumeration = EnumerationOptions(**options)  # type: ignore[typeddict-item]
     kind: Noise = enumeration.pop("noise", "absolute")  # type: ignore[typeddict-item]
     check_noise_kind(kind)
+    antithetic: bool = enumeration.pop("antithetic", False)  # type: ignore[typeddict-item]
     check_objects(network, density, domain, rng)
     domain = part_with_mass(domain, density)
     _check_arguments(network, sigma, eps, eta, n_bias)
+    if antithetic and (n_bias < 4 or n_bias % 2):
+        raise InvalidInputError(f"n_bias is {n_bias}; antithetic draws come in pairs, at least 2 of them")
     begin = time.perf_counter()
     deadline = Deadline(options.get("max_seconds"))
     spreads = spreads_of(kind, network, density, domain)
@@ -310,10 +327,12 @@ def check_inequalities(
         given = (sigma, eps, eta, noise)
         return terms_of_draw(with_bias_noise(measured, noise), domain, density, given, work)
 
-    noises = (sigma * rng.standard_normal(network.n_units) for _ in range(n_bias))
+    noises = _noises(sigma, network.n_units, n_bias, antithetic, rng)
     rows, _ = finished_draws(draw, noises, n_bias, options.get("progress"), deadline)
+    if antithetic:
+        rows = _whole_pairs(rows)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    draws = DrawTerms(network.widths, domain.dimension, **columns)
+    draws = DrawTerms(network.widths, domain.dimension, **columns, antithetic=antithetic)
     c_bias = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
     return InequalityReport(
         inequalities=compare_sides(draws, sigma, eps=eps, eta=eta),
@@ -360,6 +379,37 @@ def compare_sides(
     [False, True]
     """
     peak = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
+    error = draws.error(max(peak, peak if c_bias is None else c_bias))
+    sides = sides_of_draws(draws, sigma, eps=eps, eta=eta, c_bias=c_bias)
+    return tuple(
+        Inequality.compare(name, _STATEMENTS[name], draws.independent(left), draws.independent(right), error)
+        for name, (left, right) in sides.items()
+    )
+
+
+def sides_of_draws(
+    draws: DrawTerms, sigma: float, *, eps: float, eta: float, c_bias: float | None = None
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Both sides of every inequality, draw by draw; `compare_sides` compares their means.
+
+    Parameters
+    ----------
+    draws, sigma, eps, eta, c_bias : as for `compare_sides`
+
+    Returns
+    -------
+    sides : dict of (left, right), (n,) float64 each, by name
+
+    Examples
+    --------
+    >>> from regions import Box, Network, UniformDensity
+    >>> network, box = Network.from_arrays([[[1.0]], [[1.0]]], [[0.0], [0.0]]), Box([-1.0], [1.0])
+    >>> report = check_inequalities(network, box, UniformDensity(box), 0.5, eps=0.1, n_bias=4, rng=0)
+    >>> left, right = sides_of_draws(report.draws, 0.5, eps=0.1, eta=1.0)["corollary 3, upper"]
+    >>> bool((left < right).all())
+    True
+    """
+    peak = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
     at_eta = peak * math.exp(-0.5 * (eta / sigma) ** 2)
     bound = peak if c_bias is None else c_bias
     lc, mass = draws.sharper_local_complexity, draws.mass
@@ -371,27 +421,34 @@ def compare_sides(
     steepest = draws.lipschitz.max(axis=1)
     # where the rest is constant on every cell, so is the network
     spread = len(widths) * draws.total_variation / np.where(steepest > 0.0, steepest, 1.0)
-    error, compare = draws.error(max(peak, bound)), Inequality.compare
-    below, loss = "c_eta ({} - xi_eta) - C_bias E[B C_grad] <= LC", "E sum_i ||grad z_i||"
-    return (
-        compare("corollary 3, upper", f"LC <= C_bias {loss}", lc, bound * draws.gradient_sum, error),
-        compare("corollary 3, lower", below.format(loss), at_eta * draws.gradient_sum - lost, lc, error),
-        compare(
-            "theorem 5",
-            "LC <= C_bias E sum_l sqrt(n_l M (C_grad^2 LR_l + eps^2 n_l M))",
-            lc,
-            bound * by_rank,
-            error,
-        ),
-        compare(
-            "theorem 5, lower",
-            below.format("eps E sum_l LR_l / sqrt(min(n_l, d))"),
-            at_eta * from_rank - lost,
-            lc,
-            error,
-        ),
-        compare("theorem 7", below.format("E[L TV / max_l C_l]"), at_eta * spread - lost, lc, error),
-    )
+    return {
+        "corollary 3, upper": (lc, bound * draws.gradient_sum),
+        "corollary 3, lower": (at_eta * draws.gradient_sum - lost, lc),
+        "theorem 5": (lc, bound * by_rank),
+        "theorem 5, lower": (at_eta * from_rank - lost, lc),
+        "theorem 7": (at_eta * spread - lost, lc),
+    }
+
+
+def _noises(
+    sigma: float, n_units: int, n_bias: int, antithetic: bool, rng: np.random.Generator
+) -> Iterator[FloatArray]:
+    """Independent noises, or each followed by that of opposite sign."""
+    if not antithetic:
+        yield from (sigma * rng.standard_normal(n_units) for _ in range(n_bias))
+        return
+    for _ in range(n_bias // 2):
+        noise = sigma * rng.standard_normal(n_units)
+        yield noise
+        yield -noise
+
+
+def _whole_pairs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without half a pair at the end, where draws were cut short."""
+    whole = len(rows) - len(rows) % 2
+    if whole < 4:
+        raise OutOfTime("the draws were cut short before two antithetic pairs were done; give more time")
+    return rows[:whole]
 
 
 def _check_arguments(network: Network, sigma: float, eps: float, eta: float, n_bias: int) -> None:

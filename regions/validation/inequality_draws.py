@@ -20,7 +20,8 @@ from regions.domain import Domain
 from regions.estimators import Estimate
 from regions.network.patterns import unpack
 from regions.network.relu_network import Network
-from regions.validation.conditioned import conditioned_activation_locus
+from regions.validation.bells_under_gaussians import is_gaussian
+from regions.validation.conditioned import conditioned_activation_locus, conditioned_under_gaussians
 from regions.validation.draws import Deadline, EnumerationOptions, Progress, all_cells
 from regions.validation.silenced_units import silenced, steepest_slopes
 
@@ -42,7 +43,7 @@ class DrawTerms:
     local_complexity : (n,) float64, integral over the nonlinear locus
     activation_locus : (n,) float64, integral over the activation locus
     conditioned : (n,) float64, the latter's mean over units' own noise, all else as drawn; nan where that is
-        not found: under densities that are not uniform
+        not found: under densities that are neither uniform nor Gaussian nor mixtures of Gaussians
     gradient_sum : (n,) float64, integral of sum_i ||grad z_i||
     tail : (n,) float64, the same over where |z_i| > eta, unit i's own noise left out
     total_variation : (n,) float64, integral of ||grad N|| (Frobenius)
@@ -52,6 +53,7 @@ class DrawTerms:
     not_good : (n,) float64, sum over units of the measure where they are not good, their activation 0
     mass : (n,) float64, of the density in the domain
     locus_error, mass_error, tail_error : (n,) float64, cubature and rounding
+    antithetic : bool, whether the draws come in pairs of opposite noise
     """
 
     widths: tuple[int, ...]
@@ -70,6 +72,7 @@ class DrawTerms:
     locus_error: FloatArray
     mass_error: FloatArray
     tail_error: FloatArray
+    antithetic: bool = False
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
@@ -85,6 +88,10 @@ class DrawTerms:
         """
         sharper = self.conditioned - (self.activation_locus - self.local_complexity)
         return np.where(np.isnan(sharper), self.local_complexity, sharper)
+
+    def independent(self, values: FloatArray) -> FloatArray:
+        """Return what draws give as values that are independent: means of pairs if they are antithetic."""
+        return values.reshape(-1, 2).mean(axis=1) if self.antithetic else values
 
     def error(self, c_bias: float) -> float:
         """Cubature and rounding in a slack: mean over draws, every term at its largest."""
@@ -106,7 +113,7 @@ class DrawTerms:
         for layer in range(len(self.widths)):
             named[f"LR_{layer}"] = self.local_rank[:, layer]
             named[f"C_{layer}"] = self.lipschitz[:, layer]
-        return {name: Estimate.from_draws(draws) for name, draws in named.items()}
+        return {name: Estimate.from_draws(self.independent(draws)) for name, draws in named.items()}
 
 
 @dataclass(frozen=True)
@@ -139,11 +146,15 @@ def terms_of_draw(
     locus = locus_volume(cells, density)
     sums = sum_over_cells(cells, density, eps=eps)
     tail = gradient_tail(cells, density, eta=eta, shift=noise)
-    activation, conditioned = locus.total, math.nan
+    activation, conditioned, error = locus.total, math.nan, locus.error
+    if isinstance(density, UniformDensity) or is_gaussian(density):
+        whole = locus_volume(cells, density, "activation")
+        activation, error = whole.total, error + whole.error
     if isinstance(density, UniformDensity):
-        activation = locus_volume(cells, density, "activation").total
-        share = domain.volume / density.domain.volume
-        conditioned = share * conditioned_activation_locus(cells, sigma, noise)
+        conditioned = conditioned_activation_locus(cells, sigma, noise, density)
+    elif is_gaussian(density):
+        conditioned, cubature = conditioned_under_gaussians(cells, sigma, noise, density)
+        error += cubature
     return {
         "local_complexity": locus.total,
         "activation_locus": activation,
@@ -156,7 +167,7 @@ def terms_of_draw(
         "lipschitz": sums.lipschitz * steepest_slopes(noisy),
         "not_good": _measure_not_good(cells, sums, density, work),
         "mass": sums.mass,
-        "locus_error": locus.error,
+        "locus_error": error,
         "mass_error": sums.mass_error,
         "tail_error": tail.error,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -28,7 +27,7 @@ from regions import (
 )
 from regions.validation.local_complexity import with_bias_noise, z_score
 from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
-from validation.intervals import bootstrap_t
+from validation.intervals import bootstrap_t, difference, ratio_of_variances, student
 from validation.problems import NetworkSpec, training_images
 
 __all__ = ["EXPERIMENT", "mean_projection"]
@@ -39,8 +38,12 @@ Row = dict[str, Any]
 _LIMIT = 4.0
 _NINETY_FIVE = 1.959963984540054
 _BOOTSTRAP = """\
- Intervals are those of the studentised bootstrap wherever single draws are at hand, as for planes in a cube
-the tails are heavy (kurtosis beside them; that of a normal variable is 3)."""
+ For planes in a cube the tails are heavy (kurtosis beside them; that of a normal variable is 3), so no
+interval supposes a normal law of the draws: where single draws are at hand, the means have those of the
+studentised bootstrap, which follow a lopsided tail, else Student's t over the means of independent batches.
+Differences combine the two intervals side by side (Zou and Donner 2008). Variances, on which costs
+depend, suffer most from heavy tails: their ratios have intervals from how the variances of independent
+batches differ."""
 # standard deviations of the Gaussian that are enumerated; beyond is less than rounding
 _REACH = 8.5
 
@@ -87,11 +90,31 @@ def run(config: dict[str, Any], folder: Folder, pool: Pool) -> None:
         for chunk in range(n_chunks)
     ]
     parts = iter(pool.map(_draw_task, tasks, "high dimension"))
-    rows = []
+    rows: list[Row] = []
+    batches: list[Row] = []
     for group in groups:
         own = [next(parts) for _ in range(n_chunks)]
         rows.append(_row(group, np.concatenate([part[0] for part in own]), own))
+        batches += [_batch(group, at, part, group.draws // n_chunks) for at, part in enumerate(own)]
     folder.write_csv("estimates", rows)
+    folder.write_csv("batches", batches)
+
+
+def _batch(task: _Task, at: int, part: tuple[FloatArray, float, float], draws: int) -> Row:
+    """What one of the independent batches says: mean and variance of its draws, and seconds."""
+    values, seconds, _ = part
+    whole = bool(values[0, 1])
+    return {
+        "network": task.spec.name,
+        "setting": task.setting,
+        "sigma": task.sigma,
+        "method": task.method,
+        "batch": at,
+        "draws": draws,
+        "mean": float(values[:, 0].mean()),
+        "variance": float(values[0, 1] ** 2 * draws if whole else values[:, 0].var(ddof=1)),
+        "seconds": seconds,
+    }
 
 
 def _plan(config: dict[str, Any], at: int) -> list[tuple[str, str, float, int]]:
@@ -190,6 +213,7 @@ def _row(task: _Task, draws: FloatArray, parts: list[tuple[FloatArray, float, fl
     if np.any(draws[:, 1]):
         # means of equally many draws each
         mean, stderr = float(draws[:, 0].mean()), float(np.linalg.norm(draws[:, 1])) / len(draws)
+        low, high = student(draws[:, 0])
     else:
         estimate = Estimate.from_draws(draws[:, 0])
         mean, stderr = estimate.mean, estimate.stderr
@@ -217,6 +241,8 @@ def _row(task: _Task, draws: FloatArray, parts: list[tuple[FloatArray, float, fl
 def report(config: dict[str, Any], folder: Folder) -> Section:
     """The section on many inputs."""
     rows = folder.read_csv("estimates")
+    # tables from before batches were kept have none
+    batches = folder.read_csv("batches") if folder.csv_path("batches").exists() else []
     pairs = _pairs(rows)
     _draw(folder, rows)
     worst = max(abs(z) for *_, z in pairs)
@@ -247,7 +273,7 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         method=method,
         table=_table(rows) + "\n\n" + _pair_table(pairs),
         figures=(("values", "Locus integrals by method, with 95 % intervals, relative to their mean"),),
-        finding=_finding(rows, pairs, worst),
+        finding=_finding(rows, batches, pairs, worst),
         limits=prose(
             f"""Sections of a cube through uniform points get short in many dimensions, as some coordinate
             is always near its bound, and their weights, one over length or area, spread widely; with more
@@ -263,7 +289,8 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         ),
         headline=prose(
             f"""In {" and ".join(map(str, inputs))} dimensions Crofton lines, exactly enumerated planes
-            and the co-area estimator differ by at most |z| = {worst:.2f} over {len(pairs)} pairs."""
+            and the co-area estimator differ by at most |z| = {worst:.2f} over {len(pairs)} pairs of
+            {len(rows)} independent estimates."""
         ),
     )
 
@@ -281,29 +308,55 @@ def _pairs(rows: list[Row]) -> list[tuple[Row, Row, float]]:
     ]
 
 
-def _finding(rows: list[Row], pairs: list[tuple[Row, Row, float]], worst: float) -> str:
+def _finding(rows: list[Row], batches: list[Row], pairs: list[tuple[Row, Row, float]], worst: float) -> str:
     verdict = "agree" if worst < _LIMIT else "do not agree"
     text = f"""The methods {verdict}: largest |z| {worst:.2f} over {len(pairs)} pairs. Pairs of one problem
     share
         their estimates; of {len(rows)} independent ones for {_groups(rows)} problems the weighted squares of
         the differences from the problem's mean sum up to {_heterogeneity(rows):.1f} where
         {len(rows) - _groups(rows)} are expected (chi squared, p = {_p_value(rows):.2f})."""
-    ratios: list[str] = []
-    cost: Callable[[Row], float] = lambda row: row["stderr"] ** 2 * row["seconds"]  # noqa: E731
+    outside = sum(not _is_equal(one, other) for one, other, _ in pairs)
+    text += f""" {len(pairs) - outside} of the {len(pairs)} pairs are equal within noise, their 95 % interval
+        having 0 in it."""
+    return prose(f"{text} {_costs(rows, batches)}")
+
+
+def _costs(rows: list[Row], batches: list[Row]) -> str:
+    """What a plane is worth in lines, and how much longer both take than the co-area estimator."""
+    told: list[str] = []
     for inputs in sorted({row["inputs"] for row in rows}):
-        own = {
-            row["method"]: row
-            for row in rows
-            if (row["inputs"], row["setting"]) == (inputs, "Gaussian") and row["sigma"] > 0.0
-        }
-        per_draw = own["lines"]["stderr"] ** 2 * own["lines"]["draws"]
-        per_plane = own["planes"]["stderr"] ** 2 * own["planes"]["draws"]
-        ratios.append(
-            f"""with {inputs} inputs a plane is worth {per_draw / per_plane:.1f} lines in variance; for
-            equal accuracy lines take {cost(own["lines"]) / cost(own["co-area"]):.0f} and planes
-            {cost(own["planes"]) / cost(own["co-area"]):.0f} times as long as the co-area estimator"""
+        own = [r for r in rows if (r["inputs"], r["setting"]) == (inputs, "Gaussian") and r["sigma"] > 0.0]
+        found = {row["method"]: _Cost.of(row, batches) for row in own}
+        told.append(
+            f"""with {inputs} inputs a plane is worth {_times(found["lines"], found["planes"], False)} lines
+            in variance; for equal accuracy lines take {_times(found["lines"], found["co-area"])} and planes
+            {_times(found["planes"], found["co-area"])} times as long as the co-area estimator"""
         )
-    return prose(f"{text} Under the Gaussian and bias noise, {'; '.join(ratios)}.")
+    return f"Under the Gaussian and bias noise, {'; '.join(told)}."
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """Variances of a draw in independent batches, and the seconds that a draw takes."""
+
+    variances: list[float]
+    seconds: float
+
+    @classmethod
+    def of(cls, row: Row, batches: list[Row]) -> _Cost:
+        names = ("network", "setting", "sigma", "method")
+        own = [one["variance"] for one in batches if all(one[name] == row[name] for name in names)]
+        return cls(own or [row["stderr"] ** 2 * row["draws"]], row["seconds"] / row["draws"])
+
+
+def _times(one: _Cost, other: _Cost, timed: bool = True) -> str:
+    """The ratio of variances, or of variance times seconds, with its interval where there are batches."""
+    factor = one.seconds / other.seconds if timed else 1.0
+    if min(len(one.variances), len(other.variances)) < 2:
+        return f"{factor * one.variances[0] / other.variances[0]:.2g}"
+    middle, low, high = ratio_of_variances(one.variances, other.variances, factor)
+    equal = ", equal within noise" if low <= 1.0 <= high else ""
+    return f"{middle:.2g} ({low:.2g} to {high:.2g}{equal})"
 
 
 def _problems(rows: list[Row]) -> list[list[Row]]:
@@ -367,12 +420,28 @@ def _pair_table(pairs: list[tuple[Row, Row, float]]) -> str:
         [
             f"{one['inputs']} inputs, {one['setting']}, sigma {one['sigma']:g}",
             f"{one['method']} - {other['method']}",
-            f"{one['mean'] / other['mean'] - 1.0:+.2%}",
+            _gap(one, other),
             f"{z:+.2f}",
+            "equal within noise" if _is_equal(one, other) else "apart",
         ]
         for one, other, z in pairs
     ]
-    return markdown_table(["problem", "pair", "difference", "z"], cells)
+    return markdown_table(["problem", "pair", "difference, 95 % interval", "z", "verdict"], cells)
+
+
+def _difference(one: Row, other: Row) -> tuple[float, float, float]:
+    return difference((one["mean"], *_interval(one)), (other["mean"], *_interval(other)))
+
+
+def _is_equal(one: Row, other: Row) -> bool:
+    """Whether two estimates of one problem are equal within noise."""
+    _, low, high = _difference(one, other)
+    return low <= 0.0 <= high
+
+
+def _gap(one: Row, other: Row) -> str:
+    middle, low, high = (value / other["mean"] for value in _difference(one, other))
+    return f"{middle:+.2%} ({low:+.2%} to {high:+.2%})"
 
 
 def _draw(folder: Folder, rows: list[Row]) -> None:

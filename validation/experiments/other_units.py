@@ -453,7 +453,8 @@ def _method(config: dict[str, Any], closed: list[Row], box: list[Row]) -> str:
         2 C_grad C_bias C(K, 2) N (for ReLUs C_grad C_bias N). (4) Planes through one digit of each of three
         classes, {config["seeds"]} networks of each kind before and after training: exact counts, exact local
         complexity at sigma {config["digits_sigma"]:g} from {config["digits_draws"]} draws, and its estimate;
-        from so few draws a standard error is itself uncertain, so the z of all planes together is judged.
+        so many give a standard error to some {100 / math.sqrt(2 * (config["digits_draws"] - 1)):.0f} %,
+        so the z of all planes of a kind together is judged.
         Ratios are geometric means over networks with 95 % intervals by Student's t; their verdicts are
         corrected together by Holm at 5 %."""
     )
