@@ -247,7 +247,7 @@ def test_the_report_is_ordered_and_numbered_and_names_its_tables(tmp_path: Path)
         "### 3.1 Which estimator, how many samples, for 1 %", f"### 3.2 {named['variants'].title}",
         f"### 3.3 {named['coverage'].title}", "## 4. Training", f"### 4.1 {named['training'].title}",
     ]  # fmt: skip
-    assert "## 5. Limits" in heads
+    assert "## 5. Limits" in heads and "*3.2.* Few." in text and "*4.1.* Few." in text
     main, _, behind = text.partition("## Appendix A. Tables")
     assert long not in main and behind.count(long) == 3
     assert "Stored in `coverage_rows.csv`." in behind

@@ -61,11 +61,11 @@ _OTHERS = "Other experiments"
 
 NOTATION = """\
 *Networks.* z_1 = W_1 x + b_1 and z_{l+1} = W_{l+1} a(z_l) + b_{l+1}, a the positive part. Units are the
-coordinates z_i of the L hidden layers, n_l in layer l and N in all; f is the last layer. The data have a
-density p on a domain of dimension d; rho is the density of N(0, sigma^2). "he 2-16x3-1" is a network of He's
-initialisation (normal weights of variance 2 / fan-in) with 2 inputs, 3 hidden layers of 16 units and 1
-output; "torch" is PyTorch's (uniform in +-1 / sqrt(fan-in)). Digits are scikit-learn's of 8 x 8 pixels, and
-their density is a Gaussian kernel around each training image.
+coordinates z_i of the L hidden layers, n_l in layer l and N in all; f is the function of the last layer.
+The data have a density p on a domain of dimension d; rho is the density of N(0, sigma^2). "he 2-16x3-1" is
+a network of He's initialisation (normal weights of variance 2 / fan-in) with 2 inputs, 3 hidden layers of
+16 units and 1 output; "torch" is PyTorch's (uniform in +-1 / sqrt(fan-in)). Digits are scikit-learn's of 8
+x 8 pixels, and their density is a Gaussian kernel around each training image.
 
 *Local complexity.* The *activation locus* is where some z_i = 0, the *nonlinear locus* the part of it where
 grad f jumps. A unit is *good* at x if a path of nonzero weights and active units leads from it to an output,
@@ -90,10 +90,10 @@ stand where they are tested.
 *Errors.* A value is *exact* if all cells are enumerated, with certified signs, and integrals over facets
 are in closed form or by cubature with a bound; where an average over draws of the biases remains, it has a
 standard error. z is a difference over its standard error. Intervals are of 95 %, of means over networks or
-seeds by Student's t, of the logarithms for ratios; networks of one seed share initial weights and
-minibatches and are paired. "Higher", "lower" and "undecided" are verdicts at 5 % after Holm's correction
-over a section. In forest plots the dashed line is no difference, red intervals leave it out, and hollow
-dots are undecided.
+seeds by Student's t, of the logarithms for ratios, which are written x 0.8 (0.7 to 0.9) in text; networks
+of one seed share initial weights and minibatches and are paired. "Higher", "lower" and "undecided" are
+verdicts at 5 % after Holm's correction over a section. In forest plots the dashed line is no difference,
+red intervals leave it out, and hollow dots are undecided.
 """
 
 RELATED_WORK = """\
@@ -257,8 +257,8 @@ def _names(header: str) -> list[str]:
 
 
 def limits(named: Sequence[tuple[str, Section]]) -> str:
-    """Return what each section cannot say, one paragraph for each."""
-    told = "\n\n".join(f"*{title}.* {section.limits}" for title, section in named if section.limits)
+    """Return what each section cannot say, one paragraph for each, by the sections' numbers."""
+    told = "\n\n".join(f"*{number}.* {section.limits}" for number, section in named if section.limits)
     return f"{prose(_COMMON_LIMITS)}\n\n{told}" if told else ""
 
 

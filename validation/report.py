@@ -162,20 +162,17 @@ class _Parts:
         """Everything from the notation to the limits."""
         found = [f"## 1. Notation\n\n{paper.paragraphs(paper.NOTATION)}"]
         found.append(f"## 2. Related work\n\n{prose(paper.RELATED_WORK)}")
-        order: list[str] = []
+        numbers: dict[str, str] = {}
         for number, (title, names) in enumerate(paper.ordered(list(self.sections)), 3):
             found.append(f"## {number}. {title}")
-            own = [self._decisions(name) for name in names] + [self._section(name) for name in names]
-            heads = [
-                *[_DECISIONS for name in names if paper.decisions_of(self.sections[name])],
-                *[self.titles[name] for name in names],
-            ]
-            for at, (head, text) in enumerate(zip(heads, filter(None, own), strict=True), 1):
-                found.append(f"### {number}.{at} {head}\n\n{text}")
-            order += names
-        named = [(self.titles[name], self.sections[name]) for name in order]
+            own = [(_DECISIONS, self._decisions(name)) for name in names]
+            own = [(head, text) for head, text in own if text]
+            numbers |= {name: f"{number}.{at}" for at, name in enumerate(names, len(own) + 1)}
+            own += [(self.titles[name], self._section(name)) for name in names]
+            found += [f"### {number}.{at} {head}\n\n{text}" for at, (head, text) in enumerate(own, 1)]
+        named = [(number, self.sections[name]) for name, number in numbers.items()]
         if told := paper.limits(named):
-            found.append(f"## {len(paper.ordered(order)) + 3}. Limits\n\n{told}")
+            found.append(f"## {len(paper.ordered(list(numbers))) + 3}. Limits\n\n{told}")
         return found
 
     def appendix(self) -> str:

@@ -182,9 +182,8 @@ def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
         appendix="\n\n".join((_teeth_table(teeth), _line_table(lines), _weights_table(weights))),
         finding=_finding(teeth, lines, weights, worst),
         limits=prose(
-            """Training need not find the sawtooth. The number of pieces on a line depends on the window and
-            on how biases are drawn. Noise on weights grows with the inputs of a layer, here near
-            [-1, 1]^d."""
+            """Training need not find the sawtooth. Pieces on a line depend on the window and on how biases
+            are drawn, and the size of noise on weights on that of a layer's inputs."""
         ),
         checks=(
             Check(

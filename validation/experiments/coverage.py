@@ -152,7 +152,7 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     )
     limits = prose(
         f"""{len(decisive)} problems are not all problems: the smaller sigma, the more samples an interval
-        needs; the skewness of the mean is the sign to look at."""
+        needs."""
     )
     headline = prose(
         f"""It does where samples are many: nominal 95 % intervals cover the exact value in

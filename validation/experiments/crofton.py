@@ -202,21 +202,24 @@ def _finding(z: np.ndarray, ratios: dict[tuple[int, float], _Ratio]) -> str:
     for keys, what in ((cheaper, "Lines are cheaper"), (dearer, "The co-area estimator is cheaper")):
         if keys:
             factors = [max(ratios[key][0], 1.0 / ratios[key][0]) for key in keys]
-            text += f""" {what} in {_where(keys)}, by factors of {min(factors):.1f} to {max(factors):.1f}."""
+            text += f""" {what} {_where(keys)}, by factors of {min(factors):.1f} to {max(factors):.1f}."""
     equal = [key for key in ratios if key not in cheaper and key not in dearer]
     if equal:
-        text += f" The two are equal within noise in {_where(equal)}."
+        text += f" The two are equal within noise {_where(equal)}."
     return prose(text)
 
 
 def _where(keys: list[tuple[int, float]]) -> str:
-    return ", ".join(f"d = {dimension} at sigma {sigma:g}" for dimension, sigma in keys)
+    dimensions: dict[float, list[str]] = {}
+    for dimension, sigma in keys:
+        dimensions.setdefault(sigma, []).append(str(dimension))
+    return " and ".join(f"at sigma {sigma:g} in d = {', '.join(own)}" for sigma, own in dimensions.items())
 
 
 def _told(ratio: _Ratio) -> str:
     """A ratio and its interval, if there are networks enough for one."""
     middle, low, high = ratio
-    return f"{middle:.2f} ({low:.2g} to {high:.2g})" if high < np.inf else f"{middle:.2f}"
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})" if high < np.inf else f"{middle:.3g}"
 
 
 def _fixed_table(fixed: list[Row]) -> str:

@@ -275,7 +275,8 @@ def _finding(rows: list[Row], counts: list[Row], distance: float, p: float) -> s
         {expected:.2f} in the median); Kolmogorov-Smirnov distance {distance:.3f}, p = {p:.2f}. Its relative
         error with {_PER:,} samples is {_errors_by_sigma(rows)} (medians)."""
     ]
-    for label, what in (("finite shells", "Finite shells"), ("distance to the boundary", "Distances")):
+    kinds = {"finite shells": "Finite shells", "distance to the boundary": "Distances to the boundary"}
+    for label, what in kinds.items():
         own = [row for row in rows if row["estimator"] == label]
         off = sum(abs(row["z"]) >= _LIMIT for row in own)
         worst = max(own, key=lambda row: abs(row["relative_bias"]))

@@ -145,7 +145,8 @@ def _on_late_change(config: Config, table: Table, effects: list[Effect]) -> str:
     changes = {decay: _late_change(table, LC, decay, late) for decay in table.decays}
     verdict = "A late fall at every weight decay, and none without, is not what is seen here."
     if all(changes[decay][2] < 1.0 for decay in table.decays[1:]) and changes[least][1] > _STEADY:
-        verdict = "So the late fall that the paper reports is there with weight decay, and not without."
+        but = f", but for {1.0 - changes[least][0]:.0%}" if changes[least][2] < 1.0 else ""
+        verdict = f"So the late fall that the paper reports is there with weight decay, and not without{but}."
     return f"""*Late fall.* From step {late:,} to {end:,} LC changes as in the first row of the table
         ("lower" after the correction in {_counts(effects, "late change", table, "lower")} architectures, by
         weight decay), and without decay by {told(changes[least])}, the rank then by
@@ -165,14 +166,38 @@ def _on_decay(table: Table, effects: list[Effect]) -> str:
     higher = [f"{decay:g}" for decay, own in ratios.items() if own[1] > 1.0]
     verdict = "The direction is nowhere against the paper's."
     if higher:
-        verdict = f"""This contradicts the paper, for which weight decay lowers LC: over all architectures it
-            does so at {_listed(lower) or "no decay"}, and raises LC at {_listed(higher)}."""
-    return f"""*Weight decay.* {verdict} Single architectures have {_listed(ranges)} ("lower" in
-        {_counts(effects, "weight decay", table, "lower")}, "higher" in
-        {_counts(effects, "weight decay", table, "higher")}). A law in log(1 / weight decay) has the opposite
-        sign in {rising} of {len(slopes)} architectures, and the paper's in {falling}. The end is no limit, as
-        LC still changes from step {table.steps[-2]:,} on; and exact cells on the plane answer otherwise
-        than LC on the data, so that the effect of decay depends on where regions are counted."""
+        verdict = "This contradicts the paper, for which weight decay lowers LC."
+    return f"""*Weight decay.* At the end LC is, over all architectures, below that without decay at
+        {_listed(lower) or "no decay"} and above it at {_listed(higher) or "none"} (table). {verdict} Single
+        architectures have {_listed(ranges)} ("lower" in {_counts(effects, "weight decay", table, "lower")},
+        "higher" in {_counts(effects, "weight decay", table, "higher")}). A law in log(1 / weight decay) has
+        the opposite sign in {rising} of {len(slopes)} architectures, and the paper's in {falling}.
+        {_still_changing(table)} {_on_cells(table)}"""
+
+
+def _excludes_one(ratio: _Ratio) -> int:
+    """1 for an interval above 1, -1 for one below, else 0."""
+    return int(ratio[1] > 1.0) - int(ratio[2] < 1.0)
+
+
+def _still_changing(table: Table) -> str:
+    before = table.steps[-2]
+    changes = {decay: _late_change(table, LC, decay, before) for decay in table.decays[1:]}
+    moving = [f"{told(own)} at {decay:g}" for decay, own in changes.items() if _excludes_one(own)]
+    return f"The end is no limit: from step {before:,} on LC changes by {_listed(moving)}." if moving else ""
+
+
+def _on_cells(table: Table) -> str:
+    """Where the exact cells on the plane go the other way than LC on the data."""
+    opposite = []
+    for decay in table.decays[1:]:
+        lc, cells = (ratio_of(pooled(table, quantity, decay)) for quantity in (LC, named("cells")))
+        if _excludes_one(lc) * _excludes_one(cells) < 0:
+            opposite.append(f"{told(cells)} at {decay:g}")
+    if not opposite:
+        return ""
+    return f"""Exact cells on the plane go the other way, {_listed(opposite)}: what decay does to regions
+        depends on where they are counted."""
 
 
 def _on_rank(config: Config, table: Table) -> str:
@@ -219,9 +244,12 @@ def _on_controls(table: Table, effects: list[Effect]) -> str:
     verdict = "The scale of the weights under fixed noise makes part of these effects."
     if largest < 1.0 / _STEADY:
         verdict = "So it is not the scale of the weights under fixed noise that makes them."
+    relative = [ratio_of(pooled(table, named("relative_rank"), decay)) for decay in table.decays[1:]]
+    falls = ""
+    if all(own[2] < 1.0 for own in relative):
+        falls = " The rank that has no fixed threshold, relative to the largest singular value, falls too."
     return f"""*Scale.* The effects of weight decay differ from those on LC by a factor of
-        {_listed(sentences)}. {verdict} The rank falls also relative to the largest singular value, without a
-        fixed threshold."""
+        {_listed(sentences)}. {verdict}{falls}"""
 
 
 def _on_precision(config: Config, table: Table, effects: list[Effect]) -> str:
@@ -288,13 +316,12 @@ def _limits(config: Config, table: Table) -> str:
     ]
     return prose(
         f"""One data set, one optimizer and one learning rate, widths up to
-        {max(row["width"] for row in rows)} and up to {max(row["depth"] for row in rows)} layers;
-        {len(table.seeds)} seeds share the images. Without decay the loss ends at {min(small):.0e} to
-        {max(small):.0e} (medians of architectures), where training has stopped rather than settled. Standard
-        errors of single LC are at most {errors[0]:.1%}, with small noise {errors[1]:.1%}, with relative noise
-        {errors[2]:.1%}. The plane lies mostly between its three images, where LC on the data does not look.
-        Intervals over all architectures hold for these, which differ among themselves more than seeds do. A
-        study that fixes its family of verdicts beforehand is still to be made."""
+        {max(row["width"] for row in rows)} and up to {max(row["depth"] for row in rows)} layers. Without
+        decay the loss ends at {min(small):.0e} to {max(small):.0e} (medians of architectures), where
+        training has stopped rather than settled. Standard errors of single LC are at most {errors[0]:.1%},
+        with small noise {errors[1]:.1%}, with relative noise {errors[2]:.1%}. The plane lies mostly between
+        its three images. Intervals over all architectures hold for these, which differ among themselves
+        more than seeds do. A study that fixes its verdicts beforehand is still to be made."""
     )
 
 

@@ -246,7 +246,7 @@ def _finding(groups: dict[tuple[str, float], list[Row]], effects: list[Effect]) 
         name = f"LC over corollary 3's best lower bound, sigma {sigma:g}"
         numbers = next((one.numbers for one in effects if one.name == name), "-")
         upper = " and ".join(
-            f"{title} {min(means):.3g} to {max(means):.3g} times LC"
+            f"{min(means):.3g} to {max(means):.3g} times LC ({title})"
             for title in ("corollary 3", "theorem 5")
             if (means := [one.middle for one in effects if _is_upper(one, title, sigma)])
         )

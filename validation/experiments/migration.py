@@ -379,9 +379,17 @@ def _finding(effects: list[Effect]) -> str:
         at 90 % accuracy. (2) The relative rank goes like k to the power
         {told("exponent of the trained relative rank in the number of features")}, the rank above a fixed
         threshold like {told("exponent of the trained rank in the number of features")}. Over k the rank
-        correlation of LC with the relative rank is {told("correlation of trained LC and relative rank")},
-        with the other {told("correlation of trained LC and rank")}."""
+        correlation of LC with the relative rank is
+        {_same(named["correlation of trained LC and relative rank"])}, with the other
+        {told("correlation of trained LC and rank")}."""
     )
+
+
+def _same(effect: Effect) -> str:
+    """The numbers of an effect, which may be the same for every network."""
+    if effect.low == effect.high:
+        return f"{effect.middle:.3g} for each of {effect.count} seeds"
+    return told_effect(effect)
 
 
 def _headline(effects: list[Effect]) -> str:

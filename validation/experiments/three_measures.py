@@ -244,18 +244,20 @@ def _finding(effects: list[Effect], z: float, rows: list[Row]) -> str:
     falls = [one for one in effects if one.name.endswith("over start") and ": step" in one.name]
     rises = [one for one in effects if ": end over step" in one.name]
     still = [one for one in rises if one.verdict != "higher"]
-    but = "".join(f" (not shown for the {_of(one)}: {told_effect(one)})" for one in still)
+    but = "".join(f" (not shown for the {_of(one)}, x {told_effect(one)})" for one in still)
     ends = [one for one in effects if one.name.endswith("end over start")]
-    told = ", ".join(f"{told_effect(one)} for {_of(one)}" for one in ends)
+    counts = [one.middle for one in ends[1:-1]]
     low = min(pairs, key=lambda one: one.middle)
     shown = sum(one.verdict == "higher" for one in pairs)
     return prose(
         f"""On planes the rescaled count is the exact activation locus: over {len(rows)} networks it differs
         by z = {z:+.2f} in the sum. {sum(one.verdict == "lower" for one in falls)} of {len(falls)} measures
         fall at first, and {sum(one.verdict == "higher" for one in rises)} rise afterwards{but}: the descent
-        and ascent that Humayun, Balestriero and Baraniuk report. The end over the start is {told}. {shown} of
-        {len(pairs)} pairs of measures correlate positively after the correction, least
-        {low.name.removeprefix("correlation of ")}, {low.numbers}."""
+        and ascent that Humayun, Balestriero and Baraniuk report. From start to end LC
+        changes by x {told_effect(ends[0])}, the counts by x {min(counts):.3g} to {max(counts):.3g} and the
+        exact locus on planes by x {told_effect(ends[-1])}. {shown} of {len(pairs)} pairs of measures
+        correlate positively after the correction, least {low.name.removeprefix("correlation of ")},
+        {low.numbers}."""
     )
 
 
@@ -267,7 +269,7 @@ def _one_quantity(effects: list[Effect]) -> str:
     levels = [one for one in effects if one.name.endswith("mean over a run")]
     near = all(one.low > 1.0 - _NEAR and one.high < 1.0 + _NEAR for one in levels)
     if near:
-        return "the two local complexities are one quantity, smoothed in two ways"
+        return f"the two local complexities agree to {_NEAR:.0%}, as one quantity smoothed in two ways"
     return f"the two local complexities differ by more than {_NEAR:.0%} or are not known so well"
 
 

@@ -206,14 +206,17 @@ def _method(config: dict[str, Any], rows: list[Row]) -> str:
 
 def _verdict_table(verdicts: dict[str, dict[str, Verdict]]) -> str:
     """The verdicts on data whose runs are long enough; those on other data are told in the text."""
-    body = [
-        [f"({number}) {finding.title}", _DATA[name], own[finding.name].word, own[finding.name].numbers]
-        for name, own in verdicts.items()
-        if name not in _CONTINUED
-        for number, finding in enumerate(FINDINGS, 1)
-        if finding.name in own
-    ]
-    return markdown_table(["statement", "data", "verdict", "numbers that decided"], body)
+    tables = []
+    for name, own in verdicts.items():
+        if name not in _CONTINUED:
+            body = [
+                [f"({number}) {finding.title}", own[finding.name].word, own[finding.name].numbers]
+                for number, finding in enumerate(FINDINGS, 1)
+                if finding.name in own
+            ]
+            header = [f"statement, on {_DATA[name]}", "verdict", "numbers that decided"]
+            tables.append(markdown_table(header, body))
+    return "\n\n".join(tables)
 
 
 def _criterion_table() -> str:
@@ -275,13 +278,13 @@ def _finding(verdicts: dict[str, dict[str, Verdict]], rows: list[Row]) -> str:
     for name, own in verdicts.items():
         if name in _CONTINUED:
             said = "; ".join(
-                f"{finding.title}: {own[finding.name].word} ({own[finding.name].numbers})"
-                for finding in FINDINGS
+                f"statement ({number}) is {own[finding.name].word} on them, {own[finding.name].numbers}"
+                for number, finding in enumerate(FINDINGS, 1)
                 if finding.name in own
             )
             sentences.append(
                 f"""On {_DATA[name]} these runs end before the late phase, and the next section judges longer
-                ones{f", except for one statement: {said}" if said else ""}."""
+                ones{f"; {said}" if said else ""}."""
             )
             continue
         settings = {
@@ -323,13 +326,12 @@ def _limits(config: dict[str, Any], rows: list[Row]) -> str:
     least = min(row["decay"] for row in rows)
     ends = [run[-1]["loss"] for run in runs_of(rows).values() if run[0]["decay"] == least]
     return prose(
-        f"""At most {longest:,} steps, at a larger rate than the paper's 1e-4 with up to a million steps, and
-        clusters whose published centres and spread are not known to us. Weight decays stronger than the
-        paper's were added after a trial run at the paper's had shown little change, so verdicts over all
-        decays are mostly about stronger ones. LC on the data is an estimate (standard error at most
-        {max(row["lc_stderr"] / row["lc"] for row in rows):.1%} of it). Training is in single precision, whose
-        rounding moves networks that lose little: at weight decay {least:g} the last loss has a median of
-        {np.median(ends):.1e}."""
+        f"""At most {longest:,} steps, at a larger rate than the paper's 1e-4 with up to a million steps;
+        clusters whose published centres and spread are not known to us; and weight decays above the paper's,
+        added after a trial run at the paper's had shown little change. LC on the data is an estimate
+        (standard error at most {max(row["lc_stderr"] / row["lc"] for row in rows):.1%}). Training is in
+        single precision, whose rounding moves networks that lose little: at weight decay {least:g} the last
+        loss has a median of {np.median(ends):.1e}."""
     )
 
 

@@ -251,7 +251,7 @@ def _finding(rows: list[Row], known: list[Row], clear: list[Row]) -> str:
         seen = [row for row in own if abs(row["z"]) > _LIMIT]
         worst = max(seen or own, key=lambda row: abs(row["relative_bias"]))
         predicted = sum(row["variant"] == label for row in clear)
-        text = f"{label} in {len(seen)} of {len(own)} cases"
+        text = f'"{label}" in {len(seen)} of {len(own)} cases'
         text += f" (theory calls for {predicted})" if predicted else ""
         parts.append(f"{text}, at most {worst['relative_bias']:+.1%}")
     worst_z = max(abs(row["z_theory"]) for row in known)
@@ -261,7 +261,7 @@ def _finding(rows: list[Row], known: list[Row], clear: list[Row]) -> str:
         if worst_z < _LIMIT
         else f"Measured and predicted bias differ somewhere by |z| = {worst_z:.2f}."
     )
-    return prose(f"A bias at |z| > {_LIMIT:g} is seen for {'; '.join(parts)}. {agree}")
+    return prose(f"A bias at |z| > {_LIMIT:g} is seen of {'; '.join(parts)}. {agree}")
 
 
 def _headline(rows: list[Row]) -> str:
