@@ -219,9 +219,6 @@ def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     effects = judged(_effects(widths, cost, decay))
     _draw(folder, widths, decay)
     draw_effects(folder, effects)
-    gaps = [abs(r["lc_end_closed"] / r["lc_end"] - 1.0) for r in widths]
-    gaps += [abs(row["lc_closed"] / row["lc"] - 1.0) for row in cost]
-    tight = [row["bound"] / row["lc"] for row in (*cost, *decay)]
     return SectionWithAppendix(
         question=prose(
             """Proposition 17: in the kernel regime of two-layer networks LC stays near its initial value.
@@ -264,24 +261,31 @@ def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
             """One hidden layer and one data set for each seed; the bound is ours. Gradient descent ends after
             a fixed number of steps."""
         ),
-        checks=(
-            Check(
-                "units' parts sum up to the closed form of local complexity",
-                max(gaps) < _ROUNDING,
-                f"largest relative difference {max(gaps):.1g} of {len(gaps)} networks",
-            ),
-            Check(
-                "local complexity is at most C_bias sqrt(m) times the norm of the first layer",
-                min(tight) >= 1.0 - _ROUNDING,
-                f"smallest ratio {min(tight):.4f} of {len(tight)} networks",
-            ),
-            Check(
-                "the cost is the least half sum of squares of the forms of a function",
-                all(row["half_square"] >= row["cost"] * (1.0 - _ROUNDING) for row in cost),
-                f"{len(cost)} networks",
-            ),
-        ),
+        checks=_checks(widths, cost, decay),
         headline=_headline(config, effects, cost),
+    )
+
+
+def _checks(widths: list[Row], cost: list[Row], decay: list[Row]) -> tuple[Check, ...]:
+    gaps = [abs(r["lc_end_closed"] / r["lc_end"] - 1.0) for r in widths]
+    gaps += [abs(row["lc_closed"] / row["lc"] - 1.0) for row in cost]
+    tight = [row["bound"] / row["lc"] for row in (*cost, *decay)]
+    return (
+        Check(
+            "units' parts sum up to the closed form of local complexity",
+            max(gaps) < _ROUNDING,
+            f"largest relative difference {max(gaps):.1g} of {len(gaps)} networks",
+        ),
+        Check(
+            "local complexity is at most C_bias sqrt(m) times the norm of the first layer",
+            min(tight) >= 1.0 - _ROUNDING,
+            f"smallest ratio {min(tight):.4f} of {len(tight)} networks",
+        ),
+        Check(
+            "the cost is the least half sum of squares of the forms of a function",
+            all(row["half_square"] >= row["cost"] * (1.0 - _ROUNDING) for row in cost),
+            f"{len(cost)} networks",
+        ),
     )
 
 
