@@ -142,9 +142,9 @@ def test_report_on_initialisation_is_made_from_its_table_alone(tmp_path: Path):
     folder.write_csv("networks", made_up_networks(2.0))
     config = {"seeds": 4, "bias_std": 0.5, "samples": 100}
     section = initialisation.report(config, folder)
-    assert "| reproduced |" in section.table
+    assert "| reproduced |" in section.appendix
     assert [check.passed for check in section.checks] == [True, True]
-    assert folder.figure_path("laws").exists()
+    assert all(folder.figure_path(name).exists() for name, _ in section.figures)
 
 
 def test_report_on_inequalities_names_violations(tmp_path: Path):

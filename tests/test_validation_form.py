@@ -6,6 +6,7 @@ from __future__ import annotations
 import doctest
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,11 @@ def test_published_code_from_a_file_stands_beside_ours_and_the_exact_value(tmp_p
     assert abs(found.mean - local["same"]) < 5 * math.hypot(found.stderr, local["same_stderr"])
     with pytest.raises(InvalidInputError, match="knows no domain"):
         estimate(plane.network, plane.density, plane.sigma, 100, rng(), domain=plane.domain)
-    text, sentence = authors_section(tmp_path)
-    assert "`analysis` of no repository" in text
-    assert "| cross-polytope count, he 2-16x1, uniform, radius 0.05 |" in text
-    assert "times the exact local complexity" in sentence
+    section = authors_section(tmp_path)
+    assert section is not None
+    assert "`analysis` of no repository" in section.method
+    assert "| cross-polytope count, he 2-16x1, uniform, radius 0.05 |" in section.appendix
+    assert "times the exact local complexity" in section.headline
     assert (tmp_path / "figures" / "authors_forest.png").exists()
 
 
@@ -198,22 +200,60 @@ def test_experiments_reach_the_kernels_and_no_pictures() -> None:
     assert not [place for place in places if place.startswith(("regions.plotting", "regions.cli"))]
 
 
-def test_long_tables_and_those_of_z_are_folded_where_there_is_a_figure() -> None:
+def test_long_tables_and_those_of_z_stand_behind_where_there_is_a_figure() -> None:
     short, of_z = "| a |\n|:--|\n| 1 |", "| a | largest \\|z\\| |\n|:--|--:|\n| 1 | 2 |"
     many = "| a |\n|:--|\n" + "\n".join(["| 1 |"] * 30)
-    assert paper.fold(short, True) == short
+    assert paper.split_tables(short, True) == (short, "")
     for table in (of_z, many):
-        assert paper.fold(table, True).startswith("<details><summary>Table: a")
-        assert paper.fold(table, False) == table
-    rest, lifted = paper.lift_decision_table("| a |\n\n| for 1 % | b |\n\nwords")
-    assert (rest, lifted) == ("| a |\n\nwords", "| for 1 % | b |")
+        assert paper.split_tables(f"{short}\n\n{table}\n\nIts note.", True) == (
+            short,
+            f"{table}\n\nIts note.",
+        )
+        assert paper.split_tables(table, False) == (table, "")
+        assert paper.fold(table).startswith("<details><summary>Table: a")
+        assert table in paper.fold(table)
 
 
-def test_a_method_is_broken_into_paragraphs_between_sentences() -> None:
+def test_a_method_is_broken_into_paragraphs_of_one_length_between_sentences() -> None:
     sentence = "This one has five words. "
-    parts = paper.paragraphs(sentence * 40).split("\n\n")
+    parts = paper.paragraphs(sentence * 80).split("\n\n")
     assert len(parts) == 3
-    assert " ".join(parts) == (sentence * 40).strip()
+    assert max(map(len, parts)) - min(map(len, parts)) <= len(sentence)
+    assert " ".join(parts) == (sentence * 80).strip()
+    assert paper.paragraphs("One.\n\nTwo\nwords.") == "One.\n\nTwo words."
+
+
+def test_the_report_is_ordered_and_numbered_and_names_its_tables(tmp_path: Path) -> None:
+    long = "| a |\n|:--|\n" + "\n".join(["| 1 |"] * 30)
+
+    def told(config: dict[str, Any], folder: Folder) -> Section:
+        of = folder.experiment
+        return paper.SectionWithAppendix(
+            "Which?", "So.", "| b |\n|:--|\n| 2 |", f"It is {of}.", "Few.",
+            headline=f"Seen in {of}.", appendix=long,
+            decisions="| for 1 % |\n|:--|" if of == "variants" else "",
+        )  # fmt: skip
+
+    named = {one.name: one for one in EXPERIMENTS}
+    chosen = [replace(named[name], report=told) for name in ("training", "coverage", "variants")]
+    for one in chosen:
+        Folder(tmp_path, one.name).write_csv("rows", [{"value": 1}])
+        report.record_run(tmp_path, one.name, "full", 1, 0.1)
+    report.build_report(tmp_path, chosen)
+    text = (tmp_path / "REPORT.md").read_text()
+    heads = [line for line in text.split("\n") if line.startswith("#")]
+    assert heads[1:10] == [
+        "## Abstract", "## 1. Notation", "## 2. Related work", "## 3. Estimators",
+        "### 3.1 Which estimator, how many samples, for 1 %", f"### 3.2 {named['variants'].title}",
+        f"### 3.3 {named['coverage'].title}", "## 4. Training", f"### 4.1 {named['training'].title}",
+    ]  # fmt: skip
+    assert "## 5. Limits" in heads and "*3.2.* Few." in text and "*4.1.* Few." in text
+    main, _, behind = text.partition("## Appendix A. Tables")
+    assert long not in main and behind.count(long) == 3
+    assert "Stored in `coverage_rows.csv`." in behind
+    # what the abstract has is not said again
+    assert main.count("Seen in variants.") == 1
+    assert "**Seen in coverage.** It is coverage." in main
 
 
 def test_the_page_holds_its_pictures_and_leads_to_its_sections(tmp_path: Path) -> None:
@@ -224,12 +264,15 @@ def test_the_page_holds_its_pictures_and_leads_to_its_sections(tmp_path: Path) -
     Folder(tmp_path, "one").save_figure("line", figure)
     table = "| a | b |\n|:--|--:|\n| 1 | 2 |"
     parts = ["# A title", "## Abstract", "Some *words*.", "![A line](figures/one_line.png)", table]
-    (tmp_path / "REPORT.md").write_text("\n\n".join([*parts, "## 1. Next", "End."]))
+    (tmp_path / "REPORT.md").write_text(
+        "\n\n".join([*parts, "## 1. Next", "### 1.1 Then", "End.", "## Appendix A", "### Tables"])
+    )
     page = write_html(tmp_path).read_text()
     assert page.count("data:image/png;base64,") == 1
     assert "figures/" not in page
     assert "<table>" in page and "<em>words</em>" in page
     assert '<a href="#section-2">1. Next</a>' in page and '<h2 id="section-2">1. Next</h2>' in page
+    assert '<h3 id="section-3">1.1 Then</h3>' in page and "<h3>Tables</h3>" in page
 
 
 @pytest.mark.slow

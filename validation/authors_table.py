@@ -9,7 +9,7 @@ from typing import Any
 from validation.forest import Line, draw_forest
 from validation.framework import Folder, markdown_table, prose, read_rows
 from validation.intervals import geometric_mean
-from validation.paper import fold
+from validation.paper import SectionWithAppendix
 
 __all__ = ["authors_section"]
 
@@ -18,11 +18,11 @@ Row = dict[str, Any]
 _NINETY_FIVE = 1.959963984540054
 
 
-def authors_section(root: Path) -> tuple[str, str]:
-    """Return the section in markdown, and a sentence for the abstract; both are empty without a table."""
+def authors_section(root: Path) -> SectionWithAppendix | None:
+    """Return the section, if there is a table."""
     path = root / "results" / "authors_values.csv"
     if not path.exists():
-        return "", ""
+        return None
     rows = read_rows(path)
     local, counts = (
         [row for row in rows if row["what"] == what] for what in ("local complexity", "cross-polytope count")
@@ -34,29 +34,30 @@ def authors_section(root: Path) -> tuple[str, str]:
         for file, repository, commit, date, digest in sorted(origins, key=str)
     )
     method = prose(
-        f"""The functions that the authors published, unchanged, on the problems of the benchmark whose hidden
-        layers have one width and whose points are those of the input space: {told}. Only functions and
-        classes are taken from the files, nothing else in them is run, and where there is no GPU what asks for
-        one stays on the CPU. `python -m validation --authors FILE [FILE]` does it again with files that you
-        have; none is shipped. Beside each value stand ours of the same formula, the co-area estimator, and
-        the exact value."""
+        f"""The functions that the authors published, unchanged, on the problems of the benchmark that they
+        can take (hidden layers of one width, points of the input space): {told}. Nothing else in these files
+        is run, and none is shipped; `python -m validation --authors FILE [FILE]` does it again with files
+        that you have. Beside each value stand ours of the same formula, the co-area estimator, and the exact
+        value."""
     )
-    parts = [method]
-    sentence = ""
-    if local:
-        parts.append(_told_of_values(local))
-        sentence = _sentence(local)
-    if counts:
-        parts.append(_told_of_counts(counts))
-    figure = _draw(Folder(root, "authors"), local, counts)
-    parts.append(f"![{_CAPTION}]({figure.relative_to(root).as_posix()})\n\n*{_CAPTION}*")
-    parts.append(fold(_table(rows), True))
-    return "\n\n".join(parts), sentence
+    _draw(Folder(root, "authors"), local, counts)
+    found = [_told_of_values(local)] if local else []
+    found += [_told_of_counts(counts)] if counts else []
+    return SectionWithAppendix(
+        question="What does the code that the authors published give, run as it is?",
+        method=method,
+        table="",
+        appendix=_table(rows),
+        finding=" ".join(found),
+        limits="One commit of each repository, on small networks whose hidden layers have one width.",
+        figures=(("forest", _CAPTION),),
+        headline=_sentence(local) if local else "",
+    )
 
 
 _CAPTION = (
-    "Published code over the exact value, with 95 % intervals: as it is, and its value over sigma sqrt(2 "
-    "pi); below, the cross-polytope count over the number of units that meet the neighbourhood"
+    "Published code over the exact value: as it is, and its value over sigma sqrt(2 pi); below, the "
+    "cross-polytope count over the number of units that meet the neighbourhood"
 )
 
 
@@ -100,7 +101,7 @@ def _z(row: Row, one: str, other: str) -> float:
     return float((row[one] - row[other]) / spread) if spread > 0.0 else 0.0
 
 
-def _draw(folder: Folder, local: list[Row], counts: list[Row]) -> Path:
+def _draw(folder: Folder, local: list[Row], counts: list[Row]) -> None:
     from matplotlib import pyplot as plt
 
     def line(row: Row, label: str, factor: float) -> Line:
@@ -124,7 +125,6 @@ def _draw(folder: Folder, local: list[Row], counts: list[Row]) -> Path:
     figure, axis = plt.subplots(layout="constrained", figsize=(7.0, 0.9 + 0.15 * len(lines)))
     draw_forest(axis, lines, 1.0, "published over exact (95 %)", scale="log")
     folder.save_figure("forest", figure)
-    return folder.figure_path("forest")
 
 
 def _label(row: Row) -> str:

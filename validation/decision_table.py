@@ -1,6 +1,7 @@
 """Which estimator, and how many draws of it, for an error of 1 %: by dimension, sigma and depth.
 
 From the stored runs of the experiment on estimators. Several densities on one network are one case.
+The grid says what to take; the table, with what either would cost, stands behind it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from validation.framework import markdown_table
 from validation.intervals import geometric_mean
 
-__all__ = ["decision_table"]
+__all__ = ["decision_grid", "decision_table"]
 
 Row = dict[str, Any]
 
@@ -42,18 +43,9 @@ def decision_table(rows: Sequence[Row], per: int) -> str:
     >>> print(decision_table(rows, 1000).splitlines()[2])
     | d = 2, sigma 0.1, depth 1 | 2 | 4,000 | 4 s | 4,000 | 0.42 s | 9.5 | Crofton lines (2 networks) |
     """
-    found: dict[tuple[str, float, int], dict[str, dict[str, Row]]] = {}
-    for row in rows:
-        if row["estimator"] in (_COAREA, _LINES):
-            place = "digits, planes" if row["network"].startswith("digits") else f"d = {row['dimension']}"
-            own = found.setdefault((place, row["sigma"], row["depth"]), {})
-            own.setdefault(row["case"], {})[row["estimator"]] = row
     body = []
-    for (place, sigma, depth), cases in sorted(found.items()):
-        coarea, lines = (
-            [_for_percent(pair[name], per) for pair in cases.values()] for name in (_COAREA, _LINES)
-        )
-        ratios = _by_network(cases, per)
+    for (place, sigma, depth), cases in sorted(_grouped(rows).items()):
+        coarea, lines, ratios = _compared(cases, per)
         middle, low, high = geometric_mean(ratios)
         body.append(
             [
@@ -67,6 +59,62 @@ def decision_table(rows: Sequence[Row], per: int) -> str:
         )
     header = ["for 1 %", "networks", "co-area samples", "time", "Crofton lines", "time", "ratio", "take"]
     return markdown_table(header, body)
+
+
+def decision_grid(rows: Sequence[Row], per: int) -> str:
+    """Return what to take and how much of it, a line for each dimension and depth, a column for each sigma.
+
+    Parameters
+    ----------
+    rows, per : as for `decision_table`
+
+    Examples
+    --------
+    >>> of = {"network": "a", "dimension": 2, "sigma": 0.1, "depth": 1, "case": "a", "spread": 0.02}
+    >>> costs = (("co-area", 1.0), ("Crofton lines", 0.1))
+    >>> rows = [of | {"estimator": name, "seconds": seconds} for name, seconds in costs]
+    >>> print(decision_grid(rows, 1000).splitlines()[2])
+    | d = 2, depth 1 | 1 | 4,000 lines, 0.4 s |
+    """
+    found = _grouped(rows)
+    sigmas = sorted({sigma for _, sigma, _ in found})
+    body = []
+    for place, depth in sorted({(place, depth) for place, _, depth in found}):
+        cells, count = [], 0
+        for sigma in sigmas:
+            cases = found.get((place, sigma, depth))
+            cells.append(_advice(cases, per) if cases else "")
+            count = max(count, len(_by_network(cases, per)) if cases else 0)
+        body.append([f"{place}, depth {depth}", str(count), *cells])
+    return markdown_table(["for 1 %", "networks", *[f"sigma {sigma:g}" for sigma in sigmas]], body)
+
+
+def _advice(cases: dict[str, dict[str, Row]], per: int) -> str:
+    coarea, lines, ratios = _compared(cases, per)
+    choice = _choice(ratios, [one[1] / other[1] for one, other in zip(coarea, lines, strict=True)])
+    told = {name: _told(own) for name, own in ((_COAREA, coarea), (_LINES, lines))}
+    words = {_COAREA: "samples", _LINES: "lines"}
+    parts = [f"{told[name][0]} {words[name]}, {told[name][1]}" for name in told if choice.startswith(name)]
+    return parts[0] if parts else f"{told[_COAREA][0]} samples or {told[_LINES][0]} lines"
+
+
+def _grouped(rows: Sequence[Row]) -> dict[tuple[str, float, int], dict[str, dict[str, Row]]]:
+    """Return the runs of both estimators by case, for each place, sigma and depth."""
+    found: dict[tuple[str, float, int], dict[str, dict[str, Row]]] = {}
+    for row in rows:
+        if row["estimator"] in (_COAREA, _LINES):
+            place = "digits, planes" if row["network"].startswith("digits") else f"d = {row['dimension']}"
+            own = found.setdefault((place, row["sigma"], row["depth"]), {})
+            own.setdefault(row["case"], {})[row["estimator"]] = row
+    return found
+
+
+def _compared(
+    cases: dict[str, dict[str, Row]], per: int
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]], list[float]]:
+    """Return draws and seconds of both for each case, and the ratio of times for each network."""
+    coarea, lines = ([_for_percent(pair[name], per) for pair in cases.values()] for name in (_COAREA, _LINES))
+    return coarea, lines, _by_network(cases, per)
 
 
 def _for_percent(row: Row, per: int) -> tuple[float, float]:

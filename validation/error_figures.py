@@ -1,4 +1,4 @@
-"""Figures of the experiment on errors: z-scores, error against sigma, bias against sigma."""
+"""Figures of the experiment on errors: z-scores, and error against sigma."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ Row = dict[str, Any]
 
 
 def draw(folder: Folder, rows: list[Row]) -> None:
-    """All three."""
+    """Both."""
     _draw_z(folder, [row for row in rows if row["estimator"] == "co-area"])
     _draw_error(folder, rows)
-    _draw_bias(folder, rows)
 
 
 def _draw_z(folder: Folder, judged: list[Row]) -> None:
@@ -58,26 +57,3 @@ def _median_line(axis: Any, rows: list[Row], label: str) -> None:
     sigmas = sorted({row["sigma"] for row in rows})
     medians = [np.median([row["spread"] for row in rows if row["sigma"] == sigma]) for sigma in sigmas]
     axis.plot(sigmas, medians, marker="o", ms=3, lw=1, label=label)
-
-
-def _draw_bias(folder: Folder, rows: list[Row]) -> None:
-    from matplotlib import pyplot as plt
-
-    labels = list(dict.fromkeys(row["estimator"] for row in rows))
-    figure, axes = plt.subplots(2, (len(labels) + 1) // 2, layout="constrained", figsize=(11, 5), sharex=True)
-    for axis, label in zip(axes.flat, labels, strict=False):
-        own = [row for row in rows if row["estimator"] == label]
-        # dots of equal sigma are spread a little, in the order of the cases
-        shift = np.exp(np.linspace(-0.4, 0.4, len(own)))
-        bias, half = (np.array([row[key] for row in own]) for key in ("relative_bias", "relative_bias_half"))
-        where = np.array([row["sigma"] for row in own]) * shift
-        axis.errorbar(where, bias, half, fmt="o", ms=2, lw=0.5)
-        axis.axhline(0.0, color="black", lw=0.6)
-        axis.set(xscale="log", title=label)
-        axis.title.set_fontsize(8)
-        axis.tick_params(labelsize=7)
-    for axis in axes[-1]:
-        axis.set_xlabel("sigma", fontsize=8)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("relative bias", fontsize=8)
-    folder.save_figure("bias", figure)

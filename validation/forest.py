@@ -15,7 +15,7 @@ import numpy as np
 from validation.framework import Folder
 from validation.intervals import geometric_mean
 
-__all__ = ["Line", "draw_forest", "forests", "pooled"]
+__all__ = ["Line", "draw_forest", "forests", "pooled", "save_forest"]
 
 Row = dict[str, Any]
 
@@ -24,12 +24,15 @@ _NINETY_FIVE = 1.959963984540054
 
 @dataclass(frozen=True)
 class Line:
-    """One line: what it is of, the value, and its interval; a heading has no value."""
+    """One line: what it is of, the value, and its interval; a heading has no value, and what is undecided a
+    hollow dot.
+    """
 
     label: str
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    decided: bool = True
 
 
 def pooled(values: Sequence[float], halves: Sequence[float]) -> tuple[float, float, float]:
@@ -70,7 +73,7 @@ def draw_forest(axis: Any, lines: Sequence[Line], truth: float, label: str, *, s
         away = not line.low <= truth <= line.high
         color = "C3" if away else "C0"
         axis.plot([line.low, line.high], [y, y], color=color, lw=1.2)
-        axis.plot([line.value], [y], "o", color=color, ms=4)
+        axis.plot([line.value], [y], "o", color=color, ms=4, mfc=color if line.decided else "white")
     axis.axvline(truth, color="black", lw=0.7, ls="--")
     if scale == "symlog":
         axis.set_xscale("symlog", linthresh=0.01)
@@ -83,7 +86,7 @@ def draw_forest(axis: Any, lines: Sequence[Line], truth: float, label: str, *, s
             text.set_fontweight("bold")
     axis.set_ylim(-0.7, len(lines) - 0.3)
     axis.set_xlabel(label, fontsize=8)
-    axis.tick_params(axis="x", labelsize=7)
+    axis.tick_params(axis="x", which="both", labelsize=7)
     axis.grid(axis="x", alpha=0.3)
 
 
@@ -93,7 +96,10 @@ def forests(folder: Folder) -> list[tuple[str, str]]:
     return make(folder) if make is not None and folder.csv_path(table).exists() else []
 
 
-def _save(folder: Folder, name: str, lines: Sequence[Line], truth: float, label: str, scale: str) -> None:
+def save_forest(
+    folder: Folder, name: str, lines: Sequence[Line], truth: float, label: str, scale: str
+) -> None:
+    """Draw one forest plot as a figure of its own; the arguments are those of `draw_forest`."""
     from matplotlib import pyplot as plt
 
     figure, axis = plt.subplots(layout="constrained", figsize=(7.0, 0.9 + 0.17 * len(lines)))
@@ -115,12 +121,12 @@ def _estimators(folder: Folder) -> list[tuple[str, str]]:
         for (sigma,), rows in sorted(_grouped(own, "sigma").items()):
             bias = pooled([one["relative_bias"] for one in rows], [one["relative_bias_half"] for one in rows])
             lines.append(Line(f"sigma {sigma:g}, {len(rows)} cases", *bias))
-    _save(folder, "forest", lines, 0.0, "estimate over exact value, less 1 (pooled, 95 %)", "symlog")
+    save_forest(folder, "forest", lines, 0.0, "estimate over exact value, less 1 (pooled, 95 %)", "symlog")
     return [
         (
             "forest",
-            "Relative difference from the exact value, pooled over cases by their errors, with 95 % "
-            "intervals; red where these leave out 0; linear between -0.01 and 0.01, logarithmic beyond",
+            "Relative difference from the exact value, pooled over cases by their errors; linear between "
+            "-0.01 and 0.01, logarithmic beyond",
         )
     ]
 
@@ -139,8 +145,10 @@ def _variants(folder: Folder) -> list[tuple[str, str]]:
             ]
             what = f"sigma {sigma:g}, {'deeper' if deep else 'one layer'}, {len(some)} cases"
             lines.append(Line(what, *pooled(gaps, halves)))
-    _save(folder, "forest", lines, 0.0, "relative bias, measured less predicted (pooled, 95 %)", "linear")
-    return [("forest", "Measured bias less the one that theory predicts, pooled, with 95 % intervals")]
+    save_forest(
+        folder, "forest", lines, 0.0, "relative bias, measured less predicted (pooled, 95 %)", "linear"
+    )
+    return [("forest", "Measured bias less the predicted one, pooled over cases by their errors")]
 
 
 def _coverage(folder: Folder) -> list[tuple[str, str]]:
@@ -151,11 +159,11 @@ def _coverage(folder: Folder) -> list[tuple[str, str]]:
         )
         for row in folder.read_csv("cases")
     ]  # fmt: skip
-    _save(folder, "forest", lines, 0.95, "coverage of nominal 95 % intervals", "linear")
+    save_forest(folder, "forest", lines, 0.95, "coverage of nominal 95 % intervals", "linear")
     return [
         (
             "forest",
-            "Coverage, with its own 95 % intervals (Clopper and Pearson); red where these leave out 95 %",
+            "Coverage of nominal 95 % intervals, with its own by Clopper and Pearson",
         )
     ]
 
@@ -173,12 +181,11 @@ def _crofton(folder: Folder) -> list[tuple[str, str]]:
             what = f"d = {dimension}, sigma {sigma:g}"
             known = math.isfinite(high)
             lines.append(Line(what, middle, low if known else middle, high if known else middle))
-    _save(folder, "forest", lines, 1.0, "time of lines over that of co-area, for 1 %", "log")
+    save_forest(folder, "forest", lines, 1.0, "time of lines over that of co-area, for 1 %", "log")
     return [
         (
             "forest",
-            "How many times as long lines take as the co-area estimator for the same error, geometric means"
-            " over networks with 95 % intervals; where these hold 1 the two are equal within noise",
+            "Time of lines over that of the co-area estimator for the same error, means over networks",
         )
     ]
 
@@ -192,7 +199,9 @@ def _inequalities(folder: Folder) -> list[tuple[str, str]]:
             if ratios:
                 what = f"decay {decay:g}, {len(ratios)} of {len(rows)} say something"
                 lines.append(Line(what, float(np.median(ratios)), min(ratios), max(ratios)))
-    _save(folder, "forest", lines, 1.0, "larger side over smaller one (median, least to largest)", "log")
+    save_forest(
+        folder, "forest", lines, 1.0, "larger side over smaller one (median, least to largest)", "log"
+    )
     return [
         (
             "forest",
@@ -226,8 +235,8 @@ def _rescaling(folder: Folder) -> list[tuple[str, str]]:
     return [
         (
             "forest",
-            "Local complexity at a fixed sigma of rescaled networks of the same function, over that of the "
-            "network as it is, with 95 % intervals; under relative noise all ratios are 1",
+            "LC of rescaled networks of the same function over that of the network as it is, at fixed sigma; "
+            "under relative noise all ratios are 1",
         )
     ]
 
@@ -254,8 +263,8 @@ def _tightness(folder: Folder) -> list[tuple[str, str]]:
             known = math.isfinite(high)
             what = f"d = {dimension}, sigma {sigma:g}, {len(ratios)} networks"
             lines.append(Line(what, middle, low if known else middle, high if known else middle))
-    _save(folder, "forest", lines, 1.0, "factor (geometric mean over networks, 95 %)", "log")
-    return [("forest", "What each step of the upper bounds loses, with 95 % intervals over networks")]
+    save_forest(folder, "forest", lines, 1.0, "factor (geometric mean over networks, 95 %)", "log")
+    return [("forest", "What each step of the upper bounds loses")]
 
 
 def _constructions(folder: Folder) -> list[tuple[str, str]]:
@@ -289,15 +298,15 @@ def _constructions(folder: Folder) -> list[tuple[str, str]]:
     left.set_yscale("log", base=2)
     left.legend(fontsize=8)
     left.grid(alpha=0.3)
-    draw_forest(middle, pieces, 1.0, "cells over units + 1")
+    draw_forest(middle, pieces, 1.0, "cells over N + 1")
     draw_forest(right, noises, 0.0, "noise on weights over that on biases, less 1")
     folder.save_figure("forest", figure)
     return [
         (
             "forest",
-            "Left: the sawtooth's local complexity and rank against its units; middle: cells of networks of"
-            " one input over units + 1 (width x depth); right: local complexity under noise on weights over"
-            " that under noise on biases, less 1; all with 95 % intervals",
+            "Left: the sawtooth's LC and rank against its units; middle: cells of networks of one input on a "
+            "long segment over N + 1 (width x depth); right: LC under noise on weights over that under noise "
+            "on biases, less 1 (sigma behind the network)",
         )
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,10 +35,7 @@ from validation.typeset import write_html
 __all__ = ["build_report", "forget_run", "record_run", "stored_runs"]
 
 _DECISIONS = "Which estimator, how many samples, for 1 %"
-_OF_DECISIONS = """\
-    What takes least time for a standard error of 1 %, by dimension, noise and depth: from the runs of the
-    next section, of small networks on one core. The smaller the noise, the rarer and larger the terms of the
-    co-area formula; lines do not feel it. Where the interval of the ratio of times holds 1, take either."""
+_AUTHORS = "authors"
 _PACKAGES = ("numpy", "scipy", "numba", "scikit-learn", "torch")
 _REFERENCES = """\
 - Patel and Montúfar, *On the Local Complexity of Linear Regions in Deep ReLU Networks*, arXiv 2412.18283.
@@ -122,44 +120,90 @@ def build_report(root: Path, experiments: Sequence[Experiment]) -> tuple[Check, 
         for experiment in experiments
         if experiment.name not in runs
     ]
-    folders = {one.name: Folder(root, one.name, rough=runs[one.name]["mode"] == "quick") for one in present}
-    sections = {
-        experiment.name: experiment.report(
-            load_config(experiment.name, runs[experiment.name]["mode"]), folders[experiment.name]
-        )
-        for experiment in present
-    }
-    checks = [(experiment, check) for experiment in present for check in sections[experiment.name].checks]
-    code, sentence = authors_section(root)
-    parts = [
-        f"# {paper.TITLE}",
-        _abstract(sections, {"variants": sentence}, [check for _, check in checks], absent, present),
-    ]
-    bodies = [("Notation", paper.NOTATION.rstrip()), ("Related work", paper.RELATED_WORK.rstrip())]
-    decisions = []
+    parts = _Parts()
+    checks: list[tuple[Experiment, Check]] = []
     for experiment in present:
-        section = sections[experiment.name]
-        table, lifted = paper.lift_decision_table(section.table)
-        decisions += [lifted] if lifted else []
-        bodies.append((experiment.title, _section(section, table, folders[experiment.name])))
-    if decisions:
-        bodies.insert(2, (_DECISIONS, "\n\n".join([prose(_OF_DECISIONS), *decisions])))
-    if code:
-        bodies.append(("Published code, run as it is", code))
-    named = [(experiment.title, sections[experiment.name]) for experiment in present]
-    bodies.append(("Limits", paper.limits(named)))
-    parts += [f"## {number}. {title}\n\n{body}" for number, (title, body) in enumerate(bodies, 1)]
-    parts += ["## Checks", _check_table(checks), "## Machine and programs", _run_table(present, runs)]
-    parts += ["## References", _REFERENCES.rstrip()]
+        mode = runs[experiment.name]["mode"]
+        folder = Folder(root, experiment.name, rough=mode == "quick")
+        section = experiment.report(load_config(experiment.name, mode), folder)
+        parts.add(experiment.title, section, folder)
+        checks += [(experiment, check) for check in section.checks]
+    if (published := authors_section(root)) is not None:
+        parts.add("Published code, run as it is", published, Folder(root, _AUTHORS))
+    opening = _abstract(parts.sections, [check for _, check in checks], absent, present)
+    blocks = [f"# {paper.TITLE}", opening, *parts.body()]
+    blocks += ["## References", _REFERENCES.rstrip()]
+    if appendix := parts.appendix():
+        blocks += ["## Appendix A. Tables", appendix]
+    blocks += ["## Appendix B. Checks", _check_table(checks)]
+    blocks += ["## Appendix C. Machine and programs", _run_table(present, runs)]
     root.mkdir(parents=True, exist_ok=True)
-    (root / "REPORT.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    (root / "REPORT.md").write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
     write_html(root)
     return tuple(check for _, check in checks)
 
 
+@dataclass
+class _Parts:
+    """The sections that are there, which get their numbers and those of their figures as they are set."""
+
+    sections: dict[str, Section] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    behind: list[str] = field(default_factory=list)
+    figures: int = 0
+
+    def add(self, title: str, section: Section, folder: Folder) -> None:
+        """Take a section by the name of its folder."""
+        name = folder.experiment
+        self.sections[name], self.titles[name], self.folders[name] = section, title, folder
+
+    def body(self) -> list[str]:
+        """Everything from the notation to the limits."""
+        found = [f"## 1. Notation\n\n{paper.paragraphs(paper.NOTATION)}"]
+        found.append(f"## 2. Related work\n\n{prose(paper.RELATED_WORK)}")
+        numbers: dict[str, str] = {}
+        for number, (title, names) in enumerate(paper.ordered(list(self.sections)), 3):
+            found.append(f"## {number}. {title}")
+            own = [(_DECISIONS, self._decisions(name)) for name in names]
+            own = [(head, text) for head, text in own if text]
+            numbers |= {name: f"{number}.{at}" for at, name in enumerate(names, len(own) + 1)}
+            own += [(self.titles[name], self._section(name)) for name in names]
+            found += [f"### {number}.{at} {head}\n\n{text}" for at, (head, text) in enumerate(own, 1)]
+        named = [(number, self.sections[name]) for name, number in numbers.items()]
+        if told := paper.limits(named):
+            found.append(f"## {len(paper.ordered(list(numbers))) + 3}. Limits\n\n{told}")
+        return found
+
+    def appendix(self) -> str:
+        """The tables that stand behind the text; of a body that is set."""
+        return "\n\n".join(self.behind)
+
+    def _decisions(self, name: str) -> str:
+        table = paper.decisions_of(self.sections[name])
+        return f"{prose(paper.OF_DECISIONS)}\n\n{table}" if table else ""
+
+    def _section(self, name: str) -> str:
+        section, folder = self.sections[name], self.folders[name]
+        figures = [*forests(folder), *section.figures]
+        kept, moved = paper.split_tables(section.table, bool(figures))
+        lead = paper.unused_headline(name, section)
+        result = f"**{lead}** {section.finding}" if lead else f"**Finding.** {section.finding}"
+        parts = [f"*{section.question}*", paper.paragraphs(section.method), result]
+        for figure, caption in figures:
+            self.figures += 1
+            path = folder.figure_path(figure).relative_to(folder.root).as_posix()
+            parts.append(f"![Figure {self.figures}]({path})\n\n*Figure {self.figures}. {caption}.*")
+        stored = sorted(path.name for path in (folder.root / "results").glob(f"{name}_*.csv"))
+        behind = [f"Stored in {', '.join(f'`{one}`' for one in stored)}." if stored else ""]
+        behind += [paper.fold(moved), paper.fold(paper.appendix_of(section))]
+        self.behind.append("\n\n".join([f"### {self.titles[name]}", *filter(None, behind)]))
+        parts.append(kept)
+        return "\n\n".join(part for part in parts if part)
+
+
 def _abstract(
     sections: dict[str, Section],
-    more: dict[str, str],
     checks: Sequence[Check],
     absent: Sequence[str],
     present: Sequence[Experiment],
@@ -167,35 +211,21 @@ def _abstract(
     others = [f"`{experiment.command}`" for experiment in present if experiment.command]
     apart = f"; tables that take longer are made by {' and '.join(others)}" if others else ""
     opening = prose(
-        f"""Local complexity, the density of the nonlinear locus of a network under the data, is estimated in
-        many
-        papers and was never held against its exact value. Here it is: every estimator against the value that
-        it means, on networks that are enumerated, and the published statements about it against exact
-        networks. {sum(check.passed for check in checks)} of {len(checks)} checks hold. Three results can be
-        used as they are."""
+        f"""Local complexity, the density of the nonlinear locus of a ReLU network under the data, is
+        estimated in many papers; we know of none that holds its estimates against exact values. Here every
+        estimator is held against the value that it means, on networks whose cells are enumerated, and
+        published statements about local complexity against exact networks.
+        {sum(check.passed for check in checks)} of {len(checks)} checks hold (appendix B). Three results can
+        be used as they are."""
     )
     made = prose(
-        f"""`python -m validation` computes all of it again{apart}. Every number below is computed from the
-        tables
-        in [results/](results); `python -m validation --report-only` does that part alone, and sets this text
-        as one page with its pictures, `REPORT.html`."""
+        f"""`python -m validation` computes all of it again{apart}. Every number is computed from the tables
+        in [results/](results), which appendix A names; `python -m validation --report-only` does that part
+        alone, and sets this text as one page, `REPORT.html`."""
     )
-    parts = ["## Abstract", opening, paper.three_results(sections, more)]
-    rest = paper.others(sections)
-    parts += [f"Beside these:\n\n{rest}" if rest else "", made]
+    parts = ["## Abstract", opening, paper.three_results(sections), made]
     if absent:
         parts.append("Not run here: " + "; ".join(absent) + ".")
-    return "\n\n".join(part for part in parts if part)
-
-
-def _section(section: Section, table: str, folder: Folder) -> str:
-    drawn = forests(folder)
-    figures = [*drawn, *section.figures]
-    parts = [f"*{section.question}*", paper.paragraphs(section.method)]
-    for name, caption in figures:
-        path = folder.figure_path(name).relative_to(folder.root).as_posix()
-        parts.append(f"![{caption}]({path})\n\n*{caption}*")
-    parts += [paper.fold(table, bool(figures)), f"**Finding.** {section.finding}"]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -30,10 +30,11 @@ tbody tr:last-child td { border-bottom: 1.5px solid #000; }
 img { display: block; margin: 1.2rem auto .4rem; max-width: 100%; }
 img + em, p > em:only-child { font-size: .9em; color: #444; }
 code { font-size: .88em; background: #f3f3f3; padding: 0 .15em; }
-details { margin: .8rem 0; } summary
-{ font: 9pt 'Helvetica Neue', Arial, sans-serif; color: #335; cursor: pointer; } nav ul
-{ columns: 2; font-size: .92em; list-style: none; padding: 0; } @media print { body
-{ max-width: none; margin: 0; font-size: 9.5pt; } details:not([open]) { display: none; }
+details { margin: .8rem 0; }
+summary { font: 9pt 'Helvetica Neue', Arial, sans-serif; color: #335; cursor: pointer; }
+nav ul { columns: 2; font-size: .92em; list-style: none; padding: 0; }
+nav .h3 { padding-left: 1.2em; }
+@media print { body { max-width: none; margin: 0; font-size: 9.5pt; } details:not([open]) { display: none; }
   h2, h3 { break-after: avoid; } img, tr { break-inside: avoid; } @page { size: A4; margin: 20mm 18mm; } }
 """
 
@@ -59,16 +60,21 @@ def write_html(root: Path) -> Path:
 
 
 def _with_anchors(body: str) -> tuple[str, str]:
-    """Give the sections anchors, and return a list of them."""
+    """Give the sections anchors, and return a list of them, parts with their own lists."""
     entries: list[str] = []
+    count = 0
 
     def anchored(found: re.Match[str]) -> str:
-        name = f"section-{len(entries) + 1}"
-        entries.append(f'<li><a href="#{name}">{found[1]}</a></li>')
-        return f'<h2 id="{name}">{found[1]}</h2>'
+        nonlocal count
+        count += 1
+        level, title = found[1], found[2]
+        entries.append(f'<li class="h{level}"><a href="#section-{count}">{title}</a></li>')
+        return f'<h{level} id="section-{count}">{title}</h{level}>'
 
-    body = re.sub(r"<h2>(.*?)</h2>", anchored, body)
-    return body, f"<nav><ul>{''.join(entries)}</ul></nav>"
+    main, mark, behind = body.partition("<h2>Appendix")
+    main = re.sub(r"<h([23])>(.*?)</h\1>", anchored, main)
+    behind = re.sub(r"<h(2)>(.*?)</h\1>", anchored, f"{mark}{behind}")
+    return f"{main}{behind}", f"<nav><ul>{''.join(entries)}</ul></nav>"
 
 
 def _inside(path: Path) -> str:

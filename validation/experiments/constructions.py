@@ -23,7 +23,8 @@ from regions import (
     sum_over_cells,
 )
 from regions.validation.local_complexity import with_bias_noise, z_score
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import Check, Experiment, Folder, Pool, case_rng, markdown_table, prose
+from validation.paper import SectionWithAppendix
 from validation.problems import NetworkSpec
 
 __all__ = ["EXPERIMENT", "sawtooth"]
@@ -155,36 +156,34 @@ def _weights(case: _Weights) -> Row:
     }
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on these questions."""
     teeth, lines, weights = (folder.read_csv(name) for name in ("sawtooth", "line", "weights"))
     worst = max((abs(_z(row)) for row in weights), default=0.0)
     differences = [row["weights"] / row["biases"] - 1.0 for row in weights]
     last = teeth[-1]
-    return Section(
+    return SectionWithAppendix(
         question=prose(
-            """Can local complexity be large where the local rank is 1? Has a network of one input as many
-            pieces at initialisation as it has units, whatever its depth? Does noise on the weights give
-            another local complexity than noise on the biases?"""
+            """Can LC be large where the local rank is 1? Has a network of one input as many pieces at
+            initialisation as units, whatever its depth? Does noise on the weights give another LC than noise
+            on the biases?"""
         ),
         method=prose(
-            f"""(1) The tent map iterated L times, two units a layer, on [0, 1]: the exact number of cells,
-            the locus, local complexity at sigma {last["sigma"]:g} over {config["sawtooth_draws"]} draws,
-            ranks above {_EPS:g}, total variation. (2) Networks of one input at initialisation (normal weights
-            of variance 2 / fan-in, biases of standard deviation {_BIAS_SCALE:g}), {config["line_networks"]}
-            for each shape: exact numbers of cells on [-{config["window"]:g}, {config["window"]:g}] and on
-            [-1, 1] (the statement of Kogan, Jananthan and Kepner, for infinite width: units + 1 to leading
-            order). (3) He networks under the uniform density on [-1, 1]^d: the locus with noise sigma on
-            every bias, and with noise sigma / sqrt(fan-in) on every weight before a unit,
-            {config["weight_draws"]} independent draws of each. Intervals are +-1.96 standard errors."""
+            f"""(1) The tent map iterated L times, two units a layer, on [0, 1], with LC at sigma
+            {last["sigma"]:g} over {config["sawtooth_draws"]} draws and ranks above {_EPS:g}. (2) He networks
+            of one input with biases of standard deviation {_BIAS_SCALE:g}, {config["line_networks"]} for each
+            shape: exact numbers of cells on [-{config["window"]:g}, {config["window"]:g}] and on [-1, 1];
+            Kogan, Jananthan and Kepner state N + 1 to leading order for infinite width. (3) He networks under
+            the uniform density on [-1, 1]^d: {config["weight_draws"]} loci with noise sigma on every bias,
+            and {config["weight_draws"]} independent ones with noise sigma / sqrt(fan-in) on every weight
+            before a unit."""
         ),
-        table="\n\n".join((_teeth_table(teeth), _line_table(lines), _weights_table(weights))),
+        table="",
+        appendix="\n\n".join((_teeth_table(teeth), _line_table(lines), _weights_table(weights))),
         finding=_finding(teeth, lines, weights, worst),
         limits=prose(
-            """The sawtooth is a construction: training need not find it. The number of pieces on a line
-            depends on the window and on how biases are drawn; a longer window holds more. Noise on weights
-            grows with the inputs of a layer, so its size beside that on biases is a matter of scale, here of
-            inputs near [-1, 1]^d."""
+            """Training need not find the sawtooth. Pieces on a line depend on the window and on how biases
+            are drawn, and the size of noise on weights on that of a layer's inputs."""
         ),
         checks=(
             Check(
@@ -199,11 +198,12 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
             ),
         ),
         headline=prose(
-            f"""The sawtooth has local complexity {last["lc"]:.0f} at rank 1 with {last["units"]} units;
-            networks of one input have {min(row["cells"] / row["units"] for row in lines):.2f} to
-            {max(row["cells"] / row["units"] for row in lines):.2f} pieces for each unit on a long segment;
-            noise on weights in place of biases changes local complexity by {min(differences):+.0%} to
-            {max(differences):+.0%}."""
+            f"""The sawtooth has an LC of {_with_half(last["lc"], last["lc_stderr"])} at rank
+            {last["largest_rank"]:g} with {last["units"]} units; networks of one input have
+            {min(row["cells"] / (row["units"] + 1) for row in lines):.3f} to
+            {max(row["cells"] / (row["units"] + 1) for row in lines):.3f} times N + 1 pieces on the long
+            segment; noise on weights in place of biases changes LC by {min(differences):+.1%} to
+            {max(differences):+.1%}."""
         ),
     )
 
@@ -240,7 +240,7 @@ def _teeth_table(rows: list[Row]) -> str:
 
 def _line_table(rows: list[Row]) -> str:
     window = rows[0]["window"]
-    header = ["one input, width x depth", "units + 1", f"cells on ±{window:g}", "over units + 1", "on ±1"]
+    header = ["one input, width x depth", "N + 1", f"cells on ±{window:g}", "over N + 1", "on ±1"]
     return markdown_table(
         header,
         [
@@ -286,15 +286,16 @@ def _finding(teeth: list[Row], lines: list[Row], weights: list[Row], worst: floa
         ratios[row["depth"]].append(row["cells"] / (row["units"] + 1))
     by_depth = ", ".join(f"{np.mean(values):.3f} at depth {depth}" for depth, values in ratios.items())
     seen = sum(abs(_z(row)) > _LIMIT for row in weights)
+    most = max(weights, key=lambda row: abs(row["weights"] / row["biases"] - 1.0))
     return prose(
-        f"""(1) With {last["layers"]} layers and {last["units"]} units local complexity is {last["lc"]:.4g} at
-        a local rank of at most {last["largest_rank"]:g}: a low rank bounds nothing by itself, and theorem 5
-        holds here through C_grad, which doubles with each layer. Local complexity is above the locus even at
-        so small a sigma: units that bend at one point without noise, at the folds of the layers before, bend
-        at two with it. (2) Cells over units + 1, mean over widths: {by_depth}. (3) Noise on weights and on
-        biases differ beyond {_LIMIT:g} standard errors in {seen} of {len(weights)} cases (largest |z|
-        {worst:.1f})."""
+        f"""(1) With {last["layers"]} layers the map has {last["cells"]} cells: a low rank bounds nothing by
+        itself, and theorem 5 holds here through C_grad, which doubles with each layer. LC is above the locus
+        even at so small a sigma, as units that bend at one point without noise, at the folds of the layers
+        before, bend at two with it. (2) Cells over N + 1, mean over widths: {by_depth}. (3) Noise on weights
+        and on biases differ beyond {_LIMIT:g} standard errors in {seen} of {len(weights)} cases (largest |z|
+        {worst:.1f}), most for {most["network"]} at sigma {most["sigma"]:g}, by
+        {most["weights"] / most["biases"] - 1.0:+.1%} ± {_half_of_difference(most):.1%}."""
     )
 
 
-EXPERIMENT = Experiment("constructions", "Questions that small networks answer", run, report)
+EXPERIMENT = Experiment("constructions", "Rank one, one input, noise on weights", run, report)

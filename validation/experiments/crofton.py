@@ -11,8 +11,9 @@ from scipy.stats import kstest
 
 from regions import Coarea, CroftonLines, Estimate, enumerate_cells, exact_local_complexity, locus_volume
 from regions.validation.local_complexity import z_score
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import Check, Experiment, Folder, Pool, case_rng, markdown_table, prose
 from validation.intervals import geometric_mean
+from validation.paper import SectionWithAppendix
 from validation.problems import NetworkSpec, density_on
 
 __all__ = ["EXPERIMENT"]
@@ -121,7 +122,7 @@ def _cost(case: _Case) -> list[Row]:
     return rows
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on Crofton's formula."""
     fixed, cost = folder.read_csv("fixed"), folder.read_csv("cost")
     _draw(folder, fixed, cost)
@@ -129,38 +130,34 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     ratios = _ratios(cost)
     dimensions = sorted({row["dimension"] for row in fixed})
     method = prose(
-        f"""{len(fixed)} networks, {config["networks"]} each in {", ".join(map(str, dimensions))}
-        dimensions, random and trained, one to three layers, half with the uniform and half with a
-        Gaussian density on [-1, 1]^d. The exact locus integral at the stored biases (one enumeration, no
-        sampling; the cubature's error is at most {_worst_error(fixed):.0e} of it) against
-        {fixed[0]["lines"]:,} random lines. Then, as the co-area estimator needs bias noise, both estimate
-        the bias average of {len({row["network"] for row in cost})} of the networks under the uniform
-        density; compared are the relative variance of one draw and the processor seconds for a standard
-        error of 1 %. Ratios of seconds are geometric means over the
-        {len({row["network"] for row in cost}) // len(dimensions)} networks of a dimension, with 95 %
-        intervals by Student's t; where that holds 1, the two cost the same within noise."""
+        f"""{len(fixed)} networks, {config["networks"]} each in {", ".join(map(str, dimensions))} dimensions,
+        random and trained, one to three layers, half with the uniform and half with a Gaussian density on
+        [-1, 1]^d. The exact locus integral at the stored biases (one enumeration; the cubature's error is at
+        most {_worst_error(fixed):.0e} of it) is held against {fixed[0]["lines"]:,} random lines. Then lines
+        and the co-area estimator, which needs noise, estimate LC of {len({row["network"] for row in cost})}
+        of the networks under the uniform density, {len({row["network"] for row in cost}) // len(dimensions)}
+        for each dimension; compared are the processor seconds for a standard error of 1 %."""
     )
-    return Section(
+    return SectionWithAppendix(
         question=prose(
             """Are Crofton lines unbiased for the exact locus in 2, 3 and 4 dimensions, and is a line or a
             sample of the co-area estimator the cheaper way to accuracy?"""
         ),
         method=method,
-        table=_fixed_table(fixed) + "\n\n" + _cost_table(cost),
+        table="",
+        appendix=_fixed_table(fixed) + "\n\n" + _cost_table(cost),
         figures=(("cost", "z at fixed biases (left); seconds for a standard error of 1 % (right)"),),
         finding=_finding(z, ratios),
         limits=prose(
-            """In three or more dimensions the fourth moment of a line's draw is infinite (short chords
-            across edges of the box), so its standard error converges slowly. Times are of this
-            implementation on one core of a machine that may have been busy, and of small networks: a
-            line's cost grows with its number of crossings."""
+            """In three or more dimensions the fourth moment of a line's draw is infinite (short chords across
+            edges of the box), so its standard error converges slowly. A line's cost grows with its crossings
+            and so with the network."""
         ),
         checks=_checks(config, fixed, cost),
         headline=prose(
-            f"""Crofton lines agree with the exact locus of {len(fixed)} networks (largest |z|
-            {np.abs(z).max():.2f}); for equal accuracy they take {min(ratios.values())[0]:.2g} to
-            {max(ratios.values())[0]:.2g} times as long as the co-area estimator, depending on sigma and
-            dimension."""
+            f"""Lines agree with the exact locus of all {len(fixed)} networks (largest |z|
+            {np.abs(z).max():.2f}); for equal accuracy they take from {_told(min(ratios.values()))} to
+            {_told(max(ratios.values()))} times as long as the co-area estimator, by sigma and dimension."""
         ),
     )
 
@@ -198,30 +195,31 @@ def _checks(config: dict[str, Any], fixed: list[Row], cost: list[Row]) -> tuple[
 
 def _finding(z: np.ndarray, ratios: dict[tuple[int, float], _Ratio]) -> str:
     normal = kstest(z, "norm")
-    text = f"""At fixed biases z has mean {z.mean():+.2f} and standard deviation {z.std(ddof=1):.2f} over
-        {len(z)} networks, largest |z| {np.abs(z).max():.2f}; Kolmogorov-Smirnov against N(0, 1): distance
-        {normal.statistic:.3f}, p = {normal.pvalue:.2f}."""
+    text = f"""At fixed biases z has mean {z.mean():+.2f} and standard deviation {z.std(ddof=1):.2f};
+        Kolmogorov-Smirnov against N(0, 1): distance {normal.statistic:.3f}, p = {normal.pvalue:.2f}."""
     cheaper = [key for key, (_, _, high) in ratios.items() if high < 1.0]
     dearer = [key for key, (_, low, _) in ratios.items() if low > 1.0]
-    for keys, what in ((cheaper, "Crofton lines are"), (dearer, "The co-area estimator is")):
+    for keys, what in ((cheaper, "Lines are cheaper"), (dearer, "The co-area estimator is cheaper")):
         if keys:
             factors = [max(ratios[key][0], 1.0 / ratios[key][0]) for key in keys]
-            text += f""" {what} the cheaper way to a given accuracy in {_where(keys)}, by factors of
-            {min(factors):.1f} to {max(factors):.1f}."""
+            text += f""" {what} {_where(keys)}, by factors of {min(factors):.1f} to {max(factors):.1f}."""
     equal = [key for key in ratios if key not in cheaper and key not in dearer]
     if equal:
-        text += f" The two are equal within noise in {_where(equal)}."
+        text += f" The two are equal within noise {_where(equal)}."
     return prose(text)
 
 
 def _where(keys: list[tuple[int, float]]) -> str:
-    return ", ".join(f"d = {dimension} at sigma {sigma:g}" for dimension, sigma in keys)
+    dimensions: dict[float, list[str]] = {}
+    for dimension, sigma in keys:
+        dimensions.setdefault(sigma, []).append(str(dimension))
+    return " and ".join(f"at sigma {sigma:g} in d = {', '.join(own)}" for sigma, own in dimensions.items())
 
 
 def _told(ratio: _Ratio) -> str:
     """A ratio and its interval, if there are networks enough for one."""
     middle, low, high = ratio
-    return f"{middle:.2f} ({low:.2g} to {high:.2g})" if high < np.inf else f"{middle:.2f}"
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})" if high < np.inf else f"{middle:.3g}"
 
 
 def _fixed_table(fixed: list[Row]) -> str:

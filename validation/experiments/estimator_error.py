@@ -28,8 +28,9 @@ from regions import (
 from regions.estimators import BudgetedEstimator
 from regions.validation.local_complexity import with_bias_noise, z_score
 from validation import error_figures
-from validation.decision_table import decision_table
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.decision_table import decision_grid, decision_table
+from validation.framework import Check, Experiment, Folder, Pool, case_rng, markdown_table, prose
+from validation.paper import SectionWithAppendix
 from validation.problems import NetworkSpec, density_on
 
 __all__ = ["EXPERIMENT"]
@@ -195,7 +196,7 @@ def _count(item: tuple[NetworkSpec, str, dict[str, Any]]) -> list[Row]:
     return rows
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on errors."""
     rows, counts = folder.read_csv("cases"), folder.read_csv("counts")
     error_figures.draw(folder, rows)
@@ -206,37 +207,32 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     dimensions = sorted({row["dimension"] for row in judged})
     densities = ", ".join(dict.fromkeys(row["density"] for row in judged))
     method = prose(
-        f"""{len(judged)} cases: {n_networks} networks (He and PyTorch-like initialisation of several
-        scales, trained regressors, planes through images of the digits classifier) in {min(dimensions)}
-        to {max(dimensions)} dimensions, densities {densities} (beyond the first
-        {len(config["densities"])} in at most two dimensions; all but the uniform one are off centre and
-        not clipped to the domain: samples outside count as 0), sigma from {min(config["sigmas"]):g} to
-        {max(config["sigmas"]):g}. The exact value is the mean over
-        {min(row["bias_draws"] for row in judged)} to {max(row["bias_draws"] for row in judged):,} draws
-        of the biases of the locus integral of the enumerated network, most of them on a line, where the
-        locus is a few points and few draws may all agree by chance; each estimator is compared with
-        that of the locus it means. z is the difference over both standard errors. The co-area estimators
-        take {min(row["samples"] for row in judged):,} to {max(row["samples"] for row in judged):,}
-        samples, more for small sigma, where terms are rare and large: (mean / standard error)^2, the
-        effective number of contributing samples, is at least
-        {min(row["effective"] for row in judged):,.0f}. Shells have half thickness {config["shell"]:g}. No
-        case was left out, and no seed was chosen: all follow from the names of the cases, so cases are
-        independent of each other, and the estimators of one case share its exact value. The table for 1 % has
-        medians over cases; its ratio is co-area's time over that of the lines, the geometric mean over
-        networks with its 95 % interval (Student's t), densities on one network being one case, and a choice
-        from one or two networks where these agree; shells are left out for their bias."""
+        f"""{len(judged)} cases: {n_networks} networks (He and PyTorch initialisation at several scales,
+        trained regressors, the digits classifier on planes through images) in {min(dimensions)} to
+        {max(dimensions)} dimensions; densities {densities} (those after the first {len(config["densities"])}
+        in at most two dimensions; outside the domain they count as 0); sigma from {min(config["sigmas"]):g}
+        to {max(config["sigmas"]):g}. The exact value is the mean locus integral of
+        {min(row["bias_draws"] for row in judged)} to {max(row["bias_draws"] for row in judged):,} enumerated
+        draws of the biases, most of them on a line, where the locus is a few points; each estimator is held
+        against that of the locus it means. The co-area estimators take
+        {min(row["samples"] for row in judged):,} to {max(row["samples"] for row in judged):,} samples, more
+        at small sigma, so that (mean / standard error)^2, the effective number of contributing samples, is at
+        least {min(row["effective"] for row in judged):,.0f}; shells have half thickness {config["shell"]:g}.
+        No case was left out and no seed was chosen, as both follow from the names of the cases. Cases are
+        independent of each other, but the estimators of one case share its exact value."""
     )
-    return Section(
+    return SectionWithAppendix(
         question=prose(
             """Does each estimator give what it says, and how large is its error against noise, width,
             depth, initial scale, training and dimension?"""
         ),
         method=method,
-        table="\n\n".join(
+        table="",
+        appendix="\n\n".join(
             [
+                decision_table(rows, _PER),
                 _estimator_table(rows),
                 _dimension_table(rows),
-                decision_table(rows, _PER),
                 _shape_table(rows),
                 _count_table(counts),
             ]
@@ -244,16 +240,14 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         figures=(
             ("z", "z of the co-area estimator in all cases, against N(0, 1)"),
             ("error", f"Relative error of runs of {_PER:,} samples against sigma; medians over networks"),
-            ("bias", "Relative bias of every estimator against sigma; one dot for each case"),
         ),
         finding=_finding(rows, counts, normal.statistic, normal.pvalue),
         limits=prose(
-            """The exact values have standard errors of their own, from the bias average; at the largest
-            sigma they dominate z. Times are processor seconds of one process on a machine that may have
-            been busy. One run per case: standard errors are those that the estimators state, whose truth
-            is the subject of the section on coverage."""
+            """At the largest sigma the exact value's own standard error, from the bias average, dominates z.
+            There is one run for each case, with the standard error that the estimator states."""
         ),
         checks=_checks(config, rows),
+        decisions=decision_grid(rows, _PER),
         headline=prose(
             f"""The co-area estimator agrees with the exact value, |z| < {_LIMIT:g}, in
             {int(np.sum(np.abs(z) < _LIMIT))} of {len(z)} cases (largest |z| {np.abs(z).max():.2f};
@@ -278,15 +272,17 @@ def _finding(rows: list[Row], counts: list[Row], distance: float, p: float) -> s
     parts = [
         f"""The co-area estimator's z has mean {z.mean():+.2f} and standard deviation {z.std(ddof=1):.2f}
         over {len(z)} cases, largest |z| {np.abs(z).max():.2f} (of so many normal variables it is
-        {expected:.2f} in the median); Kolmogorov-Smirnov distance {distance:.3f}, p = {p:.2f}."""
+        {expected:.2f} in the median); Kolmogorov-Smirnov distance {distance:.3f}, p = {p:.2f}. Its relative
+        error with {_PER:,} samples is {_errors_by_sigma(rows)} (medians)."""
     ]
-    for label in ("finite shells", "distance to the boundary"):
+    kinds = {"finite shells": "Finite shells", "distance to the boundary": "Distances to the boundary"}
+    for label, what in kinds.items():
         own = [row for row in rows if row["estimator"] == label]
         off = sum(abs(row["z"]) >= _LIMIT for row in own)
         worst = max(own, key=lambda row: abs(row["relative_bias"]))
         parts.append(
-            f"""{label.capitalize()} differ from the exact value by |z| >= {_LIMIT:g} in {off} of
-            {len(own)} cases, at most by {worst["relative_bias"]:+.1%} ({worst["case"]})."""
+            f"""{what} are off by |z| >= {_LIMIT:g} in {off} of {len(own)} cases, at most by
+            {worst["relative_bias"]:+.1%}."""
         )
     first = [row for row in counts if row["estimator"] == CrossPolytope.name and row["depth"] == 1]
     deeper = [row for row in counts if row["estimator"] == CrossPolytope.name and row["depth"] > 1]
@@ -302,6 +298,15 @@ def _finding(rows: list[Row], counts: list[Row], distance: float, p: float) -> s
         {counts[-1]["samples"]:,} samples."""
     )
     return prose(" ".join(parts))
+
+
+def _errors_by_sigma(rows: list[Row]) -> str:
+    """The co-area estimator's relative error by sigma, medians over cases, in words."""
+    by_sigma: dict[float, list[float]] = {}
+    for row in rows:
+        if row["estimator"] == "co-area":
+            by_sigma.setdefault(row["sigma"], []).append(row["spread"])
+    return ", ".join(f"{np.median(own):.2%} at sigma {sigma:g}" for sigma, own in sorted(by_sigma.items()))
 
 
 def _expected_largest(n: int) -> float:

@@ -14,23 +14,25 @@ from regions.validation.tracking.data_distances import cell_distances
 from validation.experiments.paired_effects import (
     Effect,
     difference_effect,
+    draw_effects,
     effect_table,
     judged,
     ratio_effect,
     slope_of_each,
+    told_effect,
 )
 from validation.framework import (
     Check,
     Experiment,
     Folder,
     Pool,
-    Section,
     case_rng,
     markdown_table,
     mean_and_spread,
     prose,
 )
 from validation.network_measures import accuracy
+from validation.paper import SectionWithAppendix
 from validation.training_data import make_data
 
 __all__ = ["EXPERIMENT"]
@@ -151,32 +153,33 @@ def _training(item: tuple[int, float, dict[str, Any]]) -> list[Row]:
     return rows
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on Hanin and Rolnick's protocol."""
     initial, training = folder.read_csv("initial"), folder.read_csv("training")
     effects = judged(_effects(config, initial, training))
     _draw(folder, config, initial, training)
+    draw_effects(folder, effects)
     width, depth = config["shape"]
     order = (width * depth) ** 2 / 2
-    return Section(
+    return SectionWithAppendix(
         question=prose(
-            """Hanin and Rolnick initialise with He's normal weights and biases of variance 1e-6, train with
-            Adam at 1e-3, and find that planes through data have about N^2 / 2 cells for N units, lines about
-            N, that the distance of data to the nearest boundary goes like 1 / N, and that all this stays
-            about the same while the network learns. What do exact counts say, as the variance goes to 0?"""
+            """With He's weights and biases of variance 1e-6, Hanin and Rolnick find about N^2 / 2 cells on
+            planes through data and N on lines, a distance of data to the nearest boundary like 1 / N, and all
+            this about the same while Adam trains the network. What do exact counts say, as the variance goes
+            to 0?"""
         ),
         method=prose(
-            f"""Digits of 64 pixels in place of MNIST; {width} units in each of {depth} layers
-            (N = {width * depth}, N^2 / 2 = {order:,.0f}), biases of variance
-            {", ".join(f"{v:g}" for v in config["variances"])} on the same weights, and other shapes at the
-            smallest that is not 0; {config["seeds"]} seeds. Exact numbers of cells on the plane through one
+            f"""Digits; {width} units in each of {depth} layers (N = {width * depth},
+            N^2 / 2 = {order:,.0f}), biases of variance {", ".join(f"{v:g}" for v in config["variances"])} on
+            the same weights, and other shapes at the smallest that is not 0; {config["seeds"]} seeds, of
+            which {config["training_seeds"]} are trained. Exact numbers of cells on the plane through one
             image of each of three classes and on the segment between two, exact length of the locus on the
             plane, and the distance of {config["points"]} test images to the boundary of their cell in all 64
-            dimensions, min_i |z_i| / ‖grad z_i‖, which is exact. {config["training_seeds"]} networks in
-            training. Exponents are slopes of logarithms, each seed's over all shapes. Verdicts corrected by
-            Holm."""
+            dimensions, min_i |z_i| / ‖grad z_i‖. Exponents are each seed's slopes of logarithms over all
+            shapes."""
         ),
-        table="\n\n".join(
+        table="",
+        appendix="\n\n".join(
             [
                 _table("variance", "variance of biases", [r for r in initial if _is_shape(config, r)]),
                 _shape_table(config, initial),
@@ -185,19 +188,19 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
             ]
         ),
         figures=(
+            ("forest", "Exact values over what is reported (left), and exponents less theirs (right)"),
             (
                 "protocol",
                 "Left: cells over N^2 / 2 and, on a line, over N, against the variance of biases; middle: "
-                "mean distance to the boundary against N, with the slope -1; right: over training, beside "
-                "what they report (dashed: N^2 / 2 cells)",
+                "mean distance to the boundary against N, with the slope -1; right: over training (dashed: "
+                "N^2 / 2 cells)",
             ),
         ),
         finding=_finding(config, effects, initial, training),
         limits=prose(
-            f"""Digits of 8 x 8 pixels and 1,000 training images, where they take MNIST; their figures are
-            known here by what they report in words, not point by point. Cells of the plane are activation
-            regions, as theirs are. Counts depend on how far a plane reaches: {_NEAR:g} of its size beyond the
-            images, and {_FAR:g} times where the whole plane is meant."""
+            f"""The published figures are known here by what is reported in words. Counts depend on how far a
+            plane reaches: {_NEAR:g} of its size beyond the images, and {_FAR:g} times where the whole plane
+            is meant."""
         ),
         checks=(
             Check(
@@ -298,36 +301,38 @@ def _finding(config: dict[str, Any], effects: list[Effect], initial: list[Row], 
     own = [row for row in initial if _is_shape(config, row)]
     shares = {v: float(np.mean(_of_seed(own, "variance", v, "share"))) for v in config["variances"]}
     told = ", ".join(f"{share:.3g} at {variance:g}" for variance, share in shares.items())
-    exponents = "; ".join(
-        f"{o.name.removeprefix('exponent of the ')}: {o.numbers}, {o.verdict}"
-        for o in effects
-        if o.name.startswith("exponent")
+    exponents = ", ".join(
+        f"{told_effect(one)} for the {one.name.removeprefix('exponent of the ').partition(' in N')[0]}"
+        for one in effects
+        if one.name.startswith("exponent")
     )
-    changes = "; ".join(
-        f"{o.name.partition(': ')[2]} {o.numbers}, {o.verdict}"
-        for o in effects
-        if o.name.startswith("training")
+    changes = ", ".join(
+        f"the {one.name.partition(': ')[2]} by x {told_effect(one)}"
+        for one in effects
+        if one.name.startswith("training") and not one.name.endswith(": cells")
     )
     least, whole, first = effects[0], effects[1], min(config["variances"])
+    means = [
+        float(np.mean(_of_seed(training, "step", step, "cells"))) for step in {r["step"] for r in training}
+    ]
     ends = [row["test_accuracy"] for row in training if row["step"] == max(r["step"] for r in training)]
-    steps = {row["step"] for row in training}
-    means = [float(np.mean(_of_seed(training, "step", step, "cells"))) for step in steps]
-    spread = max(means) / min(means)
     return prose(
-        f"""At initialisation the count over N^2 / 2 is, by the variance of the biases, {told}: at the
-        published variance {least.numbers} near the images, {_beside_one(least)}, {whole.numbers}
-        on as good as the whole plane, {_beside_one(whole)}, and with variance {first:g} what is left
-        is the fan of cones that a plane off the origin cuts. Exponents, less what they
-        say: {exponents}. From the first record to the last, at a test accuracy of {np.mean(ends):.1%}:
-        {changes}; over all
-        records the mean count varies by a factor {spread:.2f}."""
+        f"""Near the images N^2 / 2 is {_beside_one(least)}; on as good as the whole plane the count
+        {_differs(whole)}. By the variance of the biases the mean share near the images is {told}; at variance
+        {first:g} what is left is the fan of cones that a plane off the origin cuts. Exponents in N less the
+        reported ones are {exponents}. Training to a test accuracy of {np.mean(ends):.1%} changes {changes};
+        between records the mean count varies by a factor of {max(means) / min(means):.2f}."""
     )
 
 
 def _beside_one(effect: Effect) -> str:
     if effect.verdict == "undecided":
-        return "which does not differ from 1 beyond its interval"
-    return f"so that N^2 / 2 is {'an underestimate' if effect.middle > 1.0 else 'an overestimate'}"
+        return "not told from the count"
+    return "an underestimate" if effect.middle > 1.0 else "an overestimate"
+
+
+def _differs(effect: Effect) -> str:
+    return "is not told from it" if effect.verdict == "undecided" else f"is {effect.verdict} than it"
 
 
 def _headline(config: dict[str, Any], effects: list[Effect], initial: list[Row], training: list[Row]) -> str:
@@ -335,11 +340,10 @@ def _headline(config: dict[str, Any], effects: list[Effect], initial: list[Row],
     distance = named["exponent of the distance in N less -1"]
     cells = next(one for one in effects if one.name.startswith("training") and one.name.endswith(": cells"))
     return prose(
-        f"""In Hanin and Rolnick's protocol (biases of variance
-        {min(v for v in config["variances"] if v > 0.0):g}) planes have {effects[0].numbers} times N^2 / 2
-        cells near digits and {effects[1].numbers} in all, the exponent of the distance to the boundary in N
-        differs from -1 by {distance.numbers}, and training changes the count by a factor of
-        {cells.numbers}."""
+        f"""At a variance of {min(v for v in config["variances"] if v > 0.0):g} planes have
+        {effects[0].numbers} times N^2 / 2 cells near digits and {effects[1].numbers} in all; the exponent of
+        the distance in N is {distance.middle - 1.0:.3g} ({distance.low - 1.0:.3g} to
+        {distance.high - 1.0:.3g}); training changes the count by a factor of {told_effect(cells)}."""
     )
 
 

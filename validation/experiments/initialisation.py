@@ -12,7 +12,9 @@ from scipy.stats import linregress, t
 
 from regions import Coarea, Network, Segment, UniformDensity, enumerate_cells, locus_volume, sum_over_cells
 from regions.domain import Domain
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.forest import Line, draw_forest
+from validation.framework import Check, Experiment, Folder, Pool, case_rng, markdown_table, prose
+from validation.paper import SectionWithAppendix
 from validation.problems import cube, digits_images, digits_slice
 
 __all__ = ["EXPERIMENT", "log_log_slope", "sweep_rows"]
@@ -179,23 +181,30 @@ def _by_units(
     return {units: float(summary(own)) for units, own in sorted(grouped.items())}
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on initialisation."""
     rows = folder.read_csv("networks")
     fits = sweep_rows(rows)
     _draw(folder, rows)
-    return Section(
+    _draw_exponents(folder, fits)
+    return SectionWithAppendix(
         question=prose(
-            """Hanin and Rolnick predict that a network of m units at initialisation has about m^d / d! cells
-            on a d-dimensional domain, and a locus whose density is proportional to m, whatever its depth.
-            Does this hold for exact counts and volumes, and does the co-area formula give the constant?"""
+            """Hanin and Rolnick predict about N^d / d! cells on a d-dimensional domain at initialisation, and
+            a locus whose density is proportional to N, whatever the depth. Does this hold for exact counts
+            and volumes, and does the co-area formula give the constant?"""
         ),
         method=_method(config, rows),
-        table=_table(fits),
+        table="",
+        appendix=_table(fits),
         figures=(
             (
+                "exponents",
+                "Fitted exponents over the predicted ones, d for the count and 1 for the locus; grey: what "
+                "counts as reproduced",
+            ),
+            (
                 "laws",
-                "Exact count over m^d / d! (top) and exact locus density over m (bottom): mean over "
+                "Exact count over N^d / d! (top) and exact locus density over N (bottom): mean over "
                 "networks, bars the standard deviation from network to network",
             ),
         ),
@@ -210,18 +219,16 @@ def _method(config: dict[str, Any], rows: list[Row]) -> str:
     return prose(
         f"""{len(rows):,} networks: {config["seeds"]} for each of
         {len({(r["place"], r["d"], r["width"], r["depth"], r["sweep"]) for r in rows})} shapes and two
-        initialisations, He (normal weights of variance 2 / fan-in, biases of standard deviation
-        {config["bias_std"]:g}) and PyTorch (weights and biases uniform in +-1 / sqrt(fan-in)); in boxes of
-        the input space, and on segments and planes through images of digits in 64 dimensions (other images
-        for other seeds). Cells and (d-1)-volumes are exact. A sweep varies the width or the depth; its
-        exponent is the slope of log count (log locus) against log m over all its networks, with the 95 %
-        interval of least squares. A law's exponent counts as reproduced if that interval lies within
-        {_EXPONENT_BAND:.0%} of d (of 1 for the locus), its constant if the mean ratio to m^d / d! (to m)
-        varies by at most a factor {_CONSTANT_WITHIN:g} along the sweep. For He networks the constant itself
-        is a theorem: the mean of the locus over the biases is the co-area formula, estimated from
-        {config["samples"]:,} points and noises on the same weights with biases 0. For d <= {_GRADIENTS_UP_TO}
-        also Hanin and Rolnick's bound, the largest density of a bias times the mean of sum_i ‖grad z_i‖, from
-        exact sums over cells."""
+        initialisations, He (biases of standard deviation {config["bias_std"]:g}) and PyTorch; in boxes of the
+        input space, and on segments and planes through images of digits in 64 dimensions (other images for
+        other seeds). Cells and (d-1)-volumes are exact. A sweep varies the width or the depth; its exponent
+        is the slope of the logarithm against log N over all its networks, with the interval of least squares.
+        An exponent counts as reproduced if that interval lies within {_EXPONENT_BAND:.0%} of d (of 1 for the
+        locus), a constant if the mean ratio to N^d / d! (to N) varies by at most a factor
+        {_CONSTANT_WITHIN:g} along the sweep. For He networks the mean of the locus over the biases is the
+        co-area formula, here estimated from {config["samples"]:,} points and noises on the same weights with
+        biases 0. For d <= {_GRADIENTS_UP_TO} also Hanin and Rolnick's bound, the largest density of a bias
+        times the mean of sum_i ‖grad z_i‖, from exact sums over cells."""
     )
 
 
@@ -234,8 +241,8 @@ def _verdict(fit: Row, law: str) -> str:
 
 def _table(fits: list[Row]) -> str:
     header = ["domain", "d", "initialisation", "sweep"]
-    header += ["exponent of the count", "count / (m^d / d!)", "law of the count"]
-    header += ["exponent of the locus", "locus / m", "law of the locus"]
+    header += ["exponent of the count", "count / (N^d / d!)", "law of the count"]
+    header += ["exponent of the locus", "locus / N", "law of the locus"]
     body = []
     for fit in fits:
         line = [_PLACES[fit["place"]], str(fit["d"]), _FAMILIES[fit["family"]], fit["sweep"]]
@@ -257,8 +264,8 @@ def _tally(fits: list[Row], law: str, sweep: str, family: str) -> str:
 def _headline(fits: list[Row]) -> str:
     kept = [sum(_verdict(fit, law) == "reproduced" for fit in fits) for law in ("cells", "locus")]
     return prose(
-        f"""At initialisation the count follows m^d / d! (exponent and constant) on {kept[0]} of {len(fits)}
-        sweeps over width or depth, and the locus density follows m on {kept[1]}."""
+        f"""The count follows N^d / d!, in exponent and constant, on {kept[0]} of {len(fits)} sweeps, and the
+        density of the locus follows N on {kept[1]}."""
     )
 
 
@@ -266,17 +273,15 @@ def _finding(rows: list[Row], fits: list[Row]) -> str:
     sentences = []
     for family, title in _FAMILIES.items():
         sentences.append(
-            f"""{title} initialisation: the law of the count is reproduced on
-            {_tally(fits, "cells", "width", family)} sweeps over the width and
-            {_tally(fits, "cells", "depth", family)} over the depth, that of the locus on
+            f"""{title}: the count on {_tally(fits, "cells", "width", family)} sweeps over the width and
+            {_tally(fits, "cells", "depth", family)} over the depth, the locus on
             {_tally(fits, "locus", "width", family)} and {_tally(fits, "locus", "depth", family)}."""
         )
     worst = max(fits, key=lambda fit: fit["cells_varies"])
     best = min(fits, key=lambda fit: fit["cells_varies"])
     sentences.append(
-        f"""The constant of the count is steadiest for {_named(best)} (a factor {best["cells_varies"]:.2f}
-        between the smallest and the largest) and least steady for {_named(worst)} (a factor
-        {worst["cells_varies"]:.3g})."""
+        f"""The constant of the count varies along a sweep by a factor of {best["cells_varies"]:.2f}
+        ({_named(best)}) to {worst["cells_varies"]:.3g} ({_named(worst)})."""
     )
     known = [row for row in rows if row["theory"] is not None]
     if known:
@@ -306,9 +311,8 @@ def _limits(config: dict[str, Any], rows: list[Row]) -> str:
     deep = max(row["units"] for row in rows if row["d"] == max(one["d"] for one in rows))
     return prose(
         f"""At most {largest} units ({deep} in the highest dimension), so that lower orders still bend the
-        exponents. The constant depends on the size of the domain beside that of the biases (here
-        {config["bias_std"]:g} for He); other choices have other constants. Networks of one sweep that share
-        their images are not wholly independent."""
+        exponents; the constant depends on the size of the domain beside that of the biases. Networks of one
+        sweep that share their images are not wholly independent."""
     )
 
 
@@ -344,7 +348,7 @@ def _checks(rows: list[Row]) -> tuple[Check, ...]:
         fullest = max(row["cells"] / limit for row, limit in zip(shallow, most, strict=True))
         found.append(
             Check(
-                "one hidden layer has at most sum_{j <= d} C(m, j) cells",
+                "one hidden layer has at most sum_{j <= d} C(N, j) cells",
                 fullest <= 1.0,
                 f"{len(shallow)} networks, the fullest has {fullest:.1%} of that",
             )
@@ -360,6 +364,25 @@ def _checks(rows: list[Row]) -> tuple[Check, ...]:
             )
         )
     return tuple(found)
+
+
+def _draw_exponents(folder: Folder, fits: list[Row]) -> None:
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, 2, layout="constrained", figsize=(9.0, 1.0 + 0.17 * len(fits)), sharey=True
+    )
+    laws = {"cells": "count: exponent over d", "locus": "locus: exponent"}
+    for axis, (law, label) in zip(axes, laws.items(), strict=True):
+        lines = []
+        for fit in sorted(fits, key=lambda fit: (fit["family"], fit["sweep"] == "depth")):
+            scale = fit["d"] if law == "cells" else 1
+            lines.append(
+                Line(_named(fit), *(fit[f"{law}_{part}"] / scale for part in ("slope", "low", "high")))
+            )
+        draw_forest(axis, lines, 1.0, label)
+        axis.axvspan(1.0 - _EXPONENT_BAND, 1.0 + _EXPONENT_BAND, color="grey", alpha=0.15)
+    folder.save_figure("exponents", figure)
 
 
 def _draw(folder: Folder, rows: list[Row]) -> None:
@@ -393,14 +416,14 @@ def _draw(folder: Folder, rows: list[Row]) -> None:
                     list(means), list(means.values()), spread, fmt=style, ms=4, lw=1, capsize=2, label=label
                 )
         axes[0, column].set_title(f"d = {d}, {_PLACES[place]}", fontsize=10)
-        axes[1, column].set_xlabel("units m")
+        axes[1, column].set_xlabel("units N")
         for axis in axes[:, column]:
             axis.set_xscale("log", base=2)
             axis.xaxis.set_major_formatter("{x:.0f}")
             axis.set_ylim(bottom=0.0)
             axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("cells / (m^d / d!)")
-    axes[1, 0].set_ylabel("locus density / m")
+    axes[0, 0].set_ylabel("cells / (N^d / d!)")
+    axes[1, 0].set_ylabel("locus density / N")
     axes[0, 0].legend(fontsize=8)
     folder.save_figure("laws", figure)
 

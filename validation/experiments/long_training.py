@@ -27,11 +27,17 @@ from validation.experiments.long_training_effects import (
     single_over_double,
 )
 from validation.experiments.long_training_figures import draw_effects, draw_trajectories
-from validation.experiments.long_training_tables import all_tables, as_before, largest_loss, told
+from validation.experiments.long_training_tables import (
+    as_before,
+    largest_loss,
+    summary_table,
+    tables_behind,
+    told,
+)
 from validation.experiments.training_findings import sanity_checks
-from validation.framework import Check, Config, Experiment, Folder, Pool, Section, prose
+from validation.framework import Check, Config, Experiment, Folder, Pool, prose
 from validation.long_training import NAME, TABLE, make_table
-from validation.training_data import DIGITS_TRAINED_ON
+from validation.paper import SectionWithAppendix
 
 __all__ = ["EXPERIMENT"]
 
@@ -50,7 +56,7 @@ def run(config: Config, folder: Folder, pool: Pool) -> None:
         raise RuntimeError(f"{failures} records could not be measured")
 
 
-def report(config: Config, folder: Folder) -> Section:
+def report(config: Config, folder: Folder) -> SectionWithAppendix:
     """The section on long trainings."""
     rows = folder.read_csv(TABLE)
     table = Table(rows)
@@ -58,27 +64,24 @@ def report(config: Config, folder: Folder) -> Section:
     draw_trajectories(folder, table)
     draw_effects(folder, table, effects, config["late"])
     late = f"{config['late']:,}"
-    return Section(
+    return SectionWithAppendix(
         question=prose(
-            """The paper reports that local complexity falls late in training together with the local rank,
-            below its value at initialisation, and that weight decay lowers it, in proportion to
-            log(1 / weight decay). The runs on digits of the section before end too early to tell. What do
-            longer ones say, how large are the effects, and are they effects on the function, or of the scale
-            of its weights, or of rounding?"""
+            """What do runs say that are long enough for the late phase, how large are the effects, and are
+            they effects on the function, of the scale of its weights, or of rounding?"""
         ),
         method=_method(config, table, effects),
-        table=all_tables(table, effects, config),
+        table=summary_table(table, config),
+        appendix=tables_behind(table, effects, config),
         figures=(
             (
                 "trajectories",
-                "LC on the data, local rank (mean over layers) and exact cells on a plane against the step: "
-                "geometric mean over seeds, shaded the 95 % interval (Student's t of logarithms)",
+                "LC on the data, rank and exact cells on a plane against the step: geometric mean over "
+                "seeds, shaded its interval",
             ),
             (
                 "effects",
-                f"Ratios with 95 % intervals. Left: at the end over that without decay, for three kinds of "
-                f"noise. Middle and right: at the end over step {late}. Filled: stands after Holm's "
-                "correction; black diamonds: over all architectures in double precision",
+                f"Left: LC at the end over that without decay, for three kinds of noise; middle and right: "
+                f"at the end over step {late}; black diamonds: over all architectures in double precision",
             ),
         ),
         finding=_finding(config, table, effects),
@@ -91,30 +94,20 @@ def report(config: Config, folder: Folder) -> Section:
 def _method(config: Config, table: Table, effects: list[Effect]) -> str:
     judged = sum(effect.verdict != "control" for effect in effects)
     return prose(
-        f"""`{_COMMAND}` makes the table. Architectures, width x number of ReLU layers:
-        {", ".join(table.doubles)} in double precision, and {", ".join(table.singles) or "none"} as control;
-        weight decays {", ".join(f"{decay:g}" for decay in table.decays)} (AdamW, on weights and not on
-        biases), {len(table.seeds)} seeds each, {table.steps[-1]:,} steps at learning rate
-        {config["learning_rate"]:g}, batches of {config["batch"]}, the {DIGITS_TRAINED_ON:,} training images
-        and the density of the section before: {len(table.rows):,} records. Networks of one seed have equal
-        initial weights and minibatches at all weight decays, so effects are ratios paired by seed: geometric
-        means over seeds with 95 % intervals by Student's t of the logarithms. The effect of weight decay is
-        the last record over that without decay; the late change is the last record over step
-        {config["late"]:,}, a fixed one, as a largest value picked from noisy ones would bring a fall by
-        itself. Late changes, effects of decay and those of precision on LC and on the local rank are one
-        family of {judged} verdicts, corrected by Holm at 5 %. The family was chosen after trial runs, in
-        single precision at one architecture, had shown what there was to see; it was not fixed beforehand, so
-        the correction is for the verdicts that are listed and not for the choice of them; where a verdict is
-        undecided, the size and the interval still say what is compatible with the data. The p-values are
-        those of the t; an exact sign-flip test of {len(table.seeds)} seeds has a smallest p of
-        {2.0 ** (1 - len(table.seeds)):.2g}, too large for so many verdicts, and is given for the
-        {len(table.decays) - 1} effects over all architectures. Controls, with the same ratios and no
-        verdicts: LC with noise of {config["near_sigma"]:g} in place of {config["sigma"]:g}, nearly the locus;
-        LC with noise of {config["relative_sigma"]:g} times the spread of each unit over the training data,
-        which no rescaling of units changes (W_1 -> s W_1, b_1 -> s b_1, W_2 -> W_2 / s keeps the function and
-        changes LC at fixed noise); local rank relative to the largest singular value; and the exact cells and
-        locus of the plane. Criteria of the verdicts in the first table are those of the section before, of
-        all records of an architecture."""
+        f"""Architectures (width x number of ReLU layers): {", ".join(table.doubles)} in double precision, and
+        {", ".join(table.singles) or "none"} as control; weight decays
+        {", ".join(f"{decay:g}" for decay in table.decays)}, {len(table.seeds)} seeds each,
+        {table.steps[-1]:,} steps; optimizer, images, density and criteria are those of the section before.
+        The effect of weight decay is the ratio of the last record to that without decay; the late change, its
+        ratio to the record of step {config["late"]:,}, a fixed one, as the largest of noisy values would
+        bring a fall by itself. These ratios for LC and the rank, and those of single over double precision,
+        are one family of {judged} verdicts. It was chosen after trial runs had been seen, so the correction
+        is for the verdicts that are listed and not for their choice: sizes and intervals are what to quote.
+        Seeds are what is replicated (an exact sign-flip test of {len(table.seeds)}, whose smallest p is
+        {2.0 ** (1 - len(table.seeds)):.2g}, is in appendix A). Controls: LC with noise of
+        {config["near_sigma"]:g} in place of {config["sigma"]:g}, nearly the locus, and with relative noise of
+        {config["relative_sigma"]:g} spreads; rank relative to the largest singular value; exact cells on the
+        plane."""
     )
 
 
@@ -138,41 +131,34 @@ def _listed(parts: list[str]) -> str:
     return ", ".join(parts)
 
 
-def _tally(effects: list[Effect], kind: str, quantity: str, table: Table, decay: float) -> str:
-    """How many architectures in double precision have which verdict."""
-    own = [find_effect(effects, kind, quantity, name, decay) for name in table.doubles]
-    words = [effect.verdict for effect in own if effect is not None]
-    counted = [f"{word} in {words.count(word)}" for word in ("lower", "higher", "undecided") if word in words]
-    return _listed(counted)
+def _counts(effects: list[Effect], kind: str, table: Table, word: str) -> str:
+    """In how many architectures in double precision a verdict on LC stands, by weight decay."""
+    counts = []
+    for decay in table.decays[1:]:
+        own = [find_effect(effects, kind, "lc", name, decay) for name in table.doubles]
+        counts.append(sum(effect is not None and effect.verdict == word for effect in own))
+    return f"{_listed([str(count) for count in counts])} of {len(table.doubles)}"
 
 
 def _on_late_change(config: Config, table: Table, effects: list[Effect]) -> str:
     late, end, least = config["late"], table.steps[-1], table.decays[0]
     changes = {decay: _late_change(table, LC, decay, late) for decay in table.decays}
-    parts = [
-        f"{told(changes[decay])} at {decay:g} ({_tally(effects, 'late change', 'lc', table, decay)})"
-        for decay in table.decays[1:]
-    ]
     verdict = "A late fall at every weight decay, and none without, is not what is seen here."
     if all(changes[decay][2] < 1.0 for decay in table.decays[1:]) and changes[least][1] > _STEADY:
-        verdict = "So the late fall that the paper reports is there with weight decay, and not without."
-    return f"""*Late fall.* From step {late:,} to {end:,} LC changes, over all architectures, by
-        {_listed(parts)} with weight decay, and without by {told(changes[least])}
-        ({_tally(effects, "late change", "lc", table, least)}), the local rank then by
-        {told(_late_change(table, RANK, least, late))}. {verdict} Counts in brackets are of the
-        {len(table.doubles)} architectures in double precision."""
+        but = f", but for {1.0 - changes[least][0]:.0%}" if changes[least][2] < 1.0 else ""
+        verdict = f"So the late fall that the paper reports is there with weight decay, and not without{but}."
+    return f"""*Late fall.* From step {late:,} to {end:,} LC changes as in the first row of the table
+        ("lower" after the correction in {_counts(effects, "late change", table, "lower")} architectures, by
+        weight decay), and without decay by {told(changes[least])}, the rank then by
+        {told(_late_change(table, RANK, least, late))}. {verdict}"""
 
 
 def _on_decay(table: Table, effects: list[Effect]) -> str:
-    parts = []
+    ranges = []
     for decay in table.decays[1:]:
-        logs = pooled(table, LC, decay)
         own = [find_effect(effects, "weight decay", "lc", name, decay) for name in table.doubles]
         each = [effect.ratio for effect in own if effect is not None]
-        parts.append(
-            f"{told(ratio_of(logs))} at {decay:g} (by architecture {min(each):.2f} to {max(each):.2f}; "
-            f"{_tally(effects, 'weight decay', 'lc', table, decay)})"
-        )
+        ranges.append(f"{min(each):.2f} to {max(each):.2f} at {decay:g}")
     slopes = [ratio_of(log_slope(table, LC, name)) for name in table.doubles]
     rising, falling = (sum(own) for own in ([s[1] > 1.0 for s in slopes], [s[2] < 1.0 for s in slopes]))
     ratios = {decay: ratio_of(pooled(table, LC, decay)) for decay in table.decays[1:]}
@@ -180,24 +166,45 @@ def _on_decay(table: Table, effects: list[Effect]) -> str:
     higher = [f"{decay:g}" for decay, own in ratios.items() if own[1] > 1.0]
     verdict = "The direction is nowhere against the paper's."
     if higher:
-        verdict = f"""This contradicts the paper's statement that weight decay lowers LC: over all
-            architectures it does so at {_listed(lower) or "no decay"}, and raises LC at {_listed(higher)}."""
-    cells = [f"{told(ratio_of(pooled(table, named('cells'), decay)))} at {decay:g}" for decay in ratios]
-    moving = [f"{told(_late_change(table, LC, decay, table.steps[-2]))} at {decay:g}" for decay in ratios]
-    return f"""*Weight decay.* At the end LC is, over that without decay, {_listed(parts)}. {verdict} The
-        paper's law, LC growing with log(1 / weight decay), has the opposite sign in {rising} of {len(slopes)}
-        architectures, where LC rises with decay, and its own in {falling} (95 % intervals of slopes fitted
-        for each seed). The end is not a limit: from step {table.steps[-2]:,} on LC still changes by
-        {_listed(moving)}. Exact cells on the plane, over those without decay, are {_listed(cells)}: what
-        decay does to the regions depends on where they are counted."""
+        verdict = "This contradicts the paper, for which weight decay lowers LC."
+    return f"""*Weight decay.* At the end LC is, over all architectures, below that without decay at
+        {_listed(lower) or "no decay"} and above it at {_listed(higher) or "none"} (table). {verdict} Single
+        architectures have {_listed(ranges)} ("lower" in {_counts(effects, "weight decay", table, "lower")},
+        "higher" in {_counts(effects, "weight decay", table, "higher")}). A law in log(1 / weight decay) has
+        the opposite sign in {rising} of {len(slopes)} architectures, and the paper's in {falling}.
+        {_still_changing(table)} {_on_cells(table)}"""
+
+
+def _excludes_one(ratio: _Ratio) -> int:
+    """1 for an interval above 1, -1 for one below, else 0."""
+    return int(ratio[1] > 1.0) - int(ratio[2] < 1.0)
+
+
+def _still_changing(table: Table) -> str:
+    before = table.steps[-2]
+    changes = {decay: _late_change(table, LC, decay, before) for decay in table.decays[1:]}
+    moving = [f"{told(own)} at {decay:g}" for decay, own in changes.items() if _excludes_one(own)]
+    return f"The end is no limit: from step {before:,} on LC changes by {_listed(moving)}." if moving else ""
+
+
+def _on_cells(table: Table) -> str:
+    """Where the exact cells on the plane go the other way than LC on the data."""
+    opposite = []
+    for decay in table.decays[1:]:
+        lc, cells = (ratio_of(pooled(table, quantity, decay)) for quantity in (LC, named("cells")))
+        if _excludes_one(lc) * _excludes_one(cells) < 0:
+            opposite.append(f"{told(cells)} at {decay:g}")
+    if not opposite:
+        return ""
+    return f"""Exact cells on the plane go the other way, {_listed(opposite)}: what decay does to regions
+        depends on where they are counted."""
 
 
 def _on_rank(config: Config, table: Table) -> str:
     decays = table.decays[1:]
     last = [rank_and_complexity(table, decay, config["late"], table.steps[-1]) for decay in decays]
     first = [rank_and_complexity(table, decay, config["fitted"], config["late"]) for decay in decays]
-    ranks = [f"{told(ratio_of(pooled(table, RANK, decay)))} at {decay:g}" for decay in decays]
-    sentences = [f"*Local rank.* The final local rank is, over that without decay, {_listed(ranks)}."]
+    sentences = ["*Local rank.*"]
     if config["fitted"] < config["late"]:
         most = max(first, key=lambda own: own.lc[0])
         sentences.append(
@@ -207,7 +214,7 @@ def _on_rank(config: Config, table: Table) -> str:
             {most.decay:g}: rank {told(most.rank)}, LC {told(most.lc)})."""
         )
     if _sum(first, "rises") > _sum(first, "falls"):
-        sentences.append("So rank and LC come apart, and a falling rank alone is no sign of a falling LC.")
+        sentences.append("So they come apart, and a falling rank alone is no sign of a falling LC.")
     sentences.append(
         f"""From step {config["late"]:,} to the end LC falls by a tenth in {_sum(last, "falls")} of the
         {_sum(last, "fallen")} runs whose rank does; at decay {last[0].decay:g} the rank changes by
@@ -233,18 +240,16 @@ def _on_controls(table: Table, effects: list[Effect]) -> str:
                 gaps.append(other.ratio / own.ratio)
         factors = [max(gap, 1.0 / gap) for gap in gaps]
         largest = max(largest, float(np.median(factors)))
-        sentences.append(
-            f"{quantity.title}: the effects of weight decay differ by a factor of at most {max(factors):.2f} "
-            f"(median {np.median(factors):.2f}) from those on LC"
-        )
-    relative = [
-        f"{told(ratio_of(pooled(table, named('relative_rank'), d)))} at {d:g}" for d in table.decays[1:]
-    ]
+        sentences.append(f"at most {max(factors):.2f} (median {np.median(factors):.2f}) for {quantity.title}")
     verdict = "The scale of the weights under fixed noise makes part of these effects."
     if largest < 1.0 / _STEADY:
         verdict = "So it is not the scale of the weights under fixed noise that makes them."
-    return f"""*Rescaling.* {"; ".join(sentences)}. {verdict} Local rank relative to the largest
-        singular value, which has no fixed threshold, is over that without decay {_listed(relative)}."""
+    relative = [ratio_of(pooled(table, named("relative_rank"), decay)) for decay in table.decays[1:]]
+    falls = ""
+    if all(own[2] < 1.0 for own in relative):
+        falls = " The rank that has no fixed threshold, relative to the largest singular value, falls too."
+    return f"""*Scale.* The effects of weight decay differ from those on LC by a factor of
+        {_listed(sentences)}. {verdict}{falls}"""
 
 
 def _on_precision(config: Config, table: Table, effects: list[Effect]) -> str:
@@ -266,20 +271,15 @@ def _on_pair(config: Config, table: Table, effects: list[Effect], pair: tuple[st
     losses = [largest_loss(table, name, least, late) for name in pair]
     verdict = ""
     if changes[0][2] < _STEADY < changes[1][1]:
-        seems = [
-            f"{_of_decay(effects, single, decay)} at {decay:g} in place of "
-            f"{_of_decay(effects, double, decay)}"
-            for decay in table.decays[1:]
-        ]
-        verdict = f"""Nothing but the precision differs, so the late fall without decay comes from rounding;
-            probably since, with the loss near the rounding of single precision, gradients are zeros and
-            noise, which Adam scales up. Beside such runs weight decay seems to raise LC, by {_listed(seems)}:
-            controls without decay need double precision."""
+        most = max(table.decays[1:], key=lambda decay: _of_decay(effects, single, decay))
+        verdict = f"""Nothing but the precision differs, so the late fall without decay comes from rounding
+            (a likely way, not tested: Adam scales up gradients that are rounding noise). Beside such runs
+            weight decay seems to raise LC by up to {_of_decay(effects, single, most)}, at {most:g}, in place
+            of {_of_decay(effects, double, most)}: controls without decay need double precision."""
     return f"""*Rounding.* Without decay {double} in single precision has {told(early)} of the LC in double
         precision at step {config["fitted"]:,}, and {told(final)} of it at the end; from step {late:,} to the
-        end LC changes by {told(changes[0])} in single and by {told(changes[1])} in double precision. The
-        largest loss at a record in that time is {losses[0]:.2g} in single and {losses[1]:.2g} in double
-        precision. {verdict}"""
+        end LC changes by {told(changes[0])} in single and by {told(changes[1])} in double precision, with a
+        largest loss at a record of {losses[0]:.2g} and {losses[1]:.2g}. {verdict}"""
 
 
 def _of_decay(effects: list[Effect], name: str, decay: float) -> str:
@@ -289,26 +289,20 @@ def _of_decay(effects: list[Effect], name: str, decay: float) -> str:
 
 def _headline(config: Config, table: Table) -> str:
     decays = table.decays
-    late = [f"{_late_change(table, LC, decay, config['late'])[0]:.2f}" for decay in decays]
+    late = [f"{told(_late_change(table, LC, decay, config['late']))} at {decay:g}" for decay in decays[1:]]
     ends = {decay: ratio_of(pooled(table, LC, decay)) for decay in decays[1:]}
     lower = [f"{decay:g}" for decay, own in ends.items() if own[2] < 1.0]
     higher = [f"{decay:g}" for decay, own in ends.items() if own[1] > 1.0]
     apart = [rank_and_complexity(table, decay, config["fitted"], config["late"]) for decay in decays[1:]]
-    singles = [f"; {_late_single(table, name, config['late']):.2f} in {name} at 0" for name in table.singles]
     return prose(
-        f"""On digits, {len(table.doubles)} architectures for {table.steps[-1]:,} steps in double precision:
-        from step {config["late"]:,} to the end local complexity changes by factors of {", ".join(late)} at
-        weight decay {", ".join(f"{decay:g}" for decay in decays)}{"".join(singles)}. Its final value over
-        that without decay is {", ".join(f"{own[0]:.2f}" for own in ends.values())}: decay lowers it at
-        {_listed(lower) or "none"} and raises it at {_listed(higher) or "none"} (95 % intervals). Local rank
-        falls by a tenth before step {config["late"]:,} in {_sum(apart, "fallen")} of {_sum(apart, "runs")}
-        runs with decay, while local complexity rises by a tenth in {_sum(apart, "rises")} of these."""
+        f"""On digits ({len(table.doubles)} architectures, {table.steps[-1]:,} steps, double precision) LC
+        changes from step {config["late"]:,} to the end by {_listed(late)} with weight decay, and by
+        {told(_late_change(table, LC, decays[0], config["late"]))} without. Over that without decay it ends at
+        {_listed([f"{told(own)} at {decay:g}" for decay, own in ends.items()])}: decay lowers it at
+        {_listed(lower) or "none"} and raises it at {_listed(higher) or "none"}. The rank falls by a tenth
+        before step {config["late"]:,} in {_sum(apart, "fallen")} of {_sum(apart, "runs")} runs with decay,
+        while LC rises by a tenth in {_sum(apart, "rises")} of these."""
     )
-
-
-def _late_single(table: Table, single: str, late: int) -> float:
-    own, before = (table.values(LC, single, table.decays[0], step) for step in (table.steps[-1], late))
-    return ratio_of(np.log(own / before))[0]
 
 
 def _limits(config: Config, table: Table) -> str:
@@ -321,18 +315,13 @@ def _limits(config: Config, table: Table) -> str:
         for n in table.doubles
     ]
     return prose(
-        f"""One data set of 8 x 8 pixels, one optimizer and one learning rate, widths up to
-        {max(row["width"] for row in rows)} and up to {max(row["depth"] for row in rows)} layers; the paper
-        trains with 1e-4 on MNIST. {len(table.seeds)} seeds share the images. Without decay the loss ends at
-        {min(small):.0e} to {max(small):.0e} (medians of architectures); where gradients are far below Adam's
-        epsilon of 1e-8, training has stopped rather than settled. Standard errors of single LC are at most
-        {errors[0]:.1%}, with small noise {errors[1]:.1%}, with relative noise {errors[2]:.1%}; they are part
-        of the spread over seeds. The plane goes through three training images of different classes and lies
-        mostly between them, where LC on the data does not look. Intervals by Student's t suppose that the
-        logarithms are roughly normal over seeds; those over all architectures hold for these architectures,
-        which differ among themselves more than seeds do. The family of verdicts was chosen after trial runs
-        had been seen, so its p-values are no test of hypotheses stated beforehand: sizes and intervals are
-        what to quote, and a study that fixes the family first is still to be made."""
+        f"""One data set, one optimizer and one learning rate, widths up to
+        {max(row["width"] for row in rows)} and up to {max(row["depth"] for row in rows)} layers. Without
+        decay the loss ends at {min(small):.0e} to {max(small):.0e} (medians of architectures), where
+        training has stopped rather than settled. Standard errors of single LC are at most {errors[0]:.1%},
+        with small noise {errors[1]:.1%}, with relative noise {errors[2]:.1%}. The plane lies mostly between
+        its three images. Intervals over all architectures hold for these, which differ among themselves
+        more than seeds do. A study that fixes its verdicts beforehand is still to be made."""
     )
 
 

@@ -26,22 +26,50 @@ from validation.experiments.long_training_effects import (
 from validation.experiments.training_findings import FINDINGS, judge
 from validation.framework import Config, Row, markdown_table, prose
 
-__all__ = ["all_tables", "as_before", "largest_loss", "told"]
+__all__ = ["as_before", "largest_loss", "summary_table", "tables_behind", "told"]
 
 FloatArray = NDArray[np.float64]
 
 
-def all_tables(table: Table, effects: list[Effect], config: Config) -> str:
-    """Verdicts, values, effects, effects over all architectures, LC beside rank, precision."""
+def tables_behind(table: Table, effects: list[Effect], config: Config) -> str:
+    """Verdicts, effects over all architectures, values, effects, LC beside rank, precision."""
     found = [
         _verdict_table(table),
+        _pooled_table(table, config),
         _value_table(table, config),
         _effect_table(table, effects, config),
-        _pooled_table(table, config),
         _apart_table(table, config),
         _precision_table(table, effects, config),
     ]
     return "\n\n".join(own for own in found if own)
+
+
+def summary_table(table: Table, config: Config) -> str:
+    """Late changes and effects of weight decay, over all architectures in double precision."""
+    late, last = config["late"], table.steps[-2]
+    header = [f"{len(table.doubles)} architectures", *[f"decay {decay:g}" for decay in table.decays]]
+    changes = [(LC, late), (RANK, late), *([(LC, last)] if last > late else [])]
+    body = [
+        [
+            f"{quantity.title}, end over step {step:,}",
+            *[_plain(pooled(table, quantity, decay, step)) for decay in table.decays],
+        ]
+        for quantity, step in changes
+    ]
+    names = ("lc", "relative_lc", "near_lc", "rank", "relative_rank", "cells")
+    body += [
+        [
+            f"{named(name).title}, end over that without decay",
+            "",
+            *[_plain(pooled(table, named(name), decay)) for decay in table.decays[1:]],
+        ]
+        for name in names
+    ]
+    return markdown_table(header, body)
+
+
+def _plain(logs: FloatArray) -> str:
+    return told(ratio_of(logs)).removeprefix("x ")
 
 
 def as_before(table: Table, name: str) -> list[Row]:

@@ -11,9 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
 
 from validation.experiments.long_training_effects import holm, mean_and_reach
-from validation.framework import markdown_table
+from validation.forest import Line, draw_forest
+from validation.framework import Folder, markdown_table
 
-__all__ = ["Effect", "difference_effect", "effect_table", "judged", "ratio_effect", "slope_of_each"]
+__all__ = [
+    "Effect",
+    "difference_effect",
+    "draw_effects",
+    "effect_table",
+    "judged",
+    "ratio_effect",
+    "slope_of_each",
+    "told_effect",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -124,6 +134,47 @@ def effect_table(title: str, effects: Sequence[Effect]) -> str:
         for effect in effects
     ]
     return markdown_table([title, "mean", "95 % interval", "networks", "p, corrected", "verdict"], rows)
+
+
+def told_effect(effect: Effect) -> str:
+    """Return the mean and its interval, and that it is undecided where it is.
+
+    Examples
+    --------
+    >>> one, = judged([ratio_effect("mine", [0.5, 1.0, 2.5])])
+    >>> told_effect(one)
+    '1.08 (0.145 to 8, undecided)'
+    """
+    if effect.verdict != "undecided":
+        return effect.numbers
+    return f"{effect.numbers[:-1]}, undecided)"
+
+
+def _stands(effect: Effect) -> bool:
+    """Whether nothing is undecided: a verdict, or none that was asked for."""
+    return math.isnan(effect.adjusted) or effect.verdict != "undecided"
+
+
+def draw_effects(folder: Folder, effects: Sequence[Effect]) -> None:
+    """Draw effects as the figure "forest": ratios on the left, differences on the right."""
+    from matplotlib import pyplot as plt
+
+    sides = [
+        [effect for effect in effects if effect.nothing == nothing and math.isfinite(effect.high)]
+        for nothing in (1.0, 0.0)
+    ]
+    shown = [own for own in sides if own]
+    longest = max(map(len, shown), default=1)
+    figure, axes = plt.subplots(
+        1, max(len(shown), 1), squeeze=False, layout="constrained",
+        figsize=(6.2 * max(len(shown), 1), 0.9 + 0.19 * longest),
+    )  # fmt: skip
+    for axis, own in zip(axes[0], shown, strict=False):
+        lines = [Line(one.name, one.middle, one.low, one.high, decided=_stands(one)) for one in own]
+        of_ratios = own[0].nothing == 1.0
+        label = "ratio" if of_ratios else "slope, exponent or correlation"
+        draw_forest(axis, lines, own[0].nothing, label, scale="log" if of_ratios else "linear")
+    folder.save_figure("forest", figure)
 
 
 def slope_of_each(x: ArrayLike, y: ArrayLike) -> FloatArray:

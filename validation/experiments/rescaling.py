@@ -173,27 +173,24 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     factors = ", ".join(f"{one:g}" for one in config["factors"])
     return Section(
         question=prose(
-            """A factor on the weights and bias of a ReLU, undone in the next layer, changes neither the
-            function nor its regions, but it changes the weights that decay acts on. Does local complexity at
-            a fixed sigma feel it, and which measure does not?"""
+            """A factor on the weights and bias of a ReLU, undone in the next layer, leaves the function and
+            its regions as they are, but changes the weights that decay acts on. Does LC at a fixed sigma feel
+            it, and which measure does not?"""
         ),
         method=prose(
             f"""{len({row["network"] for row in rows})} networks under the uniform density, in
             {", ".join(map(str, sorted({row["dimension"] for row in rows})))} dimensions. Variants of one
             function: the first hidden layer times {factors}; and the balanced network, in which each unit's
-            incoming and outgoing weights have equal norms, the smallest sum of squares that such factors
-            give, where weight decay would end if it did nothing else. Exact loci of {config["n_bias"]} draws
-            of the noise, the same draws for all variants, so that ratios have small errors. Noise of standard
-            deviation sigma for every unit (the paper's); of sigma times each unit's spread, its standard
-            deviation over the data, `noise="relative"`; and none, the locus of the stored network. Beside
-            each the co-area estimator on {config["samples"]:,} samples."""
+            incoming and outgoing weights have equal norms, so that the sum of squares is the least that such
+            factors give. Exact loci of {config["n_bias"]} draws of the noise, the same for all variants, with
+            sigma for every unit (the paper's), with relative noise, and without noise; beside each the
+            co-area estimator on {config["samples"]:,} samples."""
         ),
         table=_table(rows),
         finding=_finding(rows, plain, still),
         limits=prose(
-            """A spread is taken over the data at the stored biases, so relative noise is relative to data and
-            training as they are; it is a choice, as sigma is. Only factors that are the same at all inputs
-            are tried; permutations of units change nothing in any measure."""
+            """A spread is taken over the data at the stored biases, so relative noise depends on data and
+            training; it is a choice, as sigma is."""
         ),
         checks=_checks(rows, plain, still),
         headline=prose(
@@ -230,8 +227,8 @@ def _table(rows: list[Row]) -> str:
             [f"{key[0]}, {key[2]:g}", f"{own['1']['exact']:.3g}", *[_told(own[name]) for name in names]]
         )
     table = markdown_table(header, body)
-    note = """Ratios to the network as it is, ± 1.96 standard errors over the same draws; with relative noise
-    and without noise all are 1.000."""
+    note = """Ratios ± 1.96 standard errors over the same draws; with relative noise and without noise all are
+    1.000."""
     return f"{table}\n\n{prose(note)}"
 
 
@@ -246,16 +243,15 @@ def _finding(rows: list[Row], plain: list[Row], still: list[Row]) -> str:
         own = [row for row in plain if row["sigma"] == sigma]
         ratios = [row["ratio"] for row in own]
         sentences.append(
-            f"""At sigma {sigma:g} local complexity is {min(ratios):.3f} to {max(ratios):.3f} times that of
-            the network as it is, beyond {_LIMIT:g} standard errors in {sum(map(_moves, own))} of {len(own)}
-            cases."""
+            f"""At sigma {sigma:g} LC is {min(ratios):.3f} to {max(ratios):.3f} times that of the network as
+            it is, beyond {_LIMIT:g} standard errors in {sum(map(_moves, own))} of {len(own)} cases."""
         )
     level = [row for row in plain if row["factor"] == _BALANCED]
     sentences.append(
-        f"""Balancing alone, which weight decay is rewarded for (sum of squares x
+        f"""Balancing alone, towards which weight decay pulls (sum of squares x
         {min(row["squared_norm"] for row in level):.2f} to {max(row["squared_norm"] for row in level):.2f}),
         changes it by x {min(row["ratio"] for row in level):.3f} to {max(row["ratio"] for row in level):.3f}.
-        So a statement about weight decay at fixed sigma is in part one about scale, unless a measure without
+        So a statement about weight decay at fixed sigma can be one about scale, unless a measure without
         scale agrees."""
     )
     by_noise = {

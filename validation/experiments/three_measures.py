@@ -23,12 +23,15 @@ from regions.validation.local_complexity import z_score
 from validation.experiments.paired_effects import (
     Effect,
     difference_effect,
+    draw_effects,
     effect_table,
     judged,
     ratio_effect,
+    told_effect,
 )
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import Check, Experiment, Folder, Pool, case_rng, markdown_table, prose
 from validation.network_measures import accuracy, density_of, plane_through_classes
+from validation.paper import SectionWithAppendix
 from validation.training_data import make_data
 
 __all__ = ["EXPERIMENT", "largest_cosine"]
@@ -122,53 +125,53 @@ def _on_planes(config: dict[str, Any], network: Network, seed: int, names: tuple
     return {name: float(np.mean(values)) for name, values in found.items()} | row
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on the three measures."""
     rows = folder.read_csv("records")
     measures = _measures(config)
     runs = _runs(rows)
     effects = judged(_effects(measures, runs))
     _draw(folder, measures, runs)
+    draw_effects(folder, effects)
     gaps = [row["plane_cut"] - row["plane_exact"] for row in rows]
     z = math.fsum(gaps) / math.sqrt(math.fsum(row["plane_cut_stderr"] ** 2 for row in rows))
     largest = max(abs(row["plane_z"]) for row in rows)
     width = "-".join(map(str, config["hidden"]))
-    return Section(
+    return SectionWithAppendix(
         question=prose(
-            """Two quantities are called local complexity: that of Patel and Montúfar, the density of the
-            nonlinear locus under noise on the biases, and that of Humayun, Balestriero and Baraniuk, the
-            number of units whose hyperplane cuts a cross-polytope around a point. Do they, and the exact
-            locus, say the same of one training run?"""
+            """Do LC, Humayun's count of the units whose zero set cuts a cross-polytope around a point, and
+            the exact locus say the same of one training run?"""
         ),
         method=prose(
             f"""Digits, ReLU layers {width}, AdamW at 1e-3, weight decay {config["decay"]:g},
             {config["steps"]:,} steps, {config["seeds"]} seeds, looked at {len({r["step"] for r in rows})}
-            times. On the data (a Gaussian kernel of standard deviation {config["bandwidth"]:g} around each
-            training image): local complexity at sigma {config["sigma"]:g}, and the mean number of units that
-            change sign among the {2 * config["directions"]} vertices x +- r v_p of random orthonormal
-            directions, at {config["points"]:,} points. On {config["planes"]} planes through images: the
-            exact locus over the area. A hyperplane at the distance h cuts the neighbourhood where h is below
-            r max_p |n . v_p|, so the count over 2 r E max_p |n . v_p| tends to the density of the activation
-            locus as r goes to 0: in these units all are one quantity, and what remains is smoothing, by noise
-            or by the radius. On the first plane that is tested, at r = {config["plane_radius"]:g} and
-            {config["plane_points"]:,} points. Correlations are Spearman's over the records of a run;
-            intervals (Student's t) and verdicts (corrected by Holm) are over seeds."""
+            times. On the data (kernel of standard deviation {config["bandwidth"]:g}): LC at sigma
+            {config["sigma"]:g}, and the mean number of units that change sign among the
+            {2 * config["directions"]} vertices x +- r v of random orthonormal directions v, at
+            {config["points"]:,} points. On {config["planes"]} planes through images: the exact locus over the
+            area. A zero set of unit normal n at the distance h cuts the neighbourhood where h is below
+            r max_v |n . v|, so the count over 2 r E max_v |n . v| tends to the density of the activation
+            locus as r goes to 0: in these units all are one quantity, and what remains is smoothing, by
+            noise or by the radius. That limit is tested on the first plane, at r =
+            {config["plane_radius"]:g} and {config["plane_points"]:,} points. Correlations are Spearman's
+            over the records of a run."""
         ),
-        table="\n\n".join([_table(measures, runs), effect_table("over a run", effects)]),
+        table="",
+        appendix="\n\n".join([_table(measures, runs), effect_table("over a run", effects)]),
         figures=(
+            ("forest", "Changes over the run and levels (left), correlations over a run (right)"),
             (
                 "run",
                 "One training run (seed 0) and, thin, the other seeds: LC, Humayun's count "
-                "in units of locus density, the exact locus on planes; below, cells on planes and accuracy",
+                "in units of locus density, the exact locus on planes; below, cells on a plane and accuracy",
             ),
         ),
         finding=_finding(effects, z, rows),
         limits=prose(
-            """One small architecture on 8 x 8 digits. Kernel and planes are two densities, so levels of the
-            locus on planes and of the others need not agree, but their changes may be compared. Humayun's
-            count has units that influence no output, as the activation locus has; at large radius it also
-            misses zero sets that bend into the neighbourhood and out again. The published dynamics are on
-            MNIST, to 10^5 steps and beyond, in larger networks."""
+            """One small architecture; the published dynamics are of larger networks and longer runs. Kernel
+            and planes are two densities, so levels on planes and elsewhere need not agree. Humayun's count
+            has units that influence no output, and at large radius misses zero sets that bend into the
+            neighbourhood and out again."""
         ),
         checks=(
             Check(
@@ -238,40 +241,35 @@ def _table(measures: dict[str, str], runs: dict[int, list[Row]]) -> str:
 
 def _finding(effects: list[Effect], z: float, rows: list[Row]) -> str:
     pairs = [one for one in effects if one.name.startswith("correlation")]
-    levels = "; ".join(
-        f"{one.name.partition(':')[0]} {one.numbers}"
-        for one in effects
-        if one.name.endswith("mean over a run")
-    )
     falls = [one for one in effects if one.name.endswith("over start") and ": step" in one.name]
     rises = [one for one in effects if ": end over step" in one.name]
-    course = (
-        f"{sum(one.verdict == 'lower' for one in falls)} of {len(falls)} measures fall at first and "
-        f"{sum(one.verdict == 'higher' for one in rises)} rise afterwards"
-    )
-    against = [one for one in pairs if one.verdict == "lower"]
-    unsure = [one for one in pairs if one.verdict == "undecided"]
+    still = [one for one in rises if one.verdict != "higher"]
+    but = "".join(f" (not shown for the {_of(one)}, x {told_effect(one)})" for one in still)
     ends = [one for one in effects if one.name.endswith("end over start")]
-    told = "; ".join(f"{one.name.partition(':')[0]} {one.numbers}, {one.verdict}" for one in ends)
-    low, high = (pick(pairs, key=lambda one: one.middle) for pick in (min, max))
-    apart = f"{len(against)} pairs go against each other" if against else "No pair goes against each other"
+    counts = [one.middle for one in ends[1:-1]]
+    low = min(pairs, key=lambda one: one.middle)
+    shown = sum(one.verdict == "higher" for one in pairs)
     return prose(
-        f"""Small neighbourhoods measure the exact activation locus: over {len(rows)} networks the rescaled
-        count on planes differs from it by z = {z:+.2f} in the sum. In these units and on the data
-        Humayun's count over LC is {levels}: {_one_quantity(effects)}. Over the run {course} (descent and
-        ascent, of which Humayun and others tell). End over start: {told}. Over a run the
-        measures correlate between {low.numbers} ({low.name.removeprefix("correlation of ")}) and
-        {high.numbers} ({high.name.removeprefix("correlation of ")}). {apart} and
-        {len(unsure)} of {len(pairs)} pairs are undecided after the correction, so which measure is taken
-        {"matters" if against or unsure else "does not change the course"}."""
+        f"""On planes the rescaled count is the exact activation locus: over {len(rows)} networks it differs
+        by z = {z:+.2f} in the sum. {sum(one.verdict == "lower" for one in falls)} of {len(falls)} measures
+        fall at first, and {sum(one.verdict == "higher" for one in rises)} rise afterwards{but}: the descent
+        and ascent that Humayun, Balestriero and Baraniuk report. From start to end LC
+        changes by x {told_effect(ends[0])}, the counts by x {min(counts):.3g} to {max(counts):.3g} and the
+        exact locus on planes by x {told_effect(ends[-1])}. {shown} of {len(pairs)} pairs of measures
+        correlate positively after the correction, least {low.name.removeprefix("correlation of ")},
+        {low.numbers}."""
     )
+
+
+def _of(one: Effect) -> str:
+    return one.name.partition(":")[0]
 
 
 def _one_quantity(effects: list[Effect]) -> str:
     levels = [one for one in effects if one.name.endswith("mean over a run")]
     near = all(one.low > 1.0 - _NEAR and one.high < 1.0 + _NEAR for one in levels)
     if near:
-        return "the two local complexities are one quantity, smoothed in two ways"
+        return f"the two local complexities agree to {_NEAR:.0%}, as one quantity smoothed in two ways"
     return f"the two local complexities differ by more than {_NEAR:.0%} or are not known so well"
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from regions import UniformDensity, enumerate_cells, locus_volume, sum_over_cells
 from regions.validation.conditioned import conditioned_activation_locus
 from regions.validation.local_complexity import with_bias_noise
-from validation.framework import Check, Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import Check, Experiment, Folder, Pool, case_rng, markdown_table, prose
 from validation.intervals import geometric_mean
+from validation.paper import SectionWithAppendix
 from validation.problems import NetworkSpec
 
 __all__ = ["EXPERIMENT"]
@@ -119,7 +120,7 @@ def _gain(plain: FloatArray, other: FloatArray, paired: bool) -> float:
     return float(plain.var(ddof=1) / max(variance, 1e-300))
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on tightness."""
     groups: dict[tuple[str, float], list[Row]] = {}
     for row in folder.read_csv("draws"):
@@ -132,7 +133,7 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         for sigma in sigmas
     }
     networks = len({network for network, _ in groups})
-    return Section(
+    return SectionWithAppendix(
         question=prose(
             """How much larger than local complexity are the upper bounds of corollary 3 and theorem 5, at
             which step is it lost, and how many draws does an exact value take?"""
@@ -140,24 +141,21 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         method=prose(
             f"""{networks} random networks of {", ".join(config["families"])} initialisation, in [-1, 1]^d
             under the uniform density, d = {_span(found)}; {config["n_pairs"]} pairs of draws of opposite
-            noises, each enumerated. Conditioning: with all noises but a unit's own as drawn, the mean over
-            its own is exact (the integral of |grad z_i| rho(z_i) over each cell, by B-splines), and what is
-            of the activation locus and not of the nonlinear one is taken off as drawn. That leaves the mean
-            as it is, and since rho <= C_bias the bounds then hold for every draw. Steps: from LC to the
-            activation locus (goodness), from there to C_bias E sum_i |grad z_i| (the density of the noise at
-            its largest; corollary 3), from there to theorem 5 (ranks above eps = {config["eps"]:g}). Factors
-            are geometric means over networks with 95 % intervals by Student's t; networks are the independent
-            cases, draws are not counted as such. A draw is worth as many plain ones as its variance is
-            smaller."""
+            noises, each enumerated. The mean over a unit's own noise, all others as drawn, is exact (the
+            integral of ‖grad z_i‖ rho(z_i) over each cell, by B-splines); what is of the activation locus and
+            not of the nonlinear one is taken off as drawn. Since rho <= C_bias the bounds then hold for every
+            draw, and their slack has no sampling error. The steps are from LC to the activation locus
+            (goodness), to C_bias E sum_i ‖grad z_i‖ (the density of the noise at its largest; corollary 3),
+            and to theorem 5 (ranks above eps = {config["eps"]:g}). A draw is worth as many plain ones as its
+            variance is smaller."""
         ),
-        table=_tables(found),
-        finding=_finding(found, gains, least),
+        table="",
+        appendix=_tables(found),
+        finding=_finding(found, sigmas),
         limits=prose(
-            f"""Random networks only, {len(config["families"]) * config["networks"]} for each dimension, and
-            small: wider ones have other factors. In 4 and 5 dimensions conditioning takes a second for a
-            network of some ten units. A ratio of variances from {2 * config["n_pairs"]} draws is itself known
-            to some 40 % for a network; the intervals are those over networks. Conditioning takes the uniform
-            density."""
+            f"""Random networks under the uniform density, {len(config["families"]) * config["networks"]} for
+            each dimension. A ratio of variances from {2 * config["n_pairs"]} draws is itself known to some
+            40 % for a network; the intervals are those over networks."""
         ),
         checks=(
             Check(
@@ -177,9 +175,9 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         ),
         headline=prose(
             f"""With units' own noise averaged exactly, corollary 3's upper bound holds for each of
-            {sum(map(len, groups.values())):,} draws in {_span(found)} dimensions; with pairs of opposite
-            noises such a draw is worth
-            {" and ".join(f"{gain[0]:.2g} plain ones at sigma {s:g}" for s, gain in gains.items())}."""
+            {sum(map(len, groups.values())):,} draws, with a relative slack of at least {least:.2g}; in
+            pairs of opposite noises such a draw is worth
+            {" and ".join(f"{_interval(gain)} plain ones at sigma {s:g}" for s, gain in gains.items())}."""
         ),
     )
 
@@ -196,8 +194,7 @@ def _span(found: list[_Found]) -> str:
 def _told(values: list[float]) -> str:
     if not values:
         return "-"
-    middle, low, high = geometric_mean(values)
-    return f"{middle:.3g} ({low:.3g} to {high:.3g})" if math.isfinite(high) else f"{middle:.3g}"
+    return _interval(geometric_mean(values))
 
 
 def _tables(found: list[_Found]) -> str:
@@ -227,21 +224,20 @@ def _tables(found: list[_Found]) -> str:
     return f"{first}\n\n{markdown_table(['a draw is worth so many plain ones', *names], gains)}"
 
 
-def _finding(found: list[_Found], gains: dict[float, tuple[float, float, float]], least: float) -> str:
+def _interval(of: tuple[float, float, float]) -> str:
+    middle, low, high = of
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})" if math.isfinite(high) else f"{middle:.3g}"
+
+
+def _finding(found: list[_Found], sigmas: list[float]) -> str:
     sentences = []
-    for sigma in gains:
+    for sigma in sigmas:
         own = [one for one in found if one.sigma == sigma]
-        by_step = {step: geometric_mean([one.factors[step] for one in own])[0] for step in _STEPS}
-        worst = max(by_step, key=lambda step: by_step[step])
-        steps = ", ".join(f"{step} {value:.3g}" for step, value in by_step.items())
+        by_step = {step: geometric_mean([one.factors[step] for one in own]) for step in _STEPS}
+        worst = max(by_step, key=lambda step: by_step[step][0])
+        steps = ", ".join(f"{step} {_interval(of)}" for step, of in by_step.items())
         sentences.append(f"At sigma {sigma:g} the steps lose factors of {steps}; most by {worst}.")
-        middle, low, high = gains[sigma]
-        sentences.append(
-            f"""A pair of opposite noises with own noise averaged is worth {middle:.2g} ({low:.2g} to
-            {high:.2g}) plain draws for each of its two."""
-        )
-    sentences.append(f"The smallest relative slack of corollary 3 in any draw is {least:.2g}.")
-    return prose(" ".join(sentences))
+    return " ".join(sentences)
 
 
 EXPERIMENT = Experiment("tightness", "Tightness of the upper bounds", run, report)

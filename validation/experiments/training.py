@@ -17,7 +17,7 @@ from validation.experiments.training_findings import (
     runs_of,
     sanity_checks,
 )
-from validation.framework import Experiment, Folder, Pool, Section, case_rng, markdown_table, prose
+from validation.framework import Experiment, Folder, Pool, case_rng, markdown_table, prose
 from validation.network_measures import (
     accuracy,
     density_of,
@@ -27,6 +27,7 @@ from validation.network_measures import (
     paper_bound,
     plane_through_classes,
 )
+from validation.paper import SectionWithAppendix
 from validation.training_data import (
     CLUSTER_INPUTS,
     CLUSTERS,
@@ -139,28 +140,28 @@ def _on_slice(record: Any) -> Row:
     return on_plane(record) | {f"plane_rank_{k}": entry_or_none(ranks, k) for k in range(_MOST_LAYERS)}
 
 
-def report(config: dict[str, Any], folder: Folder) -> Section:
+def report(config: dict[str, Any], folder: Folder) -> SectionWithAppendix:
     """The section on training."""
     rows = folder.read_csv("records")
     data = [problem["data"] for problem in config["problems"]]
     verdicts = {name: _judged(name, rows) for name in data}
-    for name in data:
+    shown = [name for name in data if name not in _CONTINUED]
+    for name in shown:
         _draw(folder, name, [row for row in rows if row["data"] == name])
     caption = (
-        "{}: above, local complexity (LC), mean local rank of the layers and total variation (TV) on the "
-        "data; below, the paper's A over LC, and exact values on a plane through data; mean over seeds, "
-        "shaded from smallest to largest"
+        "{}: above, LC, rank and TV on the data; below, A over LC, and exact values on a plane through data; "
+        "mean over seeds, shaded from smallest to largest"
     )
-    return Section(
+    return SectionWithAppendix(
         question=prose(
-            """The paper reports that local complexity falls late in training while the local rank falls, that
-            total variation over the rest's Lipschitz constant follows local complexity, and that weight decay
-            and larger initial weights lower it. Are these findings there in smaller networks, where cells and
-            loci on planes are exact?"""
+            """The paper reports that LC falls late in training while the local rank falls, that TV over the
+            rest's Lipschitz constant follows LC, and that weight decay and larger initial weights lower it.
+            Is this so in smaller networks, whose cells and loci on planes are exact?"""
         ),
         method=_method(config, rows),
-        table="\n\n".join([_verdict_table(verdicts), _number_table(rows)]),
-        figures=tuple((f"over_training_{name}", caption.format(_DATA[name])) for name in data),
+        table=_verdict_table(verdicts),
+        appendix="\n\n".join([_criterion_table(), _number_table(rows)]),
+        figures=tuple((f"over_training_{name}", caption.format(_DATA[name])) for name in shown),
         finding=_finding(verdicts, rows),
         limits=_limits(config, rows),
         checks=sanity_checks(rows),
@@ -178,44 +179,52 @@ def _method(config: dict[str, Any], rows: list[Row]) -> str:
     described = {
         "clusters": f"{CLUSTERS} Gaussian clusters of standard deviation {SPREAD:g} in R^{CLUSTER_INPUTS}, "
         f"{CLUSTERS_TRAINED_ON} training points, other centres for each seed",
-        "digits": f"the 8 x 8 digits of scikit-learn, {DIGITS_TRAINED_ON:,} training images, density a "
-        "Gaussian kernel of standard deviation {bandwidth:g} around each",
+        "digits": f"digits, {DIGITS_TRAINED_ON:,} training images with kernels of standard deviation "
+        "{bandwidth:g}",
     }
     problems = "; ".join(
         f"""{described[p["data"]].format(**p)}, ReLU layers {"-".join(map(str, p["hidden"]))}, {p["seeds"]}
-        seeds, {p["steps"]:,} steps, weight decay {", ".join(f"{one:g}" for one in p["decays"])}"""
+        seeds"""
         for p in config["problems"]
     )
+    decays = sorted({row["decay"] for row in rows})
     scaled = sorted({row["scale"] for row in rows if row["scale"] != 1.0})
     return prose(
-        f"""Cross-entropy, AdamW at {config["learning_rate"]:g}, batches of {config["batch"]}, decay on
-        weights only; {problems}; initial weights of PyTorch, and
+        f"""Cross-entropy, AdamW at {config["learning_rate"]:g}, batches of {config["batch"]}, decay
+        {", ".join(f"{one:g}" for one in decays)} on weights only, {max(row["step"] for row in rows):,} steps;
+        {problems}; initial weights of PyTorch, and
         {" and ".join(f"{one:g}" for one in scaled) or "no"} times as large. At {config["records"]} steps,
-        evenly spaced in logarithm: local complexity at sigma {config["sigma"]:g} on the data's density in the
-        whole input space, by the co-area formula ({config["samples"]:,} samples); local rank (singular values
-        above {config["eps"]:g}) and total variation, as means over {config["points"]} training points; and,
-        by `regions.track`, on the plane through points of three classes, the exact count of cells, length of
-        both loci, local complexity from {config["n_bias"]} draws of the biases, and an estimate of the same.
-        A is TV L c_eta / max_l of the product of the spectral norms of W_l to W_L, with eta = sigma. Late is
-        from the first record at which a run's training accuracy is {LATE_FROM:.0%}. Criteria:
-        {" ".join(f"({number}) {finding.criterion}" for number, finding in enumerate(FINDINGS, 1))}"""
+        evenly spaced in logarithm: LC at sigma {config["sigma"]:g} on the data's density in the whole input
+        space ({config["samples"]:,} samples); rank (eps = {config["eps"]:g}) and TV as means over
+        {config["points"]} training points; and, by `regions.track`, on the plane through points of three
+        classes, the exact count of cells and locus, LC from {config["n_bias"]} draws of the biases, and its
+        estimate. A is TV L c_eta / max_l of the product of the spectral norms of W_l to W_L, with
+        eta = sigma. Late is from the first record of {LATE_FROM:.0%} training accuracy on. Appendix A
+        has what counts as reproduced."""
     )
 
 
 def _verdict_table(verdicts: dict[str, dict[str, Verdict]]) -> str:
-    header = ["statement", *[_DATA[name] for name in verdicts], "numbers that decided"]
-    body = []
-    for number, finding in enumerate(FINDINGS, 1):
-        own = {name: verdict[finding.name] for name, verdict in verdicts.items() if finding.name in verdict}
-        if not own:
-            continue
-        numbers = "; ".join(f"{_DATA[name]}: {verdict.numbers}" for name, verdict in own.items())
-        said = [
-            own[name].word if name in own else "next section" if name in _CONTINUED else "not asked"
-            for name in verdicts
-        ]
-        body.append([f"({number}) {finding.title}", *said, numbers])
-    return markdown_table(header, body)
+    """The verdicts on data whose runs are long enough; those on other data are told in the text."""
+    tables = []
+    for name, own in verdicts.items():
+        if name not in _CONTINUED:
+            body = [
+                [f"({number}) {finding.title}", own[finding.name].word, own[finding.name].numbers]
+                for number, finding in enumerate(FINDINGS, 1)
+                if finding.name in own
+            ]
+            header = [f"statement, on {_DATA[name]}", "verdict", "numbers that decided"]
+            tables.append(markdown_table(header, body))
+    return "\n\n".join(tables)
+
+
+def _criterion_table() -> str:
+    body = [
+        [f"({number}) {finding.title}", finding.criterion.rstrip(".")]
+        for number, finding in enumerate(FINDINGS, 1)
+    ]
+    return markdown_table(["statement", "counts as reproduced if"], body)
 
 
 def _number_table(rows: list[Row]) -> str:
@@ -264,25 +273,20 @@ def _by_setting(rows: list[Row]) -> dict[tuple[str, float, float], list[list[Row
     return grouped
 
 
-def _tally(verdicts: dict[str, Verdict]) -> str:
-    """The findings by verdict, in words."""
-    titles: dict[str, list[str]] = {}
-    for finding in FINDINGS:
-        if finding.name in verdicts:
-            titles.setdefault(verdicts[finding.name].word, []).append(finding.title)
-    return "; ".join(f"{word}: {', '.join(own)}" for word, own in titles.items())
-
-
 def _finding(verdicts: dict[str, dict[str, Verdict]], rows: list[Row]) -> str:
     sentences = []
     for name, own in verdicts.items():
-        if own:
-            sentences.append(f"On {_DATA[name]} {_tally(own)}.")
         if name in _CONTINUED:
-            sentences.append(
-                f"""On {_DATA[name]} these runs end before the late phase, so the other statements are judged
-                in the next section, from longer runs."""
+            said = "; ".join(
+                f"statement ({number}) is {own[finding.name].word} on them, {own[finding.name].numbers}"
+                for number, finding in enumerate(FINDINGS, 1)
+                if finding.name in own
             )
+            sentences.append(
+                f"""On {_DATA[name]} these runs end before the late phase, and the next section judges longer
+                ones{f"; {said}" if said else ""}."""
+            )
+            continue
         settings = {
             decay: runs
             for (data, decay, scale), runs in _by_setting(rows).items()
@@ -292,16 +296,13 @@ def _finding(verdicts: dict[str, dict[str, Verdict]], rows: list[Row]) -> str:
             runs = settings[decay]
             fitted, ends = [late(run)[0] for run in runs], [run[-1] for run in runs]
             sentences.append(
-                f"""At weight decay {decay:g}, from the first late record to the end, local complexity on the
-                data goes from {_mean([row["lc"] for row in fitted])} to {_mean([row["lc"] for row in ends])},
-                the rank averaged over the layers from {_mean(list(map(mean_rank, fitted)))} to
-                {_mean(list(map(mean_rank, ends)))}, and exactly, on the plane, local complexity from
-                {_mean([row["plane_lc"] for row in fitted], ".2f")} to
-                {_mean([row["plane_lc"] for row in ends], ".2f")} and the number of cells from
-                {_mean([row["cells"] for row in fitted], ".0f")} to
+                f"""From the first late record to the end, at weight decay {decay:g}, LC on the data goes from
+                {_mean([row["lc"] for row in fitted])} to {_mean([row["lc"] for row in ends])}, the rank from
+                {_mean(list(map(mean_rank, fitted)))} to {_mean(list(map(mean_rank, ends)))} and the exact
+                cells on the plane from {_mean([row["cells"] for row in fitted], ".0f")} to
                 {_mean([row["cells"] for row in ends], ".0f")}."""
             )
-    sentences.append("Numbers are means and standard deviations over seeds.")
+    sentences.append("Numbers after ± are standard deviations over seeds.")
     return prose(" ".join(sentences))
 
 
@@ -312,11 +313,12 @@ def _headline(verdicts: dict[str, dict[str, Verdict]]) -> str:
             continue
         own = {f.title: verdict[f.name] for f in FINDINGS if f.name in verdict and not f.ours}
         failed = [title for title, one in own.items() if one.reproduced is False]
+        unsure = [title for title, one in own.items() if one.reproduced is None]
         parts.append(
-            f"""{sum(one.reproduced is True for one in own.values())} of {len(own)} on {_DATA[name]} (not
-            reproduced: {", ".join(failed) or "none"})"""
+            f"""{sum(one.reproduced is True for one in own.values())} of {len(own)} on {_DATA[name]}; not
+            reproduced: {", ".join(failed) or "none"}; undecided: {", ".join(unsure) or "none"}"""
         )
-    return prose(f"""Of the paper's findings about training are reproduced {"; ".join(parts)}.""")
+    return prose(f"""Reproduced are, of the paper's findings, {"; ".join(parts)}.""")
 
 
 def _limits(config: dict[str, Any], rows: list[Row]) -> str:
@@ -324,16 +326,12 @@ def _limits(config: dict[str, Any], rows: list[Row]) -> str:
     least = min(row["decay"] for row in rows)
     ends = [run[-1]["loss"] for run in runs_of(rows).values() if run[0]["decay"] == least]
     return prose(
-        f"""Small networks, at most {longest:,} steps at a larger rate than the paper's 1e-4 with up to a
-        million steps, stronger weight decay to make up for it, digits of 8 x 8 pixels for MNIST, and clusters
-        whose published centres and spread are not known to us. Local complexity on the data's density is an
-        estimate (standard error at most {max(row["lc_stderr"] / row["lc"] for row in rows):.1%} of it); on
-        planes, where it is exact, the local rank is at most 2, so ranks are taken at data points in the whole
-        space. Weight decays stronger than the paper's were added after a trial run at the paper's showed
-        little change in so few steps, so that verdicts over all weight decays are mostly about stronger ones.
-        Networks are trained in single precision, whose rounding moves those that lose little (next section):
-        at weight decay {least:g} the last training loss has a median of {np.median(ends):.1e}.
-        A verdict is one about these runs."""
+        f"""At most {longest:,} steps, at a larger rate than the paper's 1e-4 with up to a million steps;
+        clusters whose published centres and spread are not known to us; and weight decays above the paper's,
+        added after a trial run at the paper's had shown little change. LC on the data is an estimate
+        (standard error at most {max(row["lc_stderr"] / row["lc"] for row in rows):.1%}). Training is in
+        single precision, whose rounding moves networks that lose little: at weight decay {least:g} the last
+        loss has a median of {np.median(ends):.1e}."""
     )
 
 
@@ -376,7 +374,7 @@ def _draw(folder: Folder, name: str, rows: list[Row]) -> None:
 
 EXPERIMENT = Experiment(
     "training",
-    "Local complexity, rank and total variation over training",
+    "Local complexity, rank and total variation",
     run,
     report,
     needs=("torch", "sklearn"),

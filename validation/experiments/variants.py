@@ -180,17 +180,15 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
     known = [row for row in rows if row["theory"] is not None]
     clear = [row for row in known if _visible(row)]
     method = prose(
-        f"""With one hidden layer and Gaussian data on the whole space all is in closed form: local
-        complexity is the sum over units of |w_i| N(-b_i; w_i.m, w_i.S.w_i + sigma^2); the unnormalised
-        variant, centred at 0, gives sigma sqrt(2 pi) times that with all b_i = 0, the variant with its
-        own bias noised gives it at sigma sqrt(2), the variant that asks the indicator in the sampled
-        state is right. With more layers, on [-1, 1]^d, the first two are averages over bias draws of
-        exact loci in which one unit at a time has other noise of its own (twice the variance; centred at
-        -b_i), {config["n_bias"]} draws and one enumeration for each unit and draw; and the variants run
-        on the very samples of the co-area estimator, so that the difference has less noise than either.
-        Theory counts as predicting a visible bias where the prediction, less {_LIMIT:g} of its own
-        standard errors, is at least {_EXPECTED:g} standard errors of the measurement; there |z| must
-        exceed {_LIMIT:g}."""
+        f"""With one hidden layer of weights w_i and biases b_i and data N(m, S) on the whole space all is in
+        closed form: LC is the sum of |w_i| N(-b_i; w_i.m, w_i.S.w_i + sigma^2). The unnormalised variant,
+        centred at 0, gives sigma sqrt(2 pi) times that with all b_i = 0; the variant with its own bias noised
+        gives it at sigma sqrt(2); the variant that asks for goodness in the sampled state is right. With more
+        layers, on [-1, 1]^d, the first two are averages over {config["n_bias"]} bias draws of exact loci, in
+        which one unit at a time has other noise of its own (twice the variance; centred at -b_i). The
+        variants run on the very samples of the co-area estimator, so that the difference has less noise than
+        either. A bias counts as predicted to be visible where the prediction, less {_LIMIT:g} of its standard
+        errors, is at least {_EXPECTED:g} standard errors of the measurement."""
     )
     return Section(
         question=prose(
@@ -204,8 +202,8 @@ def report(config: dict[str, Any], folder: Folder) -> Section:
         ),
         finding=_finding(rows, known, clear),
         limits=prose(
-            """Theory has no closed form here for the sampled state behind more than one layer; its bias
-            is measured only. Where a variant's bias changes its sign with sigma it may be invisible."""
+            """The sampled state has no prediction behind more than one layer; its bias is measured only.
+            Where a bias changes its sign with sigma it may be invisible."""
         ),
         checks=_checks(rows, known, clear),
         headline=_headline(rows),
@@ -253,17 +251,17 @@ def _finding(rows: list[Row], known: list[Row], clear: list[Row]) -> str:
         seen = [row for row in own if abs(row["z"]) > _LIMIT]
         worst = max(seen or own, key=lambda row: abs(row["relative_bias"]))
         predicted = sum(row["variant"] == label for row in clear)
-        text = f"""{label.capitalize()}: a bias at |z| > {_LIMIT:g} in {len(seen)} of {len(own)} cases"""
+        text = f'"{label}" in {len(seen)} of {len(own)} cases'
         text += f" (theory calls for {predicted})" if predicted else ""
-        parts.append(f"{text}, largest {worst['relative_bias']:+.1%} ({worst['case']}).")
+        parts.append(f"{text}, at most {worst['relative_bias']:+.1%}")
     worst_z = max(abs(row["z_theory"]) for row in known)
-    parts.append(
+    agree = (
         f"""Measured and predicted bias agree in all {len(known)} cases that have a prediction, largest
         |z| {worst_z:.2f}."""
         if worst_z < _LIMIT
         else f"Measured and predicted bias differ somewhere by |z| = {worst_z:.2f}."
     )
-    return prose(" ".join(parts))
+    return prose(f"A bias at |z| > {_LIMIT:g} is seen of {'; '.join(parts)}. {agree}")
 
 
 def _headline(rows: list[Row]) -> str:
