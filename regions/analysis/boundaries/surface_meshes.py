@@ -1,7 +1,8 @@
 """Boundaries in space as meshes of triangles, and their files.
 
-Triangles share what their pieces share: no vertex is joined to another by its coordinates. PLY is written
-here, as it keeps every bit; the other formats are left to trimesh, which is imported for them only.
+Triangles share what their pieces share: no vertex is joined to another by its coordinates. PLY and OBJ are
+written here, with every bit and the pieces' normals; the other formats are left to trimesh, which is imported
+for them only.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "SurfaceMesh", "surface_mesh", "write_mesh"]
 
 FORMATS = ("ply", "obj", "glb", "stl")
+_OWN = ("ply", "obj")
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +145,9 @@ def _directed_edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
 def write_mesh(mesh: SurfaceMesh, path: str | os.PathLike[str]) -> None:
     """Write a mesh as PLY, OBJ, glTF (.glb) or STL, by the suffix.
 
-    PLY has the vertices as doubles, every bit of them, and the normals of the triangles; the other formats
-    are written by trimesh (extra `mesh`): OBJ with 17 digits, glTF and STL with single precision, and STL
-    without common vertices.
+    PLY and OBJ have the vertices with every bit of them, and the normals of the pieces. The other formats are
+    written by trimesh (extra `mesh`), with single precision: glTF without normals, which by its definition
+    means that triangles are flat, and STL without common vertices.
 
     Parameters
     ----------
@@ -162,7 +164,7 @@ def write_mesh(mesh: SurfaceMesh, path: str | os.PathLike[str]) -> None:
     if not len(mesh.triangles):
         raise InvalidInputError("the boundary has no piece in the domain: there is no mesh to write")
     form = target.suffix[1:].lower()
-    content = _ply(mesh) if form == "ply" else _by_trimesh(mesh, form)
+    content = _by_trimesh(mesh, form) if form not in _OWN else _ply(mesh) if form == "ply" else _obj(mesh)
     with replacing(target, "mesh") as stream:
         stream.write(content)
 
@@ -171,7 +173,7 @@ def check_format(path: Path) -> None:
     """Raise InvalidInputError unless a mesh can be written to a path."""
     if path.suffix[1:].lower() not in FORMATS:
         raise InvalidInputError(f"{path}: meshes are written as .{', .'.join(FORMATS)}")
-    if path.suffix.lower() != ".ply":
+    if path.suffix[1:].lower() not in _OWN:
         optional_import("trimesh", "mesh", f"a mesh as {path.suffix.lower()}")
     check_writable(path)
 
@@ -188,9 +190,18 @@ def _ply(mesh: SurfaceMesh) -> bytes:
     return "\n".join(lines).encode() + mesh.points.astype("<f8").tobytes() + faces.tobytes()
 
 
+def _obj(mesh: SurfaceMesh) -> bytes:
+    """Return a text of lines, with one normal for each piece; trimesh knows only normals of vertices."""
+    _, first, own = np.unique(mesh.pieces, return_index=True, return_inverse=True)
+    lines = ["# exact boundary of a ReLU network"]
+    lines += ["v " + " ".join(map(repr, point)) for point in mesh.points.tolist()]
+    lines += ["vn " + " ".join(map(repr, normal)) for normal in mesh.normals[first].tolist()]
+    for corners, normal in zip((mesh.triangles + 1).tolist(), (own.ravel() + 1).tolist(), strict=True):
+        lines.append("f " + " ".join(f"{corner}//{normal}" for corner in corners))
+    return ("\n".join(lines) + "\n").encode()
+
+
 def _by_trimesh(mesh: SurfaceMesh, form: str) -> bytes:
     trimesh = optional_import("trimesh", "mesh", f"a mesh as .{form}")
     surface = trimesh.Trimesh(mesh.points, mesh.triangles, process=False, validate=False)
-    options = {"digits": 17, "include_normals": False} if form == "obj" else {}
-    found = surface.export(file_type=form, **options)
-    return found.encode() if isinstance(found, str) else bytes(found)
+    return bytes(surface.export(file_type=form))
