@@ -18,7 +18,7 @@ from regions.domain import Domain
 from regions.enumeration.planning import plan_search
 from regions.enumeration.search import NO_LIMIT
 from regions.enumeration.threads import compile_search
-from regions.enumeration.vertices.pattern_search import PatternSearch, Wanted
+from regions.enumeration.vertices.pattern_search import Wanted, search_for_wanted
 from regions.kernels.memory.states import Mode, Status
 from regions.network.patterns import unpack
 from regions.network.relu_network import Network
@@ -71,7 +71,8 @@ def cells_in_turn(
     Parameters
     ----------
     network, domain : what is searched, in certified arithmetic, on one thread; a box
-    sets : numbers of units of the last layer, counted from its first
+    sets : numbers of units of the last layer, counted from its first; the network has an output for each set,
+        with a weight for each of its units and no other
     over : called with the cells looked at and the part of the search that is done; True ends it
 
     Yields
@@ -105,13 +106,13 @@ class _Turns:
     def __init__(self, network: Network, domain: Domain, sets: Sequence[Sequence[int]]) -> None:
         plan = plan_search(network, domain, "cells", "certified", 1, volumes=False)
         self._packed: list[NDArray[np.uint8]] = []
-        make = partial(PatternSearch, plan.net, domain, _Listed(self._packed, network.n_units))
+        make = partial(search_for_wanted(plan.net), plan.net, domain, _Listed(self._packed, network.n_units))
         compile_search(make, Mode.COLLECT)
-        last = len(network.operators) - 1
+        last = plan.net.n_layers - 1
         self._words = slice(int(plan.net.word_start[last]), int(plan.net.word_start[last + 1]))
         self._masks = [sum(1 << unit for unit in units) for units in sets]
         self._sets, self._n_units = sets, network.n_units
-        self._first_unit = network.n_units - len(network.biases[last])
+        self._first_unit = network.n_units - network.widths[-1]
         self.search = make(Mode.COLLECT)
         self.search.start(cell_limit=0)
         self.found: list[FoundCell] = []

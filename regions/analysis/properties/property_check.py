@@ -277,6 +277,7 @@ class _Search:
             part,
             choose,
             first_only=first_only,
+            by_outputs=True,
             max_seconds=seconds if cut else left,
             workers=self.workers,
             progress=None if cut else self.progress,
@@ -449,7 +450,7 @@ def _with_conditions(network: Network, case: Case, room: float) -> tuple[Network
 
     A unit is inactive up to a distance beyond its halfspace that is `room` relative to the outputs: where
     that is not 0, a point on its border is in the closure of cells in whose interior the unit is inactive.
-    The lists say which units belong to one set of outputs.
+    The lists say which units belong to one set of outputs; the network's outputs are the sums of these.
     """
     rows: dict[bytes, int] = {}
     kept: list[tuple[FloatArray, np.float64]] = []
@@ -467,11 +468,12 @@ def _with_conditions(network: Network, case: Case, room: float) -> tuple[Network
     sizes = np.abs(A) @ np.abs(middle) + np.abs(b)
     sizes = np.where(sizes > 0.0, sizes, 1.0)
     near = b + room * sizes
+    sums = np.array([np.bincount(units, minlength=len(kept)) > 0 for units in members], np.float64)
     return Network(
-        (*network.operators, A),  # type: ignore[arg-type]
-        (*network.biases, -near),
-        (*network.relu, True),
+        (*network.operators, A, sums),  # type: ignore[arg-type]
+        (*network.biases, -near, np.zeros(len(members))),
+        (*network.relu, True, False),
         network.name,
-        (*network.slopes, None),
-        (*network.maxima, None),
+        (*network.slopes, None, None),
+        (*network.maxima, None, None),
     ), members

@@ -19,16 +19,20 @@ from regions.enumeration.facet_join import packed_bytes
 from regions.enumeration.limits import Stop
 from regions.enumeration.planning import plan_search, vertex_engine
 from regions.enumeration.threads import Progress, compile_search, run_search
+from regions.enumeration.vertices.search_arrays import Sizes
 from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.kernels.memory.states import Mode
 from regions.kernels.vertices.pattern_steps import list_pattern, touch_nothing
 from regions.kernels.vertices.steps import steps_of
+from regions.kernels.vertices.wanted_nodes import PER_LAYER, SPARE, drop_unwanted
 from regions.network.patterns import distinct_rows, packed_size
 from regions.network.relu_network import Network
 
-__all__ = ["Wanted", "list_patterns"]
+__all__ = ["PatternSearch", "Wanted", "WantedSearch", "list_patterns", "search_for_wanted"]
 
 Choice = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
+
+MOST_DOUBLINGS = 400.0  # by how much layers may enlarge what an underflow loses, for the bounds of nodes
 
 
 class Wanted:
@@ -86,6 +90,42 @@ class PatternSearch(VertexSearch):
         memory.out_cells = 0
 
 
+class WantedSearch(PatternSearch):
+    """A `PatternSearch` that leaves out nodes without a wanted cell, as far as bounds show that.
+
+    Wanted are cells in which, for an output, all units of the last layer are inactive that it has a weight
+    for.
+    """
+
+    def __init__(self, net: CompiledNetwork, domain: Domain, wanted: Wanted, mode: Mode) -> None:
+        super().__init__(net, domain, wanted, mode)
+        self._make_room()
+
+    def _steps(self) -> dict[str, Any]:
+        return {**super()._steps(), "touch_units": drop_unwanted}
+
+    def _grow(self, sizes: Sizes) -> None:
+        super()._grow(sizes)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Make the scratch that bounds need, which the step takes as rows of another length."""
+        rows, widest = self.memory.held["values"].shape
+        stride = -(-widest // 8) * 8
+        needed = PER_LAYER * (self.net.n_layers + 1) + 2 * SPARE + 3 * (SPARE + stride)
+        if rows * widest < needed * stride:
+            self.memory.use({"values": np.zeros((-(-needed * stride // widest), widest))})
+
+
+def search_for_wanted(net: CompiledNetwork) -> type[PatternSearch]:
+    """Return the kind of search that finds the wanted cells of a network soonest, as `WantedSearch` says."""
+    arrays = net.arrays
+    plain = not (net.sloped or net.sparse or net.maxed) and net.n_layers > 1
+    sizes = [float(np.abs(arrays[name]).max(initial=1.0)) for name in ("weights", "biases", "extents")]
+    doublings = (net.n_layers + 1) * np.log2(net.widest * sizes[0] + sizes[1]) + np.log2(sizes[2])
+    return WantedSearch if plain and doublings <= MOST_DOUBLINGS else PatternSearch
+
+
 class _Enough(Stop):
     """Ends a search too when enough was found."""
 
@@ -104,6 +144,7 @@ def list_patterns(
     choose: Choice,
     *,
     first_only: bool = False,
+    by_outputs: bool = False,
     max_seconds: float | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -115,6 +156,8 @@ def list_patterns(
     network, domain : what is searched; a domain of at most 12 dimensions
     choose : function of packed patterns (n, bytes) that returns (n,) bool; called from several threads
     first_only : bool, whether the search may end once one is found
+    by_outputs : bool, whether only cells are wanted in which, for an output, all units of the last layer are
+        inactive that it has a weight for; then parts without one are left out early
     max_seconds, workers, progress : as for `count_cells`
 
     Returns
@@ -137,7 +180,8 @@ def list_patterns(
     """
     plan = plan_search(network, domain, vertex_engine(domain), "certified", workers, volumes=False)
     wanted = Wanted(choose, first_only, network.n_units)
-    make = partial(PatternSearch, plan.net, domain, wanted)
+    kind = search_for_wanted(plan.net) if by_outputs else PatternSearch
+    make = partial(kind, plan.net, domain, wanted)
     compile_search(make, Mode.COLLECT)
     with _Enough(wanted, max_seconds) as stop:
         outcome = run_search(
