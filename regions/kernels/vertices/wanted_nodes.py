@@ -29,8 +29,8 @@ PER_LAYER = 5
 # blocks behind these
 SUMS, RESULTS, FACTORS, COEFFICIENTS = range(4)
 SPARE = 8  # rows: products come three at a time, with another row
-MOST_PRODUCTS = 1.2e6  # of the bounds of one node
-PER_PART = 6.0e4  # products that cost as much as the search of what a part of a node leads to, about
+MOST_PRODUCTS = 4.0e6  # of the bounds of one node
+PER_PART = 6.0e4  # products that cost as much as the search of a node in the last layers, about
 LEAST = 2.0**-500  # what bounds must exceed, as underflow loses less; see `pattern_search`
 ENLARGED = 1.000001  # covers the rounding of errors
 
@@ -79,10 +79,18 @@ def drop_unwanted(search: SearchMemory, top: int, _: int) -> int:
 
 @inlined
 def are_worth_it(search: SearchMemory, top: int) -> bool:
-    """Whether a node's candidates make so many parts that bounds cost less than the search of these."""
-    candidates, cost = search.nodes[top].n_candidates, products(search, search.nodes[top].layer)
-    parts = 1.0 + 0.5 * candidates * (candidates + 1)
-    return cost <= MOST_PRODUCTS and cost <= PER_PART * parts
+    """Whether a node's candidates make so many parts that bounds cost less than the search of these.
+
+    The layers behind are taken to cut each part as often, up to the third of them.
+    """
+    node = search.nodes[top]
+    cost, parts = products(search, node.layer), 1.0 + 0.5 * node.n_candidates * (node.n_candidates + 1)
+    work, ahead = PER_PART, 0
+    for m in range(node.layer, search.n_layers - 1):
+        if search.relus[m] == 1 and ahead < 3:
+            work *= parts
+            ahead += 1
+    return cost <= MOST_PRODUCTS and cost <= work
 
 
 @inlined
