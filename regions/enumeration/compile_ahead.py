@@ -25,16 +25,13 @@ from regions.kernels.memory.compiling import cache_problems
 from regions.kernels.memory.layouts import address_of
 from regions.kernels.memory.states import Mode
 from regions.kernels.memory.vertex_layout import VERTEX_SEARCH
-from regions.kernels.vertices.pattern_steps import list_pattern, touch_nothing
+from regions.kernels.vertices.pattern_steps import PATTERN_STEPS
 from regions.kernels.vertices.steps import MEASURERS, ROUGH, WHEN_MET, steps_of
 from regions.kernels.vertices.wanted_nodes import drop_unwanted
 from regions.network import Network
 from regions.optimize.linear_programs import solve_lp
 
 __all__ = ["Warmed", "warm_up"]
-
-# what a search of patterns has instead of others' steps
-PATTERNS = {"finish": list_pattern, "touch_units": drop_unwanted, "touch_candidates": touch_nothing}
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,8 @@ def _steps(engine: str) -> dict[str, tuple[str, Any]]:
         found |= {kernel.__name__: (name, kernel) for name, kernel in ROUGH.items()}
     else:
         found |= {kernel.__name__: ("measure_simple", kernel) for kernel in MEASURERS.values()}
-    found |= {kernel.__name__: (name, kernel) for name, kernel in PATTERNS.items()}
+    patterns = {**PATTERN_STEPS, "touch_units": drop_unwanted}
+    found |= {kernel.__name__: (name, kernel) for name, kernel in patterns.items()}
     for mode, kinds in product(Mode, product((False, True), repeat=3)):
         steps = steps_of(planar, mode, *kinds)
         found |= {kernel.__name__: (name, kernel) for name, kernel in steps.items()}

@@ -22,7 +22,7 @@ from regions.enumeration.threads import Progress, compile_search, run_search
 from regions.enumeration.vertices.search_arrays import Sizes
 from regions.enumeration.vertices.vertex_search import VertexSearch
 from regions.kernels.memory.states import Mode
-from regions.kernels.vertices.pattern_steps import list_pattern, touch_nothing
+from regions.kernels.vertices.pattern_steps import PATTERN_STEPS
 from regions.kernels.vertices.steps import steps_of
 from regions.kernels.vertices.wanted_nodes import PER_LAYER, SPARE, drop_unwanted
 from regions.network.patterns import distinct_rows, packed_size
@@ -79,8 +79,7 @@ class PatternSearch(VertexSearch):
     def _steps(self) -> dict[str, Any]:
         net = self.net
         steps = steps_of(net.planar, Mode.COUNT, net.sloped, net.sparse, net.maxed)
-        touches = {"touch_units": touch_nothing, "touch_candidates": touch_nothing}
-        return {**steps, **touches, "finish": list_pattern}
+        return {**steps, **PATTERN_STEPS}
 
     def keep_output(self) -> None:
         """Show what is in the output buffer, and empty it."""

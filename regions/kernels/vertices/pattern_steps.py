@@ -24,3 +24,7 @@ def list_pattern(search: SearchMemory, top: int, cells: int) -> int:
 def touch_nothing(search: SearchMemory, top: int, _: int) -> int:
     """Stand in for the steps that record touched facets: patterns alone need no keys of these."""
     return Status.DONE
+
+
+# what a search of patterns has instead of others' steps
+PATTERN_STEPS = {"finish": list_pattern, "touch_units": touch_nothing, "touch_candidates": touch_nothing}
